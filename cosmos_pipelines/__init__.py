@@ -1,0 +1,1 @@
+"""The Dagster system that turns rendered scenes into photoreal video on GPUs."""

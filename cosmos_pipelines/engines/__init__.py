@@ -1,0 +1,24 @@
+"""Engines by name. Pure."""
+
+from __future__ import annotations
+
+from cosmos_pipelines.engines.base import Engine, Progress
+from cosmos_pipelines.engines.preview import Preview
+from cosmos_pipelines.errors import UnknownId
+
+ENGINES: dict[str, Engine] = {e.name: e for e in (Preview(),)}
+
+
+def engine_named(name: str) -> Engine:
+    """The engine called `name`.
+
+    Raises:
+        UnknownId: there is none.
+    """
+    try:
+        return ENGINES[name]
+    except KeyError:
+        raise UnknownId("engine", name, ENGINES) from None
+
+
+__all__ = ["ENGINES", "Engine", "Progress", "engine_named"]

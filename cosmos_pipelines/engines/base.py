@@ -1,0 +1,82 @@
+"""What an engine (a model family) must know. Pure: jobs in, orders and verdicts out."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from typing import ClassVar
+
+from cosmos_pipelines.operations.base import Frozen, Job, ModelType, Order, Outcome, Verdict
+
+
+class Progress(Frozen):
+    """How far an order is, as read from one log line."""
+
+    done: int
+    total: int
+    run_id: str | None = None
+    text: str = ""
+
+
+class Engine(ABC):
+    """A model family. Everything peculiar to it lives in its one file."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    """What users see; a simulated engine says so here."""
+    simulated: ClassVar[bool] = False
+    version: ClassVar[str]
+    """Changes whenever the same order would give other pixels; part of the asset's code version."""
+    operations: ClassVar[frozenset[ModelType]]
+    ignores: ClassVar[Mapping[ModelType, frozenset[str]]] = {}
+    """Fields that this engine accepts but does not use, told to the user."""
+
+    @abstractmethod
+    def check(self, job: Job) -> list[str]:
+        """Refuse what the model would refuse, before any GPU second.
+
+        Returns sentences worth knowing that do not prevent the run.
+
+        Raises:
+            InputError: this engine cannot do this job.
+        """
+
+    @abstractmethod
+    def batch_key(self, job: Job) -> Hashable:
+        """Jobs with equal keys may share one model load without changing a pixel."""
+
+    def max_batch(self, job: Job) -> int:  # noqa: ARG002
+        """The most jobs like this one in one order."""
+        return 8
+
+    @abstractmethod
+    def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
+        """The order that does all `jobs`, which have one batch key."""
+
+    @abstractmethod
+    def progress(self, line: str) -> Progress | None:
+        """Progress told by a log line, if it tells any."""
+
+    def diagnose(self, outcome: Outcome, log_tail: str) -> Verdict:
+        """Why an order that has not delivered failed, from its exit code and its log's end."""
+        if outcome.stopped == "cancelled":
+            return Verdict(kind="cancelled", message="Stopped on request.")
+        if outcome.stopped == "timeout":
+            return Verdict(kind="timeout", message="Stopped: it took longer than allowed.")
+        if outcome.exit_code is None:
+            return Verdict(kind="lost", message="It vanished without leaving an exit code.")
+        if re.search(r"No space left on device|ENOSPC|Errno 28", log_tail):
+            return Verdict(kind="disk_full", message="No space left where the run was executed.")
+        if outcome.exit_code == 137 or re.search(r"OutOfMemoryError|MemoryError", log_tail):  # noqa: PLR2004
+            return Verdict(kind="out_of_memory", message="Killed or failed for want of memory.")
+        if outcome.exit_code in (125, 126, 127):
+            return Verdict(
+                kind="launch_failed", message=f"Could not start (exit code {outcome.exit_code})."
+            )
+        if outcome.exit_code == 0:
+            return Verdict(kind="output_missing", message="It said success but left no result.")
+        last = next((x.strip() for x in reversed(log_tail.splitlines()) if x.strip()), "no log")
+        return Verdict(
+            kind="model_failed", message=f"Ended with exit code {outcome.exit_code}: {last[:300]}"
+        )

@@ -1,0 +1,114 @@
+"""What can go wrong, as one tree.
+
+    CosmosError                 exit 1   anything that we say in one line
+    ├── InputError              exit 2   bad input: usage, a file, a value (also a ValueError)
+    │   ├── UnknownId           exit 2   no such prompt, run, scene, recipe; offers the nearest
+    │   ├── MediaError          exit 2   a picture or video that cannot be used
+    │   └── SettingsError       exit 2   cosmos.toml or COSMOS_* environment
+    ├── StateError              exit 3   right thing, wrong moment (upscaling a failed run)
+    ├── DiskFull                exit 1   no room on this machine
+    ├── RunFailed               exit 4   the GPU side: carries run id and error kind
+    └── Interrupted             exit 130 stopped by the user
+
+An error says what failed, for which thing, and what to do next. Errors are raised where the fact is
+known and translated only at the doors: command line, Dagster asset, web page.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Final, Literal
+
+ErrorKind = Literal[
+    "validation",
+    "unreachable",
+    "launch_failed",
+    "out_of_memory",
+    "blocked",
+    "model_failed",
+    "output_missing",
+    "timeout",
+    "cancelled",
+    "lost",
+    "disk_full",
+]
+
+RETRYABLE: Final[frozenset[ErrorKind]] = frozenset({"unreachable", "lost"})
+"""Kinds that can pass by themselves."""
+
+_EXIT_BY_KIND: Final[dict[str, int]] = {"validation": 2, "disk_full": 1, "cancelled": 130}
+
+
+class CosmosError(Exception):
+    """Base of all errors that are told to the user in one line."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class InputError(CosmosError, ValueError):
+    """The input is wrong; nothing has been started or written."""
+
+    exit_code = 2
+
+
+class UnknownId(InputError):
+    """There is no `kind` called `wanted`; the closest of `known` are offered."""
+
+    def __init__(self, kind: str, wanted: str, known: Iterable[str] = ()) -> None:
+        near = difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.5)
+        hint = f"Did you mean {', '.join(near)}?" if near else f"See `cosmos list {kind}s`."
+        super().__init__(f"There is no {kind} {wanted!r}.", hint=hint)
+        self.near = near
+
+
+class MediaError(InputError):
+    """A picture, sequence or video cannot be used."""
+
+
+class SettingsError(InputError):
+    """A setting has a wrong name or value."""
+
+
+class StateError(CosmosError):
+    """The thing exists but is not in a state in which this can be done."""
+
+    exit_code = 3
+
+
+class DiskFull(CosmosError):
+    """No room is left on this machine; nothing half-written was kept."""
+
+
+class RunFailed(CosmosError):
+    """A run ended without a verified result."""
+
+    def __init__(
+        self, run_id: str, kind: ErrorKind, message: str, *, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
+        self.kind = kind
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return exit_code_of(self.kind)
+
+
+class Interrupted(CosmosError):
+    """The user stopped it; what ran has been stopped and recorded as cancelled."""
+
+    exit_code = 130
+
+
+def exit_code_of(kind: str | None) -> int:
+    """The process exit code for a run's `error_kind` (None: completed)."""
+    return 0 if kind is None else _EXIT_BY_KIND.get(kind, 4)

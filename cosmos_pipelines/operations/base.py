@@ -1,0 +1,155 @@
+"""What an operation, a job, an order and an outcome are. Pure data: no files, clocks or processes.
+
+A run's *operation* (fields that the user chose) and its inputs make a *job*; an engine compiles one
+or several jobs into an *order*, which a backend carries out and answers with an *outcome*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cosmos_pipelines.errors import ErrorKind, InputError
+
+ModelType = Literal["transfer", "enhance", "upscale"]
+Preset = Literal["very_low", "low", "medium", "high", "very_high"]
+CONTROLS = ("vis", "edge", "depth", "seg")
+"""Control branches, in the order in which weights are written everywhere."""
+
+CONTROL_PASS = {"vis": "vis", "edge": "edge", "depth": "depth", "seg": "segmentation"}
+"""The scene's pass that feeds a control; `vis` and `edge` can be computed from `color`."""
+
+
+class Frozen(BaseModel):
+    """An immutable record that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any], *, what: str | None = None) -> Self:
+        """Build from untrusted fields.
+
+        Raises:
+            InputError: one line naming each wrong field, its value and what is wanted.
+        """
+        try:
+            return cls.model_validate(dict(fields))
+        except ValidationError as e:
+            raise InputError(f"{what or cls.__name__.lower()}: {explain(e)}.") from None
+
+
+class Operation(Frozen):
+    """Settings of one GPU operation. CLI options, forms and JSON columns derive from the fields."""
+
+    model_type: ClassVar[ModelType]
+
+    def config(self) -> dict[str, Any]:
+        """The fields as plain JSON values: what is stored as `execution_config`."""
+        return self.model_dump(mode="json")
+
+
+class Video(Frozen):
+    """A video file as it was measured: the facts that an engine may rely on."""
+
+    path: str = Field(description="absolute path on this machine")
+    sha256: str
+    size: int = Field(description="bytes")
+    width: int
+    height: int
+    frames: int
+    fps: str = Field(description="exact rate, '24' or '30000/1001'")
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second, exact."""
+        return Fraction(self.fps)
+
+
+class Job(Frozen):
+    """One run, ready to be compiled: its settings, its text and its measured inputs."""
+
+    run_id: str
+    operation: Operation
+    text: str = Field("", description="the prompt's text; empty for an upscale without a prompt")
+    negative_prompt: str | None = None
+    inputs: Mapping[str, Video] = Field(
+        description="by pass name: color, depth, segmentation, edge, vis; `video` for an upscale"
+    )
+
+
+class Expected(Frozen):
+    """A file that must exist afterwards, with what can be predicted of it."""
+
+    run_id: str
+    name: str = Field(description="path below the run folder's `outputs/`")
+    kind: Literal["video", "text"]
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    fps: str | None = None
+
+
+class Order(Frozen):
+    """What one container (or subprocess) must do, as plain data.
+
+    `argv` elements may contain `{run}` (the run folder), `{scripts}` (the directory of
+    `gpu_scripts`) and `{python}` (the interpreter there); nothing else is substituted.
+    """
+
+    id: str
+    run_ids: tuple[str, ...]
+    engine: str
+    model_type: ModelType
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = {}
+    inputs: Mapping[str, Video] = Field(description="by path below the run folder's `inputs/`")
+    documents: Mapping[str, str] = Field(
+        default={}, description="text files to write, by path below the run folder"
+    )
+    expected: tuple[Expected, ...]
+    gpus: int = 1
+    timeout_s: int = 3600
+
+    def command(self, *, run: str, scripts: str, python: str) -> list[str]:
+        """`argv` with its three place holders filled."""
+        places = {"{run}": run, "{scripts}": scripts, "{python}": python}
+        words = []
+        for word in self.argv:
+            for place, value in places.items():
+                word = word.replace(place, value)  # noqa: PLW2901
+            words.append(word)
+        return words
+
+
+class Outcome(Frozen):
+    """How an order ended, as the side that executed it says."""
+
+    exit_code: int | None = Field(description="None: it vanished without leaving one")
+    outputs: Mapping[str, str] = Field(default={}, description="file name below outputs -> sha256")
+    stopped: Literal["cancelled", "timeout"] | None = Field(
+        None, description="set if we ended it ourselves"
+    )
+
+
+class Verdict(Frozen):
+    """Why one run of an order failed."""
+
+    kind: ErrorKind
+    message: str
+
+
+def explain(error: ValidationError) -> str:
+    """All problems of a pydantic error in one line: `weights.vis: 1.5: should be at most 1`."""
+    parts = []
+    for e in error.errors(include_url=False):
+        where = ".".join(str(x) for x in e["loc"]) or "value"
+        if e["type"] == "extra_forbidden":
+            parts.append(f"{where} is not a setting")
+            continue
+        said = e["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        shown = "" if isinstance(e["input"], Mapping | BaseModel) else f" {e['input']!r}"
+        parts.append(f"{where}{shown} {said}")
+    return "; ".join(parts)

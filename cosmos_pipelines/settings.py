@@ -1,0 +1,201 @@
+"""`cosmos.toml` and `COSMOS_*` environment variables become one frozen `Settings`.
+
+The only place that reads the environment. Everything lies below `home`: the directory that holds
+`cosmos.toml`, or `COSMOS_HOME`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from cosmos_pipelines.errors import SettingsError
+
+FILE = "cosmos.toml"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Paths(_Table):
+    """Where things lie, relative to home unless absolute."""
+
+    inputs: Path = Field(Path("inputs/videos"), description="one directory a scene")
+    outputs: Path = Field(Path("outputs"), description="one directory a run, and the catalog")
+
+
+class Execution(_Table):
+    """How runs are executed."""
+
+    backend: str = Field("local", description="where orders run: local")
+    engine: str = Field("preview", description="the model family; preview is simulated on the CPU")
+    grace_s: float = Field(10, gt=0, description="seconds between asking to stop and killing")
+    transfer_timeout_s: int = Field(3600, gt=0)
+    upscale_timeout_s: int = Field(3600, gt=0)
+    enhance_timeout_s: int = Field(1800, gt=0)
+
+
+class Ui(_Table):
+    """The web page."""
+
+    host: str = Field("127.0.0.1", description="address to bind; loopback unless changed")
+    port: int = Field(3000, ge=1, le=65535)
+
+
+class Settings(BaseSettings):
+    """All settings. `home` is absolute; the properties below give absolute paths."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COSMOS_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    home: Path
+    database_url: str | None = Field(None, description="SQLAlchemy URL of the catalog")
+    dagster_home: Path | None = Field(None, description="Dagster's own directory")
+    owner: str = Field("team:cosmos", description="owner shown on the Dagster assets")
+    paths: Paths = Paths()
+    execution: Execution = Execution()
+    ui: Ui = Ui()
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # the environment wins over the file's values
+
+    @property
+    def inputs(self) -> Path:
+        """Root of the scenes."""
+        return self.home / self.paths.inputs
+
+    @property
+    def outputs(self) -> Path:
+        """Root of run folders, previews and the default catalog."""
+        return self.home / self.paths.outputs
+
+    @property
+    def work(self) -> Path:
+        """Where the local backend keeps its run folders (the contract with the GPU side)."""
+        return self.home / ".cosmos" / "host"
+
+    @property
+    def catalog_url(self) -> str:
+        """SQLAlchemy URL of the catalog: `COSMOS_DATABASE_URL`, else SQLite below outputs."""
+        return self.database_url or f"sqlite:///{self.outputs / 'cosmos.db'}"
+
+    @property
+    def dagster_dir(self) -> Path:
+        """Dagster's instance directory."""
+        return self.dagster_home or self.home / ".dagster"
+
+    def timeout_s(self, model_type: str) -> int:
+        """Seconds that one operation of this type may take."""
+        return int(getattr(self.execution, f"{model_type}_timeout_s"))
+
+
+def find_home(start: Path | None = None) -> Path | None:
+    """The nearest directory at or above `start` (default: here) that holds cosmos.toml."""
+    here = (start or Path.cwd()).resolve()
+    return next((d for d in (here, *here.parents) if (d / FILE).is_file()), None)
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """Read the settings.
+
+    `home` wins over `COSMOS_HOME`, which wins over the nearest cosmos.toml upwards.
+
+    Raises:
+        SettingsError: no project here, a file that is no TOML, or a wrong name or value.
+    """
+    given = home or (Path(h) if (h := os.environ.get("COSMOS_HOME")) else find_home())
+    if given is None:
+        raise SettingsError(
+            f"No {FILE} here or in any directory above.",
+            hint="Run `cosmos init` in the directory that shall hold your project, "
+            "or set COSMOS_HOME.",
+        )
+    file = given / FILE
+    values, text = _read(file)
+    if (dagster_home := os.environ.get("DAGSTER_HOME")) and not values.get("dagster_home"):
+        values["dagster_home"] = dagster_home
+    values["home"] = given
+    try:
+        # COSMOS_HOME must not move home away from the file that was read
+        return Settings(**values).model_copy(update={"home": given.expanduser().resolve()})
+    except ValidationError as e:
+        raise SettingsError(_explain(e, file, text)) from None
+
+
+def _read(file: Path) -> tuple[dict[str, Any], str]:
+    if not file.is_file():
+        return {}, ""
+    text = file.read_text(encoding="utf-8")
+    try:
+        return tomllib.loads(text), text
+    except tomllib.TOMLDecodeError as e:
+        raise SettingsError(f"{file} is not valid TOML: {e}.") from None
+
+
+def _explain(error: ValidationError, file: Path, text: str) -> str:
+    parts = []
+    for e in error.errors(include_url=False):
+        names = [str(x) for x in e["loc"]]
+        variable = "COSMOS_" + "__".join(names).upper()
+        if variable in os.environ:
+            where = f"environment variable {variable}"
+        else:
+            line = _line_of(names, text)
+            where = f"{file}, line {line}" if line else str(file)
+        what = (
+            "is not a setting" if e["type"] == "extra_forbidden" else f"{e['input']!r}: {e['msg']}"
+        )
+        parts.append(f"{where}: {'.'.join(names)} {what}")
+    return "; ".join(parts)
+
+
+def _line_of(names: list[str], text: str) -> int | None:
+    """1-based line of a key in TOML text; tables as `[a]`, keys as `b = ...` or `a.b = ...`."""
+    table: list[str] = []
+    found = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if m := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
+            table = [x.strip(" \"'") for x in m[1].split(".")]
+            if table == names[: len(table)]:
+                found = number
+        elif m := re.match(r"\s*([\w.\"'-]+)\s*=", line):
+            full = table + [x.strip(" \"'") for x in m[1].split(".")]
+            if full == names[: len(full)]:
+                found = number
+    return found
+
+
+def environment_of(settings: Settings) -> Mapping[str, str]:
+    """Environment for a child process so that it sees these same settings."""
+    return {
+        **os.environ,
+        "COSMOS_HOME": str(settings.home),
+        "DAGSTER_HOME": str(settings.dagster_dir),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+    }
