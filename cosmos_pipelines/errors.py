@@ -8,6 +8,8 @@
     ├── StateError              exit 3   right thing, wrong moment (upscaling a failed run)
     ├── DiskFull                exit 1   no room on this machine
     ├── RunFailed               exit 4   the GPU side: carries run id and error kind
+    ├── BackendError            exit 4   the place where orders run could not do it: carries a kind
+    │   └── OutputMissing       exit 4   an output is not there, or is not what was hashed there
     └── Interrupted             exit 130 stopped by the user
 
 An error says what failed, for which thing, and what to do next. Errors are raised where the fact is
@@ -101,6 +103,25 @@ class RunFailed(CosmosError):
     @property
     def exit_code(self) -> int:  # type: ignore[override]
         return exit_code_of(self.kind)
+
+
+class BackendError(CosmosError):
+    """The place where orders are executed could not do what it was asked."""
+
+    def __init__(self, kind: ErrorKind, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        return exit_code_of(self.kind)
+
+
+class OutputMissing(BackendError):
+    """An output does not exist there, or its content is not what was hashed when it was made."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__("output_missing", message, hint=hint)
 
 
 class Interrupted(CosmosError):

@@ -1,0 +1,1 @@
+"""Mechanics of processes, files and connections; no word of the domain."""

@@ -1,0 +1,1 @@
+"""Where orders run and where records are kept, each as one thing with verbs."""

@@ -1,0 +1,134 @@
+"""What a backend (the place where orders run) can do: the verbs, the same for all of them.
+
+Plain Python, no Dagster. An order is launched at most once, followed by its log, and judged by the
+exit code and the hashes that `run.sh` left in the run folder. Nothing here depends on the process
+that launched it: any process finds a run again by its order's id and goes on from there.
+
+    handle = backend.find(order.id) or backend.launch(order)
+    for chunk in backend.follow(handle, offset):  # b"" now and then: look at the clock and lease
+        ...
+    outcome = backend.outcome(handle)
+    backend.collect(handle, {"rs_1.mp4": Path("outputs/run_rs_1/video.mp4")})
+    backend.discard(order.id)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final, Literal
+
+from cosmos_pipelines.operations.base import Order, Outcome
+
+StopReason = Literal["cancelled", "timeout"]
+
+BEAT_S: Final = 1.0
+"""`follow` yields at least this often, `b""` if the log is silent."""
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A run that was started: enough to find it again, from any process."""
+
+    order_id: str
+    run_dir: str
+    """The run folder, as its host names it."""
+    boot_id: str
+    """Which boot of its host it was started in; another boot means that it is gone."""
+    host: str | None = None
+    pid: int | None = None
+    """Process id of `run.sh`, which leads a session of its own (local backend)."""
+    started: int | None = None
+    """Start time of `pid` in clock ticks since boot: tells it from a later process of this id."""
+    container_id: str | None = None
+    container_name: str | None = None
+    image_digest: str | None = None
+
+
+class Backend(ABC):
+    """A place where orders run.
+
+    Every verb may raise `BackendError` with the kind `unreachable` where the place is on a network.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def launch(self, order: Order) -> Handle:
+        """Place the inputs, start the order and return at once; at most one start an order id.
+
+        Calling it again, also from other processes at the same time, gives the handle of the one
+        start, even after its end. What was prepared but not started is started.
+
+        Raises:
+            InputError: an input is missing, was changed since it was measured, or a name in the
+                order leads out of the run folder.
+            DiskFull: no room for the inputs; nothing half-written is left.
+            BackendError: `launch_failed`, it could not be started.
+        """
+
+    @abstractmethod
+    def find(self, order_id: str) -> Handle | None:
+        """The run of this order, running or ended; None if it was never started here."""
+
+    @abstractmethod
+    def follow(self, handle: Handle, offset: int = 0) -> Iterator[bytes]:
+        """The log from byte `offset`, as it is written, until the run has ended and all was read.
+
+        No byte is lost or repeated: the sum of the lengths so far, added to `offset`, is where the
+        next `follow` continues. `b""` comes about every `BEAT_S` seconds of silence, so that the
+        caller can look at its clock and renew its lease; it may close the iterator at any time.
+        """
+
+    @abstractmethod
+    def outcome(self, handle: Handle) -> Outcome:
+        """How it ended; whatever it left running is ended with it.
+
+        `exit_code` is None if it vanished without one (killed, power cut). `stopped` is set if
+        `cancel` ended it, whoever called that.
+
+        Raises:
+            StateError: it is still running.
+        """
+
+    @abstractmethod
+    def collect(self, handle: Handle, names: Mapping[str, Path]) -> None:
+        """Bring outputs (paths below `outputs/`) to local paths; each appears whole or not at all.
+
+        Done again it does nothing for files that are there with the right content.
+
+        Raises:
+            OutputMissing: the run left no such output, or its content is not what it hashed.
+            DiskFull: no room; nothing half-written is left.
+        """
+
+    @abstractmethod
+    def cancel(
+        self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
+    ) -> None:
+        """Ask it to stop, kill it after `grace_s` (default: the backend's), return when it is gone.
+
+        `reason` is recorded in the run folder, where `outcome` reads it. A run that has already
+        ended stays as it is.
+
+        Raises:
+            BackendError: it could not be confirmed that it is gone.
+        """
+
+    @abstractmethod
+    def alive(self, handle: Handle) -> bool:
+        """Whether it is still running."""
+
+    @abstractmethod
+    def discard(self, order_id: str) -> None:
+        """Remove its run folder; nothing if there is none.
+
+        Raises:
+            StateError: it is still running.
+        """
+
+    @abstractmethod
+    def active(self) -> list[str]:
+        """Ids of the orders that are running here, whoever launched them."""
