@@ -74,6 +74,14 @@ class Backend(ABC):
         """The run of this order, running or ended; None if it was never started here."""
 
     @abstractmethod
+    def order_of(self, handle: Handle) -> Order:
+        """The order that was started, as its run folder holds it."""
+
+    @abstractmethod
+    def running_s(self, handle: Handle) -> float:
+        """Seconds since its start, by its host's clock that nobody sets."""
+
+    @abstractmethod
     def follow(self, handle: Handle, offset: int = 0) -> Iterator[bytes]:
         """The log from byte `offset`, as it is written, until the run has ended and all was read.
 
