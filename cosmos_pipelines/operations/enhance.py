@@ -15,7 +15,7 @@ class Enhance(Operation):
     model_type: ClassVar[ModelType] = "enhance"
 
     resolution: int = Field(
-        480, ge=64, le=2160, description="Longest side, in pixels, of the frames that are looked at."
+        480, ge=64, le=2160, description="Longest side of the frames that are looked at, in pixels."
     )
     seed: int = Field(1, ge=0, le=2**31 - 1, description="Same seed and inputs, same text.")
     create_new: bool = Field(

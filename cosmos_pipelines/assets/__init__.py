@@ -1,0 +1,1 @@
+"""The Dagster assets, and the execution that they share with the command line."""

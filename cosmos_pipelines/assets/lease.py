@@ -1,0 +1,70 @@
+"""Who is executing a run: a lease in the catalog, kept alive while the process lives.
+
+A process that dies leaves its lease behind; it ends by time, or at once where the next process runs
+on the same machine and sees that the owner is gone.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from cosmos_pipelines.catalog.store import Catalog
+
+LEASE_S = 30
+"""Seconds after which a lease that is not renewed ends; renewed three times in that span."""
+
+
+def owner_name() -> str:
+    """This process, told apart from any other: host, pid, start of the process."""
+    me = psutil.Process()
+    return f"{socket.gethostname()}:{me.pid}:{me.create_time():.2f}"
+
+
+def owner_gone(owner: str) -> bool:
+    """Whether `owner` was a process of this machine that has ended (False when unknown)."""
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    started = owner.rpartition(":")[2]
+    if host != socket.gethostname() or not rest.isdigit():
+        return False
+    try:
+        return abs(psutil.Process(int(rest)).create_time() - float(started)) > 1
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Lease:
+    """Keeps the leases of some runs alive from a thread; a context manager.
+
+    The runs are leased by this process already (`Catalog.claim`, `Catalog.adopt`); leaving the
+    context gives up what has not been finished.
+    """
+
+    def __init__(self, catalog: Catalog, owner: str, run_ids: Iterable[str]) -> None:
+        self._catalog, self.owner, self._run_ids = catalog, owner, list(run_ids)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def _renew(self) -> None:
+        while not self._stop.wait(LEASE_S / 3):
+            self._catalog.renew(self._run_ids, self.owner, LEASE_S)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        for run_id in self._run_ids:
+            self._catalog.release(run_id, self.owner)

@@ -1,0 +1,216 @@
+"""What is going on, and stopping it: status, logs, kill, show. No Dagster in this file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cosmos_pipelines.assets.execution import ACTIVE, execute_runs
+from cosmos_pipelines.assets.lease import owner_gone
+from cosmos_pipelines.assets.run_log import log_file
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.engines import engine_named
+from cosmos_pipelines.errors import InputError, StateError, UnknownId
+from cosmos_pipelines.ids import is_prompt_id
+from cosmos_pipelines.resources import backend_for
+from cosmos_pipelines.settings import Settings
+
+LOG_POLL_S = 0.05
+
+
+def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
+    """Backend, engine, counts, runs in work, runs left behind, orders that no run owns."""
+    active = catalog.active_runs()
+    left = {run.id for run in orphans(catalog)}
+    backend = backend_for(settings)
+    owned = {run.batch_id for run in active}
+    engine = engine_named(settings.execution.engine)
+    return {
+        "home": str(settings.home),
+        "catalog": _without_password(settings.catalog_url),
+        "backend": settings.execution.backend,
+        "engine": engine.name,
+        "engine_label": engine.label,
+        "simulated": engine.simulated,
+        "counts": catalog.count_by_status(),
+        "active": [_brief(catalog, run) | {"lost": run.id in left} for run in active],
+        "queued": [_brief(catalog, run) for run in catalog.queued_runs(1000)],
+        "lost": sorted(left),
+        "orphans": sorted(order for order in backend.active() if order not in owned),
+    }
+
+
+def _brief(catalog: Catalog, run: Run) -> dict[str, Any]:
+    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+    since = run.started_at or run.created_at
+    return {
+        "id": run.id,
+        "model_type": run.model_type,
+        "status": run.status,
+        "prompt": prompt.name if prompt else None,
+        "engine": run.engine,
+        "backend": run.backend,
+        "order": run.batch_id,
+        "seconds": round((datetime.now(UTC) - since).total_seconds(), 1),
+        "executed_by": run.leased_by,
+        "dagster_run_id": run.dagster_run_id,
+    }
+
+
+def _without_password(url: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def orphans(catalog: Catalog) -> list[Run]:
+    """Runs in work whose process has died or let its lease run out."""
+    now = datetime.now(UTC)
+    return [
+        run
+        for run in catalog.active_runs()
+        if run.leased_by is None
+        or run.leased_until is None
+        or run.leased_until < now
+        or owner_gone(run.leased_by)
+    ]
+
+
+def log_lines(
+    catalog: Catalog, settings: Settings, run_id: str, *, follow: bool = False
+) -> Iterator[str]:
+    """The lines of a run's log (the model's; ours where the model never started).
+
+    With `follow`, new lines as they come, until the run has ended or nobody executes it any more.
+    """
+    run = catalog.get_run(run_id)
+    path = log_file(settings.outputs, run.id)
+    if not follow and (not path.exists() or not path.stat().st_size):
+        path = path.with_name("cosmos.log")
+        if not path.exists():
+            raise StateError(f"Run {run.id} is {run.status} and has no log yet.")
+    return _lines(catalog, run.id, path, follow)
+
+
+def _lines(catalog: Catalog, run_id: str, path: Path, follow: bool) -> Iterator[str]:
+    position, pending = 0, b""
+    while True:
+        over = not follow or catalog.get_run(run_id).status not in (*ACTIVE, "pending")
+        if path.exists():
+            with path.open("rb") as f:
+                f.seek(position)
+                while chunk := f.read(1 << 16):
+                    position += len(chunk)
+                    *lines, pending = (pending + chunk).split(b"\n")
+                    yield from (line.decode("utf-8", errors="replace") for line in lines)
+        if over:
+            break
+        if any(run.id == run_id for run in orphans(catalog)):
+            raise StateError(
+                f"The process that executed {run_id} is gone.",
+                hint=f"`cosmos run {run_id}` goes on with it.",
+            )
+        time.sleep(LOG_POLL_S)
+    if pending:
+        yield pending.decode("utf-8", errors="replace")
+
+
+def kill(
+    catalog: Catalog,
+    settings: Settings,
+    run_id: str | None,
+    *,
+    all_runs: bool = False,
+    whole_batch: bool = False,
+) -> list[Run]:
+    """Stop one run, or everything that is in work or queued; returns the runs as they then are.
+
+    Raises:
+        InputError: neither a run nor all asked for.
+        StateError: the run has ended, or shares its model load with others.
+    """
+    if (run_id is None) != all_runs:
+        raise InputError("Give either a run or --all to kill.")
+    if run_id is None:
+        chosen: Sequence[Run] = [*catalog.active_runs(), *catalog.queued_runs(1000)]
+    else:
+        chosen = [_killable(catalog, run_id, whole_batch)]
+    return [_stop(catalog, settings, run) for run in chosen]
+
+
+def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Run:
+    run = catalog.get_run(run_id)
+    if run.status not in (*ACTIVE, "pending"):
+        raise StateError(f"Run {run.id} is {run.status}; there is nothing to stop.")
+    mates = catalog.list_runs(batch_id=run.batch_id) if run.batch_id else [run]
+    others = [mate.id for mate in mates if mate.id != run.id and mate.status in ACTIVE]
+    if others and not whole_batch:
+        raise StateError(
+            f"Run {run.id} shares one model load with {', '.join(others)}.",
+            hint="Add --batch to stop them all.",
+        )
+    return run
+
+
+def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
+    if run.status == "pending" and catalog.cancel_pending(run.id):
+        return catalog.get_run(run.id)
+    run = catalog.get_run(run.id)
+    backend = backend_for(settings, run.backend)
+    handle = backend.find(run.batch_id) if run.batch_id else None
+    if handle is not None:
+        backend.cancel(handle, settings.execution.grace_s, reason="cancelled")
+    deadline = time.monotonic() + settings.execution.grace_s
+    while (run := catalog.get_run(run.id)).status in ACTIVE:
+        if any(left.id == run.id for left in orphans(catalog)):
+            execute_runs([run.id], catalog=catalog, settings=settings, backend=backend)
+        elif time.monotonic() > deadline:
+            raise StateError(
+                f"Run {run.id} was stopped, but {run.leased_by} has not recorded it yet.",
+                hint="See `cosmos status`.",
+            )
+        time.sleep(LOG_POLL_S)
+    return run
+
+
+def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:
+    """A prompt, run, scene or recipe by id or name; or how a video file was made.
+
+    Raises:
+        UnknownId: nothing of the kind.
+        MediaError: the file is no readable video.
+    """
+    path = Path(thing)
+    if path.is_file():
+        return _show_file(path)
+    text = str(thing)
+    if text.startswith("rs_"):
+        return {"type": "run"} | catalog.get_run(text).as_dict()
+    if is_prompt_id(text) or text.startswith("ps_"):
+        return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
+    for kind, rows in (("scene", catalog.list_scenes()), ("recipe", catalog.list_recipes())):
+        for row in rows:
+            if text == (row.as_dict().get("key") or row.as_dict().get("name")):
+                return {"type": kind} | row.as_dict()
+    try:
+        return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
+    except UnknownId:
+        raise UnknownId("prompt, run, scene, recipe or file", text, _all_names(catalog)) from None
+
+
+def _all_names(catalog: Catalog) -> list[str]:
+    scenes = [row.key for row in catalog.list_scenes()]
+    return [*catalog.prompt_ids(), *catalog.prompt_names(), *scenes]
+
+
+def _show_file(path: Path) -> dict[str, Any]:
+    from cosmos_pipelines.media import provenance
+    from cosmos_pipelines.media.probe import probe
+
+    p = probe(path)
+    facts = {"width": p.width, "height": p.height, "frames": p.frames, "fps": str(p.fps)}
+    return {"type": "file", "path": str(path), **facts, "made": provenance.read(path)}
