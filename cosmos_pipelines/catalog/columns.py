@@ -1,0 +1,92 @@
+"""Column types that mean the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from cosmos_pipelines.catalog.records import iso
+from cosmos_pipelines.errors import InputError
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(value: Any) -> Any:
+    """`value` (text or JSON) without what PostgreSQL refuses: NUL and lone surrogates."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("", value)
+    if isinstance(value, dict):
+        return {storable(str(k)): storable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(v) for v in value]
+    return value
+
+
+def to_json(value: Any) -> str:
+    """Strict JSON.
+
+    Raises:
+        InputError: not JSON (NaN, infinity, an object).
+    """
+    try:
+        return json.dumps(storable(value), allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as e:
+        raise InputError(f"A value cannot be stored as JSON: {e}.") from None
+
+
+class Json(TypeDecorator[Any]):
+    """JSON; `jsonb` on PostgreSQL (whose dialect is loaded only when it is used)."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """`jsonb` on PostgreSQL, JSON text on SQLite."""
+        if dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import JSONB
+
+            return dialect.type_descriptor(JSONB())
+        return dialect.type_descriptor(JSON())
+
+
+class PlainText(TypeDecorator[str]):
+    """Text; what no database can store is left out, in values and in comparisons alike."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Without NUL and lone surrogates."""
+        return None if value is None else str(storable(value))
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time in UTC. On SQLite: ISO text of fixed width, hence in the order of time."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """`timestamptz` on PostgreSQL, text on SQLite."""
+        kind = DateTime(timezone=True) if dialect.name == "postgresql" else Text()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Refuses a naive time: nobody knows what it means."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive time {value!r}")
+        return value.astimezone(UTC) if dialect.name == "postgresql" else iso(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Aware, UTC."""
+        if value is None:
+            return None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return moment.astimezone(UTC)

@@ -1,0 +1,104 @@
+"""Bring a database to the newest migration. Alembic is loaded only if something is to be done."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from cosmos_pipelines.catalog.database import BUSY_S, Database, sqlite_path
+from cosmos_pipelines.catalog.tables import HEAD, VERSION_TABLE
+from cosmos_pipelines.errors import CosmosError, InputError, StateError
+
+SCRIPTS: Final = Path(__file__).parent / "migrations"
+_LOCK: Final = 0x636F736D6F73  # "cosmos": PostgreSQL's advisory lock for migrating
+
+
+def bring_up_to_date(database: Database) -> None:
+    """Make the tables of a fresh database; migrate an older one; leave a current one alone.
+
+    Any number of processes may do this at once: one works, the others wait for it.
+
+    Raises:
+        InputError: the database belongs to another program or cannot be used.
+        StateError: a newer version of this program wrote it.
+    """
+    path = sqlite_path(database.url)
+    if path is not None:
+        _make_directory(path.parent)
+    with database.read() as connection:
+        if _version(connection) == HEAD:
+            return
+    if path is not None:
+        _write_ahead(database)
+    with database.engine.execution_options(cosmos_begin="BEGIN IMMEDIATE").begin() as connection:
+        if not database.sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        version = _version(connection)
+        if version != HEAD:  # else another process was faster
+            _upgrade(connection, version, database.where)
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise InputError(
+            f"The catalog's directory {directory} cannot be made: {e.strerror}."
+        ) from None
+
+
+def _version(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, VERSION_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+
+
+def _write_ahead(database: Database) -> None:
+    """Switch SQLite to its write-ahead log, which lets readers go on while somebody writes.
+
+    The switch is stored in the file. SQLite does not wait for others here, so we do.
+    """
+    deadline = time.monotonic() + BUSY_S
+    outside = database.engine.execution_options(cosmos_begin="")
+    while True:
+        try:
+            with outside.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            return
+        except CosmosError as e:
+            if "locked" not in str(e.__cause__) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _upgrade(connection: Connection, version: str | None, where: str) -> None:
+    """Run the migrations in the given transaction: all of them or none."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in known:
+        raise StateError(
+            f"The catalog {where} was written by a newer version of Cosmos Pipelines.",
+            hint="Update this installation.",
+        )
+    if version is None and (taken := _foreign_tables(connection)):
+        raise InputError(
+            f"The database {where} has tables of another program ({', '.join(taken)}).",
+            hint="Give the catalog a database of its own.",
+        )
+    command.upgrade(config, "head")
+
+
+def _foreign_tables(connection: Connection) -> list[str]:
+    from cosmos_pipelines.catalog.tables import metadata
+
+    names = sorted(metadata.tables)
+    return [name for name in names if connection.dialect.has_table(connection, name)]

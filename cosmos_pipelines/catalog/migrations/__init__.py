@@ -1,0 +1,1 @@
+"""Alembic's scripts: how a catalog of any earlier version becomes today's."""

@@ -1,0 +1,143 @@
+"""Prompts in the catalog: the same content is one prompt, whoever enters it first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from cosmos_pipelines import ids
+from cosmos_pipelines.catalog.columns import storable, to_json
+from cosmos_pipelines.catalog.database import Database
+from cosmos_pipelines.catalog.records import Prompt
+from cosmos_pipelines.catalog.tables import prompts
+from cosmos_pipelines.errors import InputError, UnknownId
+
+COLUMNS = tuple(prompts.c[name] for name in Prompt.__dataclass_fields__)
+SHOWN = 5
+"""How many candidates an error names."""
+
+
+def prompt_of(row: Row[Any]) -> Prompt:
+    """The record of a row of `COLUMNS`."""
+    return Prompt(**row._mapping)
+
+
+class Prompts(Database):
+    """The catalog's part for prompts."""
+
+    def add_prompt(
+        self,
+        text: str,
+        negative_prompt: str | None,
+        scene: str,
+        name: str,
+        parameters: Mapping[str, Any],
+        parent_prompt_id: str | None = None,
+        source_run_id: str | None = None,
+    ) -> tuple[Prompt, bool]:
+        """Enter a prompt; the same content again gives the first one's row and False.
+
+        Raises:
+            InputError: an empty or too long text, or parameters that are not JSON.
+            UnknownId: no prompt `parent_prompt_id`.
+        """
+        from cosmos_pipelines.operations.text import clean_text
+
+        text = clean_text(text)
+        negative = (negative_prompt or "").strip()
+        values = {
+            "text": text,
+            "negative_prompt": clean_text(negative, "negative prompt") if negative else None,
+            "scene": storable(scene),
+            "name": " ".join(clean_text(name, "name").split()),
+            "parameters": storable(dict(parameters)),
+        }
+        to_json(values["parameters"])
+        prompt_id = ids.prompt_id(
+            text, values["negative_prompt"], values["scene"], values["parameters"]
+        )
+        known = self._prompt(prompt_id)
+        if known is not None:
+            return known, False
+        if parent_prompt_id is not None and self._prompt(parent_prompt_id) is None:
+            raise UnknownId("prompt", parent_prompt_id, self.prompt_ids())
+        values |= {"parent_prompt_id": parent_prompt_id, "source_run_id": source_run_id}
+        with self.write() as tx:
+            values |= {"id": prompt_id, "created_at": tx.now, **tx.stamp()}
+            statement = self.insert(prompts).values(values)
+            done = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
+            created = done.rowcount == 1
+        prompt = self._prompt(prompt_id)
+        if prompt is None:
+            raise UnknownId("prompt", prompt_id)  # deleted in this very moment
+        return prompt, created
+
+    def get_prompt(self, wanted: str) -> Prompt:
+        """The prompt with this id, name, or beginning of an id (with or without `ps_`).
+
+        Raises:
+            UnknownId: there is none; offers the nearest.
+            InputError: several; names them.
+        """
+        exact = self._prompt(wanted)
+        if exact is not None:
+            return exact
+        with self.read() as connection:
+            found = _matching(connection, wanted)
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise InputError(_ambiguous(wanted, found), hint="Give more of the id.")
+            known = connection.execute(select(prompts.c.id, prompts.c.name)).all()
+        raise UnknownId("prompt", wanted, {word for row in known for word in row})
+
+    def list_prompts(
+        self, scene: str | None = None, limit: int | None = 50, offset: int = 0
+    ) -> list[Prompt]:
+        """Prompts, newest first; all of them with `limit=None`."""
+        statement = select(*COLUMNS).order_by(prompts.c.created_at.desc(), prompts.c.id)
+        if scene is not None:
+            statement = statement.where(prompts.c.scene == scene)
+        with self.read() as connection:
+            rows = connection.execute(statement.limit(limit).offset(offset)).all()
+        return [prompt_of(row) for row in rows]
+
+    def prompt_ids(self) -> list[str]:
+        """All prompt ids, newest first."""
+        statement = select(prompts.c.id).order_by(prompts.c.created_at.desc(), prompts.c.id)
+        with self.read() as connection:
+            return list(connection.execute(statement).scalars())
+
+    def prompt_names(self) -> set[str]:
+        """All names in use, for choosing a new one."""
+        with self.read() as connection:
+            return set(connection.execute(select(prompts.c.name).distinct()).scalars())
+
+    def _prompt(self, prompt_id: str) -> Prompt | None:
+        with self.read() as connection:
+            row = connection.execute(select(*COLUMNS).where(prompts.c.id == prompt_id)).first()
+        return None if row is None else prompt_of(row)
+
+
+def _matching(connection: Connection, wanted: str) -> list[Prompt]:
+    wanted = storable(wanted)
+    if not wanted:
+        return []
+    start = wanted if wanted.startswith("ps_") else f"ps_{wanted}"
+    for condition in (
+        prompts.c.name == wanted,
+        prompts.c.id.startswith(start, autoescape=True),
+    ):
+        statement = select(*COLUMNS).where(condition).order_by(prompts.c.created_at.desc())
+        rows = connection.execute(statement.limit(SHOWN + 1)).all()
+        if rows:
+            return [prompt_of(row) for row in rows]
+    return []
+
+
+def _ambiguous(wanted: str, found: list[Prompt]) -> str:
+    shown = ", ".join(f"{p.id} ({p.name}, scene {p.scene})" for p in found[:SHOWN])
+    more = ", ..." if len(found) > SHOWN else ""
+    return f"Several prompts are called {wanted!r}: {shown}{more}."

@@ -1,0 +1,155 @@
+"""What the catalog's rows are to the rest of the program: frozen records without a database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:  # pydantic costs as much as the whole catalog
+    from cosmos_pipelines.operations import ModelType
+
+Status = Literal[
+    "pending", "uploading", "running", "downloading", "completed", "failed", "cancelled"
+]
+STATUSES: Final[tuple[Status, ...]] = (
+    "pending",
+    "uploading",
+    "running",
+    "downloading",
+    "completed",
+    "failed",
+    "cancelled",
+)
+ACTIVE: Final[tuple[Status, ...]] = ("uploading", "running", "downloading")
+"""Somebody is executing the run, or was when it was last heard of."""
+
+MODEL_TYPES: Final[tuple[ModelType, ...]] = ("transfer", "enhance", "upscale")
+
+
+def utc_now() -> datetime:
+    """The current time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with microseconds and `Z`: as text it sorts like the time itself."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class _Record:
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON values; times as ISO 8601 UTC ending in `Z`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {k: iso(v) if isinstance(v, datetime) else v for k, v in values.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt(_Record):
+    """A text for one scene. `parent_prompt_id` and `source_run_id`: what it was enhanced from."""
+
+    id: str
+    text: str
+    negative_prompt: str | None
+    scene: str
+    name: str
+    parameters: dict[str, Any]
+    parent_prompt_id: str | None
+    source_run_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneRow(_Record):
+    """A scene directory as it was last measured. `facts`: by pass, size, rate, frames, hash."""
+
+    key: str
+    path: str
+    digest: str
+    facts: dict[str, Any]
+    description: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(_Record):
+    """A named, reusable set of an operation's settings."""
+
+    name: str
+    engine: str
+    model_type: ModelType
+    config: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(_Record):
+    """One GPU operation, once. File names in `outputs` are relative to the project's home."""
+
+    id: str
+    prompt_id: str | None
+    recipe: str | None
+    model_type: ModelType
+    status: Status
+    engine: str
+    backend: str
+    parent_run_id: str | None
+    execution_config: dict[str, Any]
+    outputs: dict[str, Any]
+    log_path: str | None
+    error_kind: str | None
+    error_message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    dagster_run_id: str | None
+    batch_id: str | None
+    priority: int
+    attempt: int
+    container_id: str | None
+    container_name: str | None
+    host: str | None
+    image_digest: str | None
+    exit_code: int | None
+    rating: int | None
+    tags: list[str]
+    queued_at: datetime | None
+    leased_by: str | None
+    leased_until: datetime | None
+    updated_at: datetime
+    source: dict[str, Any]
+    notes: list[str]
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from the start of the GPU work to its end, however it ended."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return (self.completed_at - self.started_at).total_seconds()
+
+    def leased(self, now: datetime) -> bool:
+        """Whether some process holds this run at `now`."""
+        return self.leased_by is not None and (
+            self.leased_until is not None and self.leased_until > now
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields and `duration_s` as plain JSON values."""
+        return {**super().as_dict(), "duration_s": self.duration_s}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One row that was written or deleted; `row` is None for a deleted one."""
+
+    kind: Literal["prompt", "run", "scene"]
+    id: str
+    revision: int
+    row: Prompt | Run | SceneRow | None
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the row is gone."""
+        return self.row is None

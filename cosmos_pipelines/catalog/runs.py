@@ -1,0 +1,231 @@
+"""Runs in the catalog: entering, finding and annotating them. Their life is in lifecycle.py."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from cosmos_pipelines import ids
+from cosmos_pipelines.catalog.columns import storable
+from cosmos_pipelines.catalog.database import Database, Transaction
+from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run
+from cosmos_pipelines.catalog.tables import runs
+from cosmos_pipelines.errors import InputError, UnknownId
+
+COLUMNS = tuple(runs.c[name] for name in Run.__dataclass_fields__)
+LEASE_S = 30
+
+
+def run_of(row: Row[Any]) -> Run:
+    """The record of a row of `COLUMNS`."""
+    return Run(**row._mapping)
+
+
+class Runs(Database):
+    """The catalog's part for runs."""
+
+    def add_run(
+        self,
+        model_type: str,
+        engine: str,
+        backend: str,
+        execution_config: Mapping[str, Any],
+        prompt_id: str | None = None,
+        recipe: str | None = None,
+        parent_run_id: str | None = None,
+        source: Mapping[str, Any] | None = None,
+        queued: bool = False,
+        priority: int = 0,
+        tags: Iterable[str] = (),
+        notes: Iterable[str] = (),
+        lease: str | None = None,
+        run_id: str | None = None,
+    ) -> Run:
+        """Enter a pending run.
+
+        `queued`: the dispatcher may start it. `lease`: an owner who is about to start it himself;
+        nobody else will for 30 s.
+
+        Raises:
+            InputError: an unknown operation, a run id of the wrong form or in use.
+            UnknownId: no such prompt or parent run.
+        """
+        if model_type not in MODEL_TYPES:
+            raise InputError(f"An operation is one of {', '.join(MODEL_TYPES)}, not {model_type}.")
+        run_id = run_id or ids.new_run_id()
+        if not ids.is_run_id(run_id):
+            raise InputError(f"{run_id!r} is not a run id (rs_ and 32 hex digits).")
+        values = {
+            "id": run_id,
+            "model_type": model_type,
+            "status": "pending",
+            "engine": engine,
+            "backend": backend,
+            "execution_config": dict(execution_config),
+            "prompt_id": prompt_id,
+            "recipe": recipe,
+            "parent_run_id": parent_run_id,
+            "source": dict(source or {}),
+            "priority": priority,
+            "attempt": 1,
+            "outputs": {},
+            "tags": sorted(_tags(tags)),
+            "notes": list(notes),
+        }
+        try:
+            with self.write() as tx:
+                tx.connection.execute(runs.insert().values(**values, **_times(tx, queued, lease)))
+        except IntegrityError:
+            self._explain_refusal(run_id, prompt_id, parent_run_id)
+            raise
+        return self.get_run(run_id)
+
+    def get_run(self, wanted: str) -> Run:
+        """The run with this id or unique beginning of one (with or without `rs_`).
+
+        Raises:
+            UnknownId: there is none; offers the nearest.
+            InputError: several; names them.
+        """
+        wanted = storable(wanted)
+        start = wanted if wanted.startswith("rs_") else f"rs_{wanted}"
+        with self.read() as connection:
+            row = connection.execute(select(*COLUMNS).where(runs.c.id == wanted)).first()
+            if row is not None:
+                return run_of(row)
+            begins = runs.c.id.startswith(start, autoescape=True)
+            found = connection.execute(select(*COLUMNS).where(begins).limit(6)).all()
+            if len(found) == 1 and wanted:
+                return run_of(found[0])
+            known = connection.execute(select(runs.c.id)).scalars().all()
+        if found and wanted:
+            shown = ", ".join(row.id for row in found[:5])
+            raise InputError(f"Several runs begin with {wanted!r}: {shown}.", hint="Give more.")
+        raise UnknownId("run", wanted, known)
+
+    def list_runs(
+        self,
+        status: str | Collection[str] | None = None,
+        prompt_id: str | None = None,
+        model_type: str | None = None,
+        parent_run_id: str | None = None,
+        batch_id: str | None = None,
+        limit: int | None = 50,
+        offset: int = 0,
+    ) -> list[Run]:
+        """Runs, newest first; all of them with `limit=None`. `status` may be several.
+
+        Raises:
+            InputError: an unknown status.
+        """
+        statement = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
+        equal = {
+            "prompt_id": prompt_id,
+            "model_type": model_type,
+            "parent_run_id": parent_run_id,
+            "batch_id": batch_id,
+        }
+        for name, value in equal.items():
+            if value is not None:
+                statement = statement.where(runs.c[name] == value)
+        if status is not None:
+            statement = statement.where(runs.c.status.in_(_statuses(status)))
+        return self._runs(statement.limit(limit).offset(offset))
+
+    def count_by_status(self) -> dict[str, int]:
+        """How many runs there are in each status, also those with none."""
+        with self.read() as connection:
+            statement = select(runs.c.status, func.count()).group_by(runs.c.status)
+            found = {row[0]: row[1] for row in connection.execute(statement)}
+        return {status: found.get(status, 0) for status in STATUSES}
+
+    def rate(self, run_id: str, rating: int | None) -> Run:
+        """Give a run 1 to 5 stars, or take them away (None).
+
+        Raises:
+            InputError: another number.
+            UnknownId: no such run.
+        """
+        if rating is not None and rating not in range(1, 6):
+            raise InputError(f"A rating is 1 to 5, not {rating}.")
+        run = self.get_run(run_id)
+        with self.write() as tx:
+            _set(tx, run.id, rating=rating)
+        return self.get_run(run.id)
+
+    def tag(self, run_id: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Run:
+        """Add and remove tags (lower case, no spaces at the ends).
+
+        Raises:
+            InputError: an empty tag.
+            UnknownId: no such run.
+        """
+        run = self.get_run(run_id)
+        add, remove = _tags(add), _tags(remove)
+        with self.write() as tx:
+            statement = select(runs.c.tags).where(runs.c.id == run.id)
+            now = set(tx.connection.execute(statement).scalar_one_or_none() or ())
+            _set(tx, run.id, tags=sorted((now | add) - remove))
+        return self.get_run(run.id)
+
+    def note(self, run_id: str, text: str) -> Run:
+        """Add a sentence to a run's notes, unless it is there already."""
+        run = self.get_run(run_id)
+        with self.write() as tx:
+            statement = select(runs.c.notes).where(runs.c.id == run.id)
+            notes = tx.connection.execute(statement).scalar_one_or_none() or []
+            if storable(text) not in notes:
+                _set(tx, run.id, notes=[*notes, text])
+        return self.get_run(run.id)
+
+    def _runs(self, statement: Select[Any]) -> list[Run]:
+        with self.read() as connection:
+            return [run_of(row) for row in connection.execute(statement)]
+
+    def _explain_refusal(
+        self, run_id: str, prompt_id: str | None, parent_run_id: str | None
+    ) -> None:
+        """Say which of its ids is wrong after the database has refused a run."""
+        from cosmos_pipelines.catalog.tables import prompts
+
+        with self.read() as connection:
+            known_prompts = set(connection.execute(select(prompts.c.id)).scalars())
+            known_runs = set(connection.execute(select(runs.c.id)).scalars())
+        if prompt_id is not None and prompt_id not in known_prompts:
+            raise UnknownId("prompt", prompt_id, known_prompts)
+        if parent_run_id is not None and parent_run_id not in known_runs:
+            raise UnknownId("run", parent_run_id, known_runs)
+        if run_id in known_runs:
+            raise InputError(f"There is a run {run_id} already.")
+
+
+def _times(tx: Transaction, queued: bool, lease: str | None) -> dict[str, Any]:
+    values = {"created_at": tx.now, **tx.stamp()}
+    if queued:
+        values["queued_at"] = tx.now
+    if lease is not None:
+        values |= {"leased_by": lease, "leased_until": tx.now + timedelta(seconds=LEASE_S)}
+    return values
+
+
+def _set(tx: Transaction, run_id: str, **values: Any) -> None:
+    tx.connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **tx.stamp()))
+
+
+def _statuses(status: str | Collection[str]) -> list[str]:
+    wanted = [status] if isinstance(status, str) else list(status)
+    for one in wanted:
+        if one not in STATUSES:
+            raise InputError(f"There is no status {one!r}.", hint=f"One of {', '.join(STATUSES)}.")
+    return wanted
+
+
+def _tags(tags: Iterable[str]) -> set[str]:
+    clean = {" ".join(storable(tag).split()).lower() for tag in tags}
+    if "" in clean:
+        raise InputError("A tag must not be empty.")
+    return clean

@@ -1,0 +1,145 @@
+"""The catalog's tables as they are at the newest migration; a test holds that both agree."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+)
+
+from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
+from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES
+
+HEAD = "0001"
+"""The newest migration. Compared on every open, so that Alembic is loaded only when it must act."""
+
+VERSION_TABLE = "catalog_version"
+"""Not Alembic's usual name: Dagster may keep its own version in the same PostgreSQL database."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{v}'" for v in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+revisions = Table(
+    "revisions",
+    metadata,
+    # one row; every writing transaction changes it first (see database.py)
+    Column("id", Integer, primary_key=True),
+    Column("value", Integer, nullable=False),
+    CheckConstraint("id = 1", name="single"),
+)
+
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("kind", PlainText, primary_key=True),
+    Column("id", PlainText, primary_key=True),
+    Column("revision", Integer, nullable=False, unique=True),
+    Column("deleted_at", UtcTime, nullable=False),
+)
+
+scenes = Table(
+    "scenes",
+    metadata,
+    Column("key", PlainText, primary_key=True),
+    Column("path", PlainText, nullable=False),
+    Column("digest", PlainText, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("description", PlainText),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("revision", Integer, nullable=False, unique=True),
+)
+
+prompts = Table(
+    "prompts",
+    metadata,
+    # the full-text index refers to rows by this number; SQLite's own rowid changes on VACUUM
+    Column("number", Integer, primary_key=True),
+    Column("id", PlainText, nullable=False, unique=True),
+    Column("text", PlainText, nullable=False),
+    Column("negative_prompt", PlainText),
+    Column("scene", PlainText, nullable=False),
+    Column("name", PlainText, nullable=False, index=True),
+    Column("parameters", Json, nullable=False),
+    Column("parent_prompt_id", ForeignKey("prompts.id", ondelete="RESTRICT"), index=True),
+    Column("source_run_id", PlainText, index=True),
+    Column("created_at", UtcTime, nullable=False, index=True),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("revision", Integer, nullable=False, unique=True),
+    Index(None, "scene", "created_at"),
+)
+
+recipes = Table(
+    "recipes",
+    metadata,
+    Column("name", PlainText, primary_key=True),
+    Column("engine", PlainText, nullable=False),
+    Column("model_type", PlainText, nullable=False),
+    Column("config", Json, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    _one_of("model_type", MODEL_TYPES),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("prompt_id", ForeignKey("prompts.id", ondelete="RESTRICT")),
+    Column("recipe", PlainText),
+    Column("model_type", PlainText, nullable=False),
+    Column("status", PlainText, nullable=False),
+    Column("engine", PlainText, nullable=False),
+    Column("backend", PlainText, nullable=False),
+    Column("parent_run_id", ForeignKey("runs.id", ondelete="RESTRICT"), index=True),
+    Column("execution_config", Json, nullable=False),
+    Column("outputs", Json, nullable=False),
+    Column("log_path", PlainText),
+    Column("error_kind", PlainText),
+    Column("error_message", PlainText),
+    Column("created_at", UtcTime, nullable=False, index=True),
+    Column("started_at", UtcTime),
+    Column("completed_at", UtcTime),
+    Column("dagster_run_id", PlainText),
+    Column("batch_id", PlainText, index=True),
+    Column("priority", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("container_id", PlainText),
+    Column("container_name", PlainText),
+    Column("host", PlainText),
+    Column("image_digest", PlainText),
+    Column("exit_code", Integer),
+    Column("rating", Integer),
+    Column("tags", Json, nullable=False),
+    Column("queued_at", UtcTime),
+    Column("leased_by", PlainText),
+    Column("leased_until", UtcTime),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("source", Json, nullable=False),
+    Column("notes", Json, nullable=False),
+    Column("revision", Integer, nullable=False, unique=True),
+    _one_of("status", STATUSES),
+    _one_of("model_type", MODEL_TYPES),
+    CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
+    CheckConstraint("attempt >= 1", name="attempt"),
+    CheckConstraint("(leased_by IS NULL) = (leased_until IS NULL)", name="lease"),
+    Index(None, "status", "created_at"),
+    Index(None, "prompt_id", "created_at"),
+)
