@@ -58,8 +58,16 @@ class Engine(ABC):
     def progress(self, line: str) -> Progress | None:
         """Progress told by a log line, if it tells any."""
 
-    def diagnose(self, outcome: Outcome, log_tail: str) -> Verdict:
-        """Why an order that has not delivered failed, from its exit code and its log's end."""
+    def diagnose(
+        self,
+        outcome: Outcome,
+        log_tail: str,
+        run_id: str | None = None,  # noqa: ARG002
+    ) -> Verdict:
+        """Why an order that has not delivered failed, from its exit code and its log's end.
+
+        With `run_id`: why this run of it has no result; its mates may have theirs.
+        """
         if outcome.stopped == "cancelled":
             return Verdict(kind="cancelled", message="Stopped on request.")
         if outcome.stopped == "timeout":
@@ -68,7 +76,7 @@ class Engine(ABC):
             return Verdict(kind="lost", message="It vanished without leaving an exit code.")
         if re.search(r"No space left on device|ENOSPC|Errno 28", log_tail):
             return Verdict(kind="disk_full", message="No space left where the run was executed.")
-        if outcome.exit_code == 137 or re.search(r"OutOfMemoryError|MemoryError", log_tail):  # noqa: PLR2004
+        if outcome.exit_code == 137 or re.search(r"OutOfMemoryError|MemoryError", log_tail):
             return Verdict(kind="out_of_memory", message="Killed or failed for want of memory.")
         if outcome.exit_code in (125, 126, 127):
             return Verdict(

@@ -1,0 +1,277 @@
+"""The preview engine: every operation simulated on a CPU, to rehearse a batch before paying. Pure.
+
+It is played by `gpu_scripts/preview_<operation>.py`, which need Python, numpy, PyAV and Pillow. One
+request file holds all samples of an order; each sample is made alone, so a batch never changes a
+pixel. It never passes for Cosmos: the label says so, and so does a corner of every frame.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable, Sequence
+from typing import Any, ClassVar, Final
+
+from cosmos_pipelines.engines.base import Engine, Progress
+from cosmos_pipelines.errors import ErrorKind, InputError
+from cosmos_pipelines.operations.base import (
+    CONTROL_PASS,
+    Expected,
+    Job,
+    ModelType,
+    Order,
+    Outcome,
+    Verdict,
+    Video,
+)
+from cosmos_pipelines.operations.enhance import Enhance
+from cosmos_pipelines.operations.transfer import ControlWeights, Transfer
+from cosmos_pipelines.operations.upscale import Upscale
+
+LONGEST_SIDE: Final = 3840
+"""Of an upscaled frame, in pixels."""
+SHORTEST_SIDE: Final = 16
+"""Of a source frame, in pixels: H.264 codes blocks of 16 x 16."""
+MAX_TEXT: Final = 9_500
+"""Characters of a prompt to enhance: the result, which keeps them, has at most 10,000."""
+
+_PROGRESS: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): frame (\d+)/(\d+)")
+_ERROR: Final = re.compile(r"^ERROR: (.+)$", re.MULTILINE)
+
+
+class Preview(Engine):
+    """Composes control passes into a video, rewrites prompts by rule, resamples to 4K."""
+
+    name: ClassVar[str] = "preview"
+    label: ClassVar[str] = "PREVIEW (simulated on the CPU)"
+    simulated: ClassVar[bool] = True
+    version: ClassVar[str] = "1"
+    operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer", "enhance", "upscale"})
+    ignores: ClassVar[dict[ModelType, frozenset[str]]] = {
+        "upscale": frozenset({"num_steps", "seed"})
+    }
+
+    def check(self, job: Job) -> list[str]:
+        """See `Engine.check`: inputs are there, agree with each other, and have a usable size."""
+        operation = job.operation
+        if isinstance(operation, Upscale):
+            return _check_upscale(_source(job, "video"))
+        color = _source(job, "color")
+        if not job.text.strip():
+            raise InputError(f"The prompt of run {job.run_id} has no text.")
+        if isinstance(operation, Enhance):
+            return _check_enhance(job.text)
+        assert isinstance(operation, Transfer)
+        return _check_transfer(operation, job, color)
+
+    def batch_key(self, job: Job) -> Hashable:
+        """Samples are made one after the other, each alone: only the program must be the same."""
+        return (self.name, job.operation.model_type)
+
+    def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
+        """One order, one request file; a scene that several jobs share is placed once."""
+        keys = {self.batch_key(job) for job in jobs}
+        if len(keys) != 1:
+            raise ValueError(f"Jobs of {len(keys)} batch keys cannot be one order.")
+        kind = jobs[0].operation.model_type
+        inputs: dict[str, Video] = {}
+        samples = []
+        for job in jobs:
+            placed = {name: (_file_name(name, v), v) for name, v in _used(job).items()}
+            inputs.update(placed.values())
+            samples.append(_sample(job, {name: f"inputs/{f}" for name, (f, _) in placed.items()}))
+        request = {
+            "engine": self.name,
+            "operation": kind,
+            "samples": samples,
+            "version": self.version,
+        }
+        return Order(
+            id=order_id,
+            run_ids=tuple(job.run_id for job in jobs),
+            engine=self.name,
+            model_type=kind,
+            argv=("{python}", f"{{scripts}}/preview_{kind}.py", "{run}/request.json"),
+            inputs=inputs,
+            documents={"request.json": _json(request)},
+            expected=tuple(_expected(job) for job in jobs),
+            gpus=0,
+        )
+
+    def progress(self, line: str) -> Progress | None:
+        """Frames of the sample that is being made, from `[1/3] rs_... transfer: frame 24/48`."""
+        found = _PROGRESS.search(line)
+        if found is None:
+            return None
+        sample, samples, run_id, kind, frame, frames = found.groups()
+        text = f"{kind} {sample} of {samples}: frame {frame} of {frames}"
+        return Progress(done=int(frame), total=int(frames), run_id=run_id, text=text)
+
+    def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
+        """A sample's own `FAILED rs_...: reason` goes before what became of its order."""
+        own = re.findall(rf"^FAILED {re.escape(run_id)}: (.+)$", log_tail, re.M) if run_id else []
+        if own:
+            return Verdict(kind=_kind_of(own[-1]), message=own[-1])
+        said = _ERROR.findall(log_tail)
+        if outcome.stopped is None and outcome.exit_code == 2 and said:
+            return Verdict(kind="validation", message=said[-1])
+        return super().diagnose(outcome, log_tail, run_id)
+
+
+def upscaled_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height with the longest side at 3840, the other in proportion and even."""
+    scale = LONGEST_SIDE / max(width, height)
+    return _even(width * scale), _even(height * scale)
+
+
+def _even(length: float) -> int:
+    return max(2, 2 * round(length / 2))
+
+
+def _source(job: Job, name: str) -> Video:
+    video = job.inputs.get(name)
+    if video is None:
+        given = ", ".join(sorted(job.inputs)) or "nothing"
+        raise InputError(f"Run {job.run_id} needs the input {name!r}; it was given {given}.")
+    if video.frames < 1:
+        raise InputError(f"{video.path} has no frames.")
+    if min(video.width, video.height) < SHORTEST_SIDE:
+        raise InputError(
+            f"{video.path} is {video.width}x{video.height}; "
+            f"each side must have at least {SHORTEST_SIDE} pixels."
+        )
+    return video
+
+
+def _check_upscale(video: Video) -> list[str]:
+    if max(video.width, video.height) >= LONGEST_SIDE:
+        raise InputError(
+            f"{video.path} is {video.width}x{video.height}: it has 4K already "
+            f"(the longest side becomes {LONGEST_SIDE})."
+        )
+    return []
+
+
+def _check_enhance(text: str) -> list[str]:
+    if len(text) > MAX_TEXT:
+        raise InputError(
+            f"The prompt has {len(text):,} characters; at most {MAX_TEXT:,} can be enhanced."
+        )
+    return []
+
+
+def _check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
+    weights = _weights(operation)
+    for control in weights.active:
+        needed = CONTROL_PASS[control]
+        if control in ("depth", "seg") and needed not in job.inputs:
+            raise InputError(
+                f"The weight {control} {getattr(weights, control):g} needs the pass {needed!r}.",
+                hint=f"Set {control} to 0 or add {needed}.mp4.",
+            )
+    for name, video in sorted(_used(job).items()):
+        _check_agrees(name, video, color)
+    notes = []
+    if color.width % 2 or color.height % 2:
+        size = f"{color.width - color.width % 2}x{color.height - color.height % 2}"
+        notes.append(f"The result is {size}: H.264 needs even sides.")
+    if operation.fps is not None and operation.fps != color.rate:
+        notes.append(
+            f"The result plays the same {color.frames} frames at {operation.fps} a second "
+            f"instead of {color.fps}."
+        )
+    return notes
+
+
+def _check_agrees(name: str, video: Video, color: Video) -> None:
+    if video.frames != color.frames:
+        raise InputError(
+            f"The pass {name!r} has {video.frames} frames, color has {color.frames}: {video.path}."
+        )
+    if (video.width, video.height) != (color.width, color.height):
+        raise InputError(
+            f"The pass {name!r} is {video.width}x{video.height}, "
+            f"color is {color.width}x{color.height}: {video.path}."
+        )
+
+
+def _weights(operation: Transfer) -> ControlWeights:
+    if operation.weights is None:
+        raise InputError("The control weights are not settled: give vis, edge, depth and seg.")
+    return operation.weights
+
+
+def _used(job: Job) -> dict[str, Video]:
+    """The inputs that this engine reads for `job`, by pass."""
+    operation = job.operation
+    if isinstance(operation, Upscale):
+        wanted = ["video"]
+    elif isinstance(operation, Transfer):
+        wanted = ["color", *(CONTROL_PASS[c] for c in _weights(operation).active)]
+    else:
+        wanted = ["color"]
+    return {name: job.inputs[name] for name in wanted if name in job.inputs}
+
+
+def _file_name(name: str, video: Video) -> str:
+    return f"{name}-{video.sha256[:16]}.mp4"
+
+
+def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
+    """What the program is told about one run: its settings by their own names, and its files."""
+    operation = job.operation
+    sample = operation.config() | {
+        "run_id": job.run_id,
+        "inputs": inputs,
+        "output": f"outputs/{_output(job)}",
+    }
+    if isinstance(operation, Transfer):
+        normalised = _weights(operation).normalised()
+        sample["weights_normalised"] = {c: round(w, 6) for c, w in normalised.items()}
+        if operation.negative_prompt is None:
+            sample["negative_prompt"] = job.negative_prompt
+        sample["prompt"] = job.text
+    if isinstance(operation, Enhance):
+        sample["prompt"] = job.text
+        del sample["create_new"]  # what becomes of the text is not the program's business
+    if isinstance(operation, Upscale):
+        source = job.inputs["video"]
+        sample["width"], sample["height"] = upscaled_size(source.width, source.height)
+    return sample
+
+
+def _output(job: Job) -> str:
+    return f"{job.run_id}.{'txt' if isinstance(job.operation, Enhance) else 'mp4'}"
+
+
+def _expected(job: Job) -> Expected:
+    if isinstance(job.operation, Enhance):
+        return Expected(run_id=job.run_id, name=_output(job), kind="text")
+    if isinstance(job.operation, Upscale):
+        source = job.inputs["video"]
+        width, height = upscaled_size(source.width, source.height)
+        fps = source.fps
+    else:
+        assert isinstance(job.operation, Transfer)
+        source = job.inputs["color"]
+        width, height = source.width - source.width % 2, source.height - source.height % 2
+        fps = source.fps if job.operation.fps is None else str(job.operation.fps)
+    return Expected(
+        run_id=job.run_id,
+        name=_output(job),
+        kind="video",
+        width=width,
+        height=height,
+        frames=source.frames,
+        fps=fps,
+    )
+
+
+def _kind_of(reason: str) -> ErrorKind:
+    if re.search(r"No space left|Errno 28", reason):
+        return "disk_full"
+    return "out_of_memory" if "MemoryError" in reason else "model_failed"
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
