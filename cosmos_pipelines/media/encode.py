@@ -1,0 +1,183 @@
+"""Encode pictures to H.264 mp4 with BT.709 tags, exact rate and time base, whole or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import OutputContainer
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.stream import VideoStream
+
+from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.files import writing
+from cosmos_pipelines.media.probe import Probe, probe
+
+Array = npt.NDArray[Any]
+_BT709, _TV = 1, 1  # ITU-T H.273 code points; 1 is also FFmpeg's number for limited range
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How pixels are stored: FFmpeg's pixel format and libx264's options."""
+
+    pix_fmt: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def even(self) -> bool:
+        """Whether width and height must be even (chroma is subsampled)."""
+        return "420" in self.pix_fmt
+
+
+PICTURE = Coding("yuv420p", {"crf": "18", "preset": "medium"})
+"""Colour for people and models: visually lossless, plays everywhere."""
+
+CONTROL = Coding("yuv420p", {"crf": "12", "preset": "medium"})
+"""Depth, edges, blur: few artefacts where a model reads values; plays everywhere."""
+
+EXACT = Coding("yuv444p10le", {"qp": "0", "preset": "medium"})
+"""Every 8-bit RGB colour comes back exactly: lossless, no chroma subsampling.
+
+Ten bits, because BT.709 in eight loses up to 2 steps of RGB even when coded without loss; in ten
+all 16,777,216 colours survive the way there and back through swscale. Chromium plays it.
+"""
+
+_thread = threading.local()
+
+
+def _reformat(frame: av.VideoFrame, **how: Any) -> av.VideoFrame:
+    # one reformatter a thread: it keeps its tables from frame to frame, and is not thread-safe
+    if not hasattr(_thread, "reformatter"):
+        _thread.reformatter = VideoReformatter()
+    return _thread.reformatter.reformat(frame, **how)  # type: ignore[no-any-return]
+
+
+def coded(picture: Array | av.VideoFrame, coding: Coding) -> av.VideoFrame:
+    """A picture in the coding's pixel format, BT.709 limited range. Safe to call in threads.
+
+    Takes (height, width, 3) uint8 RGB, (height, width) uint8 grey, or a full-range RGB frame.
+    """
+    if not isinstance(picture, av.VideoFrame):
+        name = "gray" if picture.ndim == 2 else "rgb24"
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=name)
+    frame = _reformat(
+        picture,
+        format=coding.pix_fmt,
+        dst_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+    )
+    # a decoded PNG says that it is a key frame, and x264 would obey: three times the size
+    frame.pict_type = PictureType.NONE
+    return frame
+
+
+def encode(
+    frames: Iterable[Array | av.VideoFrame],
+    path: Path,
+    *,
+    fps: Fraction | int,
+    coding: Coding = PICTURE,
+    tags: Mapping[str, str] | None = None,
+) -> Probe:
+    """Write `frames` to the mp4 `path` and measure what was written.
+
+    Frames are RGB (height, width, 3) or grey (height, width) uint8 arrays, or what `coded` made;
+    one at a time is held. `tags` are container metadata (title, comment). Index first (faststart).
+
+    Raises:
+        MediaError: no frames, frames of different or odd size, or the file measured wrongly.
+        DiskFull: no room; nothing half-written is left.
+    """
+    fps = Fraction(fps)
+    with writing(path) as part:
+        count = _write(iter(frames), part, fps, coding, dict(tags or {}))
+        found = probe(part)
+        if (found.frames, found.fps) != (count, fps):
+            raise MediaError(
+                f"{path} came out with {found.frames} frames at {found.fps}, "
+                f"not {count} at {fps}: it was not kept."
+            )
+    return replace(found, path=path)
+
+
+def _write(
+    frames: Iterator[Array | av.VideoFrame],
+    part: Path,
+    fps: Fraction,
+    coding: Coding,
+    tags: dict[str, str],
+) -> int:
+    count = 0
+    first = next(frames, None)
+    if first is None:
+        raise MediaError(f"There are no frames to write to {part.with_suffix('')}.")
+    picture = _as_coded(first, coding)
+    size = (picture.width, picture.height)
+    if coding.even and (size[0] % 2 or size[1] % 2):
+        raise MediaError(f"{size[0]}x{size[1]} cannot be coded as {coding.pix_fmt}: size is odd.")
+    flags = "+faststart+use_metadata_tags" if tags else "+faststart"
+    with av.open(str(part), "w", format="mp4", options={"movflags": flags}) as container:
+        container.metadata.update(tags)
+        stream = _stream(container, size, fps, coding)
+        while True:
+            if (picture.width, picture.height) != size:
+                raise MediaError(
+                    f"Frame {count + 1} is {picture.width}x{picture.height}, "
+                    f"the first is {size[0]}x{size[1]}."
+                )
+            picture.pts, picture.time_base = count, 1 / fps
+            container.mux(stream.encode(picture))
+            count += 1
+            following = next(frames, None)
+            if following is None:
+                break
+            picture = _as_coded(following, coding)
+        container.mux(stream.encode(None))
+    return count
+
+
+def _as_coded(picture: Array | av.VideoFrame, coding: Coding) -> av.VideoFrame:
+    if isinstance(picture, av.VideoFrame) and picture.format.name == coding.pix_fmt:
+        return picture
+    return coded(picture, coding)
+
+
+def _stream(
+    container: OutputContainer, size: tuple[int, int], fps: Fraction, coding: Coding
+) -> VideoStream:
+    stream = container.add_stream("libx264", rate=fps, options=dict(coding.options))
+    stream.width, stream.height = size
+    stream.pix_fmt = coding.pix_fmt
+    context = stream.codec_context
+    context.time_base = 1 / fps
+    context.color_primaries = context.color_trc = context.colorspace = _BT709
+    context.color_range = _TV
+    context.thread_type = "FRAME"  # PyAV's default, slices, costs quality
+    return stream
+
+
+def pictures_of(path: Path) -> Iterator[Array]:
+    """Decode a video to (height, width, 3) uint8 RGB arrays, one at a time.
+
+    Raises:
+        MediaError: missing, not a video, or damaged.
+    """
+    probe(path)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        try:
+            for frame in container.decode(stream):
+                yield _reformat(frame, format="rgb24").to_ndarray()
+        except av.error.FFmpegError as e:
+            raise MediaError(f"{path} cannot be decoded: {e.strerror}.") from None
