@@ -1,0 +1,134 @@
+#!/bin/sh
+# Execute one order and leave its record in the run folder: the contract with the GPU side.
+#
+#   run.sh RUN_DIR -- PROGRAM [ARGUMENT...]
+#
+# RUN_DIR/run.log      everything that the program writes, appended as it is written
+# RUN_DIR/pid          "<pid> <start time in clock ticks> <boot id>"; it is the start lock as well
+# RUN_DIR/boot_id      which boot of this machine
+# RUN_DIR/result.json  exit code, times, and name, SHA-256 and size of every file below outputs/
+# RUN_DIR/exit_code    written last: where it exists, everything above is complete and on the disk
+#
+# An order is started at most once: a second start exits with 64 and touches nothing. TERM and INT
+# are passed on to the program, and its end is awaited and recorded. This script's exit code is the
+# program's (128 + n where signal n ended it, 127 where it does not exist, 126 where it cannot run).
+# The program starts in RUN_DIR, or in COSMOS_CWD, and finds COSMOS_RUN_DIR and COSMOS_SCRIPTS.
+# Needs a POSIX shell and sha256sum; dash, bash and busybox will do.
+
+LC_ALL_OF_PROGRAM=${LC_ALL-unset}
+LC_ALL=C
+export LC_ALL
+
+refuse() {
+    printf 'run.sh: %s\n' "$1" >&2
+    exit 64
+}
+
+[ "$#" -ge 3 ] && [ "$2" = -- ] || refuse 'usage: run.sh RUN_DIR -- PROGRAM [ARGUMENT...]'
+SCRIPTS=$(cd -- "$(dirname -- "$0")" && pwd -P) || refuse "no directory of scripts: $0"
+RUN=$(cd -- "$1" 2>/dev/null && pwd -P) || refuse "no such run folder: $1"
+shift 2
+cd -- "$RUN" || refuse "no such run folder: $RUN"
+COSMOS_RUN_DIR=$RUN COSMOS_SCRIPTS=${COSMOS_SCRIPTS:-$SCRIPTS} PYTHONUNBUFFERED=1
+export COSMOS_RUN_DIR COSMOS_SCRIPTS PYTHONUNBUFFERED
+
+child=
+stopped=
+interrupted=
+pass_on() {
+    stopped=1
+    interrupted=1
+    # A background job of a shell ignores INT, hence TERM for both.
+    [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+}
+trap pass_on TERM INT
+trap '' HUP
+
+start_ticks() { # field 22 of /proc/PID/stat; the name in field 2 may hold blanks
+    read -r stat <"/proc/$1/stat" || return
+    # shellcheck disable=SC2086
+    set -- ${stat##*) }
+    echo "${20}"
+}
+
+now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+
+sync_file() { sync -- "$1" 2>/dev/null || sync; }
+
+replace() { # NAME: the text on standard input becomes the file's whole content, or nothing changes
+    cat >"$1.part" 2>/dev/null && sync_file "$1.part" && mv -f -- "$1.part" "$1" && return
+    rm -f -- "$1.part"
+    return 1
+}
+
+outputs() { # the files below outputs/ as members of a JSON object, refused names counted
+    [ -d outputs ] || return 0
+    find outputs -type f ! -name '*.part' -exec sh -c '
+        for path do
+            name=${path#outputs/}
+            case $name in
+            *[!\ -~]* | *\"* | *\\*) echo refused; continue ;;
+            esac
+            sum=$(sha256sum <"$path") && size=$(wc -c <"$path") || { echo refused; continue; }
+            sync -- "$path" 2>/dev/null
+            printf "\"%s\":{\"sha256\":\"%s\",\"size\":%d}\n" "$name" "${sum%% *}" "$size"
+        done' sh {} +
+}
+
+result() { # CODE: result.json
+    members=$(outputs)
+    refused=$(printf '%s\n' "$members" | grep -c '^refused$')
+    members=$(printf '%s\n' "$members" | grep -v '^refused$' | sort | paste -s -d, -)
+    printf '{"exit_code":%d,"outputs":{%s},"refused":%d,' "$1" "$members" "$refused"
+    printf '"started_at":"%s","ended_at":"%s","boot_id":"%s"}\n' "$started_at" "$(now)" "$boot_id"
+}
+
+boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
+started_at=$(now)
+: >>run.log || refuse "cannot write in $RUN"
+echo "$$ $(start_ticks $$ 2>/dev/null || echo 0) $boot_id" >"pid.$$" || refuse "cannot write in $RUN"
+# A hard link is made whole or not at all, and never over an existing name.
+if ! ln "pid.$$" pid 2>/dev/null; then
+    rm -f "pid.$$"
+    [ ! -e pid ] || refuse "$RUN was already started"
+    refuse "cannot make hard links in $RUN"
+fi
+rm -f "pid.$$"
+exec </dev/null # it may be a lock that whoever starts us wants to have held until here
+echo "$boot_id" | replace boot_id
+# Room for the last words on a disk that the program fills.
+dd if=/dev/zero of=reserve bs=1024 count=64 2>/dev/null
+
+code=
+if [ -z "$stopped" ]; then
+    (
+        trap - TERM INT HUP
+        if [ "$LC_ALL_OF_PROGRAM" = unset ]; then unset LC_ALL; else LC_ALL=$LC_ALL_OF_PROGRAM; fi
+        cd -- "${COSMOS_CWD:-$RUN}" || exit 126
+        exec "$@"
+    ) </dev/null >>run.log 2>&1 &
+    child=$!
+    [ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
+    while :; do
+        interrupted=
+        wait "$child"
+        ended=$?
+        # 127 from a second wait: the first one, though interrupted, had told the code already.
+        [ -n "$code" ] && [ "$ended" = 127 ] || code=$ended
+        [ -n "$interrupted" ] || break
+    done
+    child= # its id may be another's now
+fi
+code=${code:-143}
+
+text=$(result "$code")
+if ! printf '%s\n' "$text" | replace result.json; then
+    rm -f reserve
+    # Without its record a run has no exit code either: it counts as vanished.
+    printf '%s\n' "$text" | replace result.json || exit "$code"
+    echo 'run.sh: No space left on device' >>run.log
+fi
+rm -f reserve
+sync_file run.log
+echo "$code" | replace exit_code
+exit "$code"
