@@ -90,11 +90,11 @@ class CosmosAPI:
     def get_prompt(self, prompt_id: str) -> Record:
         """One prompt, with the ids of its runs. Raises UnknownId."""
         prompt = self.catalog.get_prompt(prompt_id)
-        runs = self.catalog.list_runs(prompt_id=prompt.id, limit=1000)
+        runs = self.catalog.list_runs(prompt_id=prompt.id, limit=None)
         return prompt.as_dict() | {"runs": [run.id for run in runs]}
 
     def list_prompts(
-        self, *, scene: str | None = None, limit: int = 50, offset: int = 0
+        self, *, scene: str | None = None, limit: int | None = 50, offset: int = 0
     ) -> list[Record]:
         """Prompts, newest first."""
         rows = self.catalog.list_prompts(scene=scene, limit=limit, offset=offset)
@@ -146,7 +146,7 @@ class CosmosAPI:
         status: str | None = None,
         prompt_id: str | None = None,
         model_type: str | None = None,
-        limit: int = 50,
+        limit: int | None = 50,
         offset: int = 0,
     ) -> list[Record]:
         """Runs, newest first."""

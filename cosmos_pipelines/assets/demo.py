@@ -71,12 +71,12 @@ def _scene(api: CosmosAPI, progress: Progress | None) -> Path:
 
 
 def _completed(api: CosmosAPI, prompt_id: str, recipe: str) -> dict[str, Any] | None:
-    runs = api.list_runs(prompt_id=prompt_id, model_type="transfer", status="completed", limit=1000)
+    runs = api.list_runs(prompt_id=prompt_id, model_type="transfer", status="completed", limit=None)
     return next((run for run in runs if run["recipe"] == recipe), None)
 
 
 def _of_type(
     api: CosmosAPI, model_type: str, *, prompt_id: str | None = None, parent: str | None = None
 ) -> dict[str, Any] | None:
-    runs = api.list_runs(prompt_id=prompt_id, model_type=model_type, status="completed", limit=1000)
+    runs = api.list_runs(prompt_id=prompt_id, model_type=model_type, status="completed", limit=None)
     return next((run for run in runs if parent in (None, run["parent_run_id"])), None)

@@ -93,7 +93,7 @@ def _take(
         if run.leased_by and owner_gone(run.leased_by):
             work.catalog.release(run.id, run.leased_by)
         if run.status in ACTIVE:
-            mates = work.catalog.list_runs(batch_id=run.batch_id) if run.batch_id else [run]
+            mates = work.catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
             for mate in mates:
                 if mate.status in ACTIVE and work.catalog.adopt(mate.id, work.owner, LEASE_S):
                     orphans[mate.id] = work.catalog.get_run(mate.id)

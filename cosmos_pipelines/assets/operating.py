@@ -38,7 +38,7 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
         "simulated": engine.simulated,
         "counts": catalog.count_by_status(),
         "active": [_brief(catalog, run) | {"lost": run.id in left} for run in active],
-        "queued": [_brief(catalog, run) for run in catalog.queued_runs(1000)],
+        "queued": [_brief(catalog, run) for run in catalog.queued_runs(None)],
         "lost": sorted(left),
         "orphans": sorted(order for order in backend.active() if order not in owned),
     }
@@ -136,7 +136,7 @@ def kill(
     if (run_id is None) != all_runs:
         raise InputError("Give either a run or --all to kill.")
     if run_id is None:
-        chosen: Sequence[Run] = [*catalog.active_runs(), *catalog.queued_runs(1000)]
+        chosen: Sequence[Run] = [*catalog.active_runs(), *catalog.queued_runs(None)]
     else:
         chosen = [_killable(catalog, run_id, whole_batch)]
     return [_stop(catalog, settings, run) for run in chosen]
@@ -146,7 +146,7 @@ def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Run:
     run = catalog.get_run(run_id)
     if run.status not in (*ACTIVE, "pending"):
         raise StateError(f"Run {run.id} is {run.status}; there is nothing to stop.")
-    mates = catalog.list_runs(batch_id=run.batch_id) if run.batch_id else [run]
+    mates = catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
     others = [mate.id for mate in mates if mate.id != run.id and mate.status in ACTIVE]
     if others and not whole_batch:
         raise StateError(

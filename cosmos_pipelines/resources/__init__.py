@@ -1,1 +1,35 @@
 """Where orders run and where records are kept, each as one thing with verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.resources.backend import Backend
+
+
+def _local(settings: Settings) -> Backend:
+    from cosmos_pipelines.resources.local import LocalBackend
+
+    return LocalBackend(settings.work, grace_s=settings.execution.grace_s)
+
+
+BACKENDS: dict[str, Callable[[Settings], Backend]] = {"local": _local}
+
+
+def backend_for(settings: Settings, name: str | None = None) -> Backend:
+    """The backend called `name`, by default that of new runs.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    name = name or settings.execution.backend
+    if name not in BACKENDS:
+        raise SettingsError(
+            f"There is no backend {name!r}.", hint=f"Known: {', '.join(sorted(BACKENDS))}."
+        )
+    return BACKENDS[name](settings)

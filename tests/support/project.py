@@ -1,0 +1,73 @@
+"""A whole project in a temporary directory: settings, catalog, backend and tiny real scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.resources import backend_for
+from cosmos_pipelines.resources.local import LocalBackend
+from cosmos_pipelines.settings import Settings, load_settings
+
+PASSES = ("color", "depth", "segmentation")
+
+
+def write_video(
+    path: Path,
+    *,
+    frames: int = 6,
+    width: int = 64,
+    height: int = 48,
+    fps: Fraction | int = 24,
+    seed: int = 0,
+) -> Path:
+    """A tiny moving H.264 video, different for every seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rate = Fraction(fps)
+    y, x = np.mgrid[0:height, 0:width]
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=rate, options={"crf": "18", "threads": "1"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for i in range(frames):
+            shade = np.stack([x * 3 + 7 * i + seed, y * 4 + seed, x + y + 5 * i], axis=-1)
+            frame = av.VideoFrame.from_ndarray((shade % 256).astype(np.uint8), format="rgb24")
+            frame.pts, frame.time_base = i, 1 / rate
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    return path
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of one test."""
+
+    settings: Settings
+    catalog: Catalog
+    backend: LocalBackend
+
+    def scene(self, name: str = "city", **shape: int) -> Path:
+        """A scene with colour, depth and segmentation videos."""
+        directory = self.settings.inputs / name
+        for i, one in enumerate(PASSES):
+            write_video(directory / f"{one}.mp4", seed=40 * i, **shape)
+        return directory
+
+    def run_directory(self, run: Run) -> Path:
+        """Where a run's results are."""
+        return self.settings.outputs / f"run_{run.id}"
+
+
+def make_project(home: Path) -> Project:
+    """An empty project in `home`."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "cosmos.toml").write_text("[execution]\ngrace_s = 2\n", encoding="utf-8")
+    settings = load_settings(home)
+    backend = backend_for(settings)
+    assert isinstance(backend, LocalBackend)
+    return Project(settings, Catalog.open(settings.catalog_url), backend)
