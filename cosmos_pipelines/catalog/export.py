@@ -1,0 +1,79 @@
+"""Writing all runs or prompts to a file, for a spreadsheet or a notebook."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from cosmos_pipelines.catalog.records import Prompt, Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import DiskFull, InputError
+
+What = Literal["runs", "prompts"]
+
+
+def export(catalog: Catalog, what: What, path: Path) -> int:
+    """Write all runs or prompts, newest first, to a .csv or .json file; returns how many.
+
+    In CSV, lists and mappings are JSON text. The file appears only when it is complete.
+
+    Raises:
+        InputError: another kind of file, or a place where no file can be written.
+        DiskFull: no room for it.
+    """
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise InputError(
+            f"{path.name!r} is neither .csv nor .json.", hint="Name the file after its format."
+        )
+    records: list[Run] | list[Prompt]
+    if what == "runs":
+        records = catalog.list_runs(limit=None)
+        columns = [*Run.__dataclass_fields__, "duration_s"]
+    else:
+        records = catalog.list_prompts(limit=None)
+        columns = [*Prompt.__dataclass_fields__]
+    rows = [record.as_dict() for record in records]
+    _write(path, _csv(rows, columns) if path.suffix.lower() == ".csv" else _json(rows, columns))
+    return len(rows)
+
+
+def _csv(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    flat = [
+        {k: _json_text(v) if isinstance(v, dict | list) else v for k, v in row.items()}
+        for row in rows
+    ]
+    return str(_frame(flat, columns).to_csv(index=False))
+
+
+def _json(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    frame = _frame(rows, columns)
+    return str(frame.to_json(orient="records", indent=2, force_ascii=False, double_precision=15))
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> Any:
+    import pandas as pd
+
+    # objects: else an exit code beside an empty cell becomes 0.0
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        if e.errno == errno.ENOSPC:
+            raise DiskFull(f"No room is left for {path}.", hint="Free some space.") from e
+        raise InputError(f"{path} cannot be written: {e.strerror}.") from e

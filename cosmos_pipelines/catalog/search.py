@@ -1,0 +1,78 @@
+"""Finding prompts by words: FTS5 on SQLite, `tsvector` on PostgreSQL, with the same meaning.
+
+A prompt is found if its name and text together have all the words, in any English inflection; a hit
+in the name counts four times. The indices are made by the first migration.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Any, Final
+
+from sqlalchemy import Connection, TextClause, select, text
+
+from cosmos_pipelines.catalog.columns import storable
+from cosmos_pipelines.catalog.database import Database
+from cosmos_pipelines.catalog.prompts import COLUMNS, prompt_of
+from cosmos_pipelines.catalog.records import Prompt
+from cosmos_pipelines.catalog.tables import prompts
+from cosmos_pipelines.errors import InputError
+
+MOST_WORDS: Final = 32
+"""FTS5 refuses expressions deeper than 256; nobody means more words than this."""
+LONGEST_WORD: Final = 200
+"""PostgreSQL refuses words of more than 2,046 bytes in a query."""
+
+_BLANKS: Final = str.maketrans(dict.fromkeys(string.punctuation, " "))
+
+_SQLITE: Final = text(
+    "SELECT prompts.number FROM prompts_fts JOIN prompts ON prompts.number = prompts_fts.rowid "
+    "WHERE prompts_fts MATCH :query "
+    "ORDER BY bm25(prompts_fts, 4, 1), prompts.created_at DESC, prompts.id LIMIT :limit"
+)
+_POSTGRESQL: Final = text(
+    "SELECT number FROM prompts, plainto_tsquery('catalog_english', :query) AS query "
+    "WHERE words @@ query ORDER BY ts_rank('{0.25, 0.25, 0.25, 1.0}', words, query, 1) DESC, "
+    "created_at DESC, id LIMIT :limit"
+)
+
+
+def search_prompts(catalog: Database, words: str, limit: int = 20) -> list[Prompt]:
+    """Prompts that have all `words`, best first; also those whose id begins with `words`.
+
+    Raises:
+        InputError: there is no word in `words`.
+    """
+    wanted = _words(words)
+    if not wanted:
+        raise InputError("There is nothing to search for.", hint="Give a word of the prompt.")
+    if catalog.sqlite:
+        statement, query = _SQLITE, " ".join(f'"{word}"' for word in wanted)
+    else:
+        statement, query = _POSTGRESQL, " ".join(wanted)
+    with catalog.read() as connection:
+        numbers = _by_id(connection, storable(words).strip(), limit)
+        numbers += _by_words(connection, statement, query, limit)
+        ranked = list(dict.fromkeys(numbers))[:limit]
+        rows: Any = connection.execute(
+            select(prompts.c.number, *COLUMNS).where(prompts.c.number.in_(ranked))
+        ).all()
+    found = {row.number: prompt_of(row[1:]) for row in rows}
+    return [found[number] for number in ranked if number in found]
+
+
+def _words(text: str) -> list[str]:
+    split = storable(text).translate(_BLANKS).split()
+    return list(dict.fromkeys(word[:LONGEST_WORD] for word in split))[:MOST_WORDS]
+
+
+def _by_words(connection: Connection, statement: TextClause, query: str, limit: int) -> list[int]:
+    return list(connection.execute(statement, {"query": query, "limit": limit}).scalars())
+
+
+def _by_id(connection: Connection, beginning: str, limit: int) -> list[int]:
+    if not beginning.startswith("ps_"):
+        return []
+    begins = prompts.c.id.startswith(beginning, autoescape=True)
+    statement = select(prompts.c.number).where(begins).order_by(prompts.c.id).limit(limit)
+    return list(connection.execute(statement).scalars())
