@@ -7,6 +7,7 @@ is imported only by the methods that execute something: it costs a second.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,7 +46,7 @@ class CosmosAPI:
         directory: Path | str,
         *,
         name: str | None = None,
-        fps: int | None = None,
+        fps: Fraction | int | None = None,
         description: str | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Record:
@@ -429,4 +430,5 @@ class CosmosAPI:
     def _delete(self, kind: Literal["prompt", "run"], thing_id: str) -> Record:
         deletion = self._deletion(kind, thing_id)
         deletion.execute(self.catalog)
-        return dict(deletion.as_dict())
+        made: Record = deletion.as_dict()
+        return made

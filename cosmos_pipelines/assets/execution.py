@@ -18,7 +18,7 @@ from cosmos_pipelines.assets.lease import LEASE_S, Lease, owner_gone, owner_name
 from cosmos_pipelines.assets.register import checked, job_of
 from cosmos_pipelines.assets.results import collect_run, relative
 from cosmos_pipelines.assets.run_log import OnLine, RunLog, log_file
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import ACTIVE, Run, Status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine, engine_named
 from cosmos_pipelines.errors import (
@@ -34,8 +34,6 @@ from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Outcome, Verdict
 from cosmos_pipelines.resources.backend import Backend, Handle
 from cosmos_pipelines.settings import Settings
-
-ACTIVE = ("uploading", "running", "downloading")
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,9 @@ def _take(
         if run.leased_by and owner_gone(run.leased_by):
             work.catalog.release(run.id, run.leased_by)
         if run.status in ACTIVE:
-            mates = work.catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
+            mates = (
+                work.catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
+            )
             for mate in mates:
                 if mate.status in ACTIVE and work.catalog.adopt(mate.id, work.owner, LEASE_S):
                     orphans[mate.id] = work.catalog.get_run(mate.id)
@@ -152,7 +152,7 @@ def _end(work: Work, run_id: str, verdict: Verdict, exit_code: int | None = None
     """Record that a run ended without a result, if it has not ended already."""
     run = work.catalog.get_run(run_id)
     if run.status in ACTIVE:
-        status = "cancelled" if verdict.kind == "cancelled" else "failed"
+        status: Status = "cancelled" if verdict.kind == "cancelled" else "failed"
         work.catalog.advance(
             run_id,
             work.owner,

@@ -82,7 +82,7 @@ def prepare(
     settings: Settings,
     directory: Path,
     name: str | None,
-    fps: int | None,
+    fps: Fraction | int | None,
     description: str | None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:

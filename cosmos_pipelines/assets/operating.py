@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cosmos_pipelines.assets.execution import ACTIVE, execute_runs
+from cosmos_pipelines.assets.execution import execute_runs
 from cosmos_pipelines.assets.lease import owner_gone
 from cosmos_pipelines.assets.run_log import log_file
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import InputError, StateError, UnknownId
