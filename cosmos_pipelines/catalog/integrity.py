@@ -156,7 +156,7 @@ def _mend(catalog: Catalog, problem: Problem) -> bool:
     if not (path.exists() or path.is_symlink()):
         return False
     run_id = folders.run_id_of(path if problem.kind != "leftover" else _run_folder(path))
-    run = next((r for r in catalog.list_runs(limit=None) if r.id == run_id), None)
+    run = catalog.find_run(run_id or "")
     if problem.kind == "leftover" and (run is None or run.status in ACTIVE):
         return False
     if problem.kind == "orphan_directory" and run is not None:

@@ -93,10 +93,9 @@ class Runs(Database):
         """
         wanted = storable(wanted)
         start = wanted if wanted.startswith("rs_") else f"rs_{wanted}"
+        if (exact := self.find_run(wanted)) is not None:
+            return exact
         with self.read() as connection:
-            row = connection.execute(select(*COLUMNS).where(runs.c.id == wanted)).first()
-            if row is not None:
-                return run_of(row)
             begins = runs.c.id.startswith(start, autoescape=True)
             found = connection.execute(select(*COLUMNS).where(begins).limit(6)).all()
             if len(found) == 1 and wanted:
@@ -106,6 +105,12 @@ class Runs(Database):
             shown = ", ".join(row.id for row in found[:5])
             raise InputError(f"Several runs begin with {wanted!r}: {shown}.", hint="Give more.")
         raise UnknownId("run", wanted, known)
+
+    def find_run(self, run_id: str) -> Run | None:
+        """The run with exactly this id, if there is one."""
+        with self.read() as connection:
+            row = connection.execute(select(*COLUMNS).where(runs.c.id == run_id)).first()
+        return None if row is None else run_of(row)
 
     def list_runs(
         self,

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata  # noqa: TID253
+from alembic.config import Config  # noqa: TID253
+from alembic.migration import MigrationContext  # noqa: TID253
+from alembic.script import ScriptDirectory  # noqa: TID253
+from sqlalchemy import create_engine, text
+
+from cosmos_pipelines.catalog import Catalog
+from cosmos_pipelines.catalog.migrate import SCRIPTS
+from cosmos_pipelines.catalog.tables import HEAD, VERSION_TABLE, metadata
+from cosmos_pipelines.errors import CosmosError, InputError, StateError
+
+OPEN = "import sys; from cosmos_pipelines.catalog import Catalog; Catalog.open(sys.argv[1])"
+
+
+def _mine(thing: object, name: str | None, kind: str, *_: object) -> bool:
+    """Without the full-text index, which only SQL can describe."""
+    ours = name in ("words", "ix_prompts_words") or (name or "").startswith("prompts_fts")
+    return not (ours or (kind == "table" and name == VERSION_TABLE))
+
+
+def test_the_constant_is_the_head_of_the_migration_scripts() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(catalog: Catalog) -> None:
+    with catalog.read() as connection:
+        context = MigrationContext.configure(connection, opts={"include_object": _mine})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_processes_that_open_a_fresh_database_at_once_all_succeed(catalog_url: str) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPEN, catalog_url], stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    errors = [process.communicate()[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, errors
+    with Catalog.open(catalog_url) as catalog:
+        assert catalog.list_runs() == []
+
+
+def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'cosmos.db'}"
+    Catalog.open(url).close()
+    program = (
+        (
+            f"{OPEN}.list_prompts(); loaded = {{'alembic', 'pydantic', 'pandas', 'dagster', "
+            "'sqlalchemy.orm', 'sqlalchemy.dialects.postgresql'} & set(sys.modules); "
+            "assert not loaded, loaded"
+        )
+        .replace("{{", "{")
+        .replace("}}", "}")
+    )
+    subprocess.run([sys.executable, "-c", program, url], check=True)
+
+
+def test_a_database_of_a_newer_version_is_refused(catalog_url: str) -> None:
+    with Catalog.open(catalog_url) as catalog, catalog.write() as tx:
+        tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(StateError, match="newer version"):
+        Catalog.open(catalog_url)
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(catalog_url: str) -> None:
+    if catalog_url.startswith("sqlite"):
+        Path(catalog_url.removeprefix("sqlite:///")).parent.mkdir()
+    engine = create_engine(catalog_url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE runs (other INTEGER)"))
+    with pytest.raises(InputError, match="another program"):
+        Catalog.open(catalog_url)
+    with engine.begin() as connection:
+        assert not connection.dialect.has_table(connection, "prompts")
+    engine.dispose()
+
+
+def test_the_directory_of_the_database_is_made(tmp_path: Path) -> None:
+    Catalog.open(f"sqlite:///{tmp_path / 'a' / 'b' / 'cosmos.db'}").close()
+    assert (tmp_path / "a" / "b" / "cosmos.db").is_file()
+
+
+def test_a_file_that_is_no_database_is_named_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "cosmos.db"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(InputError, match="not an SQLite database") as caught:
+        Catalog.open(f"sqlite:///{path}")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_database_is_named_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "cosmos.db"
+    with Catalog.open(f"sqlite:///{path}") as catalog:
+        for number in range(200):
+            catalog.add_prompt(f"prompt {number} " * 50, None, "city", "name", {})
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(size - 4096))
+    with pytest.raises(InputError, match="damaged") as caught:
+        Catalog.open(f"sqlite:///{path}").list_prompts()
+    assert str(path) in str(caught.value)
+
+
+def test_a_directory_in_place_of_the_database_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be opened"):
+        Catalog.open(f"sqlite:///{tmp_path}")
+
+
+def test_a_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "outputs").touch()
+    with pytest.raises(InputError, match="cannot be made"):
+        Catalog.open(f"sqlite:///{tmp_path}/outputs/cosmos.db")
+
+
+def test_a_read_only_database_can_be_read_and_says_so_when_written(tmp_path: Path) -> None:
+    path = tmp_path / "cosmos.db"
+    Catalog.open(f"sqlite:///{path}").close()
+    with Catalog.open(f"sqlite:///file:{path}?mode=ro&uri=true") as catalog:
+        assert catalog.list_prompts() == []
+        with pytest.raises(InputError, match="read-only"):
+            catalog.add_prompt("text", None, "city", "name", {})
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password(tmp_path: Path) -> None:
+    with pytest.raises(CosmosError, match="cannot be reached") as caught:
+        Catalog.open(f"postgresql+psycopg2://me:secret@/db?host={tmp_path}")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["no url", "mysql://host/db", "postgres://host/db", ""])
+def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match=r"database URL|cannot use"):
+        Catalog.open(url)

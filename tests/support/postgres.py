@@ -1,0 +1,81 @@
+"""A real PostgreSQL for the test session, with a fresh database for every test that asks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+_HOME = Path("/usr/lib/postgresql")
+_OPTIONS = (
+    "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off "
+    "-c max_connections=100 -c shared_buffers=16MB"
+)
+
+
+def _programs() -> Path:
+    found = sorted(_HOME.glob("*/bin/initdb"), key=lambda p: float(p.parts[-3]))
+    if not found:
+        pytest.skip(f"no PostgreSQL server below {_HOME} (Debian: apt-get install postgresql)")
+    return found[-1].parent
+
+
+def _run(*argv: str | Path) -> None:
+    """Run as the user postgres where we are root, whom PostgreSQL refuses."""
+    as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*as_postgres, *map(str, argv)],
+        check=False,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of the maintenance database of a server that only this process uses.
+
+    It listens on a Unix socket only, in a directory with a short name: 107 bytes are the limit.
+    """
+    programs = _programs()
+    base = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    if os.geteuid() == 0:
+        shutil.chown(base, "postgres")
+    data, log = base / "data", base / "log"
+    try:
+        _run(programs / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8",
+             "--locale=C.UTF-8", "--no-sync")  # fmt: skip
+        options = f"-k {base} {_OPTIONS}"
+        _run(programs / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg2://postgres@/postgres?host={base}"
+        finally:
+            _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of an empty database of this test alone."""
+    name = f"test_{uuid.uuid4().hex}"
+    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield postgres_server.replace("@/postgres?", f"@/{name}?")
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
