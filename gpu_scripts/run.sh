@@ -35,6 +35,7 @@ export COSMOS_RUN_DIR COSMOS_SCRIPTS PYTHONUNBUFFERED
 child=
 stopped=
 interrupted=
+# shellcheck disable=SC2329 # a trap calls it
 pass_on() {
     stopped=1
     interrupted=1

@@ -1,0 +1,64 @@
+"""An engine whose model is the stand-in `tests/models/stand_in.py`; it exists in tests only.
+
+with registered(): engine_named("stand_in")
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.engines.preview import Preview
+from cosmos_pipelines.operations.base import Job, Order, Outcome, Verdict
+
+PROGRAM = Path(__file__).resolve().parents[1] / "models" / "stand_in.py"
+
+
+class StandIn(Preview):
+    """Requests like the preview engine's; the prompt's first word says what shall go wrong.
+
+    `behaviour`, if given, says it for all samples; an upscale has no prompt.
+    """
+
+    name: ClassVar[str] = "stand_in"
+    label: ClassVar[str] = "stand-in of the tests"
+
+    def __init__(self, behaviour: str = "", timeout_s: int = 3600) -> None:
+        self.behaviour = behaviour
+        self.timeout_s = timeout_s
+
+    def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
+        """The preview engine's order with the stand-in as its program."""
+        return (
+            super()
+            .compile(jobs, order_id)
+            .model_copy(
+                update={
+                    "argv": ("{python}", str(PROGRAM), "{run}/request.json"),
+                    "env": {"COSMOS_STAND_IN": self.behaviour} if self.behaviour else {},
+                    "timeout_s": self.timeout_s,
+                }
+            )
+        )
+
+    def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
+        """What a guardrail refused is `blocked`; the rest as the preview engine says."""
+        own = re.findall(rf"^BLOCKED {run_id}: (.+)$", log_tail, re.M) if run_id else []
+        if own:
+            return Verdict(kind="blocked", message=own[-1])
+        return super().diagnose(outcome, log_tail, run_id)
+
+
+@contextmanager
+def registered(behaviour: str = "", timeout_s: int = 3600) -> Iterator[StandIn]:
+    """The stand-in as one of the engines while inside."""
+    engine = StandIn(behaviour, timeout_s)
+    ENGINES[engine.name] = engine
+    try:
+        yield engine
+    finally:
+        del ENGINES[engine.name]
