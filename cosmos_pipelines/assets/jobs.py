@@ -1,0 +1,165 @@
+"""Jobs: forms on the page that register prompts and runs, and the execution of a batch."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+from pydantic import Field
+
+from cosmos_pipelines.assets.checks import examine, report
+from cosmos_pipelines.assets.forms import config_of, form, given
+from cosmos_pipelines.assets.intake import register_prompt
+from cosmos_pipelines.assets.register import Planned, enter, plan_transfer
+from cosmos_pipelines.assets.shown import show_run
+from cosmos_pipelines.assets.step import POOL, bring_to_end, failure, told
+from cosmos_pipelines.assets.sync import record
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations import Transfer
+from cosmos_pipelines.resources.configurable import BackendResource, CatalogResource
+from cosmos_pipelines.settings import Settings
+
+BATCH: Final = "execute_runs_batch"
+
+
+class PromptsForm(dg.Config):
+    """Texts for a scene."""
+
+    scene: str = Field(description="A scene's key (`city`), or the path of its directory.")
+    texts: list[str] = Field(description="One prompt each.")
+    negative_prompt: str | None = Field(None, description="What to avoid, in all of them.")
+
+
+class BatchForm(dg.Config):
+    """Runs to execute together."""
+
+    run_ids: list[str] = Field(description="Registered runs; completed ones are left alone.")
+
+
+if TYPE_CHECKING:
+    SweepForm = Any
+else:
+    SweepForm = form(
+        "SweepForm",
+        "Prompts x recipes x seeds.",
+        prompts=(list[str], Field(description="Ids or names.")),
+        recipes=(list[str], Field([], description="Names; none: only the settings below.")),
+        settings=(
+            config_of(Transfer) | None,
+            Field(None, description="Settings of all runs; they override those of a recipe."),
+        ),
+        seeds=(list[int], Field([], description="One run each; none: the settings' seed.")),
+        engine=(str | None, Field(None, description="Default: the recipe's, or the project's.")),
+        tags=(list[str], Field([], description="Words to find the runs by.")),
+        queue=(bool, Field(True, description="Execute them; otherwise only register them.")),
+    )
+
+
+@dg.op(description="Registers a prompt for each text.")
+def register_prompts(
+    context: dg.OpExecutionContext, config: PromptsForm, catalog: CatalogResource
+) -> list[str]:
+    """Enter prompts; the same content again is the same prompt."""
+    settings = catalog.settings
+    with told(), catalog.open() as store:
+        if not config.texts:
+            raise InputError("Give at least one text.")
+        made = []
+        for text in config.texts:
+            prompt, new = register_prompt(
+                store, settings, text, config.scene, negative_prompt=config.negative_prompt
+            )
+            record(context.instance, store, settings, prompt)
+            context.log.info(f"{prompt.id} {prompt.name}{'' if new else ' (was there)'}")
+            made.append(prompt.id)
+        context.add_output_metadata({"prompts": made})
+        return made
+
+
+@dg.op(description="Registers a run for each cell of the sweep.")
+def register_runs(
+    context: dg.OpExecutionContext, config: SweepForm, catalog: CatalogResource
+) -> list[str]:
+    """Check all cells, then enter all runs: if one is refused, none is entered."""
+    settings = catalog.settings
+    with told(), catalog.open() as store:
+        planned = plan_sweep(store, settings, config)
+        tags = tuple(config.tags)
+        runs = [enter(store, settings, p, queued=config.queue, tags=tags) for p in planned]
+        for run in runs:
+            record(context.instance, store, settings, run)
+        context.add_output_metadata({"runs": [run.id for run in runs], "queued": config.queue})
+        return [run.id for run in runs]
+
+
+def plan_sweep(catalog: Catalog, settings: Settings, config: SweepForm) -> list[Planned]:
+    """Every cell of prompts x recipes x seeds, checked. Raises InputError for the first bad one."""
+    if not config.prompts:
+        raise InputError("Give at least one prompt.")
+    base = given(config.settings)
+    seeds = [{"seed": seed} for seed in config.seeds] or [{}]
+    return [
+        plan_transfer(
+            catalog, settings, prompt, {**base, **seed}, recipe=recipe, engine=config.engine
+        )
+        for prompt in dict.fromkeys(config.prompts)
+        for recipe in config.recipes or [None]
+        for seed in seeds
+    ]
+
+
+@dg.op(pool=POOL, description="Executes runs, sharing a model load where that changes no pixel.")
+def execute_batch(
+    context: dg.OpExecutionContext,
+    config: BatchForm,
+    catalog: CatalogResource,
+    backend: BackendResource,
+) -> None:
+    """Execute all; each that completes is recorded in its partition, with its checks."""
+    settings = catalog.settings
+    with told(), catalog.open() as store:
+        ids = list(dict.fromkeys(store.get_run(run_id).id for run_id in config.run_ids))
+        for run_id in ids:
+            record(context.instance, store, settings, store.get_run(run_id))
+        runs = bring_to_end(context, store, settings, backend, ids)
+        for run in runs:
+            if run.status == "completed":
+                _record(context, store, settings, run)
+        left = [run for run in runs if run.status != "completed"]
+        if left:
+            said = "; ".join(f"{run.id} {run.status}: {run.error_message}" for run in left)
+            raise failure(f"{len(left)} of {len(runs)} runs did not complete: {said}", left)
+
+
+def _record(context: dg.OpExecutionContext, catalog: Catalog, settings: Settings, run: Run) -> None:
+    if new := run.outputs.get("enhanced_prompt_id"):
+        record(context.instance, catalog, settings, catalog.get_prompt(new))
+    context.log_event(show_run(catalog, settings, run).event(context.instance))
+    if run.model_type != "enhance":
+        report(context, run, examine(catalog, settings, run))
+
+
+@dg.job(description="Register prompts for a scene.")
+def create_prompts() -> None:
+    """The form for new prompts."""
+    register_prompts()
+
+
+@dg.job(description="Register a sweep: prompts x recipes x seeds, and queue its runs.")
+def create_runs() -> None:
+    """The form for new runs."""
+    register_runs()
+
+
+@dg.job(name=BATCH, description="Execute several registered runs as one batch.")
+def execute_runs_batch() -> None:
+    """What the dispatcher and the command line use for several runs."""
+    execute_batch()
+
+
+JOBS: Final = [create_prompts, create_runs, execute_runs_batch]
+
+
+def batch_config(run_ids: list[str]) -> dict[str, Any]:
+    """The run configuration of the batch job."""
+    return {"ops": {execute_batch.name: {"config": {"run_ids": run_ids}}}}

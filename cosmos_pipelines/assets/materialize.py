@@ -1,0 +1,101 @@
+"""Executing runs from this very process, as Dagster runs that the page shows: the CLI's way.
+
+One run goes through its asset's partition, several through the batch job, just as from the page
+or the dispatcher, but without waiting for a daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cosmos_pipelines.assets.run_log import OnLine
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.resources.process import owner_name
+from cosmos_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+def materialize_runs(
+    catalog: Catalog,
+    settings: Settings,
+    run_ids: Sequence[str],
+    *,
+    on_line: OnLine | None = None,
+) -> list[Run]:
+    """Bring runs to their end and record them in Dagster; returns them as they then are.
+
+    A run that fails says so in its row and raises nothing here. Completed ones are not executed.
+
+    Raises:
+        StateError: another live process is executing one of them.
+        KeyboardInterrupt: after the work was stopped and recorded as cancelled.
+    """
+    ids = list(dict.fromkeys(catalog.get_run(run_id).id for run_id in run_ids))
+    open_ids = [i for i in ids if catalog.get_run(i).status != "completed"]
+    if open_ids:
+        _execute(catalog, settings, open_ids, on_line)
+    return [catalog.get_run(run_id) for run_id in ids]
+
+
+def _execute(
+    catalog: Catalog, settings: Settings, run_ids: list[str], on_line: OnLine | None
+) -> None:
+    import dagster as dg
+    from dagster._core.errors import DagsterExecutionInterruptedError
+
+    from cosmos_pipelines.assets.instance import open_instance
+    from cosmos_pipelines.assets.step import LINES
+    from cosmos_pipelines.assets.sync import record
+    from cosmos_pipelines.definitions import build_definitions
+
+    definitions = build_definitions(settings)
+    token = LINES.set(on_line or _nowhere)
+    try:
+        with open_instance(settings, captures=False) as instance:
+            for run_id in run_ids:
+                record(instance, catalog, settings, catalog.get_run(run_id))
+            _in_process(definitions, instance, catalog, run_ids)
+    except dg.Failure as e:
+        if isinstance(e.__cause__, CosmosError):
+            raise e.__cause__ from None
+    except DagsterExecutionInterruptedError:
+        raise KeyboardInterrupt from None
+    finally:
+        LINES.reset(token)
+
+
+def _in_process(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, catalog: Catalog, run_ids: list[str]
+) -> None:
+    """One Dagster run for all; raises what its step raised."""
+    from cosmos_pipelines.assets.jobs import BATCH, batch_config
+    from cosmos_pipelines.assets.partitions import place_of
+    from cosmos_pipelines.resources.launcher import PROCESS_TAG
+
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    tags = {PROCESS_TAG: owner_name(), "cosmos/by": "command line"}
+    if len(run_ids) > 1:
+        definitions.resolve_job_def(BATCH).execute_in_process(
+            instance=instance, run_config=batch_config(run_ids) | quiet, tags=tags
+        )
+        return
+    asset, partition = place_of(catalog.get_run(run_ids[0]))
+    config: dict[str, Any] = dict(quiet)
+    if partition != run_ids[0]:  # the partition does not say which run
+        config["ops"] = {asset.to_user_string(): {"config": {"run_id": run_ids[0]}}}
+    definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        partition_key=partition,
+        asset_selection=[asset],
+        run_config=config,
+        tags=tags,
+    )
+
+
+def _nowhere(run_id: str | None, line: str) -> None:
+    """The model's lines are in its log file."""

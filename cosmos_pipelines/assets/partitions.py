@@ -1,0 +1,86 @@
+"""Partition sets, asset keys, and the edges between assets whose partitions are many to one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import dagster as dg
+
+from cosmos_pipelines.catalog.records import Run
+
+SCENE_KEYS: Final = dg.DynamicPartitionsDefinition(name="scenes")
+PROMPT_KEYS: Final = dg.DynamicPartitionsDefinition(name="prompts")
+RUN_KEYS: Final = dg.DynamicPartitionsDefinition(name="runs")
+"""Ids of inference runs; a 4K video has the key of the run whose video it enlarges."""
+FILE_KEYS: Final = dg.DynamicPartitionsDefinition(name="files")
+"""Ids of upscale runs of video files that no run of ours made."""
+
+SCENES: Final = dg.AssetKey("scenes")
+PROMPTS: Final = dg.AssetKey("prompts")
+ENHANCED: Final = dg.AssetKey("enhanced_prompts")
+VIDEOS: Final = dg.AssetKey("inference_videos")
+UPSCALED: Final = dg.AssetKey("upscaled_videos")
+FILES: Final = dg.AssetKey("upscaled_files")
+
+PARTITIONS: Final = {
+    SCENES: SCENE_KEYS,
+    PROMPTS: PROMPT_KEYS,
+    ENHANCED: PROMPT_KEYS,
+    VIDEOS: RUN_KEYS,
+    UPSCALED: RUN_KEYS,
+    FILES: FILE_KEYS,
+}
+
+DATA_VERSION: Final = "dagster/data_version"
+
+
+def many_to_one(parent: dg.AssetKey) -> dg.AssetDep:
+    """An edge to `parent` without a rule from partition to partition.
+
+    Which partition a result came from is said exactly, by `provenance`. Dagster's host drops
+    mappings of our own (issue 28790), and AllPartitionMapping makes every result stale whenever
+    any parent changes.
+    """
+    return dg.AssetDep(parent, partition_mapping=dg.SpecificPartitionsPartitionMapping([]))
+
+
+def provenance(
+    instance: dg.DagsterInstance, parents: list[tuple[dg.AssetKey, str]]
+) -> dict[str, str]:
+    """Tags that name the exact event and data version of each parent partition that exists."""
+    tags = {}
+    for key, partition in parents:
+        record = latest(instance, key, partition)
+        if record is None:
+            continue
+        name = key.to_user_string()
+        tags[f"dagster/input_event_pointer/{name}"] = str(record.storage_id)
+        event = record.asset_materialization
+        if event and event.tags and event.tags.get(DATA_VERSION):
+            tags[f"dagster/input_data_version/{name}"] = event.tags[DATA_VERSION]
+    return tags
+
+
+def latest(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str
+) -> dg.EventLogRecord | None:
+    """The last materialisation of a partition."""
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    return records[0] if records else None
+
+
+def place_of(run: Run) -> tuple[dg.AssetKey, str]:
+    """The asset and the partition in which a run's result is recorded."""
+    if run.model_type == "transfer":
+        return VIDEOS, run.id
+    if run.model_type == "enhance":
+        return ENHANCED, str(run.prompt_id)
+    if run.parent_run_id:
+        return UPSCALED, run.parent_run_id
+    return FILES, run.id
+
+
+def add_partition(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str) -> None:
+    """Add a key to the asset's set of partitions, if it is not there."""
+    instance.add_dynamic_partitions(str(PARTITIONS[key].name), [partition])

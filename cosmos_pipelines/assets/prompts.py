@@ -1,0 +1,74 @@
+"""The assets `prompts` and `enhanced_prompts`."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from cosmos_pipelines.assets.forms import config_of, form, given
+from cosmos_pipelines.assets.partitions import ENHANCED, PROMPT_KEYS, PROMPTS, SCENES, many_to_one
+from cosmos_pipelines.assets.register import enter, plan_enhance
+from cosmos_pipelines.assets.shown import Result, code_version, show_prompt, show_run
+from cosmos_pipelines.assets.step import POOL, bring_to_end, completed, told
+from cosmos_pipelines.assets.sync import record
+from cosmos_pipelines.assets.videos import RUN_FIELDS, run_for
+from cosmos_pipelines.operations import Enhance
+from cosmos_pipelines.resources.configurable import BackendResource, CatalogResource
+
+if TYPE_CHECKING:
+    EnhanceForm = dg.Config
+else:
+    EnhanceForm = form(
+        "EnhanceRunForm",
+        Enhance.__doc__,
+        **{n: (i.annotation, i) for n, i in config_of(Enhance).model_fields.items()},
+        **RUN_FIELDS,
+    )
+
+
+@dg.asset(
+    key=PROMPTS,
+    partitions_def=PROMPT_KEYS,
+    deps=[many_to_one(SCENES)],
+    group_name="prompts",
+    kinds={"markdown"},
+    code_version="1",
+    description="A text for one scene. Its id is a hash of its content, so that the same prompt "
+    "twice is one prompt. The job `create_prompts` makes new ones.",
+)
+def prompts(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Result:
+    """Record a registered prompt again."""
+    with told(), catalog.open() as store:
+        return show_prompt(store.get_prompt(context.partition_key)).result(context.instance)
+
+
+@dg.asset(
+    key=ENHANCED,
+    partitions_def=PROMPT_KEYS,
+    deps=[PROMPTS],
+    group_name="prompts",
+    kinds={"markdown", "pytorch"},
+    pool=POOL,
+    code_version=code_version(),
+    description="What an enhancer made of a prompt: a new prompt, registered with the old one as "
+    "its parent and materialised as a partition of `prompts` too.",
+)
+def enhanced_prompts(
+    context: dg.AssetExecutionContext,
+    config: EnhanceForm,
+    catalog: CatalogResource,
+    backend: BackendResource,
+) -> Result:
+    """Enhance one prompt."""
+    settings = catalog.settings
+    with told(), catalog.open() as store:
+        prompt = store.get_prompt(context.partition_key)
+        run = run_for(store, config, "enhance", prompt_id=prompt.id)
+        if run is None:
+            fields = given(config, leave=tuple(RUN_FIELDS))
+            engine = given(config).get("engine")
+            planned = plan_enhance(store, settings, prompt.id, fields, engine=engine)
+            run = enter(store, settings, planned)
+        run = completed(bring_to_end(context, store, settings, backend, [run.id])[0])
+        if new := run.outputs.get("enhanced_prompt_id"):
+            record(context.instance, store, settings, store.get_prompt(new))
+        return show_run(store, settings, run).result(context.instance)

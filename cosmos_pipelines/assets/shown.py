@@ -1,0 +1,186 @@
+"""What Dagster's page shows of a scene, a prompt and a run: metadata, data version, parents.
+
+Pictures are Markdown with a URL relative to the page (`cosmos ui` serves both), so that they work
+from any host and port; Dagster shows Markdown inline below 1,000 characters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import dagster as dg
+
+from cosmos_pipelines.assets.partitions import (
+    DATA_VERSION,
+    PROMPTS,
+    SCENES,
+    VIDEOS,
+    place_of,
+    provenance,
+)
+from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    Result = dg.MaterializeResult[Any]
+else:
+    Result = dg.MaterializeResult  # Dagster reads annotations, and does not know this one's `[Any]`
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One partition's content, ready to be recorded."""
+
+    asset: dg.AssetKey
+    partition: str
+    version: str
+    """Hash of the content: Dagster's data version."""
+    metadata: dict[str, Any]
+    parents: list[tuple[dg.AssetKey, str]]
+
+    def tags(self, instance: dg.DagsterInstance) -> dict[str, str]:
+        """Data version and exact provenance."""
+        return {DATA_VERSION: self.version, **provenance(instance, self.parents)}
+
+    def event(self, instance: dg.DagsterInstance) -> dg.AssetMaterialization:
+        """The event that records it, from wherever it was made."""
+        return dg.AssetMaterialization(
+            self.asset, partition=self.partition, metadata=self.metadata, tags=self.tags(instance)
+        )
+
+    def result(
+        self, instance: dg.DagsterInstance, checks: list[dg.AssetCheckResult] | None = None
+    ) -> Result:
+        """The result of the step that made it."""
+        return dg.MaterializeResult(
+            metadata=self.metadata,
+            data_version=dg.DataVersion(self.version),
+            tags=provenance(instance, self.parents),
+            check_results=checks or [],
+        )
+
+
+def show_scene(scene: SceneRow) -> Shown:
+    """A scene: its moving picture, size and passes."""
+    color = scene.facts["color"]
+    columns = ("pass", "width", "height", "frames", "fps", "sha256")
+    rows = [
+        dg.TableRecord({"pass": name, **{c: facts[c] for c in columns[1:]}})
+        for name, facts in scene.facts.items()
+    ]
+    metadata: dict[str, Any] = {
+        "preview": _picture("scene", scene.key, scene.digest),
+        **_video_facts(color),
+        "passes": dg.MetadataValue.table(rows),
+        "path": dg.MetadataValue.path(scene.path),
+    }
+    if scene.description:
+        metadata["description"] = scene.description
+    return Shown(SCENES, scene.key, scene.digest, metadata, [])
+
+
+def show_prompt(prompt: Prompt) -> Shown:
+    """A prompt: its text, scene and where it came from."""
+    metadata: dict[str, Any] = {
+        "text": dg.MetadataValue.text(prompt.text),
+        "name": prompt.name,
+        "scene": prompt.scene,
+        "scene picture": _picture("scene", prompt.scene, ""),
+    }
+    if prompt.negative_prompt:
+        metadata["negative prompt"] = dg.MetadataValue.text(prompt.negative_prompt)
+    if prompt.parameters:
+        metadata["parameters"] = dg.MetadataValue.json(prompt.parameters)
+    parents = [(SCENES, prompt.scene)]
+    if prompt.parent_prompt_id:
+        metadata["enhanced from"] = prompt.parent_prompt_id
+        metadata["enhanced by"] = prompt.source_run_id or ""
+        parents.append((PROMPTS, prompt.parent_prompt_id))
+    return Shown(PROMPTS, prompt.id, prompt.id.removeprefix("ps_"), metadata, parents)
+
+
+def show_run(catalog: Catalog, settings: Settings, run: Run) -> Shown:
+    """A completed run: the video or text that it made, and how."""
+    asset, partition = place_of(run)
+    made = _text(run) if run.model_type == "enhance" else _video(settings, run)
+    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+    metadata: dict[str, Any] = {**made, "engine": engine_label(run.engine), "run": run.id}
+    if run.duration_s is not None:
+        metadata["seconds taken"] = round(run.duration_s, 2)
+    if prompt:
+        metadata["prompt"] = dg.MetadataValue.text(prompt.text)
+        metadata["prompt id"] = prompt.id
+        metadata["scene"] = prompt.scene
+    origins = {
+        "recipe": run.recipe,
+        "parent run": run.parent_run_id,
+        "source file": (run.source or {}).get("video"),
+        "container": run.container_name,
+        "host": run.host,
+        "image": run.image_digest,
+    }
+    metadata |= {name: value for name, value in origins.items() if value}
+    metadata["settings"] = dg.MetadataValue.json(dict(run.execution_config))
+    if run.notes:
+        metadata["notes"] = dg.MetadataValue.text("\n".join(run.notes))
+    version = str(run.outputs.get("sha256") or run.outputs.get("enhanced_prompt_id") or run.id)
+    return Shown(asset, partition, version, metadata, _parents(run))
+
+
+def _parents(run: Run) -> list[tuple[dg.AssetKey, str]]:
+    if run.model_type == "upscale":
+        return [(VIDEOS, run.parent_run_id)] if run.parent_run_id else []
+    return [(PROMPTS, run.prompt_id)] if run.prompt_id else []
+
+
+def engine_label(name: str) -> str:
+    """The engine as users shall see it: a simulated one always says so."""
+    engine = ENGINES.get(name)
+    if engine is None:
+        return name
+    return f"{engine.label} (simulated on the CPU)" if engine.simulated else engine.label
+
+
+def code_version() -> str:
+    """Changes whenever some engine would make other pixels of the same order."""
+    return ", ".join(f"{e.name} {e.version}" for e in ENGINES.values())
+
+
+def _video(settings: Settings, run: Run) -> dict[str, Any]:
+    out = run.outputs
+    return {
+        "preview": _picture("run", run.id, str(out.get("sha256", ""))),
+        "player": dg.MetadataValue.url(f"/cosmos/player/{run.id}"),
+        **_video_facts(out),
+        "megabytes": round(out["size"] / 1e6, 3),
+        "path": dg.MetadataValue.path(str(settings.home / out["video"])),
+        "sha256": out["sha256"],
+    }
+
+
+def _text(run: Run) -> dict[str, Any]:
+    made = {"enhanced text": dg.MetadataValue.text(run.outputs.get("enhanced_text", ""))}
+    if new := run.outputs.get("enhanced_prompt_id"):
+        return {**made, "new prompt": dg.MetadataValue.text(new)}
+    return made
+
+
+def _video_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    rate = Fraction(facts["fps"])
+    return {
+        "size": f"{facts['width']} x {facts['height']}",
+        "frames": int(facts["frames"]),
+        "frames a second": float(rate),
+        "duration": round(float(int(facts["frames"]) / rate), 3),
+    }
+
+
+def _picture(kind: str, name: str, version: str) -> dg.MarkdownMetadataValue:
+    """A moving picture; `version` changes the URL with the content, past the browser's cache."""
+    query = f"?v={version[:12]}" if version else ""
+    return dg.MetadataValue.md(f"![{kind}](/cosmos/preview/{kind}/{quote(name)}.webp{query})")

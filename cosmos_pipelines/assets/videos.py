@@ -1,0 +1,154 @@
+"""The assets `inference_videos`, `upscaled_videos` and `upscaled_files`."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+from pydantic import Field
+
+from cosmos_pipelines.assets.checks import check_specs, examine
+from cosmos_pipelines.assets.forms import config_of, form, given
+from cosmos_pipelines.assets.partitions import (
+    FILE_KEYS,
+    FILES,
+    PROMPTS,
+    RUN_KEYS,
+    UPSCALED,
+    VIDEOS,
+    many_to_one,
+)
+from cosmos_pipelines.assets.register import enter, plan_upscale
+from cosmos_pipelines.assets.shown import Result, code_version, show_run
+from cosmos_pipelines.assets.step import POOL, bring_to_end, completed, told
+from cosmos_pipelines.catalog.records import ACTIVE, Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import StateError
+from cosmos_pipelines.operations import ModelType, Upscale
+from cosmos_pipelines.resources.configurable import BackendResource, CatalogResource
+
+RUN_FIELDS: Final[Mapping[str, tuple[Any, Any]]] = {
+    "engine": (str | None, Field(None, description="Another engine than the project's.")),
+    "run_id": (str | None, Field(None, description="Execute this run instead of a new one.")),
+}
+"""What a form that makes a run asks for beside the operation's own fields."""
+
+if TYPE_CHECKING:
+    UpscaleForm = dg.Config
+else:
+    UpscaleForm = form(
+        "UpscaleRunForm",
+        Upscale.__doc__,
+        **{n: (i.annotation, i) for n, i in config_of(Upscale).model_fields.items()},
+        **RUN_FIELDS,
+    )
+
+
+@dg.asset(
+    key=VIDEOS,
+    partitions_def=RUN_KEYS,
+    deps=[many_to_one(PROMPTS)],
+    check_specs=check_specs(VIDEOS),
+    group_name="generation",
+    kinds={"mp4", "pytorch"},
+    pool=POOL,
+    code_version=code_version(),
+    description="The video that an inference run made of a prompt and its scene; the partition is "
+    "the run. A run that is completed is only recorded again, never executed twice.",
+)
+def inference_videos(
+    context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
+) -> Result:
+    """Execute one inference run."""
+    return _execute(context, catalog, backend, context.partition_key)
+
+
+@dg.asset(
+    key=UPSCALED,
+    partitions_def=RUN_KEYS,
+    deps=[VIDEOS],
+    check_specs=check_specs(UPSCALED),
+    group_name="generation",
+    kinds={"mp4", "pytorch"},
+    pool=POOL,
+    code_version=code_version(),
+    description="The 4K version of an inference video; the partition is the inference run. Each "
+    "is made by an upscale run of its own, whose parent is that run.",
+)
+def upscaled_videos(
+    context: dg.AssetExecutionContext,
+    config: UpscaleForm,
+    catalog: CatalogResource,
+    backend: BackendResource,
+) -> Result:
+    """Upscale the video of one inference run."""
+    settings = catalog.settings
+    with told(), catalog.open() as store:
+        parent = store.get_run(context.partition_key)
+        run = run_for(store, config, "upscale", parent_run_id=parent.id)
+        if run is None:
+            fields = given(config, leave=tuple(RUN_FIELDS))
+            engine = given(config).get("engine")
+            planned = plan_upscale(store, settings, parent.id, fields, engine=engine)
+            run = enter(store, settings, planned)
+    return _execute(context, catalog, backend, run.id)
+
+
+@dg.asset(
+    key=FILES,
+    partitions_def=FILE_KEYS,
+    check_specs=check_specs(FILES),
+    group_name="generation",
+    kinds={"mp4", "pytorch"},
+    pool=POOL,
+    code_version=code_version(),
+    description="The 4K version of a video file that no run of ours made (`cosmos upscale --video "
+    "FILE`); the partition is the upscale run.",
+)
+def upscaled_files(
+    context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
+) -> Result:
+    """Execute one upscale run of a file."""
+    return _execute(context, catalog, backend, context.partition_key)
+
+
+def run_for(
+    catalog: Catalog,
+    config: dg.Config,
+    model_type: ModelType,
+    *,
+    prompt_id: str | None = None,
+    parent_run_id: str | None = None,
+) -> Run | None:
+    """The run that a form names, or else the one at this place that has begun and not ended.
+
+    The latter is what a step finds that is executed again after its process died: it goes on with
+    its own run and does not pay for another.
+
+    Raises:
+        UnknownId: the form names a run that there is not.
+        StateError: the form names a run of something else.
+    """
+    if wanted := given(config).get("run_id"):
+        run = catalog.get_run(wanted)
+        if run.model_type != model_type or prompt_id not in (None, run.prompt_id):
+            raise StateError(f"Run {run.id} is a {run.model_type} of prompt {run.prompt_id}.")
+        if parent_run_id not in (None, run.parent_run_id):
+            raise StateError(f"Run {run.id} has another parent run: {run.parent_run_id}.")
+        return run
+    begun = catalog.list_runs(
+        ACTIVE, model_type=model_type, prompt_id=prompt_id, parent_run_id=parent_run_id, limit=1
+    )
+    return begun[0] if begun else None
+
+
+def _execute(
+    context: dg.AssetExecutionContext,
+    catalog: CatalogResource,
+    backend: BackendResource,
+    run_id: str,
+) -> Result:
+    settings = catalog.settings
+    with told(), catalog.open() as store:
+        run = completed(bring_to_end(context, store, settings, backend, [run_id])[0])
+        checks = [finding.result() for finding in examine(store, settings, run)]
+        return show_run(store, settings, run).result(context.instance, checks)

@@ -1,0 +1,29 @@
+"""A process by name, told apart from any other, and whether it still lives."""
+
+from __future__ import annotations
+
+import socket
+
+import psutil
+
+
+def owner_name() -> str:
+    """This process: host, pid, start of the process."""
+    me = psutil.Process()
+    return f"{socket.gethostname()}:{me.pid}:{me.create_time():.2f}"
+
+
+def owner_gone(owner: str) -> bool:
+    """Whether `owner` was a process of this machine that has ended (False when unknown)."""
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    started = owner.rpartition(":")[2]
+    if host != socket.gethostname() or not rest.isdigit():
+        return False
+    try:
+        process = psutil.Process(int(rest))
+        return (
+            abs(process.create_time() - float(started)) > 1
+            or process.status() == psutil.STATUS_ZOMBIE
+        )
+    except psutil.NoSuchProcess:
+        return True

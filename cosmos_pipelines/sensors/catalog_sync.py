@@ -1,0 +1,38 @@
+"""The sensor `catalog_sync`: what was written to the catalog elsewhere appears on the page."""
+
+import dagster as dg
+
+from cosmos_pipelines.assets.partitions import PARTITIONS
+from cosmos_pipelines.assets.sync import news_of
+from cosmos_pipelines.resources.configurable import CatalogResource
+
+LIMIT = 200
+"""Changes a tick: each materialisation costs Dagster about 12 ms."""
+
+
+@dg.sensor(
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Scenes, prompts and runs that the command line or the API made become partitions "
+    "and materialisations; those of deleted ones disappear.",
+)
+def catalog_sync(
+    context: dg.SensorEvaluationContext, catalog: CatalogResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Record the catalog's next changes."""
+    with catalog.open() as store:
+        changes, cursor = store.changes_since(context.cursor, LIMIT)
+        news = news_of(context.instance, store, catalog.settings, changes)
+    sets = {str(p.name): p for p in PARTITIONS.values()}
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = [
+        sets[name].build_add_request(keys) for name, keys in news.added.items()
+    ]
+    requests += [sets[name].build_delete_request(keys) for name, keys in news.removed.items()]
+    if not requests and not news.shown:
+        context.update_cursor(cursor)
+        return dg.SkipReason("Nothing new in the catalog.")
+    return dg.SensorResult(
+        dynamic_partitions_requests=requests,
+        asset_events=[shown.event(context.instance) for shown in news.shown],
+        cursor=cursor,
+    )
