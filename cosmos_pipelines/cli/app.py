@@ -1,0 +1,122 @@
+"""The table of commands, and what all of them share."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cosmos_pipelines.cli.door import INTERRUPTED, exit_code, say
+from cosmos_pipelines.cli.lazy import Entry, LazyGroup, new_app
+
+_MAKE, _LOOK, _OPERATE, _KEEP, _SET_UP = "Make", "Look", "Operate", "Keep", "Set up"
+
+COMMANDS: dict[str, Entry] = {
+    "prepare": Entry("prepare", _MAKE, "Make a scene of rendered sequences or videos."),
+    "create": Entry("create", _MAKE, "Register a prompt, a run or a recipe."),
+    "inference": Entry("inference", _MAKE, "Make videos of prompts."),
+    "upscale": Entry("upscale", _MAKE, "Make a 4K video of a run's video or of a file."),
+    "prompt-enhance": Entry("enhance", _MAKE, "Make better prompts of prompts."),
+    "run": Entry("run", _MAKE, "Execute runs that exist: pending, failed or left behind."),
+    "list": Entry("listing", _LOOK, "List prompts, runs, scenes or recipes."),
+    "search": Entry("search", _LOOK, "Find prompts by words."),
+    "show": Entry("show", _LOOK, "Show one thing, or how a video file was made."),
+    "status": Entry("status", _OPERATE, "Show what runs where, what waits, what was left behind."),
+    "logs": Entry("logs", _OPERATE, "Print a run's log."),
+    "kill": Entry("kill", _OPERATE, "Stop one run, or all."),
+    "recover": Entry("recover", _OPERATE, "Adopt and finish the runs whose process died."),
+    "rate": Entry("rate", _KEEP, "Rate a run's result from 1 to 5."),
+    "tag": Entry("tag", _KEEP, "Add and remove tags of a run."),
+    "delete": Entry("delete", _KEEP, "Delete a prompt or a run with its files."),
+    "verify": Entry("verify", _KEEP, "Compare the catalog with the files."),
+    "export": Entry("export", _KEEP, "Write all runs or prompts to a file."),
+    "init": Entry("init", _SET_UP, "Start a project: write a commented cosmos.toml."),
+    "demo": Entry("demo", _SET_UP, "Render a scene and run all three operations on it."),
+    "ui": Entry("ui", _SET_UP, "Serve the web page."),
+}
+
+
+class Root(LazyGroup):
+    """`cosmos`."""
+
+    entries = COMMANDS
+
+
+@dataclass
+class State:
+    """What the root's options say, kept where the command's context and `run` both see it."""
+
+    home: Path | None = None
+    debug: bool = False
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"cosmos {version('cosmos-pipelines')}\n")
+        raise typer.Exit
+
+
+app = new_app(
+    cls=Root, add_completion=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+@app.callback()
+def cosmos(
+    ctx: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The project's directory; default: COSMOS_HOME, else the nearest cosmos.toml "
+            "upwards.",
+        ),
+    ] = None,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", envvar="COSMOS_DEBUG", help="Show tracebacks and our own log."),
+    ] = False,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn rendered scenes into photoreal video.
+
+    Data is printed on stdout, everything else on stderr. Exit codes: 0 done, 1 failed, 2 bad
+    input, 3 wrong state, 4 the GPU side failed, 130 interrupted.
+    """
+    ctx.obj.home, ctx.obj.debug = home, debug
+
+
+def root_command() -> Any:
+    """`cosmos` as a command object: what `run` runs and the reference is made from."""
+    command = typer.main.get_command(app)
+    command.name = "cosmos"
+    return command
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run `cosmos` with these words; see `cosmos_pipelines.cli.main`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # file names need not be valid UTF-8
+            stream.reconfigure(errors="backslashreplace")
+    state = State(debug="--debug" in argv)
+    try:
+        code = root_command().main(
+            args=list(argv), prog_name="cosmos", standalone_mode=False, obj=state
+        )
+        sys.stdout.flush()
+    except SystemExit as e:
+        code = e.code
+    except BaseException as e:  # noqa: BLE001  the door: nothing passes it
+        return exit_code(e, debug=state.debug)
+    if code == INTERRUPTED:
+        say("Interrupted.")
+    return code if isinstance(code, int) else 0

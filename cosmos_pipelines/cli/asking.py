@@ -1,0 +1,26 @@
+"""Asking before something is lost: on a terminal a question, without one a refusal."""
+
+from __future__ import annotations
+
+import sys
+
+from cosmos_pipelines.cli.door import say
+from cosmos_pipelines.errors import InputError
+
+
+def agreed(question: str, *, force: bool) -> bool:
+    """Whether the user wants it.
+
+    Raises:
+        InputError: nobody can be asked and --force was not given.
+    """
+    if force:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError("Nothing was done: there is no terminal to ask on.", hint="Add --force.")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    say("Nothing was done.")
+    return False

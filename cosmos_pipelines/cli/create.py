@@ -1,0 +1,103 @@
+"""`cosmos create`: register a prompt, a run, a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cosmos_pipelines.cli.door import say
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.options import takes_fields
+from cosmos_pipelines.cli.output import write, write_json
+from cosmos_pipelines.cli.parameters import (
+    BackendName,
+    EngineName,
+    Json,
+    PromptId,
+    RecipeName,
+    open_api,
+)
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations import Transfer
+
+app = new_app(help="Register a prompt, a run or a recipe.")
+
+
+@app.command()
+def prompt(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the video shall show.")],
+    scene: Annotated[
+        str,
+        typer.Argument(metavar="SCENE_DIR", help="A scene's directory, or its name below inputs."),
+    ],
+    negative: Annotated[str | None, typer.Option(metavar="TEXT", help="What to avoid.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="A name; default: one made from the text.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A note of yours that belongs to the prompt."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Register a prompt for a scene and print its id. The same content is always one prompt."""
+    made = open_api(ctx).create_prompt(
+        text, scene, negative_prompt=negative, name=name, parameters=_pairs(parameter or [])
+    )
+    if not made["created"]:
+        say(f"That prompt exists already, as {made['name']}.")
+    _print(made, "id", as_json=as_json)
+
+
+@app.command()
+@takes_fields(Transfer)
+def run(
+    ctx: typer.Context,
+    prompt: PromptId,
+    *,
+    recipe: RecipeName = None,
+    engine: EngineName = None,
+    backend: BackendName = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Let the daemon execute it.")] = False,
+    as_json: Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Register a run of a prompt, pending, and print its id; `cosmos run` executes it."""
+    api = open_api(ctx)
+    made = api.create_run(
+        prompt, recipe=recipe, engine=engine, backend=backend, queue=queue, **fields
+    )
+    for note in made["notes"]:
+        say(f"note: {note}")
+    _print(made, "id", as_json=as_json)
+
+
+@app.command()
+@takes_fields(Transfer)
+def recipe(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The recipe's name.")],
+    *,
+    engine: EngineName = None,
+    as_json: Json = False,
+    fields: dict[str, Any],
+) -> None:
+    """Store settings under a name, for --recipe. The same name again replaces them."""
+    _print(open_api(ctx).create_recipe(name, engine=engine, **fields), "name", as_json=as_json)
+
+
+def _print(made: dict[str, Any], key: str, *, as_json: bool) -> None:
+    if as_json:
+        write_json(made)
+    else:
+        write(made[key])
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words]
+    for key, sign, _ in pairs:
+        if not key or not sign:
+            raise InputError(f"--parameter {key!r} is not of the form KEY=VALUE.")
+    return {key: value for key, _, value in pairs}

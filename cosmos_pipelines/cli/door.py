@@ -1,0 +1,123 @@
+"""Where errors leave: one line on stderr, one exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from typer import TyperException
+
+from cosmos_pipelines.errors import CosmosError
+
+OK = 0
+FAILED = 1
+BAD_INPUT = 2
+WRONG_STATE = 3
+INTERRUPTED = 130
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+class ClosedPipe(Exception):
+    """Nobody reads our output any more (`cosmos list runs | head -1`)."""
+
+    @classmethod
+    @contextmanager
+    def told_apart(cls) -> Iterator[None]:
+        """Raise this instead of BrokenPipeError, which Typer would turn into exit code 1."""
+        try:
+            yield
+        except BrokenPipeError as e:
+            raise cls from e
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and control characters, so that no one's terminal obeys it."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+
+
+def say(text: str) -> None:
+    """Tell the human something, on stderr; nobody listening is no reason to stop."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def tell(error: CosmosError | str) -> None:
+    """An error as one line: what is wrong, where, what to do."""
+    say(f"error: {one_line(str(error))}")
+
+
+def exit_code(error: BaseException, *, debug: bool = False) -> int:
+    """Tell `error` on stderr and return the exit code that it means."""
+    if isinstance(error, ClosedPipe):
+        _drop_stdout()
+        return OK
+    if isinstance(error, KeyboardInterrupt):
+        say("Interrupted.")
+        return INTERRUPTED
+    if isinstance(error, CosmosError):
+        if debug:
+            say(_traceback(error))
+        tell(error)
+        return error.exit_code
+    if isinstance(error, TyperException):
+        return _usage(error)
+    if isinstance(error, OSError) and not debug and (code := _of_file(error)):
+        return code
+    return _unexpected(error, debug=debug)
+
+
+def _usage(error: TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "cosmos"
+    message = one_line(error.format_message())
+    tell(f"{message}{'' if message.endswith(('.', '?')) else '.'} See `{path} --help`.")
+    return error.exit_code
+
+
+def _of_file(error: OSError) -> int | None:
+    where = f"{error.filename}: " if error.filename is not None else ""
+    if error.errno in _FULL:
+        tell(f"{where}no room left on this machine. Free some and do it again.")
+        return FAILED
+    if isinstance(error, _UNUSABLE) and where:
+        tell(f"{where}{error.strerror}.")
+        return BAD_INPUT
+    return None
+
+
+def _unexpected(error: BaseException, *, debug: bool) -> int:
+    what = f"unexpected {type(error).__name__}: {error}".rstrip(": ")
+    if debug:
+        say(_traceback(error))
+        tell(what)
+        return FAILED
+    try:
+        handle, name = tempfile.mkstemp(prefix="cosmos-", suffix=".traceback")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as f:
+            f.write(_traceback(error))
+        tell(f"{what} (traceback in {name}; --debug shows it here)")
+    except OSError:
+        tell(f"{what} (--debug shows the traceback)")
+    return FAILED
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+def _drop_stdout() -> None:
+    """Point stdout at nothing, or Python complains of the closed pipe once more at its exit."""
+    with suppress(OSError, ValueError):
+        null = os.open(Path(os.devnull), os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -1,0 +1,95 @@
+"""Telling how runs ended: their data on stdout, what went wrong on stderr, one exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cosmos_pipelines.cli.door import OK, WRONG_STATE, say, tell
+from cosmos_pipelines.cli.output import (
+    Columns,
+    engine_label,
+    write_json,
+    write_record,
+    write_table,
+)
+from cosmos_pipelines.errors import exit_code_of
+
+Row = dict[str, Any]
+
+
+def result_of(run: Row) -> str:
+    """What a run has made, in a word: its video, its new prompt or text; else why not."""
+    out = run["outputs"]
+    made = out.get("video") or out.get("enhanced_prompt_id") or out.get("enhanced_text")
+    return str(made or run["error_kind"] or "")
+
+
+ENDED: Columns = {
+    "id": lambda r: r["id"],
+    "type": lambda r: r["model_type"],
+    "status": lambda r: r["status"],
+    "engine": lambda r: engine_label(r["engine"]),
+    "result": result_of,
+}
+
+
+def finish(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> int:
+    """Print executed runs and return the worst of their exit codes (the highest).
+
+    With `single` and exactly one run, its JSON is an object instead of a list.
+    """
+    if as_json:
+        write_json(runs[0] if single and len(runs) == 1 else list(runs))
+    elif runs:
+        write_table(runs, ENDED)
+    return max((_ended(run) for run in runs), default=OK)
+
+
+def queued(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> None:
+    """Print runs that were left to the daemon."""
+    if as_json:
+        write_json(runs[0] if single and len(runs) == 1 else list(runs))
+    else:
+        write_table(runs, ENDED)
+    say("Queued. The daemon of `cosmos ui` executes them; `cosmos status` shows where they are.")
+
+
+def planned(orders: Sequence[Row], *, as_json: bool) -> None:
+    """Print orders that would be given: what would run, what would come out, what to know."""
+    if as_json:
+        write_json(list(orders))
+        return
+    for plan in orders:
+        order = plan["order"]
+        write_record(
+            {
+                "order": order["id"],
+                "engine": plan["engine"],
+                "backend": plan["backend"],
+                "operation": order["model_type"],
+                "runs": len(order["run_ids"]),
+                "command": " ".join(order["argv"]),
+                "gpus": order["gpus"],
+                "timeout": f"{order['timeout_s']} s",
+                "inputs": sorted(order["inputs"]),
+            }
+        )
+        for file in plan["expected"]:
+            size = f"{file['width']}x{file['height']}, {file['frames']} frames, {file['fps']} fps"
+            write_record({"makes": file["name"] + (f" ({size})" if file["width"] else "")})
+        for note in plan["notes"]:
+            say(f"note: {note}")
+    say("Nothing was done: --dry-run.")
+
+
+def _ended(run: Row) -> int:
+    if run["status"] == "completed":
+        return OK
+    if run["status"] in ("failed", "cancelled"):
+        kind = run["error_kind"] or "cancelled"
+        why = run["error_message"] or ""
+        tell(f"Run {run['id']} {run['status']} ({kind}): {why} See `cosmos logs {run['id']}`.")
+        return exit_code_of(kind)
+    tell(f"Run {run['id']} is {run['status']}: another process executes it. See `cosmos status`.")
+    return WRONG_STATE

@@ -1,0 +1,64 @@
+"""`cosmos prompt-enhance`: prompts become better prompts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cosmos_pipelines.cli.ending import finish, planned, queued
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.options import takes_fields
+from cosmos_pipelines.cli.parameters import (
+    BackendName,
+    Detach,
+    DryRun,
+    EngineName,
+    Json,
+    complete_prompts,
+    open_api,
+)
+from cosmos_pipelines.cli.progress import shown_lines
+from cosmos_pipelines.operations import Enhance
+
+app = new_app()
+
+
+@app.command()
+@takes_fields(Enhance)
+def prompt_enhance(
+    ctx: typer.Context,
+    prompts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PS_ID...",
+            help="Prompts, by id, the beginning of it, or name.",
+            autocompletion=complete_prompts,
+        ),
+    ],
+    *,
+    detach: Detach = False,
+    dry_run: DryRun = False,
+    engine: EngineName = None,
+    backend: BackendName = None,
+    as_json: Json = False,
+    fields: dict[str, Any],
+) -> int | None:
+    """Make better prompts of prompts. Each enhancement is a run of its own.
+
+    All are refused if one is.
+    """
+    api = open_api(ctx)
+    settings = {"engine": engine, "backend": backend, **fields}
+    orders = [order for prompt in prompts for order in api.plan_enhance(prompt, **settings)]
+    single = len(prompts) == 1
+    if dry_run:
+        planned(orders, as_json=as_json)
+        return None
+    if detach:
+        runs = [api.enhance_prompt(prompt, queue=True, **settings) for prompt in prompts]
+        queued(runs, as_json=as_json, single=single)
+        return None
+    with shown_lines(ctx, api) as on_line:
+        runs = [api.enhance_prompt(prompt, on_line=on_line, **settings) for prompt in prompts]
+    return finish(runs, as_json=as_json, single=single)

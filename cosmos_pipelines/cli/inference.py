@@ -1,0 +1,102 @@
+"""`cosmos inference`: prompts become videos."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cosmos_pipelines.cli.ending import finish, planned, queued
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.options import takes_fields
+from cosmos_pipelines.cli.parameters import (
+    BackendName,
+    Detach,
+    DryRun,
+    EngineName,
+    Json,
+    RecipeName,
+    complete_prompts,
+    open_api,
+)
+from cosmos_pipelines.cli.progress import shown_lines
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations import Transfer
+
+app = new_app()
+
+
+@app.command()
+@takes_fields(Transfer)
+def inference(
+    ctx: typer.Context,
+    prompts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PS_ID...]",
+            help="Prompts, by id, the beginning of it, or name.",
+            autocompletion=complete_prompts,
+        ),
+    ] = None,
+    *,
+    prompts_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="More prompts, one id or name a line; # comments; - is stdin."
+        ),
+    ] = None,
+    recipe: RecipeName = None,
+    batch_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Tag the runs with batch:NAME.")
+    ] = None,
+    upscale: Annotated[bool, typer.Option("--upscale", help="Make 4K of every result.")] = False,
+    detach: Detach = False,
+    dry_run: DryRun = False,
+    engine: EngineName = None,
+    backend: BackendName = None,
+    as_json: Json = False,
+    fields: dict[str, Any],
+) -> int | None:
+    """Make videos of prompts.
+
+    Runs of several prompts share model loads where that changes no pixel. All are refused if one
+    is. The exit code is that of the worst run.
+    """
+    wanted = [*(prompts or []), *(_read(prompts_file) if prompts_file else [])]
+    if not wanted:
+        raise InputError("No prompt was given.", hint="See `cosmos list prompts`.")
+    if upscale and detach:
+        raise InputError(
+            "--upscale needs the finished videos, so it cannot be detached.",
+            hint="Leave one of the two out; `cosmos upscale RS_ID --detach` comes after.",
+        )
+    api = open_api(ctx)
+    settings = {"recipe": recipe, "engine": engine, "backend": backend, **fields}
+    single = len(wanted) == 1 and prompts_file is None
+    if dry_run:
+        planned(api.plan_inference(wanted, **settings), as_json=as_json)
+        return None
+    if detach:
+        runs = api.batch_inference(wanted, batch_name=batch_name, queue=True, **settings)
+        queued(runs, as_json=as_json, single=single)
+        return None
+    with shown_lines(ctx, api) as on_line:
+        runs = api.batch_inference(
+            wanted, batch_name=batch_name, upscale=upscale, on_line=on_line, **settings
+        )
+    return finish(runs, as_json=as_json, single=single)
+
+
+def _read(file: Path) -> list[str]:
+    """Ids or names in a file, one a line."""
+    try:
+        if str(file) == "-":
+            text = sys.stdin.read()
+        else:
+            text = file.expanduser().read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{file} is not a text file (UTF-8).") from None
+    lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]

@@ -1,0 +1,64 @@
+"""`cosmos init`: start a project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cosmos_pipelines.cli.door import say
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.output import write
+from cosmos_pipelines.errors import StateError
+from cosmos_pipelines.settings import FILE, Settings
+
+app = new_app()
+
+HEAD = """\
+# Settings of this project. Every value can also be given by environment, which wins:
+# COSMOS_EXECUTION__ENGINE=preview is engine in [execution]. The values shown are the defaults.
+"""
+
+
+@app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="The project's directory; default: here.")
+    ] = Path(),
+) -> None:
+    """Start a project: write a commented cosmos.toml."""
+    directory = directory.expanduser().resolve()
+    file = directory / FILE
+    if file.exists():
+        raise StateError(f"{file} exists already.", hint="Edit it, or choose another directory.")
+    (directory / "inputs" / "videos").mkdir(parents=True, exist_ok=True)
+    part = file.with_name(FILE + ".part")
+    try:
+        part.write_text(settings_file(), encoding="utf-8")
+        part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)
+    write(str(file))
+    say("Next: `cosmos demo`, or `cosmos prepare DIR` with your renders.")
+
+
+def settings_file() -> str:
+    """A cosmos.toml with every setting, its default and its use, from the settings' fields."""
+    parts = [HEAD]
+    for name, field in Settings.model_fields.items():
+        table = field.default
+        if not hasattr(type(table), "model_fields"):
+            continue
+        parts += [f"# {type(table).__doc__}", f"[{name}]"]
+        for key, one in type(table).model_fields.items():
+            comment = f"  # {one.description}" if one.description else ""
+            parts.append(f"{key} = {_toml(getattr(table, key))}{comment}")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _toml(value: Any) -> str:
+    """A plain value in TOML, which for text, numbers and booleans is as JSON has it."""
+    return json.dumps(str(value) if isinstance(value, Path) else value)

@@ -1,0 +1,135 @@
+"""`cosmos list`: prompts, runs, scenes, recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.output import (
+    Columns,
+    age,
+    engine_label,
+    write,
+    write_json,
+    write_table,
+)
+from cosmos_pipelines.cli.parameters import Json, complete_prompts, open_api
+from cosmos_pipelines.errors import InputError
+
+Limit = Annotated[int, typer.Option(min=1, help="At most so many, newest first.")]
+Offset = Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")]
+Ids = Annotated[bool, typer.Option("--ids", "-q", help="Print only ids, one a line.")]
+
+PROMPTS: Columns = {
+    "id": lambda p: p["id"],
+    "name": lambda p: p["name"],
+    "scene": lambda p: p["scene"],
+    "age": lambda p: age(p["created_at"]),
+    "text": lambda p: p["text"],
+}
+RUNS: Columns = {
+    "id": lambda r: r["id"],
+    "type": lambda r: r["model_type"],
+    "status": lambda r: r["status"],
+    "engine": lambda r: engine_label(r["engine"]),
+    "age": lambda r: age(r["created_at"]),
+    "of": lambda r: r["parent_run_id"] or r["prompt_id"] or r["source"].get("video"),
+}
+SCENES: Columns = {
+    "key": lambda s: s["key"],
+    "passes": lambda s: sorted(s["facts"]),
+    "size": lambda s: _size(s["facts"].get("color", {})),
+    "age": lambda s: age(s["created_at"]),
+    "path": lambda s: s["path"],
+}
+RECIPES: Columns = {
+    "name": lambda r: r["name"],
+    "engine": lambda r: engine_label(r["engine"]),
+    "age": lambda r: age(r["created_at"]),
+    "settings": lambda r: r["config"],
+}
+
+app = new_app(help="List prompts, runs, scenes or recipes.")
+
+
+@app.command()
+def prompts(
+    ctx: typer.Context,
+    scene: Annotated[str | None, typer.Option(help="Only those of this scene.")] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    ids: Ids = False,
+    as_json: Json = False,
+) -> None:
+    """List prompts, newest first."""
+    rows = open_api(ctx).list_prompts(scene=scene, limit=limit, offset=offset)
+    _print(rows, PROMPTS, "id", ids=ids, as_json=as_json)
+
+
+@app.command()
+def runs(
+    ctx: typer.Context,
+    status: Annotated[
+        str | None, typer.Option(help=f"Only those that are: {', '.join(STATUSES)}.")
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="Only those of this prompt.", autocompletion=complete_prompts),
+    ] = None,
+    model_type: Annotated[
+        str | None, typer.Option("--type", help=f"Only: {', '.join(MODEL_TYPES)}.")
+    ] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    ids: Ids = False,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first."""
+    _one_of("--status", status, STATUSES)
+    _one_of("--type", model_type, MODEL_TYPES)
+    api = open_api(ctx)
+    prompt_id = api.get_prompt(prompt)["id"] if prompt else None
+    rows = api.list_runs(
+        status=status, prompt_id=prompt_id, model_type=model_type, limit=limit, offset=offset
+    )
+    _print(rows, RUNS, "id", ids=ids, as_json=as_json)
+
+
+@app.command()
+def scenes(ctx: typer.Context, ids: Ids = False, as_json: Json = False) -> None:
+    """List scenes."""
+    _print(open_api(ctx).list_scenes(), SCENES, "key", ids=ids, as_json=as_json)
+
+
+@app.command()
+def recipes(ctx: typer.Context, ids: Ids = False, as_json: Json = False) -> None:
+    """List recipes."""
+    _print(open_api(ctx).list_recipes(), RECIPES, "name", ids=ids, as_json=as_json)
+
+
+def _print(
+    rows: list[dict[str, Any]], columns: Columns, key: str, *, ids: bool, as_json: bool
+) -> None:
+    if as_json:
+        write_json([row[key] for row in rows] if ids else rows)
+    elif ids:
+        for row in rows:
+            write(row[key])
+    else:
+        write_table(rows, columns)
+
+
+def _one_of(option: str, value: str | None, known: Sequence[str]) -> None:
+    if value is not None and value not in known:
+        raise InputError(f"{option} {value!r} is none of {', '.join(known)}.")
+
+
+def _size(color: dict[str, Any]) -> str:
+    if not color:
+        return ""
+    size = f"{color['width']}x{color['height']}"
+    return f"{size}, {color['frames']} frames, {color['fps']} fps"

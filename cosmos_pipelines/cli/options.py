@@ -1,0 +1,129 @@
+"""Command-line options derived from an operation's fields: a new field is an option at once.
+
+Only options that the user gave are passed on, so that none hides a recipe's or a default value.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from cosmos_pipelines.operations.base import Operation
+
+SLOT = "fields"
+"""The parameter of a command that receives the options given, as a dict by field name."""
+
+
+def takes_fields(operation: type[Operation]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a command: its parameter `fields` becomes one option for each field.
+
+    The command is called with `fields={name: value}` of those options that were given. A field
+    whose name the command itself uses as a parameter is left out.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.name != SLOT]
+        taken = {p.name for p in own}
+        derived = {
+            name: parameter_of(name, field)
+            for name, field in operation.model_fields.items()
+            if name not in taken
+        }
+
+        @functools.wraps(command)
+        def with_fields(**given: Any) -> Any:
+            values = {n: given.pop(n) for n in derived}
+            return command(**given, **{SLOT: _given(values, operation)})
+
+        parameters = [*own, *derived.values()]
+        with_fields.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_fields.__annotations__ = {p.name: p.annotation for p in parameters}
+        return with_fields
+
+    return decorate
+
+
+def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter:
+    """The keyword parameter whose annotation Typer turns into the option of one field.
+
+    Its default is None, which means: not given.
+
+    Raises:
+        TypeError: the field's type has no form on a command line.
+    """
+    kind = _bare(field.annotation)
+    metavar = None
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        parts = kind.model_fields
+        metavar = " ".join(parts).upper()
+        kind = tuple[tuple(_bare(p.annotation) for p in parts.values())]  # type: ignore[misc]
+    elif kind not in (bool, int, float, str) and get_origin(kind) is not Literal:
+        raise TypeError(f"field {name!r}: {kind} has no form on a command line")
+    number = kind in (int, float)
+    option = typer.Option(
+        *_flags(name, field, switch=kind is bool),
+        help=_help(field),
+        show_default=False,
+        metavar=metavar,
+        min=_limit(field, "ge") if number else None,
+        max=_limit(field, "le") if number else None,
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
+
+
+def _given(values: dict[str, Any], operation: type[Operation]) -> dict[str, Any]:
+    return {
+        name: _shaped(value, operation.model_fields[name])
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _shaped(value: Any, field: FieldInfo) -> Any:
+    """A tuple of several values as the mapping that its model wants; others as they are."""
+    kind = _bare(field.annotation)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return dict(zip(kind.model_fields, value, strict=True))
+    return value
+
+
+def _bare(annotation: Any) -> Any:
+    """The type without `Annotated` and without `| None`."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, type(int | None)):
+        [annotation] = [a for a in get_args(annotation) if a is not type(None)]
+        return _bare(annotation)
+    return annotation
+
+
+def _flags(name: str, field: FieldInfo, *, switch: bool) -> list[str]:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    names: Any = extra.get("cli") or ["--" + name.replace("_", "-")]
+    return [f"{n}/--no-{n.removeprefix('--')}" if switch else n for n in names]
+
+
+def _help(field: FieldInfo) -> str:
+    text = (field.description or "").rstrip(".")
+    if field.default is None or field.is_required():
+        return f"{text}."
+    shown = str(field.default)
+    if isinstance(field.default, bool):
+        shown = "yes" if field.default else "no"
+    return f"{text}; default: {shown}."
+
+
+def _limit(field: FieldInfo, which: str) -> float | None:
+    return next((getattr(m, which) for m in field.metadata if hasattr(m, which)), None)

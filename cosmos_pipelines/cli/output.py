@@ -1,0 +1,118 @@
+"""Printing data on stdout: JSON, tables, records. On a terminal tables fit it; ids stay whole."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cosmos_pipelines.cli.door import one_line
+
+Record = Mapping[str, Any]
+Columns = Mapping[str, Callable[[Any], object]]
+"""Title -> what to show of a row. The last column gives way where the terminal is narrow."""
+
+
+def write(text: str) -> None:
+    """One line (or several) of data."""
+    sys.stdout.write(text + "\n")
+
+
+def write_json(value: object) -> None:
+    """`value` as JSON, indented by 2."""
+    write(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write_table(rows: Iterable[Any], columns: Columns) -> None:
+    """Rows under their titles; on a terminal the last column is cut to fit, else nothing is."""
+    cells = [[_cell(show(row)) for show in columns.values()] for row in rows]
+    if sys.stdout.isatty():
+        _on_terminal(list(columns), cells)
+        return
+    table = [[title.upper() for title in columns], *cells]
+    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    for row in table:
+        write("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+
+
+def write_record(record: Record, *, indent: str = "") -> None:
+    """The fields of one thing, a line each; what is empty is left out."""
+    shown = {k: v for k, v in record.items() if v not in (None, "", [], {})}
+    width = max((len(k) for k in shown), default=0)
+    for key, value in shown.items():
+        if isinstance(value, Mapping):
+            write(f"{indent}{key}")
+            write_record(value, indent=indent + "  ")
+        else:
+            write(f"{indent}{key:<{width}}  {_cell(value)}")
+
+
+def age(moment: str | None) -> str:
+    """How long ago an ISO 8601 time was: `5 s`, `3 min`, `2 h`, `4 d`."""
+    if moment is None:
+        return ""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return duration(max(0.0, seconds))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the largest unit that gives at least 1."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def engine_label(name: str) -> str:
+    """An engine as users shall see it; a simulated one says so."""
+    from cosmos_pipelines.engines import ENGINES
+
+    return ENGINES[name].label if name in ENGINES else name
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(v) for v in value)
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False)
+    return one_line(str(value))
+
+
+def _on_terminal(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    *whole, last = [
+        max(cell_len(x) for x in (title, *(row[i] for row in cells)))
+        for i, title in enumerate(titles)
+    ]
+    fixed = sum(whole) + 2 * len(whole)
+    console.width = fixed + min(last, max(console.width - fixed, 12))
+    plain = console.no_color
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="" if plain else "bold"
+    )
+    for title in titles:
+        table.add_column(title.upper(), no_wrap=True, overflow="ellipsis")
+    for row in cells:
+        table.add_row(*(Text(c, style="" if plain else _STYLES.get(c, "")) for c in row))
+    console.print(table)
+
+
+_STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "running": "cyan",
+    "uploading": "cyan",
+    "downloading": "cyan",
+}

@@ -1,0 +1,106 @@
+"""What is seen while runs execute: the model's log lines and how far it is, on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cosmos_pipelines.cli.door import one_line, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from cosmos_pipelines.api import CosmosAPI
+
+OnLine = Callable[[str | None, str], None]
+OnStep = Callable[[str, int, int], None]
+
+
+@contextmanager
+def shown_lines(ctx: typer.Context, api: CosmosAPI) -> Iterator[OnLine]:
+    """Show the log lines of runs while the block executes them; on a terminal with a bar each."""
+    _say_own_log(debug=ctx.obj.debug)
+    engines = _Engines(api)
+    if not sys.stderr.isatty():
+        yield lambda run_id, text: say(_prefixed(run_id, text))
+        return
+    with _bars() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def on_line(run_id: str | None, text: str) -> None:
+            if run_id and (step := engines.of(run_id).progress(text)):
+                name = step.run_id or run_id
+                if name not in tasks:
+                    tasks[name] = bars.add_task(name[:11], total=step.total)
+                bars.update(tasks[name], completed=step.done, total=step.total)
+            else:
+                _above(bars, _prefixed(run_id, text))
+
+        yield on_line
+
+
+@contextmanager
+def shown_steps() -> Iterator[OnStep]:
+    """A bar for each named step while the block works; without a terminal a line at its end."""
+    if not sys.stderr.isatty():
+        yield lambda name, done, total: say(f"{name}: {done}/{total}") if done == total else None
+        return
+    with _bars() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def on_step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(one_line(name), total=total)
+            bars.update(tasks[name], completed=done, total=total)
+
+        yield on_step
+
+
+class _Engines:
+    """The engine of each run, asked of the catalog once."""
+
+    def __init__(self, api: CosmosAPI) -> None:
+        self._api = api
+        self._known: dict[str, Any] = {}
+
+    def of(self, run_id: str) -> Any:
+        from cosmos_pipelines.engines import engine_named
+
+        if run_id not in self._known:
+            self._known[run_id] = engine_named(self._api.get_run(run_id)["engine"])
+        return self._known[run_id]
+
+
+def _prefixed(run_id: str | None, text: str) -> str:
+    """A log line as it may be shown; of a line that was overwritten (`\\r`) only the last state."""
+    line = one_line(text.rstrip("\r\n").rsplit("\r", 1)[-1])
+    return f"{run_id[:11]}  {line}" if run_id else line
+
+
+def _bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _above(bars: Progress, line: str) -> None:
+    bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_own_log(*, debug: bool) -> None:
+    """Our own log on stderr: warnings, or with --debug everything."""
+    from loguru import logger
+
+    logger.remove()
+    logger.add(
+        lambda message: say(message.rstrip("\n")),
+        level="DEBUG" if debug else "WARNING",
+        format="{level.name}: {message}",
+    )

@@ -1,0 +1,31 @@
+"""`cosmos tag`: words on runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.output import write, write_json
+from cosmos_pipelines.cli.parameters import Json, RunId, open_api
+
+app = new_app()
+
+
+@app.command()
+def tag(
+    ctx: typer.Context,
+    run: RunId,
+    add: Annotated[list[str] | None, typer.Argument(metavar="[TAG...]", help="To add.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", "-r", metavar="TAG", help="To remove.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add and remove tags of a run, and print those it then has."""
+    tagged = open_api(ctx).tag(run, add=add or [], remove=remove or [])
+    if as_json:
+        write_json(tagged)
+    else:
+        write(f"{tagged['id']}  {', '.join(tagged['tags'])}".rstrip())

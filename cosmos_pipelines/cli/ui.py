@@ -1,0 +1,29 @@
+"""`cosmos ui`: the web page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.parameters import open_api
+
+app = new_app()
+
+
+@app.command()
+def ui(
+    ctx: typer.Context,
+    host: Annotated[
+        str | None, typer.Option(help="The address to bind; default: that of cosmos.toml.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Default: that of cosmos.toml.")
+    ] = None,
+) -> int:
+    """Serve the web page, with the daemon that executes what is queued, until Ctrl-C."""
+    from cosmos_pipelines.page import serve
+
+    settings = open_api(ctx).settings
+    return serve(settings, host=host or settings.ui.host, port=port or settings.ui.port)

@@ -1,0 +1,62 @@
+"""`cosmos upscale`: a video becomes 4K."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cosmos_pipelines.cli.ending import finish, planned, queued
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.options import takes_fields
+from cosmos_pipelines.cli.parameters import (
+    BackendName,
+    Detach,
+    DryRun,
+    EngineName,
+    Json,
+    complete_runs,
+    open_api,
+)
+from cosmos_pipelines.cli.progress import shown_lines
+from cosmos_pipelines.operations import Upscale
+
+app = new_app()
+
+
+@app.command()
+@takes_fields(Upscale)
+def upscale(
+    ctx: typer.Context,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RS_ID]",
+            help="The run whose video becomes 4K; or give --video.",
+            autocompletion=complete_runs,
+        ),
+    ] = None,
+    *,
+    video: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Any video file instead of a run's.")
+    ] = None,
+    detach: Detach = False,
+    dry_run: DryRun = False,
+    engine: EngineName = None,
+    backend: BackendName = None,
+    as_json: Json = False,
+    fields: dict[str, Any],
+) -> int | None:
+    """Make a 4K video of a run's video or of a file. It is a run of its own."""
+    api = open_api(ctx)
+    settings = {"video": video, "engine": engine, "backend": backend, **fields}
+    if dry_run:
+        planned(api.plan_upscale(run, **settings), as_json=as_json)
+        return None
+    if detach:
+        queued([api.create_upscale(run, queue=True, **settings)], as_json=as_json, single=True)
+        return None
+    with shown_lines(ctx, api) as on_line:
+        made = api.upscale_run(run, on_line=on_line, **settings)
+    return finish([made], as_json=as_json, single=True)
