@@ -1,0 +1,244 @@
+"""`cosmos prepare`: renders become the control videos of a scene, whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cosmos_pipelines.errors import MediaError, StateError
+from cosmos_pipelines.media import making
+from cosmos_pipelines.media.depth import DepthValues
+from cosmos_pipelines.media.files import saying_why_not_written, sha256_of, write_json
+from cosmos_pipelines.media.making import Plan
+from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
+from cosmos_pipelines.media.scene import SCENE_FILE, Scene, load_scene, read_scene_file
+from cosmos_pipelines.media.sequence import PASSES, Survey, survey
+from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at
+
+__all__ = ["Scene", "load_scene", "prepare_scene"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def prepare_scene(
+    source: Path,
+    dest: Path,
+    *,
+    fps: Fraction | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    depth_values: DepthValues = "distance",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Make `dest`/{color,depth,segmentation,edge,vis}.mp4 and scene.json from renders in `source`.
+
+    `fps` is for PNG sequences (default: that of a video beside them, else 24). `depth_values` says
+    what larger depth values mean. `progress(pass, done, total)` is called from this thread.
+    `dest` may be `source`. What has not changed since the last time is not encoded again.
+
+    Returns scene.json's content with `path` and `unchanged` (nothing had to be done).
+
+    Raises:
+        MediaError: no color, a gap, passes that differ, a file that cannot be used, or a file of
+            `dest` that is not ours and would be overwritten. Nothing has been written then.
+        StateError: another process is preparing `dest`.
+        DiskFull: no room; `dest` is as it was.
+    """
+    source, dest = source.expanduser().resolve(), dest.expanduser().resolve()
+    earlier = read_scene_file(dest) if dest.is_dir() else {}
+    found = _survey(source, dest, earlier)
+    settings = {"fps": str(fps), "depth_values": depth_values, "version": making.VERSION}
+    prints = {n: fingerprint(p, source, settings) for n, p in found.passes.items()}
+    head = {
+        "name": name or earlier.get("name") or dest.name,
+        "description": description or earlier.get("description"),
+    }
+    kept = {n: e for n in prints if (e := _still_valid(dest, earlier, n, prints[n]))}
+    if _same_as_before(earlier, kept, prints, head, source):
+        return {**earlier, "path": str(dest), "unchanged": True}
+    sources = look_at(found.passes.values())
+    plan = _plan(sources, fps, depth_values)
+    kept = {n: e for n, e in kept.items() if _fits(e, plan)}
+    _refuse_to_overwrite(sources, plan, dest, earlier)
+    with _sole_writer(dest) as staging:
+        entries = _make_all(sources, plan, staging, kept, progress)
+        for n, e in entries.items():
+            e["fingerprint"] = prints[n]
+        record = {
+            **head,
+            **facts_of(sources, plan, entries),
+            "ignored": list(found.ignored),
+            "source": str(source),
+            "created_by": f"cosmos prepare {version('cosmos-pipelines')}",
+            "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "notes": notes_of(sources, plan, entries, rate_given=fps is not None),
+        }
+        _publish(record, staging, dest, earlier)
+    return {**record, "path": str(dest), "unchanged": False}
+
+
+def _survey(source: Path, dest: Path, earlier: Mapping[str, Any]) -> Survey:
+    """The passes in `source`, without what we made ourselves the last time."""
+    skip = {dest} if dest != source else set()
+    for entry in _entries(earlier).values():
+        if entry.get("made") != "kept":
+            skip.add(dest / str(entry.get("file")))
+    found = survey(source, skip=skip)
+    if "color" not in found.passes:
+        has = ", ".join(p.label for p in found.passes.values())
+        raise MediaError(
+            f"{source} has no color pass"
+            + (f"; it has {has}" if has else "")
+            + (f"; not recognised: {', '.join(found.ignored[:5])}" if found.ignored else "")
+            + ".",
+            hint="Name the pictures color.0001.png, color.0002.png, ... or the video color.mp4.",
+        )
+    return found
+
+
+def _entries(record: Mapping[str, Any]) -> dict[str, Entry]:
+    passes = record.get("passes")
+    known = passes.items() if isinstance(passes, dict) else ()
+    return {n: e for n, e in known if isinstance(e, dict) and n in PASSES and e.get("made")}
+
+
+def _still_valid(dest: Path, earlier: Mapping[str, Any], name: str, print_: str) -> Entry | None:
+    """The earlier entry, if its sources are as they were and its mp4 is as we left it."""
+    entry = _entries(earlier).get(name)
+    if entry is None or entry.get("fingerprint") != print_:
+        return None
+    file = dest / str(entry.get("file"))
+    if not file.is_file():
+        return None
+    s = file.stat()
+    return entry if (s.st_size, s.st_mtime_ns) == (entry["size"], entry["mtime_ns"]) else None
+
+
+def _same_as_before(
+    earlier: Mapping[str, Any],
+    kept: Mapping[str, Entry],
+    prints: Mapping[str, str],
+    head: Mapping[str, Any],
+    source: Path,
+) -> bool:
+    return (
+        set(kept) == set(prints) == set(_entries(earlier))
+        and all(earlier.get(k) == v for k, v in head.items())
+        and earlier.get("source") == str(source)
+    )
+
+
+def _fits(entry: Entry, plan: Plan) -> bool:
+    want = (plan.width, plan.height, str(plan.fps))
+    return (entry.get("width"), entry.get("height"), entry.get("fps")) == want
+
+
+def _plan(sources: list[Source], fps: Fraction | None, depth_values: DepthValues) -> Plan:
+    rate = agree(sources, fps)
+    width, height = sources[0].width, sources[0].height
+    if width < 2 or height < 2:
+        raise MediaError(f"{width}x{height} is too small for a video.")
+    return Plan(width - width % 2, height - height % 2, rate, depth_values)
+
+
+def _refuse_to_overwrite(
+    sources: list[Source], plan: Plan, dest: Path, earlier: Mapping[str, Any]
+) -> None:
+    ours = {e.get("file") for e in _entries(earlier).values()}
+    for source in sources:
+        target = dest / f"{source.name}.mp4"
+        if target == source.found.files[0]:
+            if not making.usable_as_it_is(source, plan):
+                raise MediaError(
+                    f"{target} must be encoded anew and would overwrite itself.",
+                    hint="Prepare into another directory.",
+                )
+        elif target.exists() and target.name not in ours:
+            raise MediaError(
+                f"{target} is there already and was not made from {source.found.label}.",
+                hint="Move it away or prepare into another directory.",
+            )
+
+
+@contextmanager
+def _sole_writer(dest: Path) -> Iterator[Path]:
+    """A staging directory inside `dest`, which is locked; both vanish afterwards."""
+    new = not dest.exists()
+    with saying_why_not_written(dest):
+        dest.mkdir(parents=True, exist_ok=True)
+        lock = os.open(dest, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(f"Another process is preparing {dest}.") from None
+        for left in dest.glob(".prepare-*.part"):
+            shutil.rmtree(left)  # we hold the lock: its maker was killed
+        staging = dest / f".prepare-{os.getpid()}.part"
+        with saying_why_not_written(staging):
+            staging.mkdir()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    finally:
+        if new and not any(dest.iterdir()):
+            dest.rmdir()
+        os.close(lock)
+
+
+def _make_all(
+    sources: list[Source],
+    plan: Plan,
+    staging: Path,
+    kept: Mapping[str, Entry],
+    progress: Progress | None,
+) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
+    for source in sources:
+        file = f"{source.name}.mp4"
+        if source.name in kept:
+            entries[source.name] = kept[source.name]
+            continue
+        if staging.parent / file == source.found.files[0]:
+            target = source.found.files[0]
+            facts: Entry = {"made": "kept", "source_sha256": sha256_of(target)}
+        else:
+            target = staging / file
+            done = _steps(source.name, making.steps(source, plan), progress)
+            facts = making.make(source, target, plan, done)
+        entries[source.name] = entry_of(source, target, facts)
+    return entries
+
+
+def _steps(name: str, total: int, progress: Progress | None) -> Callable[[], None]:
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(name, done, total)
+
+    return step
+
+
+def _publish(
+    record: Mapping[str, Any], staging: Path, dest: Path, earlier: Mapping[str, Any]
+) -> None:
+    """Everything is written by now: move it into place, scene.json last."""
+    write_json(staging / SCENE_FILE, record)
+    for part in sorted(staging.glob("*.mp4")):
+        part.replace(dest / part.name)
+    for name, entry in _entries(earlier).items():
+        if name not in record["passes"] and entry["made"] != "kept":
+            (dest / str(entry.get("file"))).unlink(missing_ok=True)
+    (staging / SCENE_FILE).replace(dest / SCENE_FILE)

@@ -1,0 +1,159 @@
+"""Look at every file of every pass before anything is encoded, and compare the passes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.png import Header, read_header
+from cosmos_pipelines.media.probe import Probe, probe
+from cosmos_pipelines.media.sequence import Pass
+
+DEFAULT_FPS = Fraction(24)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A pass whose every file has been looked at. `fps` is None for pictures."""
+
+    found: Pass
+    width: int
+    height: int
+    frames: int
+    fps: Fraction | None
+    picture: Header | None = None
+    video: Probe | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The pass: color, depth, ..."""
+        return self.found.name
+
+    def facts(self) -> dict[str, Any]:
+        """Where the pass comes from, for scene.json."""
+        if self.video:
+            return {"kind": "video", "files": self.found.label, "codec": self.video.codec}
+        assert self.picture
+        return {
+            "kind": "png",
+            "files": self.found.label,
+            "picture": self.picture.kind,
+            "first": self.found.numbers[0],
+            "last": self.found.numbers[-1],
+        }
+
+
+def fingerprint(found: Pass, root: Path, settings: Mapping[str, Any]) -> str:
+    """Changes with any source file's name, size or time, and with the settings.
+
+    Raises:
+        MediaError: a file is gone or may not be read.
+    """
+    files = []
+    for path in found.files:
+        with saying_why_not_read(path):
+            s = path.stat()
+        files.append([str(path.relative_to(root)), s.st_size, s.st_mtime_ns])
+    text = json.dumps([files, dict(settings)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def look_at(passes: Iterable[Pass]) -> list[Source]:
+    """Read the headers of all files; videos are walked through whole.
+
+    Raises:
+        MediaError: one line naming every gap, or the first file that cannot be used.
+    """
+    passes = list(passes)
+    gaps = [f"{p.label} lacks {p.gaps_text}" for p in passes if p.gaps]
+    if gaps:
+        raise MediaError(
+            f"Frames are missing: {'; '.join(gaps)}.", hint="Render them, or renumber the rest."
+        )
+    return [_look_at_video(p) if p.kind == "video" else _look_at_pictures(p) for p in passes]
+
+
+def _look_at_video(found: Pass) -> Source:
+    video = probe(found.files[0], deep=True)
+    notes = []
+    if not video.steady:
+        notes.append(f"{found.label}: its rate varies; frames are taken one by one at {video.fps}")
+    return Source(
+        found, video.width, video.height, video.frames, video.fps, video=video, notes=tuple(notes)
+    )
+
+
+def _look_at_pictures(found: Pass) -> Source:
+    headers = [read_header(path) for path in found.files]
+    sizes = Counter((h.width, h.height) for h in headers)
+    usual = sizes.most_common(1)[0][0]
+    for path, h in zip(found.files, headers, strict=True):
+        if (h.width, h.height) != usual:
+            raise MediaError(
+                f"{path} is {h.width}x{h.height}, but most of {found.label} "
+                f"is {usual[0]}x{usual[1]}."
+            )
+    first = headers[0]
+    if found.name in ("depth", "segmentation"):
+        _check_one_kind(found, headers)
+    return Source(
+        found, *usual, len(headers), None, picture=first, notes=tuple(_notes(found, headers))
+    )
+
+
+def _check_one_kind(found: Pass, headers: list[Header]) -> None:
+    """Values are comparable only where all frames store them alike."""
+    first = headers[0]
+    for path, h in zip(found.files, headers, strict=True):
+        if (h.bits, h.grey) != (first.bits, first.grey):
+            raise MediaError(
+                f"{found.label} mixes {first.kind} and {h.kind} (from {path.name} on).",
+                hint="Render the pass in one format.",
+            )
+    if found.name == "depth" and first.bits < 8:
+        raise MediaError(f"{found.label} is {first.kind}: too few levels for depth.")
+
+
+def _notes(found: Pass, headers: list[Header]) -> list[str]:
+    notes = []
+    value = found.name == "depth" or (found.name == "segmentation" and headers[0].grey)
+    if any(h.alpha for h in headers):
+        what = "dropped" if value else "laid over black"
+        notes.append(f"{found.label}: its alpha was {what}")
+    if any(h.bits == 16 for h in headers) and not value:
+        notes.append(f"{found.label}: 16 bits were rounded to 8")
+    if found.name == "depth" and headers[0].bits == 8:
+        notes.append(f"{found.label}: only 8 bits, so depth may show steps")
+    return notes
+
+
+def agree(sources: list[Source], fps: Fraction | None) -> Fraction:
+    """The rate of all passes, after checking that they have one length, size and rate.
+
+    Raises:
+        MediaError: they differ; each pass is told with its value.
+    """
+    _same("length", {s.found.label: f"{s.frames} frames" for s in sources})
+    _same("size", {s.found.label: f"{s.width}x{s.height}" for s in sources})
+    rates = {s.found.label: f"{s.fps} frames a second" for s in sources if s.fps}
+    if fps is not None and fps <= 0:
+        raise MediaError(f"A rate of {fps} frames a second is not possible.")
+    _same("rate", rates | ({"the wanted rate": f"{fps} frames a second"} if fps and rates else {}))
+    return fps or next((s.fps for s in sources if s.fps), DEFAULT_FPS)
+
+
+def _same(what: str, values: Mapping[str, str]) -> None:
+    if len(set(values.values())) > 1:
+        said = ", ".join(f"{label} {value}" for label, value in values.items())
+        raise MediaError(
+            f"The passes differ in {what}: {said}.", hint="Render them again from one setting."
+        )
