@@ -40,7 +40,10 @@ def to_json(value: Any) -> str:
 
 
 class Json(TypeDecorator[Any]):
-    """JSON; `jsonb` on PostgreSQL (whose dialect is loaded only when it is used)."""
+    """JSON; `jsonb` on PostgreSQL (whose dialect is loaded only when it is used).
+
+    `jsonb` keeps neither the order of keys nor the spelling of numbers (1e16, -0.0).
+    """
 
     impl = JSON
     cache_ok = True
