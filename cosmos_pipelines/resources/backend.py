@@ -15,7 +15,7 @@ that launched it: any process finds a run again by its order's id and goes on fr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal
@@ -82,7 +82,7 @@ class Backend(ABC):
         """Seconds since its start, by its host's clock that nobody sets."""
 
     @abstractmethod
-    def follow(self, handle: Handle, offset: int = 0) -> Iterator[bytes]:
+    def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """The log from byte `offset`, as it is written, until the run has ended and all was read.
 
         No byte is lost or repeated: the sum of the lengths so far, added to `offset`, is where the

@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
@@ -107,7 +107,7 @@ class LocalBackend(Backend):
             _leader(handle)
         )
 
-    def follow(self, handle: Handle, offset: int = 0) -> Iterator[bytes]:
+    def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """See `Backend.follow`."""
         with (_run_dir(handle) / run_folder.LOG).open("rb", buffering=0) as log:
             log.seek(offset)
