@@ -7,7 +7,7 @@ in the name counts four times. The indices are made by the first migration.
 from __future__ import annotations
 
 import string
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, TextClause, select, text
 
@@ -26,12 +26,12 @@ LONGEST_WORD: Final = 200
 _BLANKS: Final = str.maketrans(dict.fromkeys(string.punctuation, " "))
 
 _SQLITE: Final = text(
-    "SELECT prompts.number FROM prompts_fts JOIN prompts ON prompts.number = prompts_fts.rowid "
+    "SELECT prompts.id FROM prompts_fts JOIN prompts ON prompts.number = prompts_fts.rowid "
     "WHERE prompts_fts MATCH :query "
     "ORDER BY bm25(prompts_fts, 4, 1), prompts.created_at DESC, prompts.id LIMIT :limit"
 )
 _POSTGRESQL: Final = text(
-    "SELECT number FROM prompts, plainto_tsquery('catalog_english', :query) AS query "
+    "SELECT id FROM prompts, plainto_tsquery('catalog_english', :query) AS query "
     "WHERE words @@ query ORDER BY ts_rank('{0.25, 0.25, 0.25, 1.0}', words, query, 1) DESC, "
     "created_at DESC, id LIMIT :limit"
 )
@@ -51,14 +51,12 @@ def search_prompts(catalog: Database, words: str, limit: int = 20) -> list[Promp
     else:
         statement, query = _POSTGRESQL, " ".join(wanted)
     with catalog.read() as connection:
-        numbers = _by_id(connection, storable(words).strip(), limit)
-        numbers += _by_words(connection, statement, query, limit)
-        ranked = list(dict.fromkeys(numbers))[:limit]
-        rows: Any = connection.execute(
-            select(prompts.c.number, *COLUMNS).where(prompts.c.number.in_(ranked))
-        ).all()
-    found = {row.number: prompt_of(row[1:]) for row in rows}
-    return [found[number] for number in ranked if number in found]
+        ids = _by_id(connection, storable(words).strip(), limit)
+        ids += _by_words(connection, statement, query, limit)
+        ranked = list(dict.fromkeys(ids))[:limit]
+        rows = connection.execute(select(*COLUMNS).where(prompts.c.id.in_(ranked))).all()
+    found = {prompt.id: prompt for prompt in map(prompt_of, rows)}
+    return [found[prompt_id] for prompt_id in ranked if prompt_id in found]
 
 
 def _words(text: str) -> list[str]:
@@ -66,13 +64,13 @@ def _words(text: str) -> list[str]:
     return list(dict.fromkeys(word[:LONGEST_WORD] for word in split))[:MOST_WORDS]
 
 
-def _by_words(connection: Connection, statement: TextClause, query: str, limit: int) -> list[int]:
+def _by_words(connection: Connection, statement: TextClause, query: str, limit: int) -> list[str]:
     return list(connection.execute(statement, {"query": query, "limit": limit}).scalars())
 
 
-def _by_id(connection: Connection, beginning: str, limit: int) -> list[int]:
+def _by_id(connection: Connection, beginning: str, limit: int) -> list[str]:
     if not beginning.startswith("ps_"):
         return []
     begins = prompts.c.id.startswith(beginning, autoescape=True)
-    statement = select(prompts.c.number).where(begins).order_by(prompts.c.id).limit(limit)
+    statement = select(prompts.c.id).where(begins).order_by(prompts.c.id).limit(limit)
     return list(connection.execute(statement).scalars())
