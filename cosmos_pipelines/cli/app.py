@@ -34,7 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "tag": Entry("tag", _KEEP, "Add and remove tags of a run."),
     "delete": Entry("delete", _KEEP, "Delete a prompt or a run with its files."),
     "verify": Entry("verify", _KEEP, "Compare the catalog with the files."),
-    "export": Entry("export", _KEEP, "Write all runs or prompts to a file."),
+    "export": Entry("export", _KEEP, "Write all runs or prompts to a .csv or .json file."),
     "init": Entry("init", _SET_UP, "Start a project: write a commented cosmos.toml."),
     "demo": Entry("demo", _SET_UP, "Render a scene and run all three operations on it."),
     "ui": Entry("ui", _SET_UP, "Serve the web page."),

@@ -96,13 +96,13 @@ def _on_terminal(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
         for i, title in enumerate(titles)
     ]
     fixed = sum(whole) + 2 * len(whole)
-    console.width = fixed + min(last, max(console.width - fixed, 12))
+    last = min(last, max(console.width - fixed, 12))
+    console.width = fixed + last
     plain = console.no_color
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="" if plain else "bold"
-    )
-    for title in titles:
-        table.add_column(title.upper(), no_wrap=True, overflow="ellipsis")
+    bold = "" if plain else "bold"
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=bold)
+    for title, width in zip(titles, (*whole, last), strict=True):
+        table.add_column(title.upper(), no_wrap=True, overflow="ellipsis", width=width)
     for row in cells:
         table.add_row(*(Text(c, style="" if plain else _STYLES.get(c, "")) for c in row))
     console.print(table)

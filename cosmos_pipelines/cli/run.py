@@ -14,10 +14,10 @@ app = new_app()
 
 @app.command()
 def run(ctx: typer.Context, runs: RunIds, as_json: Json = False) -> int:
-    """Execute runs that exist: pending ones start, failed ones are tried again, and those that
-    were left behind by a process that died are adopted where they are.
+    """Execute runs that exist: pending, failed or left behind.
 
-    The exit code is that of the worst run.
+    Pending ones start, failed ones are tried again, and those that were left behind by a process
+    that died are adopted where they are. The exit code is that of the worst run.
     """
     api = open_api(ctx)
     wanted = [api.get_run(one)["id"] for one in runs]

@@ -1,0 +1,38 @@
+"""`cosmos init`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from cosmos_pipelines.settings import load_settings
+from tests.cli.conftest import spawn
+
+
+def test_a_new_project_has_every_setting_at_its_default(tmp_path: Path) -> None:
+    said = spawn("init", tmp_path / "new")
+    file = tmp_path / "new" / "cosmos.toml"
+    assert (said.code, said.out) == (0, f"{file}\n")
+    text = file.read_text(encoding="utf-8")
+    settings = load_settings(file.parent)
+    for table in ("paths", "execution", "ui"):
+        assert getattr(settings, table) == type(getattr(settings, table))()
+        assert set(tomllib.loads(text)[table]) == set(type(getattr(settings, table)).model_fields)
+    assert "  # " in text
+    assert settings.inputs.is_dir()
+    assert spawn("list", "runs", cwd=file.parent).code == 0
+
+
+def test_a_project_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "cosmos.toml").write_text("# mine\n", encoding="utf-8")
+    said = spawn("init", cwd=tmp_path)
+    assert said.code == 3
+    assert "exists already" in said.error
+    assert (tmp_path / "cosmos.toml").read_text(encoding="utf-8") == "# mine\n"
+
+
+def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    said = spawn("init", tmp_path / "file")
+    assert said.code == 2
+    assert str(tmp_path / "file") in said.error
