@@ -611,13 +611,13 @@ def test_a_start_on_its_way_when_its_launcher_is_killed_is_awaited(
 ) -> None:
     slow = tmp_path / "slow" / "run.sh"
     slow.parent.mkdir()
-    slow.write_text(f'sleep 0.5\nexec sh {ROOT}/gpu_scripts/run.sh "$@"\n')
+    slow.write_text(f'echo $$ >{tmp_path}/pid\nsleep 0.5\nexec sh {ROOT}/gpu_scripts/run.sh "$@"\n')
     work = script("echo once")
     dead = launcher(LocalBackend(backend.work, scripts=slow.parent), work)
-    until((backend.runs / work.id / "start.log").exists)
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     dead.kill()
     dead.wait()
     assert backend.find(work.id) is None
     handle = backend.launch(work)
     assert log_of(backend, handle) == b"once\n"
-    assert process.start_ticks(handle.pid or 0) is None
+    assert handle.pid == int((tmp_path / "pid").read_text())
