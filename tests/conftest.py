@@ -2,4 +2,9 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.support.postgres", "tests.support.catalogs"]
+from hypothesis import settings
+
+pytest_plugins = ["tests.support.postgres", "tests.support.catalogs", "tests.support.disks"]
+
+settings.register_profile("here", deadline=None)  # a busy machine is no failure
+settings.load_profile("here")

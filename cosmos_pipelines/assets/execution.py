@@ -188,23 +188,21 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
     order = engine.compile(jobs, order_id(ids, attempt))
     seconds = work.settings.timeout_s(order.model_type) * len(jobs)
     order = order.model_copy(update={"timeout_s": seconds})
-    with RunLog(work.settings.outputs, ids, work.on_line) as log:
-        try:
+    try:
+        with RunLog(work.settings.outputs, ids, work.on_line) as log:
             logger.info(
-                "{engine}: {n} run(s) as order {id}", engine=engine.label, n=len(ids), id=order.id
+                "{engine}: {n} run(s), order {id}", engine=engine.label, n=len(ids), id=order.id
             )
             for run_id in ids:
                 path = relative(work.settings, log_file(work.settings.outputs, run_id))
                 work.catalog.advance(
                     run_id, work.owner, "uploading", "uploading", batch_id=order.id, log_path=path
                 )
-            handle = _launch(work, order)
-        except CosmosError as e:
-            logger.error("Not started: {error}", error=e)
-            for run_id in ids:
-                _end(work, run_id, _verdict_of(e))
-            return
-        _see_through(work, engine, order, handle, log)
+            _see_through(work, engine, order, _launch(work, order), log)
+    except CosmosError as e:
+        logger.error("Order {id}: {error}", id=order.id, error=e)
+        for run_id in ids:
+            _end(work, run_id, _verdict_of(e))
 
 
 def _launch(work: Work, order: Order) -> Handle:
@@ -296,7 +294,16 @@ def _record_run(
         logger.error("{run}: {kind}: {m}", run=run_id, kind=verdict.kind, m=verdict.message)
         _end(work, run_id, verdict, outcome.exit_code)
         return
-    outputs = collect_run(work.catalog, work.settings, work.backend, handle, order, run_id, outcome)
+    try:
+        outputs = collect_run(
+            work.catalog, work.settings, work.backend, handle, order, run_id, outcome
+        )
+    except RunFailed:
+        if outcome.exit_code == 0:
+            raise
+        verdict = engine.diagnose(outcome, log.tail(), run_id)  # the cause, not its trace
+        _end(work, run_id, verdict, outcome.exit_code)
+        return
     work.catalog.advance(
         run_id,
         work.owner,

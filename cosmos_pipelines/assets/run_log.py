@@ -8,7 +8,6 @@ No Dagster in this file.
 from __future__ import annotations
 
 import codecs
-import errno
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from typing import BinaryIO, Self
 
 from loguru import logger
 
-from cosmos_pipelines.errors import DiskFull
+from cosmos_pipelines.remote.files import room_for
 
 OnLine = Callable[[str | None, str], None]
 """Called for each line: the run's id (None where the line is a whole batch's), the text."""
@@ -51,10 +50,19 @@ class RunLog:
         self.offset = 0
 
     def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _open(self) -> None:
         key = next(iter(self._directories))
         for directory in self._directories.values():
-            directory.mkdir(parents=True, exist_ok=True)
-            file = self._stack.enter_context((directory / "run.log").open("ab"))
+            with room_for(directory):
+                directory.mkdir(parents=True, exist_ok=True)
+                file = self._stack.enter_context((directory / "run.log").open("ab"))
             self._files.append((file, file.tell()))
             sink = logger.add(
                 directory / "cosmos.log",
@@ -76,7 +84,6 @@ class RunLog:
             self._stack.callback(logger.remove, sink)
         self._stack.enter_context(logger.contextualize(order=key))
         self.offset = min(size for _, size in self._files)
-        return self
 
     def __exit__(
         self,
@@ -97,13 +104,9 @@ class RunLog:
         for file, had in self._files:
             skip = max(0, had - self.offset)  # a crash may have left one file behind its mates
             if skip < len(chunk):
-                try:
+                with room_for(Path(file.name)):
                     file.write(chunk[skip:])
                     file.flush()
-                except OSError as e:
-                    if e.errno != errno.ENOSPC:
-                        raise
-                    raise DiskFull(f"No space left for the log {file.name}.") from e
         self.offset += len(chunk)
         if self._on_line is None:
             return

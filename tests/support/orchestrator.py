@@ -1,0 +1,35 @@
+"""Executes runs in a process of its own, which a test can kill: orchestrator.py HOME RUN_ID..."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cosmos_pipelines.assets.execution import execute_runs
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.resources import backend_for
+from cosmos_pipelines.settings import load_settings
+from tests.support.stand_in_engine import registered
+
+
+def main(home: str, *run_ids: str) -> int:
+    """Execute; say each line of the log; 3 if another process has one of the runs."""
+    settings = load_settings(Path(home))
+    with registered():
+        try:
+            execute_runs(
+                run_ids,
+                catalog=Catalog.open(settings.catalog_url),
+                settings=settings,
+                backend=backend_for(settings),
+                on_line=lambda _, line: print(line, flush=True),
+            )
+        except CosmosError as e:
+            print(f"error: {e}", flush=True)
+            return e.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
