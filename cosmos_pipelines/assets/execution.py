@@ -142,7 +142,7 @@ def _verdict_of(error: BaseException) -> Verdict:
         kind = error.kind
     elif isinstance(error, DiskFull):
         kind = "disk_full"
-    elif isinstance(error, InputError):
+    elif isinstance(error, InputError | StateError):
         kind = "validation"
     text = str(error) if isinstance(error, CosmosError) else f"{type(error).__name__}: {error}"
     return Verdict(kind=kind, message=text)
@@ -172,7 +172,7 @@ def _batches(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job
             job = job_of(work.catalog, work.settings, run)
             checked(engine_named(run.engine), job)
         except CosmosError as e:
-            _end(work, run.id, Verdict(kind="validation", message=str(e)))
+            _end(work, run.id, _verdict_of(e))
             continue
         jobs.setdefault(run.engine, []).append(job)
     for name, mine in jobs.items():
