@@ -18,6 +18,7 @@ from cosmos_pipelines.errors import InputError, UnknownId
 
 COLUMNS = tuple(runs.c[name] for name in Run.__dataclass_fields__)
 LEASE_S = 30
+LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for kind in MODEL_TYPES}
 
 
 def run_of(row: Row[Any]) -> Run:
@@ -87,11 +88,15 @@ class Runs(Database):
     def get_run(self, wanted: str) -> Run:
         """The run with this id or unique beginning of one (with or without `rs_`).
 
+        `latest` is the newest run, `latest-transfer` the newest of that operation.
+
         Raises:
             UnknownId: there is none; offers the nearest.
             InputError: several; names them.
         """
         wanted = storable(wanted)
+        if wanted in LATEST and (newest := self.list_runs(model_type=LATEST[wanted], limit=1)):
+            return newest[0]
         start = wanted if wanted.startswith("rs_") else f"rs_{wanted}"
         if (exact := self.find_run(wanted)) is not None:
             return exact
