@@ -23,17 +23,17 @@ BATCH: Final = "execute_runs_batch"
 
 
 class PromptsForm(dg.Config):
-    """Texts for a scene."""
+    """Texts for a scene. (Fields with a default, even an empty one, stand in the launchpad.)"""
 
-    scene: str = Field(description="A scene's key (`city`), or the path of its directory.")
-    texts: list[str] = Field(description="One prompt each.")
+    scene: str = Field("", description="A scene's key (`city`), or the path of its directory.")
+    texts: list[str] = Field([], description="One prompt each.")
     negative_prompt: str | None = Field(None, description="What to avoid, in all of them.")
 
 
 class BatchForm(dg.Config):
     """Runs to execute together."""
 
-    run_ids: list[str] = Field(description="Registered runs; completed ones are left alone.")
+    run_ids: list[str] = Field([], description="Registered runs; completed ones are left alone.")
 
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ else:
     SweepForm = form(
         "SweepForm",
         "Prompts x recipes x seeds.",
-        prompts=(list[str], Field(description="Ids or names.")),
+        prompts=(list[str], Field([], description="Ids or names.")),
         recipes=(list[str], Field([], description="Names; none: only the settings below.")),
         settings=(
             config_of(Transfer) | None,
@@ -62,8 +62,8 @@ def register_prompts(
     """Enter prompts; the same content again is the same prompt."""
     settings = catalog.settings
     with told(), catalog.open() as store:
-        if not config.texts:
-            raise InputError("Give at least one text.")
+        if not config.texts or not config.scene:
+            raise InputError("Give a scene and at least one text.")
         made = []
         for text in config.texts:
             prompt, new = register_prompt(

@@ -139,11 +139,8 @@ def _parents(run: Run) -> list[tuple[dg.AssetKey, str]]:
 
 
 def engine_label(name: str) -> str:
-    """The engine as users shall see it: a simulated one always says so."""
-    engine = ENGINES.get(name)
-    if engine is None:
-        return name
-    return f"{engine.label} (simulated on the CPU)" if engine.simulated else engine.label
+    """The engine as users shall see it; the label of a simulated one says so."""
+    return ENGINES[name].label if name in ENGINES else name
 
 
 def code_version() -> str:

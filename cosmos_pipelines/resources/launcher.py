@@ -15,8 +15,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from cosmos_pipelines.resources.process import owner_gone
 
-PROCESS_TAG: Final = "cosmos/process"
-"""Run tag: the process that executes it by itself (`cosmos inference`), as `owner_name()`."""
+PROCESS_TAG: Final = ".dagster/cosmos_process"
+"""Run tag, hidden on the page: `owner_name()` of a process that executes the run by itself."""
 
 MISSES: Final = 2
 """Looks in a row that must fail: a busy code server may once be slow to answer."""

@@ -1,0 +1,120 @@
+"""Dagster's daemon as a child of the page: it ends when the page does, however that ends.
+
+The child reads its stdin, which nobody writes to: its end says that the page is gone, also after a
+SIGKILL. Only the daemon itself is ended. The processes of runs that it launched go on, and so do
+their containers; the next daemon finds them again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from cosmos_pipelines.settings import Settings, environment_of
+
+GRACE_S: Final = 15
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 60.0
+LOG_BYTES: Final = 10_000_000
+"""Beyond this, the next daemon begins a new log (Dagster writes every event of every run there)."""
+WORKSPACE: Final = Path(__file__).with_name("workspace.yaml")
+"""What page and daemon load; one file, so that both know the code by the same name."""
+
+
+class Daemon:
+    """Keeps one daemon running; a context manager. One that dies is started again, ever later."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings, self._say = settings, say
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="daemon", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the daemon that runs now."""
+        child = self._child
+        return child.pid if child and child.poll() is None else None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ending.set()
+        if self._child is not None:
+            _end(self._child)
+        self._thread.join()
+
+    def _keep(self) -> None:
+        pause = FIRST_PAUSE_S
+        while not self._ending.is_set():
+            self._child = self._start()
+            if self._ending.is_set():  # asked to end in this very moment
+                _end(self._child)
+            code = self._child.wait()
+            if self._ending.is_set():
+                return
+            log = self._settings.dagster_dir / "daemon.log"
+            self._say(f"Dagster's daemon ended with exit code {code}; see {log}. Starting another.")
+            self._ending.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        file = self._settings.dagster_dir / "daemon.log"
+        if file.exists() and file.stat().st_size > LOG_BYTES:
+            file.replace(file.with_name("daemon.log.1"))
+        with file.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "cosmos_pipelines.daemon"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self._settings.home,
+                env={**environment_of(self._settings)},
+                start_new_session=True,  # Ctrl-C in the page's terminal is the page's
+            )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Close its stdin, which asks it to end; kill it if it does not."""
+    if child.stdin:
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+    try:
+        child.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def main() -> None:
+    """Run the daemon until stdin ends."""
+    from dagster._daemon.cli import create_dagster_daemon_cli
+
+    threading.Thread(target=_watch_stdin, daemon=True).start()
+    command = ["run", "-w", str(WORKSPACE), "--log-level", "warning"]
+    create_dagster_daemon_cli()(command, standalone_mode=False)
+
+
+def _watch_stdin() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main()
