@@ -219,12 +219,15 @@ def _file_name(name: str, video: Video) -> str:
 
 def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
     """What the program is told about one run: its settings by their own names, and its files."""
-    operation = job.operation
+    operation, expected = job.operation, _expected(job)
     sample = operation.config() | {
         "run_id": job.run_id,
         "inputs": inputs,
-        "output": f"outputs/{_output(job)}",
+        "output": f"outputs/{expected.name}",
     }
+    if expected.kind == "video":
+        sample |= {"width": expected.width, "height": expected.height}
+        sample |= {"frames": expected.frames, "rate": expected.fps}
     if isinstance(operation, Transfer):
         normalised = _weights(operation).normalised()
         sample["weights_normalised"] = {c: round(w, 6) for c, w in normalised.items()}
@@ -234,19 +237,12 @@ def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
     if isinstance(operation, Enhance):
         sample["prompt"] = job.text
         del sample["create_new"]  # what becomes of the text is not the program's business
-    if isinstance(operation, Upscale):
-        source = job.inputs["video"]
-        sample["width"], sample["height"] = upscaled_size(source.width, source.height)
     return sample
-
-
-def _output(job: Job) -> str:
-    return f"{job.run_id}.{'txt' if isinstance(job.operation, Enhance) else 'mp4'}"
 
 
 def _expected(job: Job) -> Expected:
     if isinstance(job.operation, Enhance):
-        return Expected(run_id=job.run_id, name=_output(job), kind="text")
+        return Expected(run_id=job.run_id, name=f"{job.run_id}.txt", kind="text")
     if isinstance(job.operation, Upscale):
         source = job.inputs["video"]
         width, height = upscaled_size(source.width, source.height)
@@ -258,7 +254,7 @@ def _expected(job: Job) -> Expected:
         fps = source.fps if job.operation.fps is None else str(job.operation.fps)
     return Expected(
         run_id=job.run_id,
-        name=_output(job),
+        name=f"{job.run_id}.mp4",
         kind="video",
         width=width,
         height=height,

@@ -1,0 +1,272 @@
+"""What the preview programs share: the request, the loop over samples, video in and out, the label.
+
+Runs on the GPU side: Python, numpy, PyAV and Pillow only, nothing of `cosmos_pipelines`.
+
+    python preview_<operation>.py RUN_DIR/request.json [--workers N]
+
+Exit code 0: every sample was made. 1: some were not, each told by a line `FAILED <run_id>: reason`;
+the others are whole. 2: the request itself is bad and nothing was made. Paths in a request are
+relative to its own directory. Every output appears whole, under its name, or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Sample = dict[str, Any]
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+LABEL = "PREVIEW (simulated on the CPU)"
+BT709, LIMITED_RANGE, UNKNOWN_COLORSPACE = 1, 1, 2
+"""Values of ITU-T H.273, as FFmpeg numbers them too."""
+ENCODER_THREADS = 4
+"""Of x264, fixed: the same count gives the same bytes, on any machine under any load."""
+
+
+class BadRequest(Exception):
+    """The request cannot be understood; nothing was made."""
+
+
+class Steps:
+    """Tells how far a sample is, about every tenth of it."""
+
+    def __init__(self, place: str, sample: Sample, operation: str) -> None:
+        self._prefix = f"[{place}] {sample['run_id']} {operation}: frame"
+
+    def over(self, items: Iterable[Item], total: int) -> Iterator[Item]:
+        """`items`, with a log line about every tenth of `total` after one has been used."""
+        pace = max(1, round(total / 10))
+        for n, item in enumerate(items, 1):
+            yield item
+            if n % pace == 0 or n == total:
+                say(f"{self._prefix} {n}/{total}")
+
+
+Make = Callable[[Sample, Path, Path, Steps, int], None]
+"""Makes one sample: itself, the request's directory, the file to write, steps, workers."""
+
+
+def main(operation: str, needed: Iterable[str], make: Make) -> int:
+    """Read the request of the command line, make all samples, return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `.part` files are removed
+    words = argparse.ArgumentParser(description=f"Preview of the operation {operation}, on a CPU.")
+    words.add_argument("request", type=Path)
+    words.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    args = words.parse_args()
+    try:
+        samples = read_request(args.request, operation, {"run_id", "output", "inputs", *needed})
+    except BadRequest as e:
+        say(f"ERROR: {_one_line(e)}")
+        return 2
+    say(f"{LABEL}: {operation}, {len(samples)} sample(s), {args.workers} worker(s)")
+    failed = [
+        sample["run_id"]
+        for n, sample in enumerate(samples, 1)
+        if not _made(sample, f"{n}/{len(samples)}", operation, args, make)
+    ]
+    if failed:
+        say(f"ERROR: {len(failed)} of {len(samples)} samples failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def read_request(path: Path, operation: str, needed: Iterable[str]) -> list[Sample]:
+    """The samples of a request file, each a dictionary that has at least the keys `needed`.
+
+    Raises:
+        BadRequest: it is not there, not JSON, for another program, or lacks something.
+    """
+    try:
+        request = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise BadRequest(f"cannot read {path.name}: {e}") from None
+    if not isinstance(request, dict) or request.get("operation") != operation:
+        raise BadRequest(f"{path.name} is not a request for {operation}")
+    samples = request.get("samples")
+    if not isinstance(samples, list) or not samples:
+        raise BadRequest(f"{path.name} has no samples")
+    for n, sample in enumerate(samples, 1):
+        missing = sorted(set(needed) - set(sample)) if isinstance(sample, dict) else ["everything"]
+        if missing:
+            raise BadRequest(f"sample {n} of {path.name} lacks {', '.join(missing)}")
+    return samples
+
+
+def _made(sample: Sample, place: str, operation: str, args: argparse.Namespace, make: Make) -> bool:
+    folder = args.request.resolve().parent
+    try:
+        with whole_file(folder / sample["output"]) as part:
+            make(sample, folder, part, Steps(place, sample, operation), max(1, args.workers))
+    except Exception as e:  # noqa: BLE001  whatever it was, the other samples are made
+        traceback.print_exc()
+        say(f"FAILED {sample['run_id']}: {_one_line(e)}")
+        return False
+    say(f"[{place}] {sample['run_id']} {operation}: done, {sample['output']}")
+    return True
+
+
+def say(line: str) -> None:
+    """Write a log line at once."""
+    print(line, flush=True)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError | BadRequest) else f"{type(error).__name__}: {text}"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A `.part` name beside `path` to write to, which becomes `path` if all went well."""
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield part
+        with part.open("rb+") as f:
+            os.fsync(f.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def decoded(path: Path) -> Iterator[av.VideoFrame]:
+    """The frames of a video's first video stream, as they are stored.
+
+    Raises:
+        ValueError: it is missing, unreadable or has no video stream.
+    """
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"{path.name} has no video stream")
+            container.streams.video[0].thread_type = "AUTO"
+            yield from container.decode(container.streams.video[0])
+    except av.FFmpegError as e:
+        raise ValueError(f"cannot read {path.name}: {e.strerror}") from e
+
+
+def rgb_frames(path: Path, width: int, height: int) -> Iterator[Pixels]:
+    """Frames as (height, width, 3) RGB, cut at the right and lower side where they are larger."""
+    for frame in decoded(path):
+        untold = frame.colorspace == UNKNOWN_COLORSPACE
+        rgb = frame.reformat(
+            format="rgb24", src_colorspace="ITU709" if untold else None, threads=1
+        ).to_ndarray()
+        if rgb.shape[0] < height or rgb.shape[1] < width:
+            raise ValueError(f"{path.name} is {rgb.shape[1]}x{rgb.shape[0]}, not {width}x{height}")
+        yield rgb[:height, :width]
+
+
+def in_step(videos: dict[str, Path], width: int, height: int) -> Iterator[dict[str, Pixels]]:
+    """The frames of several videos together, by name.
+
+    Raises:
+        ValueError: one of them ends before the others.
+    """
+    readers = {name: rgb_frames(path, width, height) for name, path in videos.items()}
+    while True:
+        together = {name: next(reader, None) for name, reader in readers.items()}
+        frames = {name: frame for name, frame in together.items() if frame is not None}
+        if not frames:
+            return
+        if len(frames) < len(readers):
+            ended = ", ".join(sorted(set(readers) - set(frames)))
+            raise ValueError(f"the inputs are not of the same length: {ended} ended first")
+        yield frames
+
+
+def in_order(
+    work: Callable[[int, Item], Made], items: Iterable[Item], workers: int
+) -> Iterator[Made]:
+    """`work(index, item)` of all items, on threads, in their order; few are held at a time."""
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for index, item in enumerate(items):
+            waiting.append(pool.submit(work, index, item))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def write_video(
+    frames: Iterable[av.VideoFrame],
+    path: Path,
+    size: tuple[int, int],
+    rate: Fraction,
+    x264: dict[str, str],
+) -> int:
+    """Encode yuv420p `frames` as H.264 with BT.709 tags in an mp4; the number of frames."""
+    count = 0
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        container.metadata["title"] = LABEL
+        stream = container.add_stream("libx264", rate=rate, options=x264)
+        coder = stream.codec_context
+        coder.width, coder.height = size
+        coder.pix_fmt, coder.time_base = "yuv420p", 1 / rate
+        coder.thread_count = ENCODER_THREADS
+        coder.color_range, coder.colorspace = LIMITED_RANGE, BT709
+        coder.color_primaries, coder.color_trc = BT709, BT709
+        for frame in frames:
+            frame.pts, frame.time_base = count, 1 / rate
+            container.mux(stream.encode(frame))
+            count += 1
+        container.mux(stream.encode(None))
+    return count
+
+
+def yuv_frame(rgb: Pixels) -> av.VideoFrame:
+    """A (height, width, 3) RGB picture as a yuv420p frame in BT.709."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    return frame.reformat(
+        format="yuv420p",
+        dst_colorspace="ITU709",
+        dst_color_range="MPEG",
+        dst_color_primaries=BT709,
+        dst_color_trc=BT709,
+        threads=1,
+    )
+
+
+def require_frames(made: int, sample: Sample) -> None:
+    """Refuse a video that has not as many frames as its sample says.
+
+    Raises:
+        ValueError: it has more or fewer.
+    """
+    if made != sample["frames"]:
+        raise ValueError(f"the source has {made} frames, not {sample['frames']}")
+
+
+def label(text: str, height: int, *, size: int | None = None) -> tuple[Floats, Floats]:
+    """`text` in white on a dark plate for pictures of `height`: lightness and cover, both 0 to 1.
+
+    Both are (plate height, plate width); where they exceed the picture, cut them.
+    """
+    font = ImageFont.load_default(size or max(8, round(height / 24)))
+    left, top, right, bottom = (round(x) for x in font.getbbox(text))
+    pad = max(2, (bottom - top) // 2)
+    shape = (right - left + 2 * pad, bottom - top + 2 * pad)
+    plate = Image.new("L", shape, 0)
+    ImageDraw.Draw(plate).text((pad - left, pad - top), text, fill=255, font=font)
+    letters = np.asarray(plate, np.float32) / 255
+    return letters, np.maximum(letters, np.float32(0.55))

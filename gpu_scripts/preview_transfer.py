@@ -1,0 +1,57 @@
+"""Transfer, played by a CPU: control passes and a prompt's look become a video.
+
+See `preview_common` for the command line and `preview_compose` for what each setting does.
+"""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from preview_common import (
+    Pixels,
+    Sample,
+    Steps,
+    in_order,
+    in_step,
+    main,
+    require_frames,
+    write_video,
+    yuv_frame,
+)
+from preview_compose import Composition
+
+NEEDED = (
+    *("prompt", "negative_prompt", "weights_normalised", "num_steps", "guidance", "seed"),
+    *("blur_strength", "canny_threshold", "width", "height", "frames", "rate"),
+)
+
+
+def make(sample: Sample, folder: Path, part: Path, steps: Steps, workers: int) -> None:
+    """Compose and encode one sample's video.
+
+    Raises:
+        ValueError: an input cannot be used, or is not as long as the sample says.
+    """
+    width, height = sample["width"], sample["height"]
+    composition = Composition(sample, height, width)
+
+    def composed(index: int, passes: dict[str, Pixels]) -> av.VideoFrame:
+        return yuv_frame(composition.frame(index, passes))
+
+    videos = {name: folder / path for name, path in sample["inputs"].items()}
+    frames = in_order(composed, in_step(videos, width, height), workers)
+    made = write_video(
+        steps.over(frames, sample["frames"]),
+        part,
+        (width, height),
+        Fraction(sample["rate"]),
+        {"preset": "fast", "crf": "18"},
+    )
+    require_frames(made, sample)
+
+
+if __name__ == "__main__":
+    sys.exit(main("transfer", NEEDED, make))
