@@ -67,7 +67,7 @@ def compare(one: Path, other: Path) -> Likeness:
 
 
 def blackness_and_freeze(video: Path) -> dict[str, Any]:
-    """Signs of a failed generation: `black_fraction` of the frames, and the longest stretch in
+    """Signs of a failed generation: `black_share` of the frames, and the longest stretch in
     which the picture stands still, as `longest_freeze_frames` and `longest_freeze_s`.
 
     A stretch counts the frames that repeat their predecessor. Looked at 160 pixels wide.
@@ -88,7 +88,7 @@ def blackness_and_freeze(video: Path) -> dict[str, Any]:
         longest, last = max(longest, stretch), now
     return {
         "frames": count,
-        "black_fraction": round(black / max(1, count), 6),
+        "black_share": round(black / max(1, count), 6),
         "longest_freeze_frames": longest,
         "longest_freeze_s": round(longest / float(facts.fps), 6),
     }

@@ -125,8 +125,8 @@ def _write(
     size = (picture.width, picture.height)
     if coding.even and (size[0] % 2 or size[1] % 2):
         raise MediaError(f"{size[0]}x{size[1]} cannot be coded as {coding.pix_fmt}: size is odd.")
-    flags = "+faststart+use_metadata_tags" if tags else "+faststart"
-    with av.open(str(part), "w", format="mp4", options={"movflags": flags}) as container:
+    options = {"movflags": "+faststart"}
+    with av.open(str(part), "w", format="mp4", options=options) as container:
         container.metadata.update(tags)
         stream = _stream(container, size, fps, coding)
         while True:

@@ -19,8 +19,9 @@ from cosmos_pipelines.media.depth import DepthValues
 from cosmos_pipelines.media.files import saying_why_not_written, sha256_of, write_json
 from cosmos_pipelines.media.making import Plan
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
-from cosmos_pipelines.media.scene import SCENE_FILE, Scene, load_scene, read_scene_file
-from cosmos_pipelines.media.sequence import PASSES, Survey, survey
+from cosmos_pipelines.media.scene import Scene, load_scene
+from cosmos_pipelines.media.scene_file import SCENE_FILE, entries_of, products, read_scene_file
+from cosmos_pipelines.media.sequence import Survey, survey
 from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at
 
 __all__ = ["Scene", "load_scene", "prepare_scene"]
@@ -87,10 +88,7 @@ def prepare_scene(
 
 def _survey(source: Path, dest: Path, earlier: Mapping[str, Any]) -> Survey:
     """The passes in `source`, without what we made ourselves the last time."""
-    skip = {dest} if dest != source else set()
-    for entry in _entries(earlier).values():
-        if entry.get("made") != "kept":
-            skip.add(dest / str(entry.get("file")))
+    skip = {dest, *products(dest, earlier)} - {source}
     found = survey(source, skip=skip)
     if "color" not in found.passes:
         has = ", ".join(p.label for p in found.passes.values())
@@ -104,15 +102,9 @@ def _survey(source: Path, dest: Path, earlier: Mapping[str, Any]) -> Survey:
     return found
 
 
-def _entries(record: Mapping[str, Any]) -> dict[str, Entry]:
-    passes = record.get("passes")
-    known = passes.items() if isinstance(passes, dict) else ()
-    return {n: e for n, e in known if isinstance(e, dict) and n in PASSES and e.get("made")}
-
-
 def _still_valid(dest: Path, earlier: Mapping[str, Any], name: str, print_: str) -> Entry | None:
     """The earlier entry, if its sources are as they were and its mp4 is as we left it."""
-    entry = _entries(earlier).get(name)
+    entry = entries_of(earlier).get(name)
     if entry is None or entry.get("fingerprint") != print_:
         return None
     file = dest / str(entry.get("file"))
@@ -130,7 +122,7 @@ def _same_as_before(
     source: Path,
 ) -> bool:
     return (
-        set(kept) == set(prints) == set(_entries(earlier))
+        set(kept) == set(prints) == set(entries_of(earlier))
         and all(earlier.get(k) == v for k, v in head.items())
         and earlier.get("source") == str(source)
     )
@@ -152,7 +144,7 @@ def _plan(sources: list[Source], fps: Fraction | None, depth_values: DepthValues
 def _refuse_to_overwrite(
     sources: list[Source], plan: Plan, dest: Path, earlier: Mapping[str, Any]
 ) -> None:
-    ours = {e.get("file") for e in _entries(earlier).values()}
+    ours = {e.get("file") for e in entries_of(earlier).values()}
     for source in sources:
         target = dest / f"{source.name}.mp4"
         if target == source.found.files[0]:
@@ -238,7 +230,7 @@ def _publish(
     write_json(staging / SCENE_FILE, record)
     for part in sorted(staging.glob("*.mp4")):
         part.replace(dest / part.name)
-    for name, entry in _entries(earlier).items():
+    for name, entry in entries_of(earlier).items():
         if name not in record["passes"] and entry["made"] != "kept":
             (dest / str(entry.get("file"))).unlink(missing_ok=True)
     (staging / SCENE_FILE).replace(dest / SCENE_FILE)

@@ -21,34 +21,37 @@ KEY: Final = "cosmos"
 """The member of the JSON object by which we know our own comments."""
 
 
-def embed(meta: Mapping[str, Any]) -> dict[str, str]:
-    """`meta` (JSON values) as container tags, for `encode(..., tags=embed(meta))`.
+def tags(meta: Mapping[str, Any]) -> dict[str, str]:
+    """`meta` (JSON values) as container tags, for `encode(..., tags=tags(meta))`.
 
-    Control characters are escaped, everything is ASCII: some readers spoil anything else.
+    Everything but ASCII is escaped: some readers spoil the rest.
     """
-    text = json.dumps({KEY: dict(meta)}, sort_keys=True, separators=(",", ":"))
-    return {"comment": text}
+    return {"comment": json.dumps({KEY: dict(meta)}, sort_keys=True, separators=(",", ":"))}
 
 
-def write(path: Path, meta: Mapping[str, Any]) -> None:
-    """Put `meta` into the existing mp4 `path`, in place of what was embedded before.
+def embed(source: Path, target: Path, meta: Mapping[str, Any]) -> None:
+    """Write the video `source` to the mp4 `target` with `meta` in it; both may be the same.
 
-    Packets are copied, not encoded; the file is replaced whole or not at all.
+    Packets are copied, not encoded; what was embedded before is replaced. `target` appears whole
+    or not at all.
 
     Raises:
-        MediaError: missing or not a video.
-        DiskFull: no room for the copy.
+        MediaError: `source` is missing or not a video.
+        DiskFull: no room.
     """
-    probe(path)
-    with writing(path) as part, av.open(str(path)) as source:
-        options = {"movflags": "+faststart"}
-        with av.open(str(part), "w", format="mp4", options=options) as target:
-            target.metadata.update({**source.metadata, **embed(meta)})
-            streams = {s.index: target.add_stream_from_template(s) for s in source.streams.video}
-            for packet in source.demux(source.streams.video):
-                if packet.dts is not None:
-                    packet.stream = streams[packet.stream.index]
-                    target.mux(packet)
+    probe(source)
+    options = {"movflags": "+faststart"}
+    with (
+        writing(target) as part,
+        av.open(str(source)) as old,
+        av.open(str(part), "w", format="mp4", options=options) as new,
+    ):
+        new.metadata.update({**old.metadata, **tags(meta)})
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams.video}
+        for packet in old.demux(old.streams.video):
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
 
 
 def read(path: Path) -> dict[str, Any] | None:

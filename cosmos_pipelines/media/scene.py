@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.files import saying_why_not_read, sha256_of
+from cosmos_pipelines.media.files import sha256_of
 from cosmos_pipelines.media.probe import Probe, probe
+from cosmos_pipelines.media.scene_file import read_scene_file
 from cosmos_pipelines.media.sequence import PASSES, Pass, find_passes
-
-SCENE_FILE: Final = "scene.json"
 
 
 @dataclass(frozen=True)
@@ -80,29 +79,6 @@ def load_scene(directory: Path) -> Scene:
         sha256=hashes,
         digest=hashlib.sha256(text.encode()).hexdigest(),
     )
-
-
-def read_scene_file(directory: Path) -> dict[str, Any]:
-    """The directory's scene.json, or {} where there is none.
-
-    Raises:
-        MediaError: the directory or the file cannot be read, or it is no JSON object.
-    """
-    with saying_why_not_read(directory):
-        next(directory.iterdir(), None)
-    file = directory / SCENE_FILE
-    if not file.exists():
-        return {}
-    try:
-        with saying_why_not_read(file):
-            record = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as e:
-        raise MediaError(
-            f"{file} is not valid JSON: {e}.", hint="Delete it or prepare the scene again."
-        ) from None
-    if not isinstance(record, dict):
-        raise MediaError(f"{file} is not a JSON object.", hint="Delete it or prepare again.")
-    return record
 
 
 def _videos(directory: Path) -> dict[str, Path]:

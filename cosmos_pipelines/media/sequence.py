@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.scene_file import products, read_scene_file
 
 PASSES: Final = ("color", "depth", "segmentation", "edge", "vis")
 VIDEOS: Final = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm"})
@@ -77,12 +78,14 @@ class Survey:
 def find_passes(directory: Path) -> dict[str, Pass]:
     """The passes in `directory`, by name (color, depth, segmentation, edge, vis) in that order.
 
-    Gaps in a sequence are told by `Pass.gaps`, not raised.
+    Gaps in a sequence are told by `Pass.gaps`, not raised. Videos that were prepared from
+    pictures in the same directory (scene.json says so) are not passes of it.
 
     Raises:
         MediaError: missing, not readable, two candidates for one pass, a frame number twice.
     """
-    return survey(directory).passes
+    made = products(directory, read_scene_file(directory))
+    return survey(directory, skip=made).passes
 
 
 def survey(directory: Path, *, skip: Collection[Path] = ()) -> Survey:
