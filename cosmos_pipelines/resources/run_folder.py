@@ -1,10 +1,10 @@
 """The run folder's contract as text: what is written into it and how it is read. No files here.
 
-    order.json, inputs/, outputs/, the engine's documents   placed before the start
-    start.log                                               what run.sh says if it refuses to start
-    pid, boot_id, run.log                                   by run.sh while it runs
-    stop                                                    the reason, by whoever cancels it
-    result.json, exit_code                                  by run.sh at the end, in this order
+order.json, inputs/, outputs/, the engine's documents   placed before the start
+start.log                                               what run.sh says if it refuses to start
+pid, boot_id, run.log                                   by run.sh while it runs
+stop                                                    the reason, by whoever cancels it
+result.json, exit_code                                  by run.sh at the end, in this order
 """
 
 from __future__ import annotations
