@@ -155,21 +155,23 @@ _SAYINGS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
     ("malformed", InputError, "it is damaged", "Restore a backup."),
     ("database is locked", CosmosError, "another process keeps it locked", "Try again later."),
     ("disk I/O error", CosmosError, "its disk cannot be read or written", "Check the disk."),
-    ("attempt to write a readonly", InputError, "it is read-only", "Check its permissions."),
 )
 
 
 def _translate(context: ExceptionContext, where: str) -> None:
     """Raise our own error for what a user can do something about."""
-    said = str(context.original_exception)
+    cause = context.original_exception
+    # the first line only: those below may quote a row, hence anything
+    said = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     for part, kind, what, hint in _SAYINGS:
         if part in said:
-            raise kind(f"The catalog {where}: {what}.", hint=hint) from context.original_exception
-    if context.connection is None and context.engine is not None:
-        first = said.strip().splitlines()[0] if said.strip() else "no connection"
+            raise kind(f"The catalog {where}: {what}.", hint=hint) from cause
+    if context.connection is None:
         raise InputError(
-            f"The catalog {where} cannot be reached: {first}", hint="Check the database URL."
-        ) from context.original_exception
+            f"The catalog {where} cannot be reached: {said}", hint="Check the database URL."
+        ) from cause
+    if context.is_disconnect:
+        raise CosmosError(f"The connection to the catalog {where} was lost: {said}") from cause
 
 
 def sqlite_path(url: URL) -> Path | None:
