@@ -27,6 +27,7 @@ from cosmos_pipelines.operations import (
     Video,
     operation_from,
 )
+from cosmos_pipelines.resources import backend_for
 from cosmos_pipelines.settings import Settings
 
 
@@ -139,12 +140,16 @@ def enter(
     queued: bool = False,
     tags: Sequence[str] = (),
 ) -> Run:
-    """Enter a planned run, pending; a queued one will be executed by the daemon."""
+    """Enter a planned run, pending; a queued one will be executed by the daemon.
+
+    Raises:
+        SettingsError: there is no such backend.
+    """
     operation = planned.job.operation
     return catalog.add_run(
         operation.model_type,
         planned.engine.name,
-        backend or settings.execution.backend,
+        backend_for(settings, backend).name,
         operation.config(),
         run_id=planned.job.run_id,
         notes=planned.notes,
@@ -213,7 +218,7 @@ def as_orders(
                 {
                     "engine": engine.label,
                     "simulated": engine.simulated,
-                    "backend": backend or settings.execution.backend,
+                    "backend": backend_for(settings, backend).name,
                     "order": order.model_dump(mode="json"),
                     "expected": [e.model_dump(mode="json") for e in order.expected],
                     "notes": sorted({note for run_id in ids for note in notes[run_id]}),

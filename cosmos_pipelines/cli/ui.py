@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cosmos_pipelines.cli.door import say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.parameters import open_api
 
@@ -21,9 +22,15 @@ def ui(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Default: that of cosmos.toml.")
     ] = None,
-) -> int:
+) -> None:
     """Serve the web page, with the daemon that executes what is queued, until Ctrl-C."""
     from cosmos_pipelines.page import serve
 
     settings = open_api(ctx).settings
-    return serve(settings, host=host or settings.ui.host, port=port or settings.ui.port)
+    serve(
+        settings,
+        host=host or settings.ui.host,
+        port=port or settings.ui.port,
+        ready=lambda url: say(f"Serving {url} until Ctrl-C."),
+        say=say,
+    )

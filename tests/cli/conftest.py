@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,15 @@ def cosmos(project: Project, capfd: pytest.CaptureFixture[str]) -> Cosmos:
     return run
 
 
-def spawn(*words: object, env: Mapping[str, str] | None = None, **options: Any) -> Said:
+def spawn(
+    *words: object,
+    env: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
+    **options: Any,
+) -> Said:
     """Run `cosmos` in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "cosmos_pipelines.cli", *map(str, words)],
+        [*prefix, sys.executable, "-m", "cosmos_pipelines.cli", *map(str, words)],
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
