@@ -15,6 +15,7 @@ from sqlalchemy import (
     ExceptionContext,
     Table,
     create_engine,
+    delete,
     event,
     make_url,
     update,
@@ -24,7 +25,7 @@ from sqlalchemy.exc import ArgumentError
 
 from cosmos_pipelines.catalog.columns import to_json
 from cosmos_pipelines.catalog.records import utc_now
-from cosmos_pipelines.catalog.tables import revisions
+from cosmos_pipelines.catalog.tables import deletions, revisions
 from cosmos_pipelines.errors import CosmosError, DiskFull, InputError
 
 BUSY_S = 10
@@ -52,6 +53,11 @@ class Transaction:
     def stamp(self) -> dict[str, Any]:
         """The columns that every change of a row sets."""
         return {"updated_at": self.now, "revision": self.revision()}
+
+    def revive(self, kind: str, thing_id: str) -> None:
+        """Forget that a thing was deleted: it is there again, and followers shall see only that."""
+        gone = (deletions.c.kind == kind) & (deletions.c.id == thing_id)
+        self.connection.execute(delete(deletions).where(gone))
 
 
 class Database:

@@ -69,6 +69,7 @@ class Prompts(Database):
             statement = self.insert(prompts).values(values)
             done = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
             created = done.rowcount == 1
+            tx.revive("prompt", prompt_id)
         prompt = self._prompt(prompt_id)
         if prompt is None:
             raise UnknownId("prompt", prompt_id)  # deleted in this very moment

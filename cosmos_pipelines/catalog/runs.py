@@ -80,6 +80,7 @@ class Runs(Database):
         try:
             with self.write() as tx:
                 tx.connection.execute(runs.insert().values(**values, **_times(tx, queued, lease)))
+                tx.revive("run", run_id)
         except IntegrityError:
             self._explain_refusal(run_id, prompt_id, parent_run_id)
             raise

@@ -91,7 +91,7 @@ def test_a_deleted_prompt_can_be_entered_and_deleted_again(catalog: Catalog, out
     assert [(c.id, c.deleted) for c in changes] == [(prompt.id, True)]
     add_prompt(catalog)
     changes, _ = catalog.changes_since(None)
-    assert [c.deleted for c in changes] == [True, False]
+    assert [(c.id, c.deleted) for c in changes] == [(prompt.id, False)]
 
 
 def test_what_is_being_executed_is_not_deleted(catalog: Catalog, outputs: Path) -> None:
