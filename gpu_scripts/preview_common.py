@@ -71,7 +71,7 @@ def main(operation: str, needed: Iterable[str], make: Make) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `.part` files are removed
     words = argparse.ArgumentParser(description=f"Preview of the operation {operation}, on a CPU.")
     words.add_argument("request", type=Path)
-    words.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    words.add_argument("--workers", type=int, default=min(8, len(os.sched_getaffinity(0))))
     args = words.parse_args()
     try:
         samples = read_request(args.request, operation, {"run_id", "output", "inputs", *needed})
@@ -168,9 +168,10 @@ def rgb_frames(path: Path, width: int, height: int) -> Iterator[Pixels]:
     """Frames as (height, width, 3) RGB, cut at the right and lower side where they are larger."""
     for frame in decoded(path):
         untold = frame.colorspace == UNKNOWN_COLORSPACE
-        rgb = frame.reformat(
+        shown = frame.reformat(
             format="rgb24", src_colorspace="ITU709" if untold else None, threads=1
-        ).to_ndarray()
+        )
+        rgb = np.asarray(shown.to_ndarray(), np.uint8)
         if rgb.shape[0] < height or rgb.shape[1] < width:
             raise ValueError(f"{path.name} is {rgb.shape[1]}x{rgb.shape[0]}, not {width}x{height}")
         yield rgb[:height, :width]
@@ -268,5 +269,5 @@ def label(text: str, height: int, *, size: int | None = None) -> tuple[Floats, F
     shape = (right - left + 2 * pad, bottom - top + 2 * pad)
     plate = Image.new("L", shape, 0)
     ImageDraw.Draw(plate).text((pad - left, pad - top), text, fill=255, font=font)
-    letters = np.asarray(plate, np.float32) / 255
-    return letters, np.maximum(letters, np.float32(0.55))
+    letters = (np.asarray(plate, np.float32) / 255).astype(np.float32)
+    return letters, np.maximum(letters, 0.55).astype(np.float32)

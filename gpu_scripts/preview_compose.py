@@ -95,7 +95,8 @@ class Composition:
     def _far(self, passes: dict[str, Pixels]) -> Floats | None:
         if "depth" not in passes:
             return None
-        return 1 - passes["depth"][:, :, 1].astype(np.float32) / 255
+        far: Floats = 1 - passes["depth"][:, :, 1].astype(np.float32) / np.float32(255)
+        return far
 
     def _fog(self, picture: Floats, far: Floats | None) -> None:
         """Fog by depth as `depth` weighs it, thicker where the prompt has fog."""
@@ -144,7 +145,8 @@ class Composition:
         along = np.linspace(0, 1, self.width, dtype=np.float32)[None, :]
         neon = np.stack([0.15 + 0.85 * along, 0.9 - 0.7 * along, np.full_like(along, 1.0)])
         lit = np.float32(min(1.0, look.neon)) * (0.55 + 0.45 * light)
-        return ink + lit * (neon - ink)
+        glowing: Floats = ink + lit * (neon - ink)
+        return glowing
 
     def _glow(self, picture: Floats) -> None:
         """Bright parts shine into their surroundings."""
@@ -207,7 +209,8 @@ def curves(look: Look) -> Floats:
         lit * gain + shadow * (1 - lit) ** 2 + highlight * lit**1.3
         for gain, shadow, highlight in zip(gains, look.shadows, look.highlights, strict=True)
     ]
-    return np.clip(channels, 0, 1).astype(np.float32)
+    made: Floats = np.clip(channels, 0, 1).astype(np.float32)
+    return made
 
 
 def _planes(rgb: Pixels) -> Floats:

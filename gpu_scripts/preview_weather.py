@@ -76,7 +76,7 @@ def edge_shade(height: int, width: int) -> Floats:
     """How far a pixel is from the middle, squared: 0 there, 1 in the corners, (height, width)."""
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    return (x * x + y * y) / 2
+    return ((x * x + y * y) / 2).astype(np.float32)
 
 
 def _streaks(seed: int, height: int, width: int, layer: int) -> Floats:
@@ -85,7 +85,7 @@ def _streaks(seed: int, height: int, width: int, layer: int) -> Floats:
     drops = source.random((height, width), np.float32) > 1 - (0.0022 if layer else 0.0012)
     tile = drops * source.uniform(0.35, 1.0, (height, width)).astype(np.float32)
     length = max(3, round(height * (0.05 if layer else 0.085)))
-    streaks = np.zeros_like(tile)
+    streaks = np.zeros((height, width), np.float32)
     for step in range(length):
         fade = np.float32(1 - step / length)
         np.maximum(streaks, np.roll(tile, (-step, step // 8), (0, 1)) * fade, out=streaks)
@@ -101,7 +101,7 @@ def _flakes(seed: int, height: int, width: int, layer: int) -> Floats:
         0.5, 1.0, (height, width)
     ).astype(np.float32)
     reach = int(2 * radius) + 1
-    flakes = np.zeros_like(tile)
+    flakes = np.zeros((height, width), np.float32)
     for dy in range(-reach, reach + 1):
         for dx in range(-reach, reach + 1):
             soft = np.float32(np.exp(-(dy * dy + dx * dx) / (1.2 * radius * radius)))
@@ -120,4 +120,5 @@ def _enlarged(coarse: Floats, height: int, width: int) -> Floats:
     fy, fx = fy * fy * (3 - 2 * fy), fx * fx * (3 - 2 * fx)
     upper = coarse[:, y][:, :, x] * (1 - fx) + coarse[:, y][:, :, x + 1] * fx
     lower = coarse[:, y + 1][:, :, x] * (1 - fx) + coarse[:, y + 1][:, :, x + 1] * fx
-    return (upper * (1 - fy) + lower * fy).astype(np.float32)
+    enlarged: Floats = (upper * (1 - fy) + lower * fy).astype(np.float32)
+    return enlarged
