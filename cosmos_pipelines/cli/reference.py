@@ -1,15 +1,19 @@
-"""The reference of all commands: `python -m cosmos_pipelines.cli.reference > docs/cli.md`."""
+"""The reference of all commands: `python -m cosmos_pipelines.cli.reference` writes docs/cli.md.
+
+Another file can be given; `-` is stdout.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 HEAD = """\
 # Command line
 
-<!-- Made by `python -m cosmos_pipelines.cli.reference > docs/cli.md`; do not edit. -->
+<!-- Made by `python -m cosmos_pipelines.cli.reference`; do not edit. -->
 
 Data is printed on stdout, everything else on stderr. `--json` prints JSON and nothing else on
 stdout. Ids may be shortened to any unique beginning, and prompts have names too. `NO_COLOR` is
@@ -58,4 +62,8 @@ def _section(words: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(reference())
+    [target] = sys.argv[1:] or ["docs/cli.md"]
+    if target == "-":
+        sys.stdout.write(reference())
+    else:
+        Path(target).write_text(reference(), encoding="utf-8")
