@@ -67,8 +67,12 @@ def coded(picture: Array | av.VideoFrame, coding: Coding) -> av.VideoFrame:
     Takes (height, width, 3) uint8 RGB, (height, width) uint8 grey, or a full-range RGB frame.
     """
     if not isinstance(picture, av.VideoFrame):
-        name = "gray" if picture.ndim == 2 else "rgb24"
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=name)
+        if picture.ndim == 2:
+            height, width = picture.shape
+            if coding.pix_fmt == "yuv420p" and height % 2 == width % 2 == 0:
+                return _grey_420(picture)
+            picture = np.repeat(picture[..., None], 3, axis=2)
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
     frame = _reformat(
         picture,
         format=coding.pix_fmt,
@@ -78,6 +82,19 @@ def coded(picture: Array | av.VideoFrame, coding: Coding) -> av.VideoFrame:
     )
     # a decoded PNG says that it is a key frame, and x264 would obey: three times the size
     frame.pict_type = PictureType.NONE
+    return frame
+
+
+_LUMA = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)
+
+
+def _grey_420(picture: Array) -> av.VideoFrame:
+    # by hand: swscale rounds grey down and gives it a tint (Cr 127)
+    height, width = picture.shape
+    planes = np.full((height * 3 // 2, width), 128, np.uint8)
+    planes[:height] = _LUMA[picture]
+    frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    frame.colorspace, frame.color_range = _BT709, _TV
     return frame
 
 
