@@ -15,7 +15,7 @@ from preview_weather import Weather, edge_shade, sunlight
 
 BLUR = {"very_low": 0.002, "low": 0.005, "medium": 0.011, "high": 0.024, "very_high": 0.05}
 """Radius of the vis control's blur, in picture heights."""
-THRESHOLD = {"very_low": 0.02, "low": 0.04, "medium": 0.075, "high": 0.14, "very_high": 0.25}
+THRESHOLD = {"very_low": 0.012, "low": 0.024, "medium": 0.05, "high": 0.11, "very_high": 0.22}
 """Of the edge control: the least change of lightness from pixel to pixel that is a line."""
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 LEVELS = 4096
@@ -64,7 +64,7 @@ class Composition:
         wash = self._wide(light, 0.02)
         dark = np.array([0.10, 0.12, 0.17], np.float32)[:, None, None]
         pale = np.array([0.94, 0.90, 0.84], np.float32)[:, None, None]
-        own = dark + (pale - dark) * (0.85 * wash + 0.10)
+        own = dark + (pale - dark) * (0.9 * wash + 0.04)
         own += 0.25 * (soft - _luma(soft))
         kept = np.float32(1 - (1 - vis) ** 2.5)
         picture = own + kept * (soft - own)
@@ -82,7 +82,7 @@ class Composition:
         share = np.minimum(strongest * 4, 1) * np.float32(0.65 * weight**0.85)
         hue = segment / np.maximum(strongest, 1e-3)
         hue /= np.maximum(_luma(hue), 0.25)
-        tinted = _luma(picture) * (0.35 + 0.65 * hue)
+        tinted = _luma(picture) * (0.55 + 0.45 * hue)
         picture += share * (tinted - picture)
 
     def _graded(self, picture: Floats) -> Floats:
@@ -203,7 +203,7 @@ def curves(look: Look) -> Floats:
     lit = x * 2.0**look.exposure
     lit = np.where(lit > 0.75, 0.75 + 0.25 * np.tanh((lit - 0.75) / 0.25), lit)  # soft shoulder
     middle = 0.42 * 2.0 ** (0.6 * look.exposure)
-    lit = np.clip(middle + (lit - middle) * (1.1 + look.contrast), 0, 1)
+    lit = np.clip(middle + (lit - middle) * (1.16 + look.contrast), 0, 1)
     gains = 2.0 ** (look.warmth * np.array([1.0, 0.1, -1.0]))
     channels = [
         lit * gain + shadow * (1 - lit) ** 2 + highlight * lit**1.3

@@ -45,8 +45,8 @@ WORDS: dict[str, tuple[str, Look]] = {
     "sunset": (
         r"sunset|sundown|dusk|twilight",
         Look(
-            exposure=-0.05,
-            contrast=0.12,
+            exposure=-0.2,
+            contrast=0.15,
             saturation=0.25,
             warmth=0.16,
             shadows=(0.05, -0.01, 0.08),
@@ -59,10 +59,10 @@ WORDS: dict[str, tuple[str, Look]] = {
     "golden": (
         r"golden|amber|honey",
         Look(
-            exposure=0.1,
-            contrast=0.08,
-            saturation=0.15,
-            warmth=0.18,
+            exposure=0.0,
+            contrast=0.1,
+            saturation=0.1,
+            warmth=0.14,
             shadows=(0.03, 0.01, -0.02),
             highlights=(0.10, 0.05, -0.08),
             sun=0.6,
@@ -99,7 +99,7 @@ WORDS: dict[str, tuple[str, Look]] = {
     "neon": (
         r"neon|cyberpunk|synthwave",
         Look(
-            exposure=-0.3,
+            exposure=-0.15,
             contrast=0.1,
             saturation=0.55,
             shadows=(0.07, -0.02, 0.14),
@@ -146,7 +146,7 @@ WORDS: dict[str, tuple[str, Look]] = {
     ),
     "sunny": (
         r"sunny|sunlit|sunlight|noon|summer|bright|daylight|clear sky",
-        Look(exposure=0.22, contrast=0.12, saturation=0.2, warmth=0.06, sun=0.25, glow=0.15),
+        Look(exposure=0.1, contrast=0.15, saturation=0.2, warmth=0.06, sun=0.25, glow=0.15),
     ),
     "autumn": (
         r"autumn|\bfall foliage|october|foliage",
