@@ -115,6 +115,8 @@ if [ -z "$stopped" ]; then
         wait "$child"
         ended=$?
         # 127 from a second wait: the first one, though interrupted, had told the code already.
+        # bash forgets it where TERM reached the program at the same time, and says -1.
+        [ "$ended" -ge 0 ] || ended=127
         [ -n "$code" ] && [ "$ended" = 127 ] || code=$ended
         [ -n "$interrupted" ] || break
     done

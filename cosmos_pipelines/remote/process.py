@@ -105,15 +105,13 @@ def members(leader: Leader) -> list[int]:
 def end_all(leader: Leader, grace_s: float, settle_s: float = 2.0) -> list[int]:
     """End everything that comes from `leader`; returns the ids of what is still there.
 
-    TERM to its process group, `grace_s` seconds to go; then KILL to all but the leader, which has
-    `settle_s` seconds to record how they ended; then KILL until nothing is left (at most 10 s:
-    a process in an uninterruptible call cannot be killed).
+    TERM once to each, `grace_s` seconds to go; then KILL to all but the leader, which has
+    `settle_s` seconds to record how they ended; then KILL until nothing is left (at most 10 s: a
+    process in an uninterruptible call cannot be killed). The leader is expected to pass TERM on
+    to its children: many programs take a second one for "at once".
     """
-    if lives(leader):
-        _signal_group(leader.pid, signal.SIGTERM)
-        _signal((p for p in members(leader) if _group(p) != leader.pid), signal.SIGTERM)
-    else:
-        _signal(members(leader), signal.SIGTERM)
+    passed_on = leader.pid if lives(leader) else None
+    _signal([pid for pid in members(leader) if _parent(pid) != passed_on], signal.SIGTERM)
     if _gone_within(leader, grace_s):
         return []
     _signal((pid for pid in members(leader) if pid != leader.pid), signal.SIGKILL)
@@ -126,9 +124,9 @@ def end_all(leader: Leader, grace_s: float, settle_s: float = 2.0) -> list[int]:
     return left
 
 
-def _group(pid: int) -> int | None:
+def _parent(pid: int) -> int:
     fields = _stat(pid)
-    return int(fields[2]) if fields else None
+    return int(fields[1]) if fields else 0
 
 
 def _gone_within(leader: Leader, seconds: float) -> bool:
@@ -146,13 +144,6 @@ def _signal(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
         except ProcessLookupError:
             continue  # it ended by itself meanwhile
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return  # it ended by itself meanwhile
 
 
 def _all_pids() -> list[int]:

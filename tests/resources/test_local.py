@@ -345,7 +345,7 @@ def test_cancel_asks_first_and_records_why(backend: LocalBackend) -> None:
     backend.cancel(handle)
     outcome = backend.outcome(handle)
     assert (outcome.exit_code, outcome.stopped) == (3, "cancelled")
-    assert b"bye\n" in log_of(backend, handle)
+    assert log_of(backend, handle) == b"up\nbye\n"  # asked once
 
 
 def test_what_ignores_term_is_killed_after_the_grace(backend: LocalBackend) -> None:
