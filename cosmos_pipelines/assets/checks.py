@@ -141,7 +141,7 @@ def report(context: dg.OpExecutionContext, run: Run, findings: list[Finding]) ->
             event_specific_data=evaluation,
             message=f"Check {finding.name} of {partition}.",
         )
-        context.instance.report_dagster_event(event, run_id=context.run_id)
+        context.instance.report_dagster_event(event, run_id=context.run.run_id)
 
 
 def _equal(name: str, found: Any, wanted: Any) -> Finding:

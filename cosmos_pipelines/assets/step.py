@@ -61,7 +61,7 @@ def bring_to_end(
                 catalog=catalog,
                 settings=settings,
                 backend=backend.open(name),
-                dagster_run_id=context.run_id,
+                dagster_run_id=context.run.run_id,
                 on_line=LINES.get(),
             )
         done |= {run.id: run for run in ended}
@@ -78,7 +78,7 @@ def _cancelled_with_us(
     except Exception:
         raise
     except BaseException:  # Ctrl-C, or Dagster's own interrupt
-        dagster_run = context.instance.get_run_by_id(context.run_id)
+        dagster_run = context.instance.get_run_by_id(context.run.run_id)
         if dagster_run and dagster_run.status == dg.DagsterRunStatus.STARTED:
             context.instance.report_run_canceling(dagster_run)
         raise

@@ -1,0 +1,141 @@
+"""Executing from this process, as `cosmos inference` does: the page knows everything."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cosmos_pipelines.assets.lease import owner_name
+from cosmos_pipelines.assets.materialize import materialize_runs
+from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, UPSCALED, VIDEOS, latest
+from cosmos_pipelines.assets.register import enter, plan_upscale
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.errors import StateError
+from tests.support.dagster_project import add_run, metadata_of
+from tests.support.project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def execute(project: Project, *runs: Run) -> list[Run]:
+    return materialize_runs(project.catalog, project.settings, [run.id for run in runs])
+
+
+def test_one_run_becomes_one_partition_with_everything_that_it_came_from(
+    staged: Project, instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (run,) = execute(staged, add_run(staged))
+    assert run.status == "completed"
+    assert metadata_of(instance, VIDEOS, run.id)["run"] == run.id
+    assert run.prompt_id and latest(instance, PROMPTS, run.prompt_id)
+    assert latest(instance, SCENES, "city")
+    (dagster_run,) = instance.get_runs()
+    assert dagster_run.status == dg.DagsterRunStatus.SUCCESS
+    assert (dagster_run.run_id, dagster_run.tags["dagster/partition"]) == (
+        run.dagster_run_id,
+        run.id,
+    )
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert "dagster" not in said.err
+
+
+def test_several_runs_are_one_dagster_run(staged: Project, instance: dg.DagsterInstance) -> None:
+    runs = execute(staged, add_run(staged, "one"), add_run(staged, "two"))
+    assert [run.status for run in runs] == ["completed", "completed"]
+    assert all(latest(instance, VIDEOS, run.id) for run in runs)
+    (dagster_run,) = instance.get_runs()
+    assert {run.dagster_run_id for run in runs} == {dagster_run.run_id}
+
+
+def test_an_upscale_executes_the_run_that_was_registered(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    (parent,) = execute(staged, add_run(staged))
+    planned = plan_upscale(staged.catalog, staged.settings, parent.id, {}, engine="stand_in")
+    (run,) = execute(staged, enter(staged.catalog, staged.settings, planned))
+    assert run.status == "completed"
+    assert metadata_of(instance, UPSCALED, parent.id)["run"] == run.id
+    assert len(staged.catalog.list_runs(model_type="upscale")) == 1
+
+
+def test_a_failed_run_raises_nothing_and_says_so_on_the_page(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    (run,) = execute(staged, add_run(staged, "crash"))
+    assert (run.status, run.error_kind) == ("failed", "model_failed")
+    (dagster_run,) = instance.get_runs()
+    assert dagster_run.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_completed_runs_cost_no_dagster_run(staged: Project, instance: dg.DagsterInstance) -> None:
+    (run,) = execute(staged, add_run(staged))
+    assert execute(staged, run) == [run]
+    assert len(instance.get_runs()) == 1
+
+
+def test_a_run_that_another_process_executes_is_refused(staged: Project) -> None:
+    run = add_run(staged)
+    host = owner_name().split(":")[0]
+    assert staged.catalog.claim(run.id, f"{host}:1:0".replace(host, "elsewhere"))
+    with pytest.raises(StateError, match="being executed"):
+        execute(staged, run)
+
+
+def test_the_lines_of_the_model_are_passed_on(staged: Project) -> None:
+    lines: list[str] = []
+    materialize_runs(
+        staged.catalog,
+        staged.settings,
+        [add_run(staged).id],
+        on_line=lambda _, line: lines.append(line),
+    )
+    assert any("frame 6/6" in line for line in lines)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from cosmos_pipelines.assets.materialize import materialize_runs
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.settings import load_settings
+from tests.support.stand_in_engine import registered
+
+settings = load_settings(Path(sys.argv[1]))
+with registered():
+    try:
+        materialize_runs(Catalog.open(settings.catalog_url), settings, sys.argv[2:],
+                         on_line=lambda _, line: print(line, flush=True))
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+def test_ctrl_c_cancels_the_run_and_the_dagster_run(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged, "hang")
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(staged.settings.home), run.id],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "hang" in line or "stand-in: 1 sample" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stdout.read()
+    assert process.wait(30) == 0
+    assert "interrupted" in rest
+    run = staged.catalog.get_run(run.id)
+    assert (run.status, run.error_kind) == ("cancelled", "cancelled")
+    assert staged.backend.active() == []
+    (dagster_run,) = instance.get_runs()
+    assert dagster_run.status == dg.DagsterRunStatus.CANCELED
