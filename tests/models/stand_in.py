@@ -20,7 +20,6 @@ sample is said by COSMOS_STAND_IN or else by the first word of the sample's prom
     anything else   works
 """
 
-# ruff: noqa: T201
 from __future__ import annotations
 
 import json
