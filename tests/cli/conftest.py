@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -75,3 +76,47 @@ def spawn(
         **options,
     )
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+WITH_STAND_IN = """
+import sys
+from cosmos_pipelines.cli import main
+from tests.support.stand_in_engine import registered
+with registered():
+    sys.exit(main())
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(project: Project, *words: object, **options: Any) -> subprocess.Popen[Any]:
+    """A command on the project, in a process of its own that knows the stand-in for a model."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", WITH_STAND_IN, "--home", project.settings.home, *words],
+        cwd=ROOT,
+        **options,
+    )
+
+
+def on_terminal(
+    project: Project,
+    *words: str,
+    typed: str = "",
+    columns: int = 60,
+    env: Mapping[str, str] | None = None,
+) -> Said:
+    """What a command shows on a terminal of its own, where stdout and stderr are one."""
+    ours, theirs = pty.openpty()
+    plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    surroundings = {**plain, "TERM": "xterm-256color", "COLUMNS": str(columns), **(env or {})}
+    child = start(project, *words, stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings)
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:  # Linux says so when the terminal's other side is closed
+        pass
+    code = child.wait()
+    os.close(ours)
+    return Said(code, shown.decode(), "")

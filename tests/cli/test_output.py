@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cosmos_pipelines.cli.output import age, duration, write_json, write_record, write_table
-from tests.cli.conftest import Cosmos
+from tests.cli.conftest import Cosmos, on_terminal
 from tests.support.project import Project
 
 ROWS = [{"id": "rs_" + "a" * 32, "text": "x" * 300}, {"id": "rs_b", "text": "two\nlines"}]
 COLUMNS = {"id": lambda r: r["id"], "text": lambda r: r["text"]}
-
-
-def on_terminal(project: Project, *words: str, columns: int = 60, **env: str) -> str:
-    """What a command shows on a terminal of its own."""
-    main, sub = pty.openpty()
-    surroundings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), **env}
-    for name in ("NO_COLOR", "FORCE_COLOR"):
-        if name not in env:
-            surroundings.pop(name, None)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "cosmos_pipelines.cli", "--home", project.settings.home, *words],
-        stdin=sub,
-        stdout=sub,
-        stderr=sub,
-        env=surroundings,
-    )
-    os.close(sub)
-    shown = b""
-    try:
-        while chunk := os.read(main, 65536):
-            shown += chunk
-    except OSError:  # the terminal's other side is closed
-        pass
-    assert child.wait() == 0
-    os.close(main)
-    return shown.decode()
 
 
 @pytest.fixture
@@ -71,15 +41,15 @@ def test_without_a_terminal_nothing_is_cut_and_a_row_is_a_line(
 def test_on_a_terminal_ids_are_whole_and_the_last_column_gives_way(
     project: Project, recipe: str
 ) -> None:
-    lines = on_terminal(project, "list", "recipes", NO_COLOR="1").splitlines()
+    lines = on_terminal(project, "list", "recipes", env={"NO_COLOR": "1"}).out.splitlines()
     assert len(lines) == 2
     assert recipe in lines[1]
     assert lines[1].rstrip().endswith("…")
 
 
 def test_a_terminal_gets_colours_unless_they_are_not_wanted(project: Project, recipe: str) -> None:
-    assert "\x1b[" in on_terminal(project, "list", "recipes")
-    assert "\x1b[" not in on_terminal(project, "list", "recipes", NO_COLOR="1")
+    assert "\x1b[" in on_terminal(project, "list", "recipes").out
+    assert "\x1b[" not in on_terminal(project, "list", "recipes", env={"NO_COLOR": "1"}).out
 
 
 def test_without_a_terminal_there_are_no_colours_whatever_is_wanted(

@@ -13,19 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cosmos
+from tests.cli.conftest import Cosmos, on_terminal, start
 from tests.support.project import Project
 from tests.support.stand_in_engine import registered
 
 Prompt = Callable[..., str]
-ROOT = Path(__file__).resolve().parents[2]
-WITH_STAND_IN = """
-import sys
-from cosmos_pipelines.cli import main
-from tests.support.stand_in_engine import registered
-with registered():
-    sys.exit(main())
-"""
 
 
 @pytest.fixture
@@ -43,15 +35,10 @@ def prompt(project: Project, cosmos: Cosmos) -> Iterator[Prompt]:
         yield make
 
 
-def start(project: Project, *words: object) -> subprocess.Popen[str]:
-    """A command in a process of its own that knows the stand-in."""
-    return subprocess.Popen(
-        [sys.executable, "-u", "-c", WITH_STAND_IN, "--home", project.settings.home, *words],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def piped(project: Project, *words: object) -> subprocess.Popen[str]:
+    """A command in a process of its own, its output piped to us."""
+    pipe = subprocess.PIPE
+    return start(project, *words, stdout=pipe, stderr=pipe, text=True)
 
 
 def test_a_prompt_becomes_a_video_becomes_4k(
@@ -204,7 +191,7 @@ def test_ctrl_c_stops_the_run_and_records_it(
     project: Project, cosmos: Cosmos, prompt: Prompt
 ) -> None:
     ps = prompt("hang")
-    with start(project, "inference", ps) as command:
+    with piped(project, "inference", ps) as command:
         assert command.stderr is not None
         while "stand-in: 1 sample(s)" not in command.stderr.readline():
             assert command.poll() is None
@@ -222,7 +209,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_run(
     project: Project, cosmos: Cosmos, prompt: Prompt
 ) -> None:
     ps = prompt("chatty 2000")
-    with start(project, "inference", ps) as command:
+    with piped(project, "inference", ps) as command:
         assert command.stderr is not None
         assert command.stdout is not None
         command.stderr.readline()
@@ -237,7 +224,7 @@ def test_a_killed_command_leaves_a_run_that_recover_finishes(
     project: Project, cosmos: Cosmos, prompt: Prompt
 ) -> None:
     ps = prompt("slow 0.3")
-    with start(project, "inference", ps) as command:
+    with piped(project, "inference", ps) as command:
         assert command.stderr is not None
         while "stand-in: 1 sample(s)" not in command.stderr.readline():
             assert command.poll() is None
@@ -280,3 +267,58 @@ def test_status_counts_what_there_is(cosmos: Cosmos, prompt: Prompt) -> None:
     assert "1 pending" in said.out
     assert "stand-in of the tests" in said.out
     assert json.loads(cosmos("status", "--json").out)["counts"]["pending"] == 1
+
+
+def test_on_a_terminal_deleting_needs_a_yes(
+    project: Project, cosmos: Cosmos, prompt: Prompt
+) -> None:
+    ps = prompt("A street")
+    said = on_terminal(project, "delete", "prompt", ps, typed="\n")
+    assert said.code == 1
+    assert "[y/N]" in said.out
+    assert cosmos("show", ps).code == 0
+    assert on_terminal(project, "delete", "prompt", ps, typed="y\n").code == 0
+    assert cosmos("show", ps).code == 2
+
+
+def test_on_a_terminal_progress_is_a_bar_and_the_other_lines_stay(
+    project: Project, prompt: Prompt
+) -> None:
+    said = on_terminal(project, "inference", prompt("A street"), columns=100)
+    assert said.code == 0, said.out
+    assert "6/6" in said.out
+    assert "frame 3/6" not in said.out
+    assert "stand-in: 1 sample(s)" in said.out
+    assert "completed" in said.out
+
+
+def test_watching_the_status_prints_what_changes_and_ends_with_ctrl_c(
+    project: Project, cosmos: Cosmos, prompt: Prompt
+) -> None:
+    ps = prompt("A street")
+    with piped(project, "status", "--watch", "--every", "0.1") as command:
+        assert command.stdout is not None
+        while "none" not in (line := command.stdout.readline()):
+            assert line
+        run = cosmos("create", "run", ps).out.strip()
+        while "1 pending" not in (line := command.stdout.readline()):
+            assert line
+        command.send_signal(signal.SIGINT)
+        out, err = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert run not in out
+    assert err == "Interrupted.\n"
+
+
+def test_following_a_log_ends_with_the_run(
+    project: Project, cosmos: Cosmos, prompt: Prompt
+) -> None:
+    run = cosmos("create", "run", prompt("slow 0.2")).out.strip()
+    with piped(project, "logs", "-f", run) as follower, piped(project, "run", run) as command:
+        out, err = follower.communicate(timeout=120)
+        command.communicate(timeout=120)
+    assert (follower.returncode, err) == (0, "")
+    assert [x.split("frame ")[1] for x in out.splitlines() if "frame" in x] == [
+        f"{i}/6" for i in range(1, 7)
+    ]
+    assert command.returncode == 0
