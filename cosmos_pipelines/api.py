@@ -16,6 +16,7 @@ from cosmos_pipelines.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from cosmos_pipelines.assets.register import Planned
+    from cosmos_pipelines.catalog.deletion import Deletion
     from cosmos_pipelines.catalog.store import Catalog
 
 OnLine = Callable[[str | None, str], None]
@@ -387,13 +388,6 @@ class CosmosAPI:
 
         return {"path": str(path), "rows": export(self.catalog, what, Path(path))}
 
-    def demo(self, *, progress: Callable[[str, int, int], None] | None = None,
-             on_line: OnLine | None = None) -> Record:  # fmt: skip
-        """Render a scene, run all three operations on it; what exists already is not made again."""
-        from cosmos_pipelines.assets.demo import demo
-
-        return demo(self, progress=progress, on_line=on_line)
-
     # --- inside -------------------------------------------------------------------------------
 
     def _plan_transfer(
@@ -422,7 +416,7 @@ class CosmosAPI:
 
         return enter(self.catalog, self.settings, planned, **where).as_dict()
 
-    def _deletion(self, kind: Literal["prompt", "run"], thing_id: str) -> Any:
+    def _deletion(self, kind: Literal["prompt", "run"], thing_id: str) -> Deletion:
         from cosmos_pipelines.catalog.deletion import plan_deletion
 
         return plan_deletion(self.catalog, kind, thing_id, self.settings.outputs)
@@ -430,5 +424,4 @@ class CosmosAPI:
     def _delete(self, kind: Literal["prompt", "run"], thing_id: str) -> Record:
         deletion = self._deletion(kind, thing_id)
         deletion.execute(self.catalog)
-        made: Record = deletion.as_dict()
-        return made
+        return deletion.as_dict()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from cosmos_pipelines import batching
-from cosmos_pipelines.assets.lease import LEASE_S, Lease, owner_gone, owner_name
+from cosmos_pipelines.assets.lease import LEASE_S, Lease
 from cosmos_pipelines.assets.register import checked, job_of
 from cosmos_pipelines.assets.results import collect_run, relative
 from cosmos_pipelines.assets.run_log import OnLine, RunLog, log_file
@@ -33,6 +33,7 @@ from cosmos_pipelines.errors import (
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Outcome, Verdict
 from cosmos_pipelines.resources.backend import Backend, Handle
+from cosmos_pipelines.resources.process import owner_gone, owner_name
 from cosmos_pipelines.settings import Settings
 
 

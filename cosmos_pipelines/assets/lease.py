@@ -6,36 +6,15 @@ on the same machine and sees that the owner is gone.
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-import psutil
-
 from cosmos_pipelines.catalog.store import Catalog
 
 LEASE_S = 30
 """Seconds after which a lease that is not renewed ends; renewed three times in that span."""
-
-
-def owner_name() -> str:
-    """This process, told apart from any other: host, pid, start of the process."""
-    me = psutil.Process()
-    return f"{socket.gethostname()}:{me.pid}:{me.create_time():.2f}"
-
-
-def owner_gone(owner: str) -> bool:
-    """Whether `owner` was a process of this machine that has ended (False when unknown)."""
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    started = owner.rpartition(":")[2]
-    if host != socket.gethostname() or not rest.isdigit():
-        return False
-    try:
-        return abs(psutil.Process(int(rest)).create_time() - float(started)) > 1
-    except psutil.NoSuchProcess:
-        return True
 
 
 class Lease:

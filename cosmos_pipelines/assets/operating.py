@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.assets.execution import execute_runs
-from cosmos_pipelines.assets.lease import owner_gone
 from cosmos_pipelines.assets.run_log import log_file
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -17,6 +16,7 @@ from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import InputError, StateError, UnknownId
 from cosmos_pipelines.ids import is_prompt_id
 from cosmos_pipelines.resources import backend_for
+from cosmos_pipelines.resources.process import owner_gone
 from cosmos_pipelines.settings import Settings
 
 LOG_POLL_S = 0.05

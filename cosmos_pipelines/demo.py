@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 SCENE = "demo_city"
 PROMPT = (
-    "A quiet city square at golden hour, long shadows on wet cobblestones, "
+    "A quiet city street at golden hour, long shadows on the asphalt, "
     "warm light on the facades, photoreal"
 )
 NEGATIVE = "cartoon, flat shading, low quality"
-NIGHT = "The same square on a rainy night, neon reflections on the ground, photoreal"
+NIGHT = "The same street on a rainy night, neon reflections on the ground, photoreal"
 RECIPES: dict[str, dict[str, Any]] = {
     "demo_balanced": {"weights": {"vis": 0.25, "edge": 0.25, "depth": 0.25, "seg": 0.25}},
     "demo_structure": {"weights": {"vis": 0.1, "edge": 0.6, "depth": 0.3}, "seed": 7},
@@ -58,14 +58,19 @@ def demo(
     return {"scene": scene.name, "runs": [*runs, enhanced, *([larger] if larger else [])]}
 
 
-def _scene(api: CosmosAPI, progress: Progress | None) -> Path:
-    """The demo's scene, rendered and prepared unless it is there."""
+def render(directory: Path, progress: Progress | None = None) -> None:
+    """Render the demo's scene as PNG sequences, as a renderer would write them."""
     from cosmos_pipelines.media.demo_scene import render_demo
 
+    render_demo(directory, progress=lambda i, n: progress("render", i, n) if progress else None)
+
+
+def _scene(api: CosmosAPI, progress: Progress | None) -> Path:
+    """The demo's scene, rendered and prepared unless it is there."""
     scene = api.settings.inputs / SCENE
     if not (scene / "scene.json").is_file():
         renders = api.settings.home / ".cosmos" / "renders" / SCENE
-        render_demo(renders, progress=lambda i, n: progress("render", i, n) if progress else None)
+        render(renders, progress)
         api.prepare_scene(renders, name=SCENE, description="Our own ray-caster", progress=progress)
     return scene
 
