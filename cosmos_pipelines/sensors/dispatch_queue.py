@@ -50,10 +50,9 @@ def dispatch_queue(
     """Request Dagster runs for the next batches."""
     settings = catalog.settings
     with catalog.open() as store:
-        waiting = store.queued_runs(LOOKED_AT)
-        asked = _still_asked(context, store, waiting)
+        asked = _still_asked(context, store, store.queued_runs(LOOKED_AT))
         room = WAITING - len({entry["key"] for entry in asked.values()})
-        free = [run for run in waiting if run.id not in asked]
+        free = [run for run in store.queued_runs(LOOKED_AT) if run.id not in asked]
         tries = _tries(context.cursor)
         batches = batches_of(store, settings, free)[: max(0, room)] if free and room > 0 else []
     requests = []
@@ -114,9 +113,15 @@ def _still_asked(
         status = ended[entry["key"]]
         if status is None:
             kept[run.id] = entry
-        elif status == dg.DagsterRunStatus.CANCELED or entry["tries"] >= TRIES:
-            context.log.warning(f"{run.id} leaves the queue: its Dagster run was {status.value}.")
+        elif status == dg.DagsterRunStatus.CANCELED:
+            context.log.info(f"{run.id} is cancelled, as its Dagster run was.")
             catalog.cancel_pending(run.id)
+        elif entry["tries"] >= TRIES:
+            said = f"Dagster did not start it, {TRIES} times; see the page's failed runs."
+            context.log.warning(f"{run.id}: {said}")
+            catalog.advance(
+                run.id, "", "pending", "failed", error_kind="launch_failed", error_message=said
+            )
     return kept
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from cosmos_pipelines.assets.lease import owner_name
+from cosmos_pipelines.resources.process import owner_name
 from cosmos_pipelines.assets.materialize import materialize_runs
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, UPSCALED, VIDEOS, latest
 from cosmos_pipelines.assets.register import enter, plan_upscale

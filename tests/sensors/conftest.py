@@ -1,0 +1,29 @@
+"""Fixtures for sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cosmos_pipelines.assets.instance import open_instance
+from tests.support.project import Project, make_project
+from tests.support.stand_in_engine import registered
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Iterator[Project]:
+    """A project with the scene `city`, in which the stand-in is an engine."""
+    with registered():
+        made = make_project(tmp_path / "home")
+        made.scene()
+        yield made
+
+
+@pytest.fixture
+def instance(staged: Project) -> Iterator[dg.DagsterInstance]:
+    """The project's real Dagster instance, which leaves stdout alone."""
+    with open_instance(staged.settings, captures=False) as opened:
+        yield opened

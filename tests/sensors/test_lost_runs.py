@@ -1,0 +1,89 @@
+"""Runs whose process died are found, and brought to their end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from cosmos_pipelines.assets.jobs import BATCH
+from cosmos_pipelines.assets.partitions import VIDEOS, latest
+from cosmos_pipelines.resources.process import owner_name
+from cosmos_pipelines.sensors.lost_runs import lost_runs
+from tests.support.dagster_project import add_run, run_job, tick
+from tests.support.project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_nothing_is_requested_while_every_process_lives(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    staged.catalog.claim(add_run(staged).id, owner_name())
+    result, _ = tick(staged, lost_runs, instance, None)
+    assert isinstance(result, dg.SkipReason)
+
+
+def test_a_run_whose_process_was_killed_is_finished_by_the_next_dagster_run(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged, "slow 0.2")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.orchestrator", str(staged.settings.home), run.id],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert any("frame 1/" in line for line in process.stdout)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    result, _ = tick(staged, lost_runs, instance, None)
+    (request,) = result.run_requests
+    assert request.job_name == BATCH
+    ids = request.run_config["ops"]["execute_batch"]["config"]["run_ids"]
+    assert ids == [run.id]
+    assert run_job(staged, instance, BATCH, "execute_batch", run_ids=ids).success
+    assert staged.catalog.get_run(run.id).status == "completed"
+    log = staged.settings.outputs / f"run_{run.id}" / "logs" / "run.log"
+    assert log.read_text().count("frame 1/6") == 1  # never started twice
+    assert latest(instance, VIDEOS, run.id) is not None
+
+
+def test_the_dagster_run_of_a_dead_process_gives_back_its_place(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged)
+
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def some() -> None:
+        nothing()
+
+    zombie = instance.create_run_for_job(some, status=dg.DagsterRunStatus.STARTED)
+    host = owner_name().partition(":")[0]
+    gone = f"{host}:999999:1.0"
+    assert staged.catalog.claim(run.id, gone, dagster_run_id=zombie.run_id)
+    result, _ = tick(staged, lost_runs, instance, None)
+    assert len(result.run_requests) == 1
+    buried = instance.get_run_by_id(zombie.run_id)
+    assert buried is not None
+    assert buried.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_the_same_loss_has_the_same_key_and_the_next_loss_another(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged)
+    host = owner_name().partition(":")[0]
+    staged.catalog.claim(run.id, f"{host}:999999:1.0")
+    keys = [tick(staged, lost_runs, instance, None)[0].run_requests[0].run_key for _ in range(2)]
+    staged.catalog.release(run.id, f"{host}:999999:1.0")
+    staged.catalog.adopt(run.id, f"{host}:999998:1.0")
+    keys.append(tick(staged, lost_runs, instance, None)[0].run_requests[0].run_key)
+    assert keys[0] == keys[1] != keys[2]

@@ -1,0 +1,29 @@
+"""Serves a project's page in a process of its own: pages.py HOME PORT."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.page import serve
+from cosmos_pipelines.settings import load_settings
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main(home: str, port: str) -> int:
+    """Serve until interrupted; says the URL once it answers."""
+    try:
+        serve(load_settings(Path(home)), host="127.0.0.1", port=int(port), ready=say, say=say)
+    except CosmosError as e:
+        say(f"error: {e}")
+        return e.exit_code
+    say("ended")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
