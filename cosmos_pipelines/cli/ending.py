@@ -42,7 +42,7 @@ def finish(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> int:
     if as_json:
         write_json(runs[0] if single and len(runs) == 1 else list(runs))
     elif runs:
-        write_table(runs, ENDED)
+        write_table(runs, ENDED, cut=False)
     return max((_ended(run) for run in runs), default=OK)
 
 
@@ -51,7 +51,7 @@ def queued(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> None:
     if as_json:
         write_json(runs[0] if single and len(runs) == 1 else list(runs))
     else:
-        write_table(runs, ENDED)
+        write_table(runs, ENDED, cut=False)
     say("Queued. The daemon of `cosmos ui` executes them; `cosmos status` shows where they are.")
 
 

@@ -45,7 +45,7 @@ def kill(
     if as_json:
         write_json(stopped)
     elif stopped:
-        write_table(stopped, ENDED)
+        write_table(stopped, ENDED, cut=False)
     else:
         say("Nothing was running or waiting.")
     return None

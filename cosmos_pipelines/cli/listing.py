@@ -120,7 +120,7 @@ def _print(
         for row in rows:
             write(row[key])
     else:
-        write_table(rows, columns)
+        write_table(rows, columns, cut=columns is not RUNS)
 
 
 def _one_of(option: str, value: str | None, known: Sequence[str]) -> None:

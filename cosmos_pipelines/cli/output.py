@@ -12,7 +12,7 @@ from cosmos_pipelines.cli.door import one_line
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Any], object]]
-"""Title -> what to show of a row. The last column gives way where the terminal is narrow."""
+"""Title -> what to show of a row. The last column may give way where the terminal is narrow."""
 
 
 def write(text: str) -> None:
@@ -25,11 +25,11 @@ def write_json(value: object) -> None:
     write(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def write_table(rows: Iterable[Any], columns: Columns) -> None:
-    """Rows under their titles; on a terminal the last column is cut to fit, else nothing is."""
+def write_table(rows: Iterable[Any], columns: Columns, *, cut: bool = True) -> None:
+    """Rows under their titles; on a terminal the last column is cut to fit, unless not to `cut`."""
     cells = [[_cell(show(row)) for show in columns.values()] for row in rows]
     if sys.stdout.isatty():
-        _on_terminal(list(columns), cells)
+        _on_terminal(list(columns), cells, cut)
         return
     table = [[title.upper() for title in columns], *cells]
     widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
@@ -84,7 +84,7 @@ def _cell(value: object) -> str:
     return one_line(str(value))
 
 
-def _on_terminal(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+def _on_terminal(titles: Sequence[str], cells: Sequence[Sequence[str]], cut: bool) -> None:
     from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
@@ -96,7 +96,8 @@ def _on_terminal(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
         for i, title in enumerate(titles)
     ]
     fixed = sum(whole) + 2 * len(whole)
-    last = min(last, max(console.width - fixed, 12))
+    if cut:
+        last = min(last, max(console.width - fixed, 12))
     console.width = fixed + last
     plain = console.no_color
     bold = "" if plain else "bold"

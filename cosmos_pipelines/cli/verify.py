@@ -39,7 +39,7 @@ def verify(
     if as_json:
         write_json(found)
     elif problems:
-        write_table(problems, PROBLEMS)
+        write_table(problems, PROBLEMS, cut=False)
     mendable = sum(p["fix"] is not None for p in problems)
     hint = f" `--fix` mends {mendable}." if mendable and not fix else ""
     say(f"{len(problems)} problem(s), {len(fixed)} mended.{hint}")

@@ -290,6 +290,7 @@ def test_on_a_terminal_progress_is_a_bar_and_the_other_lines_stay(
     assert "frame 3/6" not in said.out
     assert "stand-in: 1 sample(s)" in said.out
     assert "completed" in said.out
+    assert "/video.mp4" in said.out
 
 
 def test_watching_the_status_prints_what_changes_and_ends_with_ctrl_c(
