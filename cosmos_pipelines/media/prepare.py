@@ -16,7 +16,12 @@ from typing import Any
 from cosmos_pipelines.errors import MediaError, StateError
 from cosmos_pipelines.media import making
 from cosmos_pipelines.media.depth import DepthValues
-from cosmos_pipelines.media.files import saying_why_not_written, sha256_of, write_json
+from cosmos_pipelines.media.files import (
+    saying_why_not_read,
+    saying_why_not_written,
+    sha256_of,
+    write_json,
+)
 from cosmos_pipelines.media.making import Plan
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
 from cosmos_pipelines.media.scene import Scene, load_scene
@@ -54,7 +59,8 @@ def prepare_scene(
         DiskFull: no room; `dest` is as it was.
     """
     source, dest = source.expanduser().resolve(), dest.expanduser().resolve()
-    earlier = read_scene_file(dest) if dest.is_dir() else {}
+    with saying_why_not_read(dest):
+        earlier = read_scene_file(dest) if dest.is_dir() else {}
     found = _survey(source, dest, earlier)
     settings = {"fps": str(fps), "depth_values": depth_values, "version": making.VERSION}
     prints = {n: fingerprint(p, source, settings) for n, p in found.passes.items()}

@@ -97,6 +97,8 @@ def _check_boxes(path: Path, file: BinaryIO, size: int) -> None:
     """Walk the top-level boxes of an ISO media file (ISO/IEC 14496-12, 4.2); others pass."""
     if size == 0:
         raise MediaError(f"{path} is empty.")
+    if size < 8:
+        return
     at, seen = 0, set()
     while at + 8 <= size:
         file.seek(at)

@@ -21,11 +21,11 @@ def read_scene_file(directory: Path) -> dict[str, Any]:
     Raises:
         MediaError: the directory or the file cannot be read, or it is no JSON object.
     """
+    file = directory / SCENE_FILE
     with saying_why_not_read(directory):
         next(directory.iterdir(), None)
-    file = directory / SCENE_FILE
-    if not file.exists():
-        return {}
+        if not file.exists():
+            return {}
     try:
         with saying_why_not_read(file):
             record = json.loads(file.read_text(encoding="utf-8"))

@@ -184,7 +184,8 @@ def _items(directory: Path, skip: Collection[Path]) -> list[_Item]:
         files = inside if folder == directory else _listed(folder, skip)
         name = "" if folder == directory else folder.name
         prefix = name and f"{name}/"
-        kinds = [(f, f.suffix.lower()) for f in files if f.is_file()]
+        with saying_why_not_read(folder):
+            kinds = [(f, f.suffix.lower()) for f in files if f.is_file()]
         for f, suffix in kinds:
             if suffix in VIDEOS:
                 items.append(_Item(f.stem, name, "video", prefix + f.name, (f,)))
