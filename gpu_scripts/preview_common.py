@@ -41,6 +41,9 @@ BT709, LIMITED_RANGE, UNKNOWN_COLORSPACE = 1, 1, 2
 """Values of ITU-T H.273, as FFmpeg numbers them too."""
 ENCODER_THREADS = 4
 """Of x264, fixed: the same count gives the same bytes, on any machine under any load."""
+X264 = {"crf": "18", "x264-params": "mbtree=0"}
+"""Without mbtree: where a row is not a multiple of 8 macroblocks wide (320 pixels are not), x264's
+vector code for it reads memory that nobody has written, and the same frames give other bytes."""
 
 
 class BadRequest(Exception):
@@ -171,7 +174,7 @@ def rgb_frames(path: Path, width: int, height: int) -> Iterator[Pixels]:
         shown = frame.reformat(
             format="rgb24", src_colorspace="ITU709" if untold else None, threads=1
         )
-        rgb = np.asarray(shown.to_ndarray(), np.uint8)
+        rgb = np.array(shown.to_ndarray(), np.uint8)
         if rgb.shape[0] < height or rgb.shape[1] < width:
             raise ValueError(f"{path.name} is {rgb.shape[1]}x{rgb.shape[0]}, not {width}x{height}")
         yield rgb[:height, :width]
@@ -214,13 +217,16 @@ def write_video(
     path: Path,
     size: tuple[int, int],
     rate: Fraction,
-    x264: dict[str, str],
+    preset: str,
 ) -> int:
-    """Encode yuv420p `frames` as H.264 with BT.709 tags in an mp4; the number of frames."""
-    count = 0
+    """Encode yuv420p `frames` as H.264 with BT.709 tags in an mp4; the number of frames.
+
+    The same frames give the same bytes.
+    """
+    count, options = 0, {"preset": preset, **X264}
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         container.metadata["title"] = LABEL
-        stream = container.add_stream("libx264", rate=rate, options=x264)
+        stream = container.add_stream("libx264", rate=rate, options=options)
         coder = stream.codec_context
         coder.width, coder.height = size
         coder.pix_fmt, coder.time_base = "yuv420p", 1 / rate
@@ -258,12 +264,12 @@ def require_frames(made: int, sample: Sample) -> None:
         raise ValueError(f"the source has {made} frames, not {sample['frames']}")
 
 
-def label(text: str, height: int, *, size: int | None = None) -> tuple[Floats, Floats]:
-    """`text` in white on a dark plate for pictures of `height`: lightness and cover, both 0 to 1.
+def label(text: str, size: int) -> tuple[Floats, Floats]:
+    """`text`, `size` pixels high, in white on a dark plate: lightness and cover, both 0 to 1.
 
     Both are (plate height, plate width); where they exceed the picture, cut them.
     """
-    font = ImageFont.load_default(size or max(8, round(height / 24)))
+    font = ImageFont.load_default(size)
     left, top, right, bottom = (round(x) for x in font.getbbox(text))
     pad = max(2, (bottom - top) // 2)
     shape = (right - left + 2 * pad, bottom - top + 2 * pad)

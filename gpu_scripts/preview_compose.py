@@ -36,7 +36,7 @@ class Composition:
         self._shade = 1 - 0.75 * look.vignette * edge_shade(height, width)
         self._sun = sunlight(seed, height, width) if look.sun > 0 else None
         self._noise = 0.28 / (1 + sample["num_steps"]) ** 0.9
-        self._label = label("PREVIEW", height)
+        self._label = label("PREVIEW", max(10, round(height / 24)))
 
     def frame(self, index: int, passes: dict[str, Pixels]) -> Pixels:
         """Frame `index` from its passes, each (height, width, 3), as (height, width, 3) RGB."""

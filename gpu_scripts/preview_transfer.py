@@ -48,7 +48,7 @@ def make(sample: Sample, folder: Path, part: Path, steps: Steps, workers: int) -
         part,
         (width, height),
         Fraction(sample["rate"]),
-        {"preset": "fast", "crf": "18"},
+        "fast",
     )
     require_frames(made, sample)
 

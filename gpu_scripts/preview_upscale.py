@@ -27,7 +27,6 @@ from preview_common import (
 )
 
 NEEDED = ("control_weight", "width", "height", "frames", "rate")
-X264 = {"preset": "veryfast", "crf": "18"}
 
 
 class Enlargement:
@@ -36,7 +35,7 @@ class Enlargement:
     def __init__(self, sample: Sample) -> None:
         self.width, self.height = sample["width"], sample["height"]
         self._sharpening = round(1.2 * (1 - sample["control_weight"]), 4)
-        self._label = label("PREVIEW UPSCALE", self.height, size=max(8, round(self.height / 48)))
+        self._label = label("PREVIEW UPSCALE", round(self.height / 48))
 
     def frame(self, _index: int, source: av.VideoFrame) -> av.VideoFrame:
         """`source` in the new size, yuv420p, BT.709, signed."""
@@ -102,7 +101,7 @@ def make(sample: Sample, folder: Path, part: Path, steps: Steps, workers: int) -
         part,
         (enlargement.width, enlargement.height),
         Fraction(sample["rate"]),
-        X264,
+        "veryfast",
     )
     require_frames(made, sample)
 
