@@ -233,22 +233,26 @@ class CosmosAPI:
         prompt = self.create_prompt(text, scene_dir, negative_prompt=negative)
         return self.quick_inference(prompt["id"], on_line=on_line, **settings)
 
-    def enhance_prompt(
+    def enhance_prompt(self, prompt_id: str, **settings: Any) -> Record:
+        """Make a better prompt of a prompt; returns the enhance run."""
+        return self.enhance_prompts([prompt_id], **settings)[0]
+
+    def enhance_prompts(
         self,
-        prompt_id: str,
+        prompt_ids: Sequence[str],
         *,
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
         on_line: OnLine | None = None,
         **fields: Any,
-    ) -> Record:
-        """Make a better prompt of a prompt; returns the enhance run."""
-        from cosmos_pipelines.assets.register import plan_enhance
-
-        planned = plan_enhance(self.catalog, self.settings, prompt_id, fields, engine=engine)
-        run = self._enter(planned, backend=backend, queued=queue)
-        return run if queue else self.execute_run(run["id"], on_line=on_line)
+    ) -> list[Record]:
+        """Make better prompts of prompts in one model load; all are refused if one is."""
+        planned = self._plan_enhance(prompt_ids, fields, engine)
+        runs = [self._enter(one, backend=backend, queued=queue) for one in planned]
+        if queue:
+            return runs
+        return self.execute_runs([run["id"] for run in runs], on_line=on_line)
 
     def create_upscale(
         self,
@@ -287,17 +291,16 @@ class CosmosAPI:
 
     def plan_enhance(
         self,
-        prompt_id: str,
+        prompt_ids: Sequence[str],
         *,
         engine: str | None = None,
         backend: str | None = None,
         **fields: Any,
     ) -> list[Record]:
-        """The order that `enhance_prompt` would give; nothing is registered."""
-        from cosmos_pipelines.assets.register import as_orders, plan_enhance
+        """The orders that `enhance_prompts` would give; nothing is registered."""
+        from cosmos_pipelines.assets.register import as_orders
 
-        planned = plan_enhance(self.catalog, self.settings, prompt_id, fields, engine=engine)
-        return as_orders(self.settings, [planned], backend)
+        return as_orders(self.settings, self._plan_enhance(prompt_ids, fields, engine), backend)
 
     def plan_upscale(
         self,
@@ -398,6 +401,16 @@ class CosmosAPI:
         return plan_transfer(
             self.catalog, self.settings, prompt_id, fields, recipe=recipe, engine=engine
         )
+
+    def _plan_enhance(
+        self, prompt_ids: Sequence[str], fields: Mapping[str, Any], engine: str | None
+    ) -> list[Planned]:
+        from cosmos_pipelines.assets.register import plan_enhance
+
+        return [
+            plan_enhance(self.catalog, self.settings, prompt_id, fields, engine=engine)
+            for prompt_id in prompt_ids
+        ]
 
     def _plan_upscale(
         self,

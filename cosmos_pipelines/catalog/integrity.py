@@ -95,7 +95,7 @@ def _run(run: Run, outputs_root: Path, deep: bool) -> Iterator[Problem]:
 def _output(run: Run, recorded: str, outputs_root: Path, deep: bool) -> Iterator[Problem]:
     file = folders.output_file(outputs_root, run.id, recorded)
     if file is None or not file.is_file():
-        again = f"Its result is gone; `cosmos reproduce {run.id}` makes it again."
+        again = "Its result is gone; the same settings and seed make it again."
         yield Problem("output_missing", run.id, str(file or recorded), again)
         return
     size, expected = file.stat().st_size, run.outputs.get("size")

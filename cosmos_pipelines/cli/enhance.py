@@ -50,15 +50,13 @@ def prompt_enhance(
     """
     api = open_api(ctx)
     settings = {"engine": engine, "backend": backend, **fields}
-    orders = [order for prompt in prompts for order in api.plan_enhance(prompt, **settings)]
     single = len(prompts) == 1
     if dry_run:
-        planned(orders, as_json=as_json)
+        planned(api.plan_enhance(prompts, **settings), as_json=as_json)
         return None
     if detach:
-        runs = [api.enhance_prompt(prompt, queue=True, **settings) for prompt in prompts]
-        queued(runs, as_json=as_json, single=single)
+        queued(api.enhance_prompts(prompts, queue=True, **settings), as_json=as_json, single=single)
         return None
     with shown_lines(ctx, api) as on_line:
-        runs = [api.enhance_prompt(prompt, on_line=on_line, **settings) for prompt in prompts]
+        runs = api.enhance_prompts(prompts, on_line=on_line, **settings)
     return finish(runs, as_json=as_json, single=single)

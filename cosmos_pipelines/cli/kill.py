@@ -27,6 +27,9 @@ def kill(
     everything: Annotated[
         bool, typer.Option("--all", help="Stop every run in work and empty the queue.")
     ] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Also stop the runs that share its model load.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> int | None:
@@ -41,7 +44,7 @@ def kill(
             say(f"would stop {one['id']}  {one['model_type']}, {one['status']}")
         if victims and not agreed(f"Stop {len(victims)} run(s)?", force=force):
             return FAILED
-    stopped = api.kill(run, all=everything)
+    stopped = api.kill(run, all=everything, batch=batch)
     if as_json:
         write_json(stopped)
     elif stopped:

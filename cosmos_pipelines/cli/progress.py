@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cosmos_pipelines.cli.door import one_line, say
+from cosmos_pipelines.ids import RUN
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -32,8 +33,9 @@ def shown_lines(ctx: typer.Context, api: CosmosAPI) -> Iterator[OnLine]:
         tasks: dict[str, TaskID] = {}
 
         def on_line(run_id: str | None, text: str) -> None:
-            if run_id and (step := engines.of(run_id).progress(text)):
-                name = step.run_id or run_id
+            subject = run_id or named_run(text)
+            if subject and (step := engines.of(subject).progress(text)):
+                name = step.run_id or subject
                 if name not in tasks:
                     tasks[name] = bars.add_task(name[:11], total=step.total)
                 bars.update(tasks[name], completed=step.done, total=step.total)
@@ -58,6 +60,12 @@ def shown_steps() -> Iterator[OnStep]:
             bars.update(tasks[name], completed=done, total=total)
 
         yield on_step
+
+
+def named_run(text: str) -> str | None:
+    """The run that a line of a whole batch's log speaks of."""
+    found = RUN.search(text)
+    return found[0] if found else None
 
 
 class _Engines:
