@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cosmos_pipelines.cli.door import one_line, say
+from cosmos_pipelines.errors import UnknownId
 from cosmos_pipelines.ids import RUN
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def shown_lines(ctx: typer.Context, api: CosmosAPI) -> Iterator[OnLine]:
 
         def on_line(run_id: str | None, text: str) -> None:
             subject = run_id or named_run(text)
-            if subject and (step := engines.of(subject).progress(text)):
+            if subject and (step := engines.step(subject, text)):
                 name = step.run_id or subject
                 if name not in tasks:
                     tasks[name] = bars.add_task(name[:11], total=step.total)
@@ -82,6 +83,13 @@ class _Engines:
             self._known[run_id] = engine_named(self._api.get_run(run_id)["engine"])
         return self._known[run_id]
 
+    def step(self, run_id: str, text: str) -> Any:
+        """The progress that a line tells of a run; None where it tells none, or of no run."""
+        try:
+            return self.of(run_id).progress(text)
+        except UnknownId:  # a program may print what it likes
+            return None
+
 
 def _prefixed(run_id: str | None, text: str) -> str:
     """A log line as it may be shown; of a line that was overwritten (`\\r`) only the last state."""
@@ -111,4 +119,5 @@ def _say_own_log(*, debug: bool) -> None:
         lambda message: say(message.rstrip("\n")),
         level="DEBUG" if debug else "WARNING",
         format="{level.name}: {message}",
+        filter=lambda record: debug or "order" not in record["extra"],  # those come as lines
     )
