@@ -10,12 +10,10 @@ from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.encode import Array, reformatted
 from cosmos_pipelines.media.probe import probe
-
-Array = npt.NDArray[Any]
 
 _LOOK_WIDTH = 160
 _BLACK_LEVEL, _BLACK_SHARE = 26, 0.98
@@ -101,7 +99,9 @@ def _grey(video: Path, size: tuple[int, int] | None = None) -> Iterator[Array]:
         stream.thread_type = "AUTO"
         try:
             for frame in container.decode(stream):
-                small = frame.reformat(width, height, "gray", interpolation="AREA")
+                small = reformatted(
+                    frame, width=width, height=height, format="gray", interpolation="AREA"
+                )
                 yield small.to_ndarray()
         except av.error.FFmpegError as e:
             raise MediaError(f"{video} cannot be decoded: {e.strerror}.") from None

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.media.demo_world import (
     GROUND_ID,
     SKY_ID,
@@ -89,6 +90,11 @@ def _each(one: Callable[[int], None], frames: int, workers: int) -> Iterator[Non
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool:
+            raise CosmosError(
+                "A rendering process died.",
+                hint="A script that renders needs `if __name__ == '__main__':`, or workers=1.",
+            ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -55,11 +55,17 @@ all 16,777,216 colours survive the way there and back through swscale. Chromium 
 _thread = threading.local()
 
 
-def _reformat(frame: av.VideoFrame, **how: Any) -> av.VideoFrame:
+def reformatted(frame: av.VideoFrame, **how: Any) -> av.VideoFrame:
+    """`frame` in another size or pixel format, as PyAV's `VideoReformatter.reformat` takes `how`.
+
+    With one thread: swscale's own threads (PyAV's default) write a few pixels past the end of
+    their rows where the width is no multiple of 16, and spoil the neighbour's first ones.
+    """
     # one reformatter a thread: it keeps its tables from frame to frame, and is not thread-safe
     if not hasattr(_thread, "reformatter"):
         _thread.reformatter = VideoReformatter()
-    return _thread.reformatter.reformat(frame, **how)  # type: ignore[no-any-return]
+    made: av.VideoFrame = _thread.reformatter.reformat(frame, threads=1, **how)
+    return made
 
 
 def coded(picture: Array | av.VideoFrame, coding: Coding) -> av.VideoFrame:
@@ -74,7 +80,7 @@ def coded(picture: Array | av.VideoFrame, coding: Coding) -> av.VideoFrame:
                 return _grey_420(picture)
             picture = np.repeat(picture[..., None], 3, axis=2)
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    frame = _reformat(
+    frame = reformatted(
         picture,
         format=coding.pix_fmt,
         dst_colorspace=Colorspace.ITU709,
@@ -206,6 +212,6 @@ def pictures_of(path: Path) -> Iterator[Array]:
         stream.thread_type = "AUTO"
         try:
             for frame in container.decode(stream):
-                yield _reformat(frame, format="rgb24").to_ndarray()
+                yield reformatted(frame, format="rgb24").to_ndarray()
         except av.error.FFmpegError as e:
             raise MediaError(f"{path} cannot be decoded: {e.strerror}.") from None

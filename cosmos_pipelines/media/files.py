@@ -91,10 +91,10 @@ def sha256_of(path: Path) -> str:
     """
     with saying_why_not_read(path):
         s = path.stat()
-        return _sha256(path.absolute(), s.st_size, s.st_mtime_ns, s.st_ino)
+        return _sha256(path.absolute(), (s.st_size, s.st_mtime_ns, s.st_ino))
 
 
 @functools.lru_cache(maxsize=4096)
-def _sha256(path: Path, size: int, mtime_ns: int, inode: int) -> str:  # noqa: ARG001
+def _sha256(path: Path, _state: tuple[int, int, int]) -> str:
     with path.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()

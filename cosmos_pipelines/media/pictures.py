@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.encode import Array
+from cosmos_pipelines.media.encode import Array, reformatted
 from cosmos_pipelines.media.files import saying_why_not_written, writing
 from cosmos_pipelines.media.probe import Probe, probe
 
@@ -115,7 +115,9 @@ def _shrunk(
             for n, frame in enumerate(container.decode(stream)):
                 if n in wanted:
                     found += 1
-                    small = frame.reformat(width, height, "rgb24", interpolation="AREA")
+                    small = reformatted(
+                        frame, width=width, height=height, format="rgb24", interpolation="AREA"
+                    )
                     yield n, np.ascontiguousarray(small.to_ndarray())
                     if found == len(wanted):
                         return

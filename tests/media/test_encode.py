@@ -63,11 +63,20 @@ def test_colours_come_back_close_and_grey_comes_back_as_grey(tmp_path: Path) -> 
 
 
 def test_every_8_bit_colour_survives_the_exact_coding(tmp_path: Path) -> None:
-    code = np.arange(1 << 24, dtype=np.uint32)[::7]
-    code = np.resize(code, (1536, 1562))  # a seventh of all colours, evenly
+    code = np.arange(1 << 24, dtype=np.uint32)[::23]
+    code = np.resize(code, (854, 856))  # one in 23 of all colours, evenly
     picture = np.stack([code >> 16, code >> 8, code], -1).astype(np.uint8)
     encode([picture], tmp_path / "a.mp4", fps=24, coding=EXACT)
     assert np.array_equal(next(pictures_of(tmp_path / "a.mp4")), picture)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (856, 480), (1000, 562), (330, 200)])
+def test_every_width_is_exact_and_the_same_each_time(tmp_path: Path, size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    for _ in range(3):
+        encode([noise, noise // 2], tmp_path / "a.mp4", fps=24, coding=EXACT)
+        got = list(pictures_of(tmp_path / "a.mp4"))
+        assert np.array_equal(got, [noise, noise // 2])
 
 
 def test_ffmpeg_reads_the_exact_coding_exactly(tmp_path: Path) -> None:
@@ -109,8 +118,8 @@ def test_an_interruption_leaves_the_older_file_and_no_part(tmp_path: Path) -> No
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(small_disk: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (20, 512, 512, 3), dtype=np.uint8)
-    (small_disk / "other").write_bytes(bytes(7 << 20))
+    noise = np.random.default_rng(0).integers(0, 256, (8, 256, 256, 3), dtype=np.uint8)
+    (small_disk / "other").write_bytes(bytes((8 << 20) - 60_000))
     with pytest.raises(DiskFull, match=r"No room left for .*a\.mp4"):
         encode(noise, small_disk / "a.mp4", fps=24)
     assert [p.name for p in small_disk.iterdir()] == ["other"]
