@@ -41,13 +41,12 @@ def collect_run(
     directory = run_directory(settings.outputs, run_id)
     received = directory / f"received{Path(expected.name).suffix}"
     backend.collect(handle, {expected.name: received})
-    inputs = {name.split("-")[0]: video.sha256 for name, video in order.inputs.items()}
     if expected.kind == "text":
         outputs = _text(catalog, settings, run, received)
     else:
         outputs = _video(catalog, settings, run, expected, received)
         outputs["model_sha256"] = outcome.outputs[expected.name]
-    return outputs | {"inputs": inputs}
+    return outputs | {"inputs": dict(expected.made_from)}
 
 
 def _text(catalog: Catalog, settings: Settings, run: Run, received: Path) -> dict[str, Any]:

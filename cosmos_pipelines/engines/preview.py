@@ -241,6 +241,7 @@ def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
 
 
 def _expected(job: Job) -> Expected:
+    made_from = {name: video.sha256 for name, video in _used(job).items()}
     if isinstance(job.operation, Enhance):
         return Expected(run_id=job.run_id, name=f"{job.run_id}.txt", kind="text")
     if isinstance(job.operation, Upscale):
@@ -260,6 +261,7 @@ def _expected(job: Job) -> Expected:
         height=height,
         frames=source.frames,
         fps=fps,
+        made_from=made_from,
     )
 
 

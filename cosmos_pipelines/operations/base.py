@@ -90,6 +90,9 @@ class Expected(Frozen):
     height: int | None = None
     frames: int | None = None
     fps: str | None = None
+    made_from: Mapping[str, str] = Field(
+        default={}, description="SHA-256 of each input that this file is made from, by pass name"
+    )
 
 
 class Order(Frozen):

@@ -22,7 +22,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.media import provenance
 from cosmos_pipelines.media.probe import probe
-from tests.support.project import Project, make_project
+from tests.support.project import Project, make_project, write_video
 from tests.support.stand_in_engine import registered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,6 +144,17 @@ def test_a_failed_sample_never_loses_its_mates_work(project: Project) -> None:
     )
     assert [run.status for run in runs] == ["completed", "failed", "completed"]
     assert len({run.batch_id for run in runs}) == 1
+
+
+def test_each_run_of_a_batch_over_two_scenes_says_what_it_was_made_from(project: Project) -> None:
+    write_video(project.scene("other") / "color.mp4", seed=9)
+    prompt, _ = register_prompt(project.catalog, project.settings, "works", "other")
+    planned = plan_transfer(project.catalog, project.settings, prompt.id, {}, engine="stand_in")
+    runs = execute(project, pending(project), enter(project.catalog, project.settings, planned))
+    assert len({run.batch_id for run in runs}) == 1
+    for run, scene in zip(runs, ("city", "other"), strict=True):
+        color = project.catalog.get_scene(scene).facts["color"]["sha256"]
+        assert run.outputs["inputs"]["color"] == color
 
 
 def test_a_completed_run_is_never_executed_again(project: Project) -> None:
