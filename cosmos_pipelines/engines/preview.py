@@ -243,7 +243,8 @@ def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
 def _expected(job: Job) -> Expected:
     made_from = {name: video.sha256 for name, video in _used(job).items()}
     if isinstance(job.operation, Enhance):
-        return Expected(run_id=job.run_id, name=f"{job.run_id}.txt", kind="text")
+        name = f"{job.run_id}.txt"
+        return Expected(run_id=job.run_id, name=name, kind="text", made_from=made_from)
     if isinstance(job.operation, Upscale):
         source = job.inputs["video"]
         width, height = upscaled_size(source.width, source.height)
