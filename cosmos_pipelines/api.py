@@ -171,7 +171,7 @@ class CosmosAPI:
         self, run_ids: Sequence[str], *, on_line: OnLine | None = None
     ) -> list[Record]:
         """Execute pending runs, retry failed ones, adopt orphaned ones; batched where possible."""
-        from cosmos_pipelines.assets.materialize import materialize_runs
+        from cosmos_pipelines.materialize import materialize_runs
 
         runs = materialize_runs(self.catalog, self.settings, run_ids, on_line=on_line)
         return [run.as_dict() for run in runs]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.postgres", "tests.support.catalogs", "tests.support.disks"]
+pytest_plugins = [
+    "tests.support.postgres",
+    "tests.support.catalogs",
+    "tests.support.disks",
+    "tests.support.staged",
+]
 
 settings.register_profile("here", deadline=None)  # a busy machine is no failure
 settings.load_profile("here")

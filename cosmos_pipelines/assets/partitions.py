@@ -79,8 +79,3 @@ def place_of(run: Run) -> tuple[dg.AssetKey, str]:
     if run.parent_run_id:
         return UPSCALED, run.parent_run_id
     return FILES, run.id
-
-
-def add_partition(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str) -> None:
-    """Add a key to the asset's set of partitions, if it is not there."""
-    instance.add_dynamic_partitions(str(PARTITIONS[key].name), [partition])

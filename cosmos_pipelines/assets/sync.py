@@ -6,8 +6,10 @@ recorded itself is recognised by its data version and not recorded again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 import dagster as dg
 
@@ -31,6 +33,24 @@ Row = Prompt | Run | SceneRow
 _SETS_OF = {"prompt": (PROMPT_KEYS,), "run": (RUN_KEYS, FILE_KEYS), "scene": (SCENE_KEYS,)}
 
 
+@dataclass(frozen=True)
+class Cursor:
+    """Up to where the catalog was read, and runs to come back to."""
+
+    at: str | None = None
+    later: tuple[str, ...] = ()
+    """Completed runs whose Dagster runs have not ended: those record them, with their checks."""
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self:
+        """The cursor that `str()` wrote; None is the beginning."""
+        values = json.loads(text) if text else {}
+        return cls(values.get("at"), tuple(values.get("later", ())))
+
+    def __str__(self) -> str:
+        return json.dumps({"at": self.at, "later": self.later})
+
+
 @dataclass
 class News:
     """What Dagster does not know yet."""
@@ -39,15 +59,33 @@ class News:
     """By partition set: new keys."""
     removed: dict[str, list[str]] = field(default_factory=dict)
     shown: list[Shown] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
 
 
-def news_of(
+def next_news(
+    instance: dg.DagsterInstance,
+    catalog: Catalog,
+    settings: Settings,
+    cursor: str | None,
+    limit: int,
+) -> tuple[News, str]:
+    """What at most `limit` changes after `cursor` mean for Dagster, and the next cursor."""
+    last = Cursor.parse(cursor)
+    changes, at = catalog.changes_since(last.at, limit)
+    news = _news_of(instance, catalog, settings, changes)
+    for run_id in last.later:
+        run = catalog.find_run(run_id)
+        if run is not None and run_id not in news.later:
+            _note(news, instance, catalog, settings, run)
+    return news, str(Cursor(at, tuple(dict.fromkeys(news.later))))
+
+
+def _news_of(
     instance: dg.DagsterInstance,
     catalog: Catalog,
     settings: Settings,
     changes: Iterable[Change],
 ) -> News:
-    """What these changes of the catalog mean for Dagster."""
     news = News()
     for change in changes:
         if change.row is None:
@@ -67,8 +105,7 @@ def sync_catalog(
     limit: int = 500,
 ) -> str:
     """Bring Dagster up to date with at most `limit` changes; returns the next cursor."""
-    changes, cursor = catalog.changes_since(cursor, limit)
-    news = news_of(instance, catalog, settings, changes)
+    news, cursor = next_news(instance, catalog, settings, cursor, limit)
     for name, keys in news.added.items():
         instance.add_dynamic_partitions(name, keys)
     for shown in news.shown:
@@ -111,6 +148,9 @@ def _note(
             _key(news, instance, asset, partition)
         if row.status != "completed":
             return
+        if _in_work(instance, row.dagster_run_id):
+            news.later.append(row.id)
+            return
         shown = show_run(catalog, settings, row)
     else:
         shown = show_prompt(row) if isinstance(row, Prompt) else show_scene(row)
@@ -124,6 +164,12 @@ def _key(news: News, instance: dg.DagsterInstance, asset: dg.AssetKey, partition
     waiting = news.added.get(name, [])
     if partition not in waiting and not instance.has_dynamic_partition(name, partition):
         news.added.setdefault(name, []).append(partition)
+
+
+def _in_work(instance: dg.DagsterInstance, dagster_run_id: str | None) -> bool:
+    """Whether this Dagster run has not ended."""
+    dagster_run = instance.get_run_by_id(dagster_run_id) if dagster_run_id else None
+    return dagster_run is not None and not dagster_run.is_finished
 
 
 def _known(instance: dg.DagsterInstance, shown: Shown) -> bool:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from cosmos_pipelines.assets.partitions import PARTITIONS
-from cosmos_pipelines.assets.sync import news_of
+from cosmos_pipelines.assets.sync import next_news
 from cosmos_pipelines.resources.configurable import CatalogResource
 
 LIMIT = 200
@@ -21,8 +21,7 @@ def catalog_sync(
 ) -> dg.SensorResult | dg.SkipReason:
     """Record the catalog's next changes."""
     with catalog.open() as store:
-        changes, cursor = store.changes_since(context.cursor, LIMIT)
-        news = news_of(context.instance, store, catalog.settings, changes)
+        news, cursor = next_news(context.instance, store, catalog.settings, context.cursor, LIMIT)
     sets = {str(p.name): p for p in PARTITIONS.values()}
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = [
         sets[name].build_add_request(keys) for name, keys in news.added.items()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dagster as dg
 
 from cosmos_pipelines.assets.execution import execute_runs
-from cosmos_pipelines.assets.materialize import materialize_runs
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, VIDEOS
 from cosmos_pipelines.assets.sync import sync_catalog
 from cosmos_pipelines.catalog.deletion import plan_deletion
+from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from tests.support.dagster_project import add_prompt, add_run, metadata_of, tick
 from tests.support.project import Project
@@ -52,6 +52,32 @@ def test_what_dagster_recorded_itself_is_not_recorded_again(
     materialize_runs(staged.catalog, staged.settings, [add_run(staged).id])
     synced(staged, instance)
     assert [count(instance, a) for a in (SCENES, PROMPTS, VIDEOS)] == [1, 1, 1]
+
+
+def test_a_run_whose_dagster_run_is_still_at_work_is_left_to_it(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def some() -> None:
+        nothing()
+
+    at_work = instance.create_run_for_job(some, status=dg.DagsterRunStatus.STARTED)
+    run = add_run(staged)
+    execute_runs(
+        [run.id],
+        catalog=staged.catalog,
+        settings=staged.settings,
+        backend=staged.backend,
+        dagster_run_id=at_work.run_id,
+    )
+    cursor = synced(staged, instance)
+    assert count(instance, VIDEOS) == 0
+    instance.report_run_failed(at_work)  # it died before it could record the run
+    synced(staged, instance, cursor)
+    assert count(instance, VIDEOS) == 1
 
 
 def test_a_scene_that_was_rendered_again_is_recorded_again(

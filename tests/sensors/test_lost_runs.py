@@ -13,7 +13,7 @@ from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.assets.partitions import VIDEOS, latest
 from cosmos_pipelines.resources.process import owner_name
 from cosmos_pipelines.sensors.lost_runs import lost_runs
-from tests.support.dagster_project import add_run, run_job, tick
+from tests.support.dagster_project import add_run, failure_of, run_job, tick
 from tests.support.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,8 @@ def test_a_run_whose_process_was_killed_is_finished_by_the_next_dagster_run(
     assert request.job_name == BATCH
     ids = request.run_config["ops"]["execute_batch"]["config"]["run_ids"]
     assert ids == [run.id]
-    assert run_job(staged, instance, BATCH, "execute_batch", run_ids=ids).success
+    result = run_job(staged, instance, BATCH, "execute_batch", run_ids=ids)
+    assert result.success, failure_of(result)
     assert staged.catalog.get_run(run.id).status == "completed"
     log = staged.settings.outputs / f"run_{run.id}" / "logs" / "run.log"
     assert log.read_text().count("frame 1/6") == 1  # never started twice

@@ -1,16 +1,18 @@
-"""Fixtures for assets and jobs."""
+"""Fixtures: a project in which the stand-in is an engine, and its real Dagster instance."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import dagster as dg
 import pytest
 
-from cosmos_pipelines.assets.instance import open_instance
 from tests.support.project import Project, make_project
 from tests.support.stand_in_engine import registered
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @pytest.fixture
@@ -25,5 +27,7 @@ def staged(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def instance(staged: Project) -> Iterator[dg.DagsterInstance]:
     """The project's real Dagster instance, which leaves stdout alone."""
+    from cosmos_pipelines.assets.instance import open_instance
+
     with open_instance(staged.settings, captures=False) as opened:
         yield opened
