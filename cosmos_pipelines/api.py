@@ -7,7 +7,6 @@ is imported only by the methods that execute something: it costs a second.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,20 +42,16 @@ class CosmosAPI:
     # --- scenes and prompts -------------------------------------------------------------------
 
     def prepare_scene(
-        self,
-        directory: Path | str,
-        *,
-        name: str | None = None,
-        fps: Fraction | int | None = None,
-        description: str | None = None,
-        progress: Callable[[str, int, int], None] | None = None,
+        self, directory: Path | str, *, name: str | None = None, **how: Any
     ) -> Record:
-        """Encode a rendered directory as a scene below the inputs root and register it."""
+        """Encode a rendered directory as a scene below the inputs root and register it.
+
+        `how`: fps, description, depth_values (`distance` or `nearness`) and progress, called with
+        the pass, the frames done and the frames in all.
+        """
         from cosmos_pipelines.assets.intake import prepare
 
-        return prepare(
-            self.catalog, self.settings, Path(directory), name, fps, description, progress
-        )
+        return prepare(self.catalog, self.settings, Path(directory), name, **how)
 
     def list_scenes(self) -> list[Record]:
         """All registered scenes."""

@@ -65,9 +65,12 @@ class InputError(CosmosError, ValueError):
 class UnknownId(InputError):
     """There is no `kind` called `wanted`; the closest of `known` are offered."""
 
-    def __init__(self, kind: str, wanted: str, known: Iterable[str] = ()) -> None:
+    def __init__(
+        self, kind: str, wanted: str, known: Iterable[str] = (), *, see: str | None = None
+    ) -> None:
         near = difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.5)
-        hint = f"Did you mean {', '.join(near)}?" if near else f"See `cosmos list {kind}s`."
+        see = see or f"See `cosmos list {kind}s`."
+        hint = f"Did you mean {', '.join(near)}?" if near else see
         super().__init__(f"There is no {kind} {wanted!r}.", hint=hint)
         self.near = near
 

@@ -39,7 +39,8 @@ def make(sample: Sample, folder: Path, part: Path, steps: Steps, workers: int) -
 def _pictures(frames: Iterator[av.VideoFrame], longest: int) -> Iterator[Floats]:
     """The first frames as (height, width, 3), 0 to 1, no side above `longest`."""
     for frame in islice(frames, LOOKS):
-        image = Image.fromarray(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+        shown = frame.reformat(format="rgb24", threads=1)  # its threads race at odd widths
+        image = Image.fromarray(np.asarray(shown.to_ndarray(), np.uint8))
         image.thumbnail((longest, longest), Image.Resampling.BOX)
         yield (np.asarray(image, np.float32) / 255).astype(np.float32)
 

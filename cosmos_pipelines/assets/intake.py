@@ -10,13 +10,16 @@ import hashlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cosmos_pipelines.catalog.records import Prompt, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, MediaError
 from cosmos_pipelines.operations import Video
 from cosmos_pipelines.settings import Settings
+
+DepthValues = Literal["distance", "nearness"]
+"""What a rendered depth pass says: how far a point is, or (as models do) how near."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the pass, the frames done and the frames in all."""
@@ -81,9 +84,11 @@ def prepare(
     catalog: Catalog,
     settings: Settings,
     directory: Path,
-    name: str | None,
-    fps: Fraction | int | None,
-    description: str | None,
+    name: str | None = None,
+    *,
+    fps: Fraction | int | None = None,
+    description: str | None = None,
+    depth_values: DepthValues = "distance",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Encode a rendered directory as a scene below the inputs root and register it.
@@ -108,6 +113,7 @@ def prepare(
         fps=Fraction(fps) if fps else None,
         name=name,
         description=description,
+        depth_values=depth_values,
         progress=progress,
     )
     row = register_scene(catalog, settings, dest)

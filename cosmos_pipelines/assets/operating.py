@@ -188,7 +188,7 @@ def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:
     if path.is_file():
         return _show_file(path)
     text = str(thing)
-    if text.startswith("rs_"):
+    if text.startswith(("rs_", "latest")):
         return {"type": "run"} | catalog.get_run(text).as_dict()
     if is_prompt_id(text) or text.startswith("ps_"):
         return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
@@ -199,7 +199,9 @@ def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:
     try:
         return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
     except UnknownId:
-        raise UnknownId("prompt, run, scene, recipe or file", text, _all_names(catalog)) from None
+        names = _all_names(catalog)
+        see = "See `cosmos list prompts`, `runs`, `scenes` or `recipes`."
+        raise UnknownId("prompt, run, scene, recipe or file", text, names, see=see) from None
 
 
 def _all_names(catalog: Catalog) -> list[str]:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from loguru import logger
@@ -85,12 +84,7 @@ class RunLog:
         self._stack.enter_context(logger.contextualize(order=key))
         self.offset = min(size for _, size in self._files)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._pending and self._on_line:
             self._on_line(self._subject, self._pending)
         self._stack.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,8 @@ from cosmos_pipelines.cli.progress import shown_steps
 from cosmos_pipelines.errors import InputError
 
 app = new_app()
+
+DepthValues = Literal["distance", "nearness"]
 
 
 @app.command()
@@ -33,6 +35,10 @@ def prepare(
         ),
     ] = None,
     description: Annotated[str | None, typer.Option(help="What it shows, in a line.")] = None,
+    depth: Annotated[
+        DepthValues,
+        typer.Option(help="What the depth pass says: how far a point is, or how near."),
+    ] = "distance",
     as_json: Json = False,
 ) -> None:
     """Make a scene of rendered sequences or videos, checked against each other.
@@ -44,7 +50,12 @@ def prepare(
     api = open_api(ctx)
     with shown_steps() as progress:
         made = api.prepare_scene(
-            directory, name=name, fps=rate, description=description, progress=progress
+            directory,
+            name=name,
+            fps=rate,
+            description=description,
+            depth_values=depth,
+            progress=progress,
         )
     if as_json:
         write_json(made)
