@@ -386,6 +386,12 @@ class CosmosAPI:
 
         return {"path": str(path), "rows": export(self.catalog, what, Path(path))}
 
+    def backup(self, path: Path | str) -> Record:
+        """Copy an SQLite catalog to a new file, while others go on using it."""
+        from cosmos_pipelines.catalog.backup import backup
+
+        return {"path": str(path), "bytes": backup(self.catalog, Path(path))}
+
     # --- inside -------------------------------------------------------------------------------
 
     def _plan_transfer(

@@ -8,9 +8,8 @@
     ├── StateError              exit 3   right thing, wrong moment (upscaling a failed run)
     ├── DiskFull                exit 1   no room on this machine
     ├── RunFailed               exit 4   the GPU side: carries run id and error kind
-    ├── BackendError            exit 4   the place where orders run could not do it: carries a kind
-    │   └── OutputMissing       exit 4   an output is not there, or is not what was hashed there
-    └── Interrupted             exit 130 stopped by the user
+    └── BackendError            exit 4   the place where orders run could not do it: carries a kind
+        └── OutputMissing       exit 4   an output is not there, or is not what was hashed there
 
 An error says what failed, for which thing, and what to do next. Errors are raised where the fact is
 known and translated only at the doors: command line, Dagster asset, web page.
@@ -35,9 +34,6 @@ ErrorKind = Literal[
     "lost",
     "disk_full",
 ]
-
-RETRYABLE: Final[frozenset[ErrorKind]] = frozenset({"unreachable", "lost"})
-"""Kinds that can pass by themselves."""
 
 _EXIT_BY_KIND: Final[dict[str, int]] = {"validation": 2, "disk_full": 1, "cancelled": 130}
 
@@ -125,12 +121,6 @@ class OutputMissing(BackendError):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__("output_missing", message, hint=hint)
-
-
-class Interrupted(CosmosError):
-    """The user stopped it; what ran has been stopped and recorded as cancelled."""
-
-    exit_code = 130
 
 
 def exit_code_of(kind: str | None) -> int:

@@ -197,7 +197,18 @@ def checked(engine: Engine, job: Job) -> list[str]:
     if kind not in engine.operations:
         can = ", ".join(sorted(engine.operations))
         raise InputError(f"The engine {engine.name} cannot {kind}.", hint=f"It can: {can}.")
-    return engine.check(job)
+    return [*engine.check(job), *_ignored(engine, job.operation)]
+
+
+def _ignored(engine: Engine, operation: Operation) -> list[str]:
+    """Settings that were chosen although the engine does not use them."""
+    fields = type(operation).model_fields
+    unused = [
+        name
+        for name in sorted(engine.ignores.get(operation.model_type, ()))
+        if getattr(operation, name) != fields[name].default
+    ]
+    return [f"{engine.label} does not use: {', '.join(unused)}."] if unused else []
 
 
 def as_orders(

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "delete": Entry("delete", _KEEP, "Delete a prompt or a run with its files."),
     "verify": Entry("verify", _KEEP, "Compare the catalog with the files."),
     "export": Entry("export", _KEEP, "Write all runs or prompts to a .csv or .json file."),
+    "backup": Entry("backup", _KEEP, "Copy the catalog to one file."),
     "init": Entry("init", _SET_UP, "Start a project: write a commented cosmos.toml."),
     "demo": Entry("demo", _SET_UP, "Render a scene and run all three operations on it."),
     "ui": Entry("ui", _SET_UP, "Serve the web page."),

@@ -1,0 +1,55 @@
+"""What is said of a run before it is entered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cosmos_pipelines.assets.intake import register_prompt
+from cosmos_pipelines.assets.register import plan_transfer, plan_upscale
+from cosmos_pipelines.errors import InputError
+from tests.support.project import Project, make_project, write_video
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = make_project(tmp_path / "home")
+    made.scene()
+    return made
+
+
+def test_a_setting_that_the_engine_does_not_use_is_told(project: Project, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "any.mp4")
+    planned = plan_upscale(project.catalog, project.settings, None, {"seed": 5}, video=video)
+    assert planned.notes == ["PREVIEW (simulated on the CPU) does not use: seed."]
+
+
+def test_weights_that_are_not_given_are_equal_over_what_the_scene_has(project: Project) -> None:
+    (project.settings.inputs / "city" / "depth.mp4").unlink()
+    prompt, _ = register_prompt(project.catalog, project.settings, "snow", "city")
+    planned = plan_transfer(project.catalog, project.settings, prompt.id, {})
+    weights = planned.job.operation.config()["weights"]
+    assert weights == {"vis": 0.3333, "edge": 0.3333, "depth": 0.0, "seg": 0.3333}
+
+
+def test_a_recipe_gives_way_to_what_is_said(project: Project) -> None:
+    prompt, _ = register_prompt(project.catalog, project.settings, "snow", "city")
+    project.catalog.put_recipe("r", "preview", "transfer", {"num_steps": 9, "seed": 4})
+    planned = plan_transfer(project.catalog, project.settings, prompt.id, {"seed": 5}, recipe="r")
+    config = planned.job.operation.config()
+    assert (config["num_steps"], config["seed"]) == (9, 5)
+
+
+def test_a_scene_outside_the_inputs_is_taken_by_its_absolute_path_only(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("color", "depth"):
+        write_video(tmp_path / "elsewhere" / "shot" / f"{name}.mp4")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="not below the inputs root"):
+        register_prompt(project.catalog, project.settings, "snow", "shot")
+    absolute = tmp_path / "elsewhere" / "shot"
+    prompt, created = register_prompt(project.catalog, project.settings, "snow", absolute)
+    assert created
+    assert prompt.scene.startswith("shot@")
