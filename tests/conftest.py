@@ -8,7 +8,14 @@ pytest_plugins = [
     "tests.support.postgres",
     "tests.support.catalogs",
     "tests.support.disks",
+    "tests.support.sshd",
+    "tests.support.docker_listener",
+]
+    "tests.support.postgres",
+    "tests.support.catalogs",
+    "tests.support.disks",
     "tests.support.staged",
+    "tests.rig.fixtures",
 ]
 
 settings.register_profile("here", deadline=None)  # a busy machine is no failure
