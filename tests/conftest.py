@@ -5,17 +5,13 @@ from __future__ import annotations
 from hypothesis import settings
 
 pytest_plugins = [
-    "tests.support.postgres",
-    "tests.support.catalogs",
-    "tests.support.disks",
-    "tests.support.sshd",
-    "tests.support.docker_listener",
-]
-    "tests.support.postgres",
-    "tests.support.catalogs",
-    "tests.support.disks",
-    "tests.support.staged",
     "tests.rig.fixtures",
+    "tests.support.catalogs",
+    "tests.support.disks",
+    "tests.support.docker_listener",
+    "tests.support.postgres",
+    "tests.support.sshd",
+    "tests.support.staged",
 ]
 
 settings.register_profile("here", deadline=None)  # a busy machine is no failure

@@ -1,0 +1,228 @@
+"""The Docker command line as argument vectors: the one place that builds them. Pure.
+
+What Docker answers is read in `docker_answers`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from cosmos_pipelines.errors import InputError
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
+"""What the engine takes as a container's name."""
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOG_LIMIT: Final = ("--log-driver=json-file", "--log-opt=max-size=16m")
+
+Gpus = Literal["all"] | int | tuple[str, ...] | None
+"""All, the first so many, these (indices or UUIDs), or none."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or directory of the host that the container sees. It must exist: none is made."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """Everything of a container that we decide.
+
+    `env` can be read by whoever lists processes on the host: secrets go into `env_file`, a file on
+    the host that only its owner can read (see `env_file_text`).
+    """
+
+    name: str
+    image: str
+    """A digest (`name@sha256:...`), an image id (`sha256:...`) or a tag that is there."""
+    argv: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str | None = None
+    gpus: Gpus = "all"
+    mounts: tuple[Mount, ...] = ()
+    user: str | None = None
+    """`uid:gid`, so that what it writes does not belong to root."""
+    workdir: str | None = None
+    entrypoint: str | None = None
+    """Instead of the image's; a program alone, its arguments come first in `argv`."""
+    ipc: str | None = "host"
+    shm_size: str | None = "8g"
+    """Of a private /dev/shm; without effect where `ipc` is `host`."""
+    ulimits: tuple[str, ...] = ()
+    """`name=soft[:hard]`; an engine without CAP_SYS_RESOURCE refuses `memlock=-1`."""
+    network: str | None = None
+    init: bool = False
+    """An init process that reaps orphans and passes signals on."""
+    stop_timeout_s: int | None = None
+
+
+def run_argv(spec: ContainerSpec) -> list[str]:
+    """Create and start a container in the background; it prints the container's id.
+
+    Nothing is pulled: an image that is not there is an error.
+
+    Raises:
+        InputError: a name, variable or path that Docker would take for something else.
+    """
+    _check(spec)
+    return [
+        *("docker", "run", "--detach", "--pull=never", f"--name={spec.name}", *_LOG_LIMIT),
+        *(f"--label={key}={value}" for key, value in sorted(spec.labels.items())),
+        *_device_words(spec),
+        *(f"--mount={_mount(mount)}" for mount in spec.mounts),
+        *_option("--user", spec.user),
+        *_option("--workdir", spec.workdir),
+        *_option("--network", spec.network),
+        *(["--init"] if spec.init else []),
+        *_option("--stop-timeout", spec.stop_timeout_s),
+        *_option("--env-file", spec.env_file),
+        *(f"--env={key}={value}" for key, value in sorted(spec.env.items())),
+        *_option("--entrypoint", spec.entrypoint),
+        spec.image,
+        *spec.argv,
+    ]
+
+
+def gpus_word(gpus: Gpus) -> str | None:
+    """The value of `--gpus`; None for no GPU.
+
+    Its value is a line of CSV, so that a list of devices needs quotation marks inside the word.
+    """
+    if gpus is None or gpus in (0, ()):
+        return None
+    if isinstance(gpus, tuple):
+        return _csv([f"device={','.join(gpus)}"])
+    return str(gpus)
+
+
+def env_file_text(env: Mapping[str, str]) -> str:
+    """Content of a file for `--env-file`.
+
+    Raises:
+        InputError: a name that is none, or a value of several lines, which the format cannot hold.
+    """
+    for key, value in env.items():
+        _check_variable(key)
+        if any(c in value for c in "\n\r\0"):
+            raise InputError(f"The variable {key} has several lines; Docker cannot read that.")
+    return "".join(f"{key}={value}\n" for key, value in env.items())
+
+
+def inspect_argv(*containers: str) -> list[str]:
+    """All facts of containers, by name or id, as a JSON list: `parse_inspect`."""
+    return ["docker", "container", "inspect", "--", *containers]
+
+
+def ps_argv(labels: Mapping[str, str | None] | None = None, *, running: bool = False) -> list[str]:
+    """Ids of containers, one a line; with all the labels (None: any value); ended ones too."""
+    wanted = [k if v is None else f"{k}={v}" for k, v in sorted((labels or {}).items())]
+    every = [] if running else ["--all"]
+    return [*("docker", "ps", "--quiet", "--no-trunc"), *every,
+            *(f"--filter=label={label}" for label in wanted)]  # fmt: skip
+
+
+def logs_argv(container: str, *, tail: int | None = None, follow: bool = False) -> list[str]:
+    """What the container's first process printed, its last `tail` lines, or on and on."""
+    follows = ["--follow"] if follow else []
+    return ["docker", "logs", *follows, *_option("--tail", tail), "--", container]
+
+
+def stop_argv(container: str, grace_s: int) -> list[str]:
+    """TERM, `grace_s` seconds to go, KILL. Returns when it has ended."""
+    # -t: the long form has been renamed from --time to --timeout in Docker 28
+    return ["docker", "stop", "-t", str(grace_s), "--", container]
+
+
+def kill_argv(container: str, signal: str = "KILL") -> list[str]:
+    """Send a signal to the container's first process."""
+    return ["docker", "kill", f"--signal={signal}", "--", container]
+
+
+def wait_argv(container: str) -> list[str]:
+    """Wait for the end; it prints the exit code: `parse_exit_code`."""
+    return ["docker", "wait", "--", container]
+
+
+def rm_argv(container: str, *, force: bool = False) -> list[str]:
+    """Remove an ended container with its anonymous volumes; `force` kills a running one first."""
+    forces = ["--force"] if force else []
+    return ["docker", "rm", "--volumes", *forces, "--", container]
+
+
+def image_argv(*images: str) -> list[str]:
+    """All facts of images that are there, as a JSON list: `parse_images`."""
+    return ["docker", "image", "inspect", "--", *images]
+
+
+def images_argv() -> list[str]:
+    """Ids of all images that are there, one a line."""
+    return ["docker", "images", "--quiet", "--no-trunc"]
+
+
+def info_argv() -> list[str]:
+    """Facts of the engine as a JSON object: `parse_info`. Says by its exit code whether we may."""
+    return ["docker", "info", "--format={{json .}}"]
+
+
+def _device_words(spec: ContainerSpec) -> list[str]:
+    return [
+        *_option("--gpus", gpus_word(spec.gpus)),
+        *_option("--ipc", spec.ipc),
+        *_option("--shm-size", spec.shm_size),
+        *(f"--ulimit={limit}" for limit in spec.ulimits),
+    ]
+
+
+def _option(name: str, value: str | int | None) -> Iterable[str]:
+    return () if value is None else (f"{name}={value}",)
+
+
+def _mount(mount: Mount) -> str:
+    words = ["type=bind", f"src={mount.source}", f"dst={mount.target}"]
+    return _csv([*words, "ro"] if mount.read_only else words)
+
+
+def _csv(words: Iterable[str]) -> str:
+    """One line of CSV as Docker reads it (Go's encoding/csv): `--mount` and `--gpus` are that."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(words)
+    return line.getvalue()
+
+
+def _check(spec: ContainerSpec) -> None:
+    if not NAME.fullmatch(spec.name):
+        raise InputError(f"{spec.name!r} cannot be a container's name.")
+    if not spec.image or spec.image.startswith("-") or any(c.isspace() for c in spec.image):
+        raise InputError(f"{spec.image!r} cannot be an image.", hint="See [docker] in cosmos.toml.")
+    for key in spec.env:
+        _check_variable(key)
+    for key in spec.labels:
+        if not key or "=" in key:
+            raise InputError(f"{key!r} cannot be a label.")
+    for mount in spec.mounts:
+        for path in (mount.source, mount.target):
+            _check_path(path)
+    if any("\0" in word for word in (*spec.argv, *spec.env.values(), *spec.labels.values())):
+        raise InputError(f"The container {spec.name} has a zero byte in its words.")
+
+
+def _check_variable(name: str) -> None:
+    if not _VARIABLE.fullmatch(name):
+        raise InputError(f"{name!r} cannot be the name of an environment variable.")
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/") or "\0" in path:
+        raise InputError(f"{path!r} cannot be mounted: it is not absolute.")
+    if any(ord(c) < 32 for c in path):  # Go's CSV reader turns a carriage return into a newline
+        raise InputError(f"{path!r} cannot be mounted: it has a control character.")

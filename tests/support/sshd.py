@@ -1,0 +1,140 @@
+"""A real OpenSSH server on the loopback for one test session, as the user who runs the tests."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROGRAM = Path("/usr/sbin/sshd")
+START_S = 10.0
+
+_SERVER = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {base}/host_key
+PidFile {base}/sshd.pid
+AuthorizedKeysFile {base}/key.pub
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
+MaxStartups 100
+LogLevel ERROR
+SetEnv HOME={home}
+"""
+
+_CLIENT = """\
+Host loop
+    HostName 127.0.0.1
+    Port {port}
+    User {user}
+    IdentityFile {base}/key
+    IdentitiesOnly yes
+    UserKnownHostsFile {base}/known_hosts
+    StrictHostKeyChecking yes
+    BatchMode yes
+"""
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """Where the server is, and how to be let in."""
+
+    pid: int
+    port: int
+    user: str
+    base: Path
+    """Holds `key`, `known_hosts` and `config`, a client's configuration with the host `loop`."""
+    home: Path
+    """The home directory of whoever logs in: empty at the start."""
+
+    @property
+    def config(self) -> Path:
+        """A file for `ssh -F`."""
+        return self.base / "config"
+
+    def cut(self) -> None:
+        """End every connection at once; the server goes on, as do programs that were started."""
+        for child in psutil.Process(self.pid).children(recursive=True):
+            if child.name().startswith("sshd"):
+                child.kill()
+
+
+def _key(path: Path) -> str:
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
+    subprocess.run(words, check=True)
+    return path.with_suffix(".pub").read_text()
+
+
+def _write(base: Path, port: int) -> Sshd:
+    host_key = " ".join(_key(base / "host_key").split()[:2])
+    _key(base / "key")
+    (base / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
+    home = base / "home"
+    home.mkdir()
+    facts = {"port": port, "user": getpass.getuser(), "base": base, "home": home}
+    (base / "sshd_config").write_text(_SERVER.format(**facts))
+    (base / "config").write_text(_CLIENT.format(**facts))
+    return Sshd(0, port, facts["user"], base, home)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
+            return link.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+@contextmanager
+def running_sshd() -> Iterator[Sshd]:
+    """Start a server, and end it with all its connections."""
+    base = Path(tempfile.mkdtemp(prefix="sshd-"))
+    written = _write(base, _free_port())
+    Path("/run/sshd").mkdir(exist_ok=True)  # for privilege separation; needs root
+    words = [str(PROGRAM), "-D", "-e", "-f", str(base / "sshd_config")]
+    with (base / "log").open("wb") as log:
+        server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log)
+    sshd = Sshd(server.pid, written.port, written.user, base, written.home)
+    try:
+        until = time.monotonic() + START_S
+        while not _answers(sshd.port):
+            assert server.poll() is None, (base / "log").read_text()
+            assert time.monotonic() < until, f"sshd does not answer on port {sshd.port}"
+            time.sleep(0.02)
+        yield sshd
+    finally:
+        if server.poll() is None:
+            sshd.cut()
+        server.terminate()
+        server.wait()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[Sshd]:
+    """A server for the whole session."""
+    if not PROGRAM.exists():
+        pytest.skip("no sshd (Debian: apt-get install openssh-server)")
+    if not Path("/run/sshd").exists() and getpass.getuser() != "root":
+        pytest.skip("/run/sshd is missing, and only root can make it")
+    with running_sshd() as server:
+        yield server
