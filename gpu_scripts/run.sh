@@ -123,8 +123,11 @@ if [ -z "$stopped" ]; then
     child= # its id may be another's now
 fi
 code=${code:-143}
+# Nothing is left to stop: a signal now could only spoil the record.
+trap '' TERM INT
 
 text=$(result "$code")
+[ -n "$text" ] || exit "$code"
 if ! printf '%s\n' "$text" | replace result.json; then
     rm -f reserve
     # Without its record a run has no exit code either: it counts as vanished.

@@ -97,6 +97,10 @@ def _take(
             )
             for mate in mates:
                 if mate.status in ACTIVE and work.catalog.adopt(mate.id, work.owner, LEASE_S):
+                    state = mate.status
+                    work.catalog.advance(
+                        mate.id, work.owner, state, state, dagster_run_id=dagster_run_id
+                    )
                     orphans[mate.id] = work.catalog.get_run(mate.id)
             taken = run.id in orphans
         else:

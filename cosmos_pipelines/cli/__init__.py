@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # what imports make lives for ever: looking for garbage among it costs a tenth of the start
     gc.set_threshold(50_000, 20, 20)
+    os.environ.setdefault("LOGURU_AUTOINIT", "False")  # what we log is shown by us, or in files
     from cosmos_pipelines.cli.app import run
 
     return run(sys.argv[1:] if argv is None else list(argv))

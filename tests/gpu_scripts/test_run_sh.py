@@ -209,6 +209,19 @@ def test_many_signals_do_not_lose_the_exit_code(shell: list[str], folder: Path) 
     assert (folder / "exit_code").read_text() == "9\n"
 
 
+def test_term_to_the_group_while_outputs_are_hashed_does_not_spoil_the_record(
+    shell: list[str], folder: Path
+) -> None:
+    program = "head -c 60000000 /dev/zero >outputs/a.mp4; echo made"
+    process = start(shell, folder, "sh", "-c", program)
+    until(lambda: "made" in (log(folder) if (folder / "run.log").exists() else ""))
+    while process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        time.sleep(0.01)
+    assert result(folder)["outputs"]["a.mp4"]["size"] == 60_000_000
+    assert (folder / "exit_code").exists()
+
+
 def test_a_hang_up_changes_nothing(shell: list[str], folder: Path) -> None:
     script = start(shell, folder, "sh", "-c", "echo up; sleep 0.3; exit 5")
     until(lambda: (folder / "run.log").exists() and log(folder) == "up\n")
