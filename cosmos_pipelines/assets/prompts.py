@@ -46,7 +46,7 @@ def prompts(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resu
     partitions_def=PROMPT_KEYS,
     deps=[PROMPTS],
     group_name="prompts",
-    kinds={"markdown", "pytorch"},
+    kinds={"markdown", "python"},
     pool=POOL,
     code_version=code_version(),
     description="What an enhancer made of a prompt: a new prompt, registered with the old one as "

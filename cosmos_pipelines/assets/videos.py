@@ -49,7 +49,7 @@ else:
     deps=[many_to_one(PROMPTS)],
     check_specs=check_specs(VIDEOS),
     group_name="generation",
-    kinds={"mp4", "pytorch"},
+    kinds={"mp4", "python"},
     pool=POOL,
     code_version=code_version(),
     description="The video that an inference run made of a prompt and its scene; the partition is "
@@ -68,7 +68,7 @@ def inference_videos(
     deps=[VIDEOS],
     check_specs=check_specs(UPSCALED),
     group_name="generation",
-    kinds={"mp4", "pytorch"},
+    kinds={"mp4", "python"},
     pool=POOL,
     code_version=code_version(),
     description="The 4K version of an inference video; the partition is the inference run. Each "
@@ -98,7 +98,7 @@ def upscaled_videos(
     partitions_def=FILE_KEYS,
     check_specs=check_specs(FILES),
     group_name="generation",
-    kinds={"mp4", "pytorch"},
+    kinds={"mp4", "python"},
     pool=POOL,
     code_version=code_version(),
     description="The 4K version of a video file that no run of ours made (`cosmos upscale --video "
