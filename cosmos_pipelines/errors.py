@@ -9,7 +9,14 @@
     ├── DiskFull                exit 1   no room on this machine
     ├── RunFailed               exit 4   the GPU side: carries run id and error kind
     └── BackendError            exit 4   the place where orders run could not do it: carries a kind
-        └── OutputMissing       exit 4   an output is not there, or is not what was hashed there
+        ├── OutputMissing       exit 4   an output is not there, or is not what was hashed there
+        ├── Unreachable         exit 4   a host cannot be reached: name, route, power, time-out
+        │   ├── Refused         exit 4   the host answers, its port is closed
+        │   └── LinkLost        exit 4   lost in the middle: what was asked may have happened
+        └── NotAllowed          exit 4   a host does not let us do it
+            ├── LoginRefused    exit 4   no key that we have is let in
+            ├── HostKeyUnknown  exit 4   nobody has said yet that its key is the right one
+            └── HostKeyChanged  exit 4   it shows another key than the one that is known
 
 An error says what failed, for which thing, and what to do next. Errors are raised where the fact is
 known and translated only at the doors: command line, Dagster asset, web page.
@@ -121,6 +128,42 @@ class OutputMissing(BackendError):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__("output_missing", message, hint=hint)
+
+
+class Unreachable(BackendError):
+    """A host cannot be reached; nothing was asked of it. It may pass by itself."""
+
+    def __init__(self, host: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__("unreachable", message, hint=hint)
+        self.host = host
+
+
+class Refused(Unreachable):
+    """The host answers, but nothing listens on its port."""
+
+
+class LinkLost(Unreachable):
+    """The connection was lost, or an answer did not come; what was asked may have happened."""
+
+
+class NotAllowed(BackendError):
+    """A host does not let us in, or not do something; trying again changes nothing."""
+
+    def __init__(self, host: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__("launch_failed", message, hint=hint)
+        self.host = host
+
+
+class LoginRefused(NotAllowed):
+    """None of the keys that we have is let in."""
+
+
+class HostKeyUnknown(NotAllowed):
+    """The host's key is in none of the known_hosts files."""
+
+
+class HostKeyChanged(NotAllowed):
+    """The host shows another key than the one in known_hosts."""
 
 
 def exit_code_of(kind: str | None) -> int:

@@ -47,6 +47,40 @@ class Execution(_Table):
     enhance_timeout_s: int = Field(1800, gt=0)
 
 
+class Remote(_Table):
+    """The GPU host, reached over SSH. What is not given is as your SSH configuration has it."""
+
+    host: str | None = Field(None, description="name, address or alias of ~/.ssh/config")
+    user: str | None = Field(None, description="who logs in there")
+    port: int | None = Field(None, ge=1, le=65535)
+    key: Path | None = Field(None, description="private key file, relative to home unless absolute")
+    known_hosts: Path | None = Field(None, description="host keys; instead of ~/.ssh/known_hosts")
+    ssh_config: Path | None = Field(None, description="instead of the files that ssh itself reads")
+    remote_dir: str = Field(
+        "cosmos", description="all our files there; relative to the user's home unless absolute"
+    )
+    connect_timeout_s: float = Field(10, gt=0, description="for each step of connecting")
+    lost_after_s: float = Field(15, gt=2, description="silence after which a connection is lost")
+    wait_s: float = Field(
+        3600, ge=0, description="how long to wait for a host that is gone before a run fails"
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _no_option(cls, value: str | None) -> str | None:
+        if value is not None and (not value or value.startswith("-") or value.split() != [value]):
+            raise ValueError("is no host name")
+        return value
+
+    @field_validator("remote_dir")
+    @classmethod
+    def _below(cls, value: str) -> str:
+        parts = value.removeprefix("~/").split("/")
+        if not value.strip() or value in ("/", "~", "~/") or ".." in parts or "\0" in value:
+            raise ValueError("must be a directory of its own, without '..'")
+        return value.removeprefix("~/").rstrip("/")
+
+
 class Ui(_Table):
     """The web page."""
 
@@ -67,6 +101,7 @@ class Settings(BaseSettings):
     owner: str = Field("team:cosmos", description="owner shown on the Dagster assets")
     paths: Paths = Paths()
     execution: Execution = Execution()
+    remote: Remote = Remote()
     ui: Ui = Ui()
 
     @field_validator("home", mode="after")

@@ -1,0 +1,204 @@
+"""Where an SSH connection goes: what the user gave, read together with the SSH configuration.
+
+`ssh -G` reads the configuration exactly as `ssh` does (Include, Match, tokens), so whatever works
+by hand works here. On a machine without the OpenSSH client the file is read by paramiko.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from cosmos_pipelines.errors import SettingsError
+
+Options = dict[str, list[str]]
+"""Lower-case names of ssh_config(5) and their values."""
+
+MOST_HOPS: Final = 8
+READ_S: Final = 10
+_HOST: Final = re.compile(r"[^\s\-/@'\"\\`$;|&<>()][^\s/@'\"\\`$;|&<>()]*")
+_JUMP: Final = re.compile(
+    r"(?:ssh://)?(?:(?P<user>.+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?"
+)
+_KEYS: Final = tuple(f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519"))
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to connect to, as the user says it. None: as the SSH configuration has it."""
+
+    host: str
+    """A name, an address, or an alias of the SSH configuration."""
+    user: str | None = None
+    port: int | None = None
+    key_file: Path | None = None
+    known_hosts: Path | None = None
+    config_file: Path | None = None
+    """None: the files that `ssh` itself reads."""
+    connect_timeout_s: float = 10.0
+    """Bound on each step of connecting: address, greeting, login."""
+    lost_after_s: float = 15.0
+    """A connection over which nothing came for so long is lost; a shorter cut is sat out."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One SSH server on the way, the last one being the target."""
+
+    name: str
+    """As it was asked for."""
+    address: str
+    port: int
+    user: str
+    key_name: str
+    """What it is called in known_hosts files."""
+    known_hosts: tuple[Path, ...]
+    key_files: tuple[Path, ...]
+    agent: Path | None
+    """Socket of the agent."""
+    listed_keys_only: bool
+    proxy_command: str | None = None
+
+    def __str__(self) -> str:
+        where = self.address if self.port == 22 else f"{self.address}:{self.port}"
+        return self.name if self.name == where else f"{self.name} ({where})"
+
+
+def route(target: Target) -> tuple[Hop, ...]:
+    """The servers on the way to a target, the target last; ProxyJump is followed to its end.
+
+    Raises:
+        SettingsError: a host name that cannot be one, a configuration that cannot be read, or jumps
+            that lead in a circle.
+    """
+    return _route(target, MOST_HOPS)
+
+
+def _route(target: Target, left: int) -> tuple[Hop, ...]:
+    if left == 0:
+        raise SettingsError(f"ProxyJump leads over more than {MOST_HOPS} hosts; is it a circle?")
+    options = _options(target)
+    before: tuple[Hop, ...] = ()
+    jumps = [j for j in ",".join(options["proxyjump"]).split(",") if j not in ("", "none")]
+    for n, jump in enumerate(jumps):
+        at = _target_of(jump, target)
+        # A list of jumps says the whole way after its first host.
+        before = _route(at, left - 1) if n == 0 else (*before, _hop(at, _options(at)))
+    hop = _hop(target, options)
+    return (*before, replace(hop, proxy_command=None) if before else hop)
+
+
+def _target_of(jump: str, target: Target) -> Target:
+    m = _JUMP.fullmatch(jump.strip())
+    if m is None:
+        raise SettingsError(f"{jump!r} is no host to jump over (ProxyJump of {target.host}).")
+    port = int(m["port"]) if m["port"] else None
+    host = m["host"].strip("[]")
+    return replace(target, host=host, user=m["user"], port=port, key_file=None)
+
+
+def _options(target: Target) -> Options:
+    if not _HOST.fullmatch(target.host):
+        raise SettingsError(f"{target.host!r} is no host name.")
+    read = _asked_of_ssh if shutil.which("ssh") else _read_by_paramiko
+    options = defaultdict(list, read(target))
+    if target.known_hosts is not None:
+        options["userknownhostsfile"] = [str(target.known_hosts)]
+        options["globalknownhostsfile"] = []
+    return options
+
+
+def _asked_of_ssh(target: Target) -> Options:
+    words = ["ssh", "-G"]
+    words += ["-F", str(target.config_file)] if target.config_file else []
+    words += ["-l", target.user] if target.user else []
+    words += ["-p", str(target.port)] if target.port else []
+    words += ["-i", str(target.key_file)] if target.key_file else []
+    done = subprocess.run(
+        [*words, "--", target.host],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=READ_S,
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise SettingsError(f"ssh cannot read its configuration for {target.host}: {said[0]}")
+    found: Options = defaultdict(list)
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition(" ")
+        found[name] += value.split() if name.endswith("knownhostsfile") else [value]
+    return found
+
+
+def _read_by_paramiko(target: Target) -> Options:
+    from paramiko import SSHConfig
+
+    file = target.config_file or Path("~/.ssh/config").expanduser()
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if re.search(r"(?im)^\s*(include|match)\b", text):
+        raise SettingsError(
+            f"{file} has Include or Match.", hint="Install the OpenSSH client, which reads these."
+        )
+    options: Options = {}
+    for name, value in SSHConfig.from_text(text).lookup(target.host).items():
+        options[name] = value if isinstance(value, list) else [value]
+    options["userknownhostsfile"] = options.get(
+        "userknownhostsfile", ["~/.ssh/known_hosts ~/.ssh/known_hosts2"]
+    )[0].split()
+    options["globalknownhostsfile"] = ["/etc/ssh/ssh_known_hosts"]
+    if target.key_file:
+        options["identityfile"] = [str(target.key_file), *options.get("identityfile", [])]
+    options.setdefault("identityfile", list(_KEYS))
+    for given, name in ((target.user, "user"), (target.port, "port")):
+        if given:
+            options[name] = [str(given)]
+    return options
+
+
+def _hop(target: Target, options: Options) -> Hop:
+    def one(name: str, otherwise: str) -> str:
+        return options[name][0] if options[name] else otherwise
+
+    address, port = one("hostname", target.host), int(one("port", "22"))
+    user = one("user", "") or getpass.getuser()
+    known = address if port == 22 else f"[{address}]:{port}"
+    tokens = {"h": address, "n": target.host, "p": str(port), "r": user, "u": getpass.getuser(),
+              "d": str(Path.home()), "%": "%"}  # fmt: skip
+
+    def path(text: str) -> Path:
+        return Path(_filled(text, tokens)).expanduser()
+
+    files = [*options["userknownhostsfile"], *options["globalknownhostsfile"]]
+    command = one("proxycommand", "none")
+    return Hop(
+        name=target.host,
+        address=address,
+        port=port,
+        user=user,
+        key_name=one("hostkeyalias", known),
+        known_hosts=tuple(path(f) for f in files if f != "none"),
+        key_files=tuple(path(f) for f in dict.fromkeys(options["identityfile"]) if f != "none"),
+        agent=_agent(one("identityagent", "SSH_AUTH_SOCK"), tokens),
+        listed_keys_only=one("identitiesonly", "no") == "yes",
+        proxy_command=None if command == "none" else _filled(command, tokens),
+    )
+
+
+def _filled(text: str, tokens: dict[str, str]) -> str:
+    return re.sub(r"%(.)", lambda m: tokens.get(m[1], m[0]), text)
+
+
+def _agent(named: str, tokens: dict[str, str]) -> Path | None:
+    if named == "none":
+        return None
+    # SSH's own variable, not a setting of ours.
+    variable = named.removeprefix("$") if named.startswith("$") else named
+    if variable == "SSH_AUTH_SOCK" or named.startswith("$"):
+        socket = os.environ.get(variable)
+        return Path(socket) if socket else None
+    return Path(_filled(named, tokens)).expanduser()
