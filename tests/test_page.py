@@ -20,10 +20,10 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from cosmos_pipelines.assets.intake import register_prompt
-from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.assets.register import enter, plan_transfer
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.page import application, is_loopback, serve, url_of
 from cosmos_pipelines.settings import Settings
 from tests.support.project import Project, make_project

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.cli.door import ClosedPipe, exit_code, one_line
-from cosmos_pipelines.errors import CosmosError, InputError, Interrupted, RunFailed, StateError
+from cosmos_pipelines.errors import CosmosError, InputError, RunFailed, StateError
 from tests.cli.conftest import Cosmos, spawn
 from tests.support.project import Project
 
@@ -28,7 +28,6 @@ def told(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int,
         (StateError("x"), 3),
         (RunFailed("rs_1", "out_of_memory", "x"), 4),
         (RunFailed("rs_1", "validation", "x"), 2),
-        (Interrupted("x"), 130),
     ],
 )
 def test_each_error_has_its_exit_code(
