@@ -54,7 +54,11 @@ def settings_file() -> str:
         parts += [f"# {type(table).__doc__}", f"[{name}]"]
         for key, one in type(table).model_fields.items():
             comment = f"  # {one.description}" if one.description else ""
-            parts.append(f"{key} = {_toml(getattr(table, key))}{comment}")
+            value = getattr(table, key)
+            # TOML has no word for "not given"
+            parts.append(
+                f"# {key} ={comment}" if value is None else f"{key} = {_toml(value)}{comment}"
+            )
         parts.append("")
     return "\n".join(parts)
 
