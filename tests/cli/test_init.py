@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def test_a_new_project_has_every_setting_at_its_default(tmp_path: Path) -> None:
         assert getattr(settings, table) == type(getattr(settings, table))()
         assert set(tomllib.loads(text)[table]) == set(type(getattr(settings, table)).model_fields)
     assert "  # " in text
+    for key in type(settings.remote).model_fields:
+        assert re.search(rf"^(# )?{key} =", text, re.M), key
     assert settings.inputs.is_dir()
     assert spawn("list", "runs", cwd=file.parent).code == 0
 
