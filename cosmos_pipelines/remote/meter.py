@@ -1,0 +1,81 @@
+"""How far a transfer is, how fast, and how long it will take. Mechanics only."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+EVERY_S: Final = 0.2
+"""Seconds between two reports."""
+
+WINDOW_S: Final = 5.0
+"""The rate is that of the last seconds."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A transfer at one moment; bytes, seconds."""
+
+    done: int
+    total: int
+    rate: float | None
+    """Bytes a second; None before anything has been moved."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the end, if it goes on like this."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+    def __str__(self) -> str:
+        """`12.5 of 512.0 MiB, 98.3 MiB/s, 5 s left`."""
+        words = [f"{self.done / 2**20:.1f} of {self.total / 2**20:.1f} MiB"]
+        if self.rate:
+            words += [f"{self.rate / 2**20:.1f} MiB/s", f"{_span(self.left_s or 0)} left"]
+        return ", ".join(words)
+
+
+Report = Callable[[Progress], None]
+
+
+class Meter:
+    """Counts bytes and reports now and then, and once at the end."""
+
+    def __init__(
+        self, total: int, report: Report | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.total, self.done = total, 0
+        self._report, self._clock = report, clock
+        self._looks: deque[tuple[float, int]] = deque([(clock(), 0)])
+        self._moved = 0
+
+    def skip(self, count: int) -> None:
+        """These bytes are there from an earlier time; negative if they were of no use."""
+        self.done += count
+
+    def add(self, count: int) -> None:
+        """These bytes have been moved."""
+        self.done += count
+        self._moved += count
+        now = self._clock()
+        if now - self._looks[-1][0] >= EVERY_S or self.done >= self.total:
+            self._looks.append((now, self._moved))
+            while len(self._looks) > 2 and now - self._looks[1][0] >= WINDOW_S:
+                self._looks.popleft()
+            if self._report:
+                self._report(Progress(self.done, self.total, self._rate()))
+
+    def _rate(self) -> float | None:
+        (then, before), (now, moved) = self._looks[0], self._looks[-1]
+        return (moved - before) / (now - then) if now > then and moved > before else None
+
+
+def _span(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,136 @@
+"""Much into or out of a program on a host: over the system's OpenSSH where that can be, else over
+our own connection. What transfers of files stand on.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from cosmos_pipelines.errors import LinkLost
+from cosmos_pipelines.remote.openssh import OpenSsh, Started
+from cosmos_pipelines.remote.ssh import Completed
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.remote.ssh import Connection
+
+CHUNK: Final = 1 << 20
+"""Bytes that are read and written at a time."""
+
+STALL_S: Final = 60.0
+"""Seconds in which at least a byte must go through."""
+
+WORTH_ANOTHER_LOGIN: Final = 64 << 20
+"""Bytes for which a second connection (0.3 s) pays where none is open yet."""
+
+
+def feed(
+    connection: Connection,
+    argv: Sequence[str],
+    parts: Iterable[bytes],
+    *,
+    amount: int,
+    end_s: float = STALL_S,
+) -> Completed:
+    """Run a program that reads `amount` bytes and says little; `end_s` seconds from the last one.
+
+    A program that ends before it has read all is no failure. `parts` may be asked for by another
+    thread; what they raise is raised here.
+
+    Raises:
+        LinkLost: the link broke, or nothing was taken for too long.
+        Unreachable, NotAllowed: there is no connection.
+    """
+    shared = _faster(connection, amount)
+    if shared is None:
+        return connection.run(argv, timeout_s=max(STALL_S, end_s), input=parts)
+    with shared.start(argv) as started:
+        for part in parts:
+            if not _write(connection.host, started, part):
+                break
+        started.input.close()
+        said = b"".join(_read(connection.host, started, end_s))
+        return _ended(connection.host, started, said)
+
+
+def draw(
+    connection: Connection, argv: Sequence[str], *, amount: int
+) -> Generator[bytes, None, Completed]:
+    """What a program writes, about `amount` bytes; the generator's value is how it ended.
+
+    Raises:
+        LinkLost: the link broke, or nothing came for `STALL_S`.
+        Unreachable, NotAllowed: there is no connection.
+    """
+    shared = _faster(connection, amount)
+    if shared is None:
+        return (yield from _patient(connection, argv))
+    with shared.start(argv) as started:
+        started.input.close()
+        yield from _read(connection.host, started, STALL_S)
+        return _ended(connection.host, started, b"")
+
+
+def _faster(connection: Connection, amount: int) -> OpenSsh | None:
+    shared = OpenSsh.of(connection.target)
+    worth = shared.open or amount >= WORTH_ANOTHER_LOGIN
+    return shared if worth and shared.usable() else None
+
+
+def _patient(connection: Connection, argv: Sequence[str]) -> Generator[bytes, None, Completed]:
+    """The stream of our own connection, without its beats."""
+    heard = time.monotonic()
+    with closing(connection.stream(argv)) as stream:
+        while True:
+            try:
+                chunk = next(stream)
+            except StopIteration as end:
+                ended: Completed = end.value
+                return ended
+            if chunk:
+                heard = time.monotonic()
+                yield chunk
+                heard = time.monotonic()
+            elif time.monotonic() - heard > STALL_S:
+                raise _stalled(connection.host, STALL_S)
+
+
+def _write(host: str, started: Started, part: bytes) -> bool:
+    """Write to its input; False if it does not read any more."""
+    rest = memoryview(part)
+    while rest:
+        if not select.select([], [started.input], [], STALL_S)[1]:
+            raise _stalled(host, STALL_S)
+        try:
+            rest = rest[os.write(started.input.fileno(), rest) :]
+        except BrokenPipeError:
+            return False
+    return True
+
+
+def _read(host: str, started: Started, stall_s: float) -> Generator[bytes]:
+    while True:
+        if not select.select([started.output], [], [], stall_s)[0]:
+            raise _stalled(host, stall_s)
+        chunk = os.read(started.output.fileno(), CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _ended(host: str, started: Started, said: bytes) -> Completed:
+    code, errors = started.wait(STALL_S)
+    if code is None:
+        raise _stalled(host, STALL_S)
+    if code in (255, -9):  # ssh's own, for a broken connection as for any trouble
+        told = errors.decode(errors="replace").strip()
+        raise LinkLost(host, f"The connection to {host} was lost. {told}".strip())
+    return Completed(code, said, errors)
+
+
+def _stalled(host: str, stall_s: float) -> LinkLost:
+    return LinkLost(host, f"Nothing went to or from {host} for {stall_s:g} s.")
