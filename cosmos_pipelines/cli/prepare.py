@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cosmos_pipelines.cli.door import say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import Json, open_api
@@ -59,8 +60,12 @@ def prepare(
         )
     if as_json:
         write_json(made)
-    else:
-        write(made["path"])
+        return
+    write(made["path"])
+    for note in made["notes"]:
+        say(note)
+    for ignored in made["ignored"]:
+        say(f"ignored: {ignored}")
 
 
 def _rate(text: str) -> Fraction:
