@@ -109,6 +109,8 @@ def _options(target: Target) -> Options:
         raise SettingsError(f"{target.host!r} is no host name.")
     read = _asked_of_ssh if shutil.which("ssh") else _read_by_paramiko
     options = defaultdict(list, read(target))
+    if target.key_file is not None:
+        options["identityfile"].insert(0, str(target.key_file))
     if target.known_hosts is not None:
         options["userknownhostsfile"] = [str(target.known_hosts)]
         options["globalknownhostsfile"] = []
@@ -120,7 +122,6 @@ def _asked_of_ssh(target: Target) -> Options:
     words += ["-F", str(target.config_file)] if target.config_file else []
     words += ["-l", target.user] if target.user else []
     words += ["-p", str(target.port)] if target.port else []
-    words += ["-i", str(target.key_file)] if target.key_file else []
     done = subprocess.run(
         [*words, "--", target.host],
         capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=READ_S,
@@ -151,8 +152,6 @@ def _read_by_paramiko(target: Target) -> Options:
         "userknownhostsfile", ["~/.ssh/known_hosts ~/.ssh/known_hosts2"]
     )[0].split()
     options["globalknownhostsfile"] = ["/etc/ssh/ssh_known_hosts"]
-    if target.key_file:
-        options["identityfile"] = [str(target.key_file), *options.get("identityfile", [])]
     options.setdefault("identityfile", list(_KEYS))
     for given, name in ((target.user, "user"), (target.port, "port")):
         if given:

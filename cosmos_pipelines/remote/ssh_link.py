@@ -26,8 +26,8 @@ SESSIONS: Final = 8
 """Open sessions on one connection; sshd's own limit is 10 unless set otherwise."""
 STREAMS: Final = 5
 """Of these, how many may be open for long, so that short calls always find room."""
-QUIET_S: Final = 4.0
-"""Seconds of silence after which the server is asked for a sign of life."""
+ASKED: Final = 4
+"""How many times a silent server could answer before its connection is taken for lost."""
 
 WINDOW: Final = 32 << 20
 """Bytes that may be on the way to us: 1 Gbit/s over 250 ms. paramiko's 2 MiB: 0.07 Gbit/s."""
@@ -46,6 +46,7 @@ class Link:
         self._transports: list[paramiko.Transport] = []
         self._first: socket.socket | None = None
         self._target = target
+        self._closed = threading.Event()
         try:
             for hop in self.hops:
                 self._add(hop)
@@ -92,6 +93,7 @@ class Link:
 
     def close(self) -> None:
         """End it; what runs over it sees the end of its stream."""
+        self._closed.set()
         for transport in reversed(self._transports):
             with contextlib.suppress(EOFError, OSError):
                 transport.close()
@@ -160,14 +162,15 @@ class Link:
         """Let the server say something when it is silent; ends with the connection."""
         from paramiko import SSHException
 
+        quiet_s = self._target.lost_after_s / ASKED
         while self.transport.is_active():
-            quiet = time.monotonic() - self._heard.at
-            if quiet < QUIET_S:
-                time.sleep(QUIET_S - quiet)
+            left = self._heard.at + quiet_s - time.monotonic()
+            if left > 0:
+                self._closed.wait(left)
                 continue
             with contextlib.suppress(SSHException, EOFError, OSError):  # `_watch` sees the end
                 self.transport.global_request("keepalive@openssh.com", wait=True)
-            time.sleep(0.5)
+            self._closed.wait(quiet_s / 4)
 
     def _watch(self) -> None:
         """End the connection when nothing has come for too long."""
@@ -178,7 +181,7 @@ class Link:
                 with contextlib.suppress(OSError):
                     self._first.shutdown(socket.SHUT_RDWR)  # wakes whoever reads or writes
                 self.close()
-            time.sleep(min(max(left, 0.0), 1.0))
+            self._closed.wait(min(max(left, 0.0), 1.0))
 
 
 class _Heard:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
+from cosmos_pipelines.remote.known_hosts import KnownKey, fingerprint, keys_of
 from cosmos_pipelines.remote.ssh_config import Hop
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ AGENT_S: Final = 60.0
 
 def prefer_known_types(transport: paramiko.Transport, hop: Hop) -> None:
     """Ask for a key of a type that we know of this host; another type would look like a change."""
-    known = {key.get_name() for _, key in _known_keys(hop)}
+    known = {key.kind for key in _known_keys(hop)}
     security = transport.get_security_options()
 
     def unknown(algorithm: str) -> bool:
@@ -39,28 +40,31 @@ def check_host_key(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> None:
         HostKeyUnknown: no key of it is known; names the command that adds it.
         HostKeyChanged: others are known, or this one is revoked.
     """
-    shown = f"{key.get_name()} {key.fingerprint}"
-    if file := _revoked_in(hop, key):
+    blob = key.asbytes()
+    shown = f"{key.get_name()} {fingerprint(blob)}"
+    known = _known_keys(hop)
+    same = [k for k in known if k.blob == blob]
+    if revoked := next((k for k in same if k.revoked), None):
         raise HostKeyChanged(
-            hop.name, f"{hop} shows the host key {shown}, which is revoked in {file}."
+            hop.name, f"{hop} shows the host key {shown}, which is revoked in {revoked.file}."
         )
-    known = list(_known_keys(hop))
-    if any(candidate == key for _, candidate in known):
+    if same:
         return
-    if not known:
+    others = [k for k in known if not k.revoked]
+    if not others:
         raise HostKeyUnknown(
             hop.name,
             f"The host key of {hop} is not known: {shown}.",
             hint="Compare the fingerprint with what the host's owner says, then add it: "
             + _scan(hop, key, jump),
         )
-    file, old = known[0]
+    old = next((k for k in others if k.kind == key.get_name()), others[0])
     raise HostKeyChanged(
         hop.name,
-        f"THE HOST KEY OF {hop} HAS CHANGED: it shows {shown}; "
-        f"{file} has {old.get_name()} {old.fingerprint}. Someone may be listening in.",
+        f"THE HOST KEY OF {hop} HAS CHANGED: it shows {shown}; {old.file} has {old}. "
+        "Someone may be listening in.",
         hint="Only if you know that the host was installed anew: "
-        f"{shlex.join(['ssh-keygen', '-R', hop.key_name, '-f', str(file)])} && "
+        f"{shlex.join(['ssh-keygen', '-R', hop.key_name, '-f', str(old.file)])} && "
         + _scan(hop, key, jump),
     )
 
@@ -77,21 +81,8 @@ def _scan(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> str:
     return f"{shlex.join([*words, hop.address])} >> {shown}"
 
 
-def _known_keys(hop: Hop) -> Iterator[tuple[Path, paramiko.PKey]]:
-    from paramiko import HostKeys
-
-    for file in hop.known_hosts:
-        if file.is_file():
-            found = HostKeys(str(file)).lookup(hop.key_name)
-            yield from ((file, key) for key in (found.values() if found else ()))
-
-
-def _revoked_in(hop: Hop, key: paramiko.PKey) -> Path | None:
-    for file in hop.known_hosts:
-        lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
-        if any(ln.startswith("@revoked") and key.get_base64() in ln.split() for ln in lines):
-            return file
-    return None
+def _known_keys(hop: Hop) -> list[KnownKey]:
+    return [key for file in hop.known_hosts for key in keys_of(hop.key_name, file)]
 
 
 def log_in(transport: paramiko.Transport, hop: Hop) -> None:

@@ -123,19 +123,29 @@ class Session:
             self.stderr += self.channel.recv_stderr(CHUNK)
 
     def _send(self, parts: Iterable[bytes], timeout_s: float) -> None:
-        """Feed standard input; a program that ends without reading it all is no failure."""
+        """Feed standard input until the program takes no more, which is no failure."""
         try:
             for part in parts:
-                left = memoryview(part)
-                while left:
-                    try:
-                        left = left[self.channel.send(bytes(left[:PACKET])) :]
-                    except TimeoutError:
-                        continue
-                    self._until = time.monotonic() + timeout_s
-            self.channel.shutdown_write()
-        except OSError as e:
-            if not self.channel.closed:
-                self._failure = e
+                if not self._feed(part, timeout_s):
+                    return
+            self._feed(None, timeout_s)
         except BaseException as e:  # noqa: BLE001 - raised by `exchange`
             self._failure = e
+
+    def _feed(self, part: bytes | None, timeout_s: float) -> bool:
+        """Send one part (None: the end); False if the channel is closed, whyever."""
+        from paramiko import SSHException
+
+        left = memoryview(part or b"")
+        try:
+            while left:
+                try:
+                    left = left[self.channel.send(bytes(left[:PACKET])) :]
+                except TimeoutError:  # it reads slowly; `exchange` knows for how long
+                    continue
+                self._until = time.monotonic() + timeout_s
+            if part is None:
+                self.channel.shutdown_write()
+        except (SSHException, EOFError, OSError):
+            return False
+        return True
