@@ -38,6 +38,7 @@ exit 0
 _RECEIVE: Final = """
 cd -- "$1" || exit 73
 there() { [ "$(stat -c %s -- "$1" 2>/dev/null)" = "$2" ]; }
+there "$2" "$4" && exit 0
 [ "$(stat -c %s -- "$2.part" 2>/dev/null || echo 0)" -le "$4" ] || rm -f -- "$2.part"
 said=$(dd of="$2.part" bs=1048576 seek="$3" conv=notrunc 2>&1) || {
     echo "$said" >&2

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +69,9 @@ class Sshd:
     def cut(self) -> None:
         """End every connection at once; the server goes on, as do programs that were started."""
         for child in psutil.Process(self.pid).children(recursive=True):
-            if child.name().startswith("sshd"):
-                child.kill()
+            with suppress(psutil.NoSuchProcess):  # it ends with its parent
+                if child.name().startswith("sshd"):
+                    child.kill()
 
 
 def _key(path: Path) -> str:
