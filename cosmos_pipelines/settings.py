@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.remote.ssh_config import Target
 
 FILE = "cosmos.toml"
 
@@ -39,7 +40,7 @@ class Paths(_Table):
 class Execution(_Table):
     """How runs are executed."""
 
-    backend: str = Field("local", description="where orders run: local")
+    backend: str = Field("local", description="where orders run: local or ssh_docker")
     engine: str = Field("preview", description="the model family; preview is simulated on the CPU")
     grace_s: float = Field(10, gt=0, description="seconds between asking to stop and killing")
     transfer_timeout_s: int = Field(3600, gt=0)
@@ -81,6 +82,51 @@ class Remote(_Table):
         return value.removeprefix("~/").rstrip("/")
 
 
+class Docker(_Table):
+    """The container that an order runs in, on the GPU host."""
+
+    image: str | None = Field(None, description="digest, id or tag of an image that is there")
+    images: dict[str, str] = Field({}, description="another image for an engine, by its name")
+    python: str = Field("python3", description="the interpreter in the image")
+    gpus: str | None = Field(
+        None, description="'all' or devices as '0,1'; otherwise as many as an order asks for"
+    )
+    ipc: str | None = Field("host", description="'private' makes shm_size count")
+    shm_size: str | None = Field("8g", description="size of a private /dev/shm")
+    ulimits: tuple[str, ...] = Field(("memlock=-1", "stack=67108864"), description="as NVIDIA asks")
+    user: str | None = Field(None, description="uid:gid in the container; default: who logs in")
+    network: str | None = Field(None, description="'none' cuts the container off")
+    mounts: tuple[str, ...] = Field((), description="'/on/the/host:/in/the/container[:ro]'")
+    env: dict[str, str] = Field({}, description="no secrets: whoever lists processes sees them")
+    env_file: str | None = Field(
+        None, description="file on the host with NAME=value lines: secrets"
+    )
+
+    @field_validator("mounts")
+    @classmethod
+    def _mountable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for mount in value:
+            source, target, *mode = mount.split(":")[:4] if ":" in mount else (mount, "")
+            absolute = source.startswith("/") and target.startswith("/")
+            if not absolute or mode not in ([], ["ro"], ["rw"]):
+                raise ValueError(f"{mount!r} is not '/on/the/host:/in/the/container[:ro]'")
+        return value
+
+    @field_validator("env_file")
+    @classmethod
+    def _on_host(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("/"):
+            raise ValueError("must be absolute: it is a file on the host")
+        return value
+
+    @field_validator("user")
+    @classmethod
+    def _ids(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\d+:\d+", value):
+            raise ValueError("must be two numbers as '1000:1000'")
+        return value
+
+
 class Ui(_Table):
     """The web page."""
 
@@ -102,6 +148,7 @@ class Settings(BaseSettings):
     paths: Paths = Paths()
     execution: Execution = Execution()
     remote: Remote = Remote()
+    docker: Docker = Docker()
     ui: Ui = Ui()
 
     @field_validator("home", mode="after")
@@ -144,6 +191,34 @@ class Settings(BaseSettings):
     def dagster_dir(self) -> Path:
         """Dagster's instance directory."""
         return self.dagster_home or self.home / ".dagster"
+
+    @property
+    def ssh_target(self) -> Target:
+        """What `[remote]` says to connect to; its paths are relative to home.
+
+        Raises:
+            SettingsError: no host is set.
+        """
+        if self.remote.host is None:
+            raise SettingsError(
+                "No GPU host is set.",
+                hint=f'Write `host = "..."` under [remote] in {self.home / FILE}, '
+                "or set COSMOS_REMOTE__HOST.",
+            )
+
+        def path(given: Path | None) -> Path | None:
+            return None if given is None else self.home / given.expanduser()
+
+        return Target(
+            host=self.remote.host,
+            user=self.remote.user,
+            port=self.remote.port,
+            key_file=path(self.remote.key),
+            known_hosts=path(self.remote.known_hosts),
+            config_file=path(self.remote.ssh_config),
+            connect_timeout_s=self.remote.connect_timeout_s,
+            lost_after_s=self.remote.lost_after_s,
+        )
 
     def timeout_s(self, model_type: str) -> int:
         """Seconds that one operation of this type may take."""

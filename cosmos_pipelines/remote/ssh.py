@@ -195,7 +195,7 @@ class Connection:
             with self._changed:
                 if link := self._with_room(stream):
                     return link
-                if self._links and not (stream and len(self._links) < LINKS):
+                if not self._one_more(stream):
                     if not self._changed.wait(until - time.monotonic()):
                         raise LinkLost(
                             self.host, f"All sessions of the connection to {self.host} are in use."
@@ -205,11 +205,17 @@ class Connection:
                 with self._changed:
                     if link := self._with_room(stream):
                         return link
+                    if not self._one_more(stream):
+                        continue
                 opened = self._open(until)
                 with self._changed:
                     self._links.append(opened)
                     self._reached = True
                     self._changed.notify_all()
+
+    def _one_more(self, stream: bool) -> bool:
+        """Whether to connect once more: for the first time, or because of many long streams."""
+        return not self._links or (stream and len(self._links) < LINKS)
 
     def _with_room(self, stream: bool) -> Link | None:
         """A link with room for one more session, which is counted; dead ones are dropped."""

@@ -103,7 +103,8 @@ class Link:
     def _add(self, hop: Hop) -> None:
         import paramiko
 
-        logging.getLogger("paramiko").addHandler(logging.NullHandler())  # it prints tracebacks
+        # It logs tracebacks of what is raised here anyway, and refusals that we wait out.
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         if not self._transports:
             way: Any = _dial(hop, self._target)
             self._first = way

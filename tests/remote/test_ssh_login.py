@@ -54,8 +54,8 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     child.wait()
 
 
-def test_an_alias_of_the_configuration_is_enough(target: Target) -> None:
-    assert who(target) == "ops"
+def test_an_alias_of_the_configuration_is_enough(at_gpu1: Target) -> None:
+    assert who(at_gpu1) == "ops"
 
 
 def test_everything_can_be_given_without_a_configuration(fleet: Fleet, gpu1: Host) -> None:
@@ -165,10 +165,10 @@ def test_a_key_with_a_passphrase_works_through_the_agent(
 
 
 def test_a_dead_agent_is_no_obstacle(
-    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at_gpu1: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "nobody"))
-    assert who(target) == "ops"
+    assert who(at_gpu1) == "ops"
 
 
 def test_a_jump_leads_to_a_host_behind_another(

@@ -124,11 +124,11 @@ def test_long_streams_leave_room_for_short_calls(connection: Connection) -> None
             stream.close()
 
 
-def test_a_server_that_allows_few_sessions_is_waited_for(target: Target, gpu1: Host) -> None:
+def test_a_server_that_allows_few_sessions_is_waited_for(at_gpu1: Target, gpu1: Host) -> None:
     gpu1.console("sh", "-c", "echo MaxSessions 2 >> /opt/rig/sshd_config")
     gpu1.restart_sshd()
     try:
-        with Connection(target) as connection, ThreadPoolExecutor(8) as pool:
+        with Connection(at_gpu1) as connection, ThreadPoolExecutor(8) as pool:
             done = list(pool.map(lambda n: sh(connection, f"sleep 0.1; echo {n}", 60), range(8)))
         assert [d.stdout for d in done] == [b"%d\n" % n for n in range(8)]
     finally:
@@ -192,9 +192,9 @@ def test_a_closed_connection_opens_again_when_it_is_used(connection: Connection)
     assert sh(connection, "echo 2").stdout == b"2\n"
 
 
-def test_nothing_is_left_running_here_after_close(target: Target) -> None:
+def test_nothing_is_left_running_here_after_close(at_gpu1: Target) -> None:
     before = set(threading.enumerate())
-    with Connection(replace(target, lost_after_s=3)) as connection:
+    with Connection(replace(at_gpu1, lost_after_s=3)) as connection:
         sh(connection, "true")
     until(lambda: not (set(threading.enumerate()) - before), "the end of our threads", 10)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from cosmos_pipelines.remote.ssh import Connection, Target
 from tests.rig.fleet import Fleet, missing
 from tests.rig.host import Host
 
@@ -44,6 +46,28 @@ def gpu2(fleet: Fleet) -> Iterator[Host]:
 
 
 def _healed(host: Host) -> Iterator[Host]:
-    host.heal()
+    if not host.whole:  # healing it after another test failed
+        host.heal()
+    host.whole = False
     yield host
     host.heal()
+
+
+@pytest.fixture
+def at_gpu1(fleet: Fleet, gpu1: Host) -> Target:
+    """The first host by its alias, as ops."""
+    return Target("gpu1", config_file=fleet.ssh_config)
+
+
+@pytest.fixture
+def connection(at_gpu1: Target) -> Iterator[Connection]:
+    """A connection to the first host; a dead link is noticed after 15 s."""
+    with Connection(at_gpu1) as connection:
+        yield connection
+
+
+@pytest.fixture
+def impatient(at_gpu1: Target) -> Iterator[Connection]:
+    """A connection to the first host that gives up after 4 s."""
+    with Connection(replace(at_gpu1, connect_timeout_s=2, lost_after_s=4)) as connection:
+        yield connection
