@@ -8,11 +8,11 @@ import pytest
 from hypothesis import settings
 
 pytest_plugins = [
+    "tests.support.postgres",  # before catalogs, which imports it
     "tests.rig.fixtures",
     "tests.support.catalogs",
     "tests.support.disks",
     "tests.support.docker_listener",
-    "tests.support.postgres",
     "tests.support.sshd",
     "tests.support.staged",
 ]
