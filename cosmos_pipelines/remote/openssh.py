@@ -15,6 +15,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,9 @@ from cosmos_pipelines.remote.ssh_config import Target
 
 KEEP_S: Final = 60
 """Seconds that the shared connection outlives its last use; nobody needs to end it."""
+
+END_S: Final = 2.0
+"""Seconds that its end may take."""
 
 SOCKET_LIMIT: Final = 104
 """Bytes of a socket's path; ssh adds 17 while it makes it."""
@@ -48,28 +52,36 @@ _OPTIONS: Final = (
 
 
 class Started:
-    """A program on the host: the `ssh` process that stands for it."""
+    """A program on the host: the `ssh` process that stands for it.
 
-    def __init__(self, argv: Sequence[str]) -> None:
+    Its input is `source`, a file that ssh reads by itself, or the pipe `input`.
+    """
+
+    def __init__(self, argv: Sequence[str], source: IO[bytes] | None = None) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
             list(argv),
-            stdin=subprocess.PIPE,
+            stdin=source or subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
         )
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self.input: IO[bytes] = self._process.stdin
         self.output: IO[bytes] = self._process.stdout
-        os.set_blocking(self.input.fileno(), False)
-        for pipe in (self.input, self.output):
+        self.input = self._process.stdin
+        for pipe in filter(None, (self.input, self.output)):
             with contextlib.suppress(OSError):  # more than this user may have
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
+        if self.input:
+            os.set_blocking(self.input.fileno(), False)
 
     def __enter__(self) -> Self:
         return self
+
+    def close_input(self) -> None:
+        """No more comes."""
+        if self.input:
+            self.input.close()
 
     def wait(self, timeout_s: float) -> tuple[int | None, bytes]:
         """Its exit code, None if it does not end in time, and its standard error."""
@@ -82,7 +94,7 @@ class Started:
 
     def __exit__(self, *_: object) -> None:
         """Let go of it: a program that still reads finds the end of its input."""
-        self.input.close()
+        self.close_input()
         self.output.close()
         if self._process.poll() is None:
             self._process.kill()
@@ -125,14 +137,17 @@ class OpenSsh:
                 self.problem = self._connect()
             return self.problem is None
 
-    def start(self, argv: Sequence[str]) -> Started:
+    def start(self, argv: Sequence[str], source: IO[bytes] | None = None) -> Started:
         """Start a program on the host; use it in a `with`."""
-        return Started([*self._ssh("no"), *self._words, command_line(argv)])
+        return Started([*self._ssh("no"), *self._words, command_line(argv)], source)
 
     def close(self) -> None:
         """End the shared connection, with all that runs over it."""
         if self.open:
             self._control("exit")
+            until = time.monotonic() + END_S
+            while self.open and time.monotonic() < until:
+                time.sleep(0.01)
 
     def _answers(self) -> bool:
         return self.open and self._control("check") == 0

@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from cosmos_pipelines.errors import LinkLost
 from cosmos_pipelines.remote.openssh import OpenSsh, Started
@@ -23,6 +23,9 @@ CHUNK: Final = 1 << 20
 
 STALL_S: Final = 60.0
 """Seconds in which at least a byte must go through."""
+
+LOOK_S: Final = 0.005
+"""Seconds between two looks at how far ssh has read a file."""
 
 WORTH_ANOTHER_LOGIN: Final = 64 << 20
 """Bytes for which a second connection (0.3 s) pays where none is open yet."""
@@ -52,9 +55,48 @@ def feed(
         for part in parts:
             if not _write(connection.host, started, part):
                 break
-        started.input.close()
+        started.close_input()
         said = b"".join(_read(connection.host, started, end_s))
         return _ended(connection.host, started, said)
+
+
+def pour(
+    connection: Connection,
+    argv: Sequence[str],
+    source: IO[bytes],
+    *,
+    amount: int,
+    moved: Callable[[int], None],
+    end_s: float = STALL_S,
+) -> Completed:
+    """Run a program that reads a file from where it stands, `amount` bytes; else as `feed`.
+
+    `source` is unbuffered. `moved` is told how many more bytes are on their way.
+    """
+    shared = _faster(connection, amount)
+    if shared is None:
+        parts = _rest_of(source, amount, moved)
+        return connection.run(argv, timeout_s=max(STALL_S, end_s), input=parts)
+    with shared.start(argv, source) as started:
+        # ssh reads the file by itself, which saves two copies of every byte. It shares its place
+        # in the file with us.
+        at, end, heard = source.tell(), source.tell() + amount, time.monotonic()
+        while started.wait(LOOK_S)[0] is None:
+            now = min(source.tell(), end)
+            if now > at:
+                moved(now - at)
+                at, heard = now, time.monotonic()
+            elif time.monotonic() - heard > (limit := STALL_S if at < end else end_s):
+                raise _stalled(connection.host, limit)
+        moved(min(source.tell(), end) - at)
+        return _ended(connection.host, started, b"".join(_read(connection.host, started, STALL_S)))
+
+
+def _rest_of(source: IO[bytes], left: int, moved: Callable[[int], None]) -> Iterator[bytes]:
+    while left and (chunk := source.read(min(CHUNK, left))):
+        yield chunk
+        left -= len(chunk)
+        moved(len(chunk))
 
 
 def draw(
@@ -70,7 +112,7 @@ def draw(
     if shared is None:
         return (yield from _patient(connection, argv))
     with shared.start(argv) as started:
-        started.input.close()
+        started.close_input()
         yield from _read(connection.host, started, STALL_S)
         return _ended(connection.host, started, b"")
 
@@ -101,6 +143,7 @@ def _patient(connection: Connection, argv: Sequence[str]) -> Generator[bytes, No
 
 def _write(host: str, started: Started, part: bytes) -> bool:
     """Write to its input; False if it does not read any more."""
+    assert started.input is not None
     rest = memoryview(part)
     while rest:
         if not select.select([], [started.input], [], STALL_S)[1]:

@@ -16,7 +16,7 @@ from cosmos_pipelines.remote import host_scripts
 from cosmos_pipelines.remote.files import sha256_of
 from cosmos_pipelines.remote.meter import Meter, Report
 from cosmos_pipelines.remote.ssh import Completed, Connection
-from cosmos_pipelines.remote.streams import CHUNK, feed
+from cosmos_pipelines.remote.streams import feed, pour
 
 SMALL: Final = 4 << 20
 """Bytes; smaller files share a stream, larger ones are resumed."""
@@ -173,10 +173,16 @@ def _send_large(
         meter.skip(offset)
         amount = file.size - offset
         script = host_scripts.receive(cas, file.sha256, offset, file.size)
-        parts = _parts(file, offset, meter)
-        done = feed(connection, script, parts, amount=amount, end_s=_end_s(file.size))
+        try:
+            with file.path.open("rb", buffering=0) as source:
+                source.seek(offset)
+                done = pour(connection, script, source, amount=amount, moved=meter.add,
+                            end_s=_end_s(file.size))  # fmt: skip
+        except OSError as e:
+            raise InputError(f"{file.path} cannot be read: {e.strerror}.") from e
         if done.exit_code == 0:
             return
+        _check(file)
         if done.exit_code == host_scripts.INCOMPLETE:
             raise LinkLost(connection.host, f"Not all of {file.path} came to {connection.host}.")
         if done.exit_code == host_scripts.WRONG and sha256_of(file.path) != file.sha256:
@@ -185,26 +191,6 @@ def _send_large(
             raise _failed(connection, cas, done)
         meter.skip(-file.size)
         offset = 0
-
-
-def _parts(file: LocalFile, offset: int, meter: Meter) -> Iterator[bytes]:
-    """The file's bytes from `offset`.
-
-    Raises:
-        InputError: it is shorter than it was, or cannot be read.
-    """
-    left = file.size - offset
-    try:
-        with file.path.open("rb", buffering=0) as source:
-            source.seek(offset)
-            while left and (chunk := source.read(min(CHUNK, left))):
-                yield chunk
-                left -= len(chunk)
-                meter.add(len(chunk))
-    except OSError as e:
-        raise InputError(f"{file.path} cannot be read: {e.strerror}.") from e
-    if left:
-        raise _changed(file)
 
 
 def _end_s(amount: int) -> float:

@@ -14,8 +14,8 @@ from cosmos_pipelines.remote import host_scripts
 from tests.support.contents import random_file
 
 MIB = 1 << 20
-TOOLS = ("stat", "dd", "tar", "xargs", "find", "sync", "sha256sum", "mkdir", "df", "tail", "rm", "mv",
-         "chmod", "cat")  # fmt: skip
+TOOLS = ("stat", "dd", "tar", "xargs", "find", "sync", "sha256sum", "mkdir", "df", "tail", "rm",
+         "mv", "chmod", "cat")  # fmt: skip
 
 
 class HostLike:

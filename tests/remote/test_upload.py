@@ -30,7 +30,7 @@ def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "EVERY_S", 0.0)
 
 
-def once(action: Callable[[], object], *, at: float = 0.3) -> Callable[[Progress], None]:
+def once(action: Callable[[], object], *, at: float = 0.1) -> Callable[[Progress], None]:
     """A progress report that does something in the middle."""
     left = [action]
 
