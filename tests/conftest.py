@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.support.catalogs",
     "tests.support.disks",
     "tests.support.docker_listener",
+    "tests.support.gpu_host",
     "tests.support.sshd",
     "tests.support.staged",
 ]

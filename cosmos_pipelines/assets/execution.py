@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from loguru import logger
 
 from cosmos_pipelines import batching
+from cosmos_pipelines.assets.diagnostics import Bundles
+from cosmos_pipelines.assets.gpu_watch import GpuWatch
 from cosmos_pipelines.assets.lease import LEASE_S, Lease
 from cosmos_pipelines.assets.register import checked, job_of
 from cosmos_pipelines.assets.results import collect_run, relative
@@ -46,6 +49,9 @@ class Work:
     backend: Backend
     owner: str
     on_line: OnLine | None
+    bundles: Bundles
+    peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By order: what it took of its GPUs."""
 
 
 def execute_runs(
@@ -68,7 +74,8 @@ def execute_runs(
         KeyboardInterrupt: passed on after the work was stopped and recorded as cancelled (the same
             holds for Dagster's interrupt).
     """
-    work = Work(catalog, settings, backend, owner_name(), on_line)
+    bundles = Bundles(settings, backend)
+    work = Work(catalog, settings, backend, owner_name(), on_line, bundles)
     fresh, orphans = _take(work, run_ids, dagster_run_id)
     mine = [*fresh, *orphans]
     with Lease(catalog, work.owner, [run.id for run in mine]), _settled(work, mine):
@@ -153,12 +160,18 @@ def _verdict_of(error: BaseException) -> Verdict:
     return Verdict(kind=kind, message=text)
 
 
-def _end(work: Work, run_id: str, verdict: Verdict, exit_code: int | None = None) -> None:
-    """Record that a run ended without a result, if it has not ended already."""
+def _end(
+    work: Work,
+    run_id: str,
+    verdict: Verdict,
+    exit_code: int | None = None,
+    order: Order | None = None,
+) -> None:
+    """Record that a run ended without a result, if it has not ended already; then look why."""
     run = work.catalog.get_run(run_id)
     if run.status in ACTIVE:
         status: Status = "cancelled" if verdict.kind == "cancelled" else "failed"
-        work.catalog.advance(
+        ended = work.catalog.advance(
             run_id,
             work.owner,
             run.status,
@@ -166,7 +179,10 @@ def _end(work: Work, run_id: str, verdict: Verdict, exit_code: int | None = None
             error_kind=verdict.kind,
             error_message=verdict.message,
             exit_code=exit_code,
+            outputs=work.peaks.get(run.batch_id or "", {}),
         )
+        if ended and status == "failed":
+            work.bundles.write(work.catalog.get_run(run_id), order)
 
 
 def _batches(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job]]]:
@@ -192,7 +208,8 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
     ids = tuple(job.run_id for job in jobs)
     order = engine.compile(jobs, order_id(ids, attempt))
     seconds = work.settings.timeout_s(order.model_type) * len(jobs)
-    order = order.model_copy(update={"timeout_s": seconds})
+    prompts = ",".join(sorted({p for r in ids if (p := runs[r].prompt_id)}))
+    order = order.model_copy(update={"timeout_s": seconds, "labels": {"prompt_id": prompts}})
     try:
         with RunLog(work.settings.outputs, ids, work.on_line) as log:
             logger.info(
@@ -207,13 +224,25 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
     except CosmosError as e:
         logger.error("Order {id}: {error}", id=order.id, error=e)
         for run_id in ids:
-            _end(work, run_id, _verdict_of(e))
+            _end(work, run_id, _verdict_of(e), order=order)
 
 
 def _launch(work: Work, order: Order) -> Handle:
-    """Start the order; an interrupt in the middle leaves nothing running."""
+    """Start the order and record where; an interrupt in the middle leaves nothing running."""
     try:
-        return work.backend.launch(order)
+        handle = work.backend.launch(order)
+        for run_id in order.run_ids:
+            work.catalog.advance(
+                run_id,
+                work.owner,
+                "uploading",
+                "uploading",
+                host=handle.host,
+                container_id=handle.container_id,
+                container_name=handle.container_name,
+                image_digest=handle.image_digest,
+            )
+        return handle
     except BaseException as e:
         if not isinstance(e, Exception) and (handle := work.backend.find(order.id)):
             work.backend.cancel(handle, work.settings.execution.grace_s, reason="cancelled")
@@ -250,11 +279,13 @@ def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: 
         work.catalog.advance(run_id, work.owner, "uploading", "running")
     grace = work.settings.execution.grace_s
     try:
-        for chunk in work.backend.follow(handle, log.offset):
-            log.write(chunk)
-            if work.backend.running_s(handle) > order.timeout_s:
-                logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
-                work.backend.cancel(handle, grace, reason="timeout")
+        with GpuWatch(work.backend, order) as gpus:
+            for chunk in work.backend.follow(handle, log.offset):
+                log.write(chunk)
+                if work.backend.running_s(handle) > order.timeout_s:
+                    logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
+                    work.backend.cancel(handle, grace, reason="timeout")
+        work.peaks[order.id] = gpus.peak()
     except BaseException as e:
         # ours to stop: the user pressed Ctrl-C, or there is no room for the log
         logger.warning("Stopping {id}: {why}", id=order.id, why=type(e).__name__)
@@ -314,7 +345,7 @@ def _record_run(
         work.owner,
         "downloading",
         "completed",
-        outputs=outputs,
+        outputs=outputs | work.peaks.get(order.id, {}),
         exit_code=outcome.exit_code,
     )
     logger.info("{run} completed", run=run_id)

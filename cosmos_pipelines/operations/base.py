@@ -115,6 +115,9 @@ class Order(Frozen):
     expected: tuple[Expected, ...]
     gpus: int = 1
     timeout_s: int = 3600
+    labels: Mapping[str, str] = Field(
+        default={}, description="what its container is marked with besides, as `prompt_id`"
+    )
 
     def command(self, *, run: str, scripts: str, python: str) -> list[str]:
         """`argv` with its three place holders filled."""

@@ -123,6 +123,11 @@ def inspect_argv(*containers: str) -> list[str]:
     return ["docker", "container", "inspect", "--", *containers]
 
 
+def state_argv(container: str) -> list[str]:
+    """One word: created, running, paused, restarting, removing, exited or dead."""
+    return ["docker", "container", "inspect", "--format={{.State.Status}}", "--", container]
+
+
 def ps_argv(labels: Mapping[str, str | None] | None = None, *, running: bool = False) -> list[str]:
     """Ids of containers, one a line; with all the labels (None: any value); ended ones too."""
     wanted = [k if v is None else f"{k}={v}" for k, v in sorted((labels or {}).items())]

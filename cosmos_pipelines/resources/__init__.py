@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosmos_pipelines.errors import SettingsError
@@ -18,7 +19,41 @@ def _local(settings: Settings) -> Backend:
     return LocalBackend(settings.work, grace_s=settings.execution.grace_s)
 
 
-BACKENDS: dict[str, Callable[[Settings], Backend]] = {"local": _local}
+def _ssh_docker(settings: Settings) -> Backend:
+    from cosmos_pipelines.remote.ssh_config import Target
+    from cosmos_pipelines.resources.container import project_of
+    from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+
+    remote = settings.remote
+    if remote.host is None:
+        raise SettingsError(
+            "No GPU host is set.", hint="Set host in [remote] of cosmos.toml, then `cosmos doctor`."
+        )
+    target = Target(
+        remote.host,
+        user=remote.user,
+        port=remote.port,
+        key_file=_below(settings, remote.key),
+        known_hosts=_below(settings, remote.known_hosts),
+        config_file=_below(settings, remote.ssh_config),
+        connect_timeout_s=remote.connect_timeout_s,
+        lost_after_s=remote.lost_after_s,
+    )
+    return SshDockerBackend(
+        target,
+        remote.remote_dir,
+        settings.docker,
+        project_of(settings.home),
+        wait_s=remote.wait_s,
+        grace_s=settings.execution.grace_s,
+    )
+
+
+def _below(settings: Settings, path: Path | None) -> Path | None:
+    return None if path is None else settings.home / path.expanduser()
+
+
+BACKENDS: dict[str, Callable[[Settings], Backend]] = {"local": _local, "ssh_docker": _ssh_docker}
 
 
 def backend_for(settings: Settings, name: str | None = None) -> Backend:

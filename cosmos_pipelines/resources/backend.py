@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from cosmos_pipelines.operations.base import Order, Outcome
+from cosmos_pipelines.remote.gpu import GpuState
 
 StopReason = Literal["cancelled", "timeout"]
 
@@ -70,8 +71,11 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def find(self, order_id: str) -> Handle | None:
-        """The run of this order, running or ended; None if it was never started here."""
+    def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
+        """The run of this order, running or ended; None if it was never started here.
+
+        `wait_s`: how long to wait for a place that cannot be reached.
+        """
 
     @abstractmethod
     def order_of(self, handle: Handle) -> Order:
@@ -140,3 +144,18 @@ class Backend(ABC):
     @abstractmethod
     def active(self) -> list[str]:
         """Ids of the orders that are running here, whoever launched them."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to give up
+        """Give up connections; runs go on. Using it again opens them anew."""
+
+    def gpus(self, order: Order | None = None) -> GpuState:  # noqa: ARG002
+        """The GPUs here, now; those that `order` uses, if given. None where there is no telling."""
+        return GpuState(())
+
+    def examine(self, handle: Handle | None) -> dict[str, str]:  # noqa: ARG002
+        """What may explain a failure, as texts by file name; of a run, where one was started.
+
+        Records of the run folder, the container, disk, memory, GPUs, kernel messages. What could
+        not be had says so itself. Secrets are still in it.
+        """
+        return {}

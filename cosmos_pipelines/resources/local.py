@@ -33,7 +33,8 @@ from cosmos_pipelines.remote.files import (
     sweep_parts,
     write_whole,
 )
-from cosmos_pipelines.resources import run_folder
+from cosmos_pipelines.remote.gpu import GpuState
+from cosmos_pipelines.resources import facts, run_folder
 from cosmos_pipelines.resources.backend import BEAT_S, Backend, Handle, StopReason
 from cosmos_pipelines.resources.staging import stage
 
@@ -82,7 +83,7 @@ class LocalBackend(Backend):
         finally:
             remove(prepared)
 
-    def find(self, order_id: str) -> Handle | None:
+    def find(self, order_id: str, wait_s: float = 0) -> Handle | None:  # noqa: ARG002
         """See `Backend.find`."""
         run_dir = self._dir(order_id)
         text = _read(run_dir / run_folder.STARTED)
@@ -188,6 +189,14 @@ class LocalBackend(Backend):
         """See `Backend.active`."""
         names = sorted(p.name for p in self.runs.glob("*") if not p.name.endswith(".part"))
         return [n for n in names if (h := self.find(n)) and self.alive(h)]
+
+    def gpus(self, order: Order | None = None) -> GpuState:
+        """See `Backend.gpus`; a program sees all and is expected to take the first."""
+        return facts.gpus_here(order.gpus if order else None)
+
+    def examine(self, handle: Handle | None) -> dict[str, str]:
+        """See `Backend.examine`."""
+        return facts.here(self.work) | (facts.records(_run_dir(handle)) if handle else {})
 
     def _dir(self, order_id: str) -> Path:
         return self.runs / run_folder.check_order_id(order_id)

@@ -1,7 +1,11 @@
-"""Executes runs in a process of its own, which a test can kill: orchestrator.py HOME RUN_ID..."""
+"""Executes runs in a process of its own, which a test can kill: orchestrator.py HOME RUN_ID...
+
+STAND_IN: where the stand-in lies on the side that executes it.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,13 +14,13 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.resources import backend_for
 from cosmos_pipelines.settings import load_settings
-from tests.support.stand_in_engine import registered
+from tests.support.stand_in_engine import PROGRAM, registered
 
 
 def main(home: str, *run_ids: str) -> int:
     """Execute; say each line of the log; 3 if another process has one of the runs."""
     settings = load_settings(Path(home))
-    with registered():
+    with registered(program=os.environ.get("STAND_IN", str(PROGRAM))):
         try:
             execute_runs(
                 run_ids,

@@ -65,9 +65,14 @@ class Project:
 
 def make_project(home: Path) -> Project:
     """An empty project in `home`."""
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "cosmos.toml").write_text("[execution]\ngrace_s = 2\n", encoding="utf-8")
-    settings = load_settings(home)
+    settings = settings_in(home, "[execution]\ngrace_s = 2\n")
     backend = backend_for(settings)
     assert isinstance(backend, LocalBackend)
     return Project(settings, Catalog.open(settings.catalog_url), backend)
+
+
+def settings_in(home: Path, text: str) -> Settings:
+    """The settings of a new project with this cosmos.toml."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "cosmos.toml").write_text(text, encoding="utf-8")
+    return load_settings(home)

@@ -21,13 +21,17 @@ PROGRAM = Path(__file__).resolve().parents[1] / "models" / "stand_in.py"
 class StandIn(Preview):
     """Requests like the preview engine's; the prompt's first word says what shall go wrong.
 
-    `behaviour`, if given, says it for all samples; an upscale has no prompt.
+    `behaviour`, if given, says it for all samples; an upscale has no prompt. `program`: where the
+    stand-in lies on the side that executes it.
     """
 
     name: ClassVar[str] = "stand_in"
     label: ClassVar[str] = "stand-in of the tests"
 
-    def __init__(self, behaviour: str = "", timeout_s: int = 3600) -> None:
+    def __init__(
+        self, behaviour: str = "", timeout_s: int = 3600, program: str = str(PROGRAM)
+    ) -> None:
+        self.program = program
         self.behaviour = behaviour
         self.timeout_s = timeout_s
 
@@ -38,7 +42,7 @@ class StandIn(Preview):
             .compile(jobs, order_id)
             .model_copy(
                 update={
-                    "argv": ("{python}", str(PROGRAM), "{run}/request.json"),
+                    "argv": ("{python}", self.program, "{run}/request.json"),
                     "env": {"COSMOS_STAND_IN": self.behaviour} if self.behaviour else {},
                     "timeout_s": self.timeout_s,
                 }
@@ -54,9 +58,11 @@ class StandIn(Preview):
 
 
 @contextmanager
-def registered(behaviour: str = "", timeout_s: int = 3600) -> Iterator[StandIn]:
+def registered(
+    behaviour: str = "", timeout_s: int = 3600, program: str = str(PROGRAM)
+) -> Iterator[StandIn]:
     """The stand-in as one of the engines while inside."""
-    engine = StandIn(behaviour, timeout_s)
+    engine = StandIn(behaviour, timeout_s, program)
     ENGINES[engine.name] = engine
     try:
         yield engine
