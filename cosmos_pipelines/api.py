@@ -320,6 +320,25 @@ class CosmosAPI:
 
         return status(self.catalog, self.settings)
 
+    def doctor(
+        self, backend: str | None = None, *, on_check: Callable[[Record], None] | None = None
+    ) -> list[Record]:
+        """Check everything that runs need, here and on the GPU host; `on_check` is told each."""
+        from cosmos_pipelines.assets.doctor import examine
+
+        rows = []
+        for checked in examine(self.settings, backend):
+            rows.append(checked.as_dict())
+            if on_check:
+                on_check(rows[-1])
+        return rows
+
+    def why(self, run_id: str) -> Record:
+        """Why a run failed (or what it does): the cause, the evidence, the next command."""
+        from cosmos_pipelines.assets.why import explain
+
+        return explain(self.catalog, self.settings, run_id)
+
     def get_active_operations(self) -> list[Record]:
         """Runs in work now."""
         return [run.as_dict() for run in self.catalog.active_runs()]

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("status", _OPERATE, "Show what runs where, what waits, what was left behind."),
     "logs": Entry("logs", _OPERATE, "Print a run's log."),
     "kill": Entry("kill", _OPERATE, "Stop one run, or all."),
+    "why": Entry("why", _OPERATE, "Say why a run failed, how one knows, and what to do."),
     "recover": Entry("recover", _OPERATE, "Adopt and finish the runs whose process died."),
     "rate": Entry("rate", _KEEP, "Rate a run's result from 1 to 5."),
     "tag": Entry("tag", _KEEP, "Add and remove tags of a run."),
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("export", _KEEP, "Write all runs or prompts to a .csv or .json file."),
     "backup": Entry("backup", _KEEP, "Copy the catalog to one file."),
     "init": Entry("init", _SET_UP, "Start a project: write a commented cosmos.toml."),
+    "doctor": Entry("doctor", _SET_UP, "Check everything that runs need, here and there."),
     "demo": Entry("demo", _SET_UP, "Render a scene and run all three operations on it."),
     "ui": Entry("ui", _SET_UP, "Serve the web page."),
 }

@@ -10,6 +10,7 @@ from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
+    from cosmos_pipelines.remote.ssh_config import Target
     from cosmos_pipelines.resources.backend import Backend
 
 
@@ -20,16 +21,33 @@ def _local(settings: Settings) -> Backend:
 
 
 def _ssh_docker(settings: Settings) -> Backend:
-    from cosmos_pipelines.remote.ssh_config import Target
     from cosmos_pipelines.resources.container import project_of
     from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+
+    return SshDockerBackend(
+        target_of(settings),
+        settings.remote.remote_dir,
+        settings.docker,
+        project_of(settings.home),
+        wait_s=settings.remote.wait_s,
+        grace_s=settings.execution.grace_s,
+    )
+
+
+def target_of(settings: Settings) -> Target:
+    """Where the GPU host is.
+
+    Raises:
+        SettingsError: none is set.
+    """
+    from cosmos_pipelines.remote.ssh_config import Target
 
     remote = settings.remote
     if remote.host is None:
         raise SettingsError(
             "No GPU host is set.", hint="Set host in [remote] of cosmos.toml, then `cosmos doctor`."
         )
-    target = Target(
+    return Target(
         remote.host,
         user=remote.user,
         port=remote.port,
@@ -38,14 +56,6 @@ def _ssh_docker(settings: Settings) -> Backend:
         config_file=_below(settings, remote.ssh_config),
         connect_timeout_s=remote.connect_timeout_s,
         lost_after_s=remote.lost_after_s,
-    )
-    return SshDockerBackend(
-        target,
-        remote.remote_dir,
-        settings.docker,
-        project_of(settings.home),
-        wait_s=remote.wait_s,
-        grace_s=settings.execution.grace_s,
     )
 
 

@@ -1,0 +1,68 @@
+"""`cosmos doctor`: is everything there that runs need, here and on the GPU host? No Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from cosmos_pipelines.engines import engine_named
+from cosmos_pipelines.errors import UnknownId
+from cosmos_pipelines.resources import BACKENDS, target_of
+from cosmos_pipelines.resources.checks import Check, Checked, Finding, fail, go_through, ok
+from cosmos_pipelines.resources.checks_here import checks_here
+from cosmos_pipelines.settings import FILE, Settings
+
+HOST_BACKEND: Final = "ssh_docker"
+
+
+def examine(settings: Settings, backend: str | None = None) -> Iterator[Checked]:
+    """Make all checks that concern this project, each told as soon as it is made.
+
+    The GPU host is looked at where `[remote] host` is set, or if the backend asked for is there.
+    """
+    backend = backend or settings.execution.backend
+    here = [*checks_here(settings), *_choices(settings, backend)]
+    yield from go_through(here)
+    if settings.remote.host is not None:
+        yield from _examine_host(settings)
+    elif backend == HOST_BACKEND:
+        do = f"Set host in [remote] of {settings.home / FILE}."
+        missing = fail("[remote] host is not set", do)
+        yield from go_through([Check("SSH configuration", lambda: missing, place="settings")])
+
+
+def _choices(settings: Settings, backend: str) -> list[Check]:
+    """Whether there are such a backend and such an engine."""
+
+    def known_backend() -> Finding:
+        if backend in BACKENDS:
+            return ok(backend)
+        return fail(f"there is no backend {backend!r}", f"Known: {', '.join(sorted(BACKENDS))}.")
+
+    def known_engine() -> Finding:
+        try:
+            return ok(engine_named(settings.execution.engine).label)
+        except UnknownId as e:
+            return fail(e.message, e.hint or "")
+
+    return [
+        Check("backend", known_backend, place="settings"),
+        Check("engine", known_engine, place="settings"),
+    ]
+
+
+def _examine_host(settings: Settings) -> Iterator[Checked]:
+    from cosmos_pipelines.resources.checks_host import HostChecks
+    from cosmos_pipelines.resources.container import image_of
+    from cosmos_pipelines.resources.local import SCRIPTS
+    from cosmos_pipelines.resources.parcel import scripts_parcel
+
+    engine = settings.execution.engine
+    with HostChecks(
+        target_of(settings),
+        remote_dir=settings.remote.remote_dir,
+        image=lambda: image_of(settings.docker, engine),
+        needs_gpu=not engine_named(engine).simulated,
+        scripts=scripts_parcel(SCRIPTS).name,
+    ) as host:
+        yield from go_through(host.checks())

@@ -1,0 +1,56 @@
+"""`cosmos doctor`: is everything there that runs need?"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from cosmos_pipelines.cli.door import BAD_INPUT, FAILED, GPU_SIDE, OK, one_line, say
+from cosmos_pipelines.cli.lazy import new_app
+from cosmos_pipelines.cli.output import write, write_json
+from cosmos_pipelines.cli.parameters import BackendName, Json, open_api
+from cosmos_pipelines.errors import SettingsError
+
+app = new_app()
+
+MARKS = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skipped": "-"}
+EXIT = {"settings": BAD_INPUT, "host": GPU_SIDE, "here": FAILED}
+"""By where something fails, the most basic first."""
+
+Row = dict[str, Any]
+
+
+@app.command()
+def doctor(ctx: typer.Context, backend: BackendName = None, as_json: Json = False) -> int:
+    """Check everything that runs need, here and there (on the GPU host).
+
+    Exit code 0 if all is well (warnings are allowed), 2 if settings are wrong, 4 if something is
+    wrong on the host, 1 if it is on this machine.
+    """
+    show = _ignore if as_json else _show
+    try:
+        rows = open_api(ctx).doctor(backend, on_check=show)
+    except SettingsError as e:
+        wrong = {"name": "settings", "place": "settings", "result": "fail"}
+        rows = [wrong | {"found": e.message, "do": e.hint or ""}]
+        show(rows[0])
+    if as_json:
+        write_json(rows)
+    counts = {result: sum(row["result"] == result for row in rows) for result in MARKS}
+    say(f"{len(rows)} checks: {', '.join(f'{n} {r}' for r, n in counts.items() if n)}.")
+    failed = [row["place"] for row in rows if row["result"] == "fail"]
+    return next((code for place, code in EXIT.items() if place in failed), OK)
+
+
+def _show(row: Row) -> None:
+    """A line for what was found, and one for what to do about it."""
+    write(f"{MARKS[row['result']]:<4}  {row['name']:<17}  {one_line(row['found'])}")
+    if row["do"]:
+        write(f"{'':25}-> {one_line(row['do'])}")
+    sys.stdout.flush()
+
+
+def _ignore(row: Row) -> None:
+    """JSON is printed as a whole."""

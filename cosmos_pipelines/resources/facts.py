@@ -1,0 +1,98 @@
+"""What a machine is like at this moment, as texts for people: disk, memory, kernel messages, GPUs.
+
+The same few programs are asked here and on a host; each answer, also a refusal, is one file.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from cosmos_pipelines.remote import gpu
+
+ASK_S: Final = 5.0
+"""For one program."""
+KERNEL_LINES: Final = 200
+RECORDS: Final = ("start.log", "pid", "boot_id", "stop", "result.json", "exit_code")
+LONGEST: Final = 256 << 10
+"""Characters of one file."""
+
+Ask = Callable[[Sequence[str]], str]
+"""Run a program; what it printed, standard error included."""
+
+
+def questions(directory: str) -> Mapping[str, list[str]]:
+    """File name -> the program that tells; `directory` is where runs lie."""
+    return {
+        "disk.txt": ["sh", "-c", 'df -hP; echo; df -iP -- "$1"', "cosmos", directory],
+        "memory.txt": ["sh", "-c", "cat /proc/meminfo /proc/loadavg"],
+        "gpu.txt": ["nvidia-smi"],
+        "dmesg.txt": ["sh", "-c", f"dmesg -T 2>&1 | tail -n {KERNEL_LINES}"],
+        "system.txt": ["sh", "-c", "uname -a; cat /etc/os-release; uptime"],
+    }
+
+
+def told(ask: Ask, directory: str) -> dict[str, str]:
+    """The answers to all `questions`; `ask` says itself what could not be had."""
+    return {name: ask(argv)[-LONGEST:] for name, argv in questions(directory).items()}
+
+
+def here(directory: Path) -> dict[str, str]:
+    """The facts of this machine."""
+    return told(ask_here, str(directory))
+
+
+def records(folder: Path) -> dict[str, str]:
+    """A run folder's own records of the start and the end, those that are there."""
+    files = {name: folder / name for name in RECORDS}
+    return {
+        f"folder/{name}": file.read_text(encoding="utf-8", errors="replace")[-LONGEST:]
+        for name, file in files.items()
+        if file.is_file()
+    }
+
+
+def gpus_here(first: int | None = None) -> gpu.GpuState:
+    """The GPUs of this machine, or the first so many; none where there is no nvidia-smi."""
+    done = run_here(gpu.query_argv())
+    state = gpu.parse(*done) if done else gpu.GpuState(())
+    return gpu.GpuState(state.gpus[:first], state.problem)
+
+
+def ask_here(argv: Sequence[str]) -> str:
+    """What a program of this machine prints, or that it is not there."""
+    done = run_here(argv)
+    return f"{argv[0]} is not there.\n" if done is None else done[1] + done[2]
+
+
+def run_here(argv: Sequence[str]) -> tuple[int, str, str] | None:
+    """Exit code and output of a program of this machine; None if there is no such program.
+
+    One that does not end within `ASK_S` is killed, and says so.
+    """
+    try:
+        done = subprocess.run(
+            list(argv), capture_output=True, check=False, timeout=ASK_S, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return 124, "", f"{argv[0]} did not answer: {e}\n"
+    out, err = (x.decode(errors="replace") for x in (done.stdout, done.stderr))
+    return done.returncode, out, err
+
+
+def versions() -> dict[str, str]:
+    """Of us, of Python, and of the libraries that matter to a run."""
+    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+    for name in ("cosmos-pipelines", "dagster", "paramiko", "av", "sqlalchemy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
