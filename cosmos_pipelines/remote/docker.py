@@ -175,7 +175,7 @@ def images_argv() -> list[str]:
 
 
 def info_argv() -> list[str]:
-    """Facts of the engine as a JSON object: `parse_info`. Says by its exit code whether we may."""
+    """Facts of the engine, or why it does not answer, as a JSON object: `parse_info`."""
     return ["docker", "info", "--format={{json .}}"]
 
 

@@ -204,14 +204,16 @@ def parse_exit_code(text: str) -> int:
         raise _unreadable(text) from None
 
 
-def parse_info(text: str) -> Engine:
-    """The engine from `info_argv`.
+def parse_info(text: str) -> Engine | Problem:
+    """The engine from `info_argv`, or why it does not answer: the exit code is 0 all the same.
 
     Raises:
         BackendError: it is not what Docker prints.
     """
     try:
         facts = json.loads(text)
+        if errors := facts.get("ServerErrors"):
+            return parse_problem("\n".join(errors))
         return Engine(
             version=facts["ServerVersion"],
             root=facts["DockerRootDir"],
@@ -220,7 +222,7 @@ def parse_info(text: str) -> Engine:
             memory=int(facts.get("MemTotal") or 0),
             cpus=int(facts.get("NCPU") or 0),
         )
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise _unreadable(text) from None
 
 
