@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from loguru import logger
 
@@ -32,12 +32,16 @@ from cosmos_pipelines.errors import (
     InputError,
     RunFailed,
     StateError,
+    Unreachable,
 )
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Outcome, Verdict
 from cosmos_pipelines.resources.backend import Backend, Handle
 from cosmos_pipelines.resources.process import owner_gone, owner_name
 from cosmos_pipelines.settings import Settings
+
+OURS_TO_BLAME: Final[frozenset[str]] = frozenset({"unreachable", "disk_full", "lost"})
+"""Failures after which the model's work may still be found where it was done."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,15 @@ def _take(
                     orphans[mate.id] = work.catalog.get_run(mate.id)
             taken = run.id in orphans
         else:
+            left = _left_behind(work, run)
             taken = work.catalog.claim(
                 run.id, work.owner, lease_s=LEASE_S, dagster_run_id=dagster_run_id
             )
-            fresh += [work.catalog.get_run(run.id)] if taken else []
+            if taken and left:
+                work.catalog.advance(run.id, work.owner, "uploading", "uploading", batch_id=left)
+                orphans[run.id] = work.catalog.get_run(run.id)
+            elif taken:
+                fresh.append(work.catalog.get_run(run.id))
         if not taken:
             for held in [*fresh, *orphans.values()]:
                 _give_back(work, held)
@@ -124,6 +133,18 @@ def _take(
                 hint=f"Watch it with `cosmos logs -f {run.id}`.",
             )
     return fresh, list(orphans.values())
+
+
+def _left_behind(work: Work, run: Run) -> str | None:
+    """The order of a run that failed only on our side of it, if its work goes on or is done."""
+    if run.batch_id is None or run.error_kind not in OURS_TO_BLAME:
+        return None
+    handle = work.backend.find(run.batch_id)
+    if handle is None:
+        return None
+    if work.backend.alive(handle) or work.backend.outcome(handle).outputs:
+        return run.batch_id
+    return None
 
 
 def _give_back(work: Work, run: Run) -> None:
@@ -286,6 +307,10 @@ def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: 
                     logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
                     work.backend.cancel(handle, grace, reason="timeout")
         work.peaks[order.id] = gpus.peak()
+    except Unreachable as e:
+        for run_id in order.run_ids:  # what goes on there is found again by the next attempt
+            _end(work, run_id, _verdict_of(e))
+        return
     except BaseException as e:
         # ours to stop: the user pressed Ctrl-C, or there is no room for the log
         logger.warning("Stopping {id}: {why}", id=order.id, why=type(e).__name__)
@@ -304,7 +329,10 @@ def _record(work: Work, engine: Engine, order: Order, handle: Handle, log: RunLo
     outcome = work.backend.outcome(handle)
     logger.info("Order {id} ended with exit code {code}", id=order.id, code=outcome.exit_code)
     for run_id in order.run_ids:
-        work.catalog.advance(run_id, work.owner, "running", "downloading")
+        if not work.catalog.advance(run_id, work.owner, "running", "downloading"):
+            run = work.catalog.get_run(run_id)
+            if run.status != "downloading" or run.leased_by != work.owner:
+                continue  # a mate that ended before, or is somebody else's now
         try:
             _record_run(work, engine, order, handle, outcome, run_id, log)
         except CosmosError as e:

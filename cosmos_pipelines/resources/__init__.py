@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosmos_pipelines.errors import SettingsError
@@ -25,42 +24,13 @@ def _ssh_docker(settings: Settings) -> Backend:
     from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
 
     return SshDockerBackend(
-        target_of(settings),
+        settings.ssh_target,
         settings.remote.remote_dir,
         settings.docker,
         project_of(settings.home),
         wait_s=settings.remote.wait_s,
         grace_s=settings.execution.grace_s,
     )
-
-
-def target_of(settings: Settings) -> Target:
-    """Where the GPU host is.
-
-    Raises:
-        SettingsError: none is set.
-    """
-    from cosmos_pipelines.remote.ssh_config import Target
-
-    remote = settings.remote
-    if remote.host is None:
-        raise SettingsError(
-            "No GPU host is set.", hint="Set host in [remote] of cosmos.toml, then `cosmos doctor`."
-        )
-    return Target(
-        remote.host,
-        user=remote.user,
-        port=remote.port,
-        key_file=_below(settings, remote.key),
-        known_hosts=_below(settings, remote.known_hosts),
-        config_file=_below(settings, remote.ssh_config),
-        connect_timeout_s=remote.connect_timeout_s,
-        lost_after_s=remote.lost_after_s,
-    )
-
-
-def _below(settings: Settings, path: Path | None) -> Path | None:
-    return None if path is None else settings.home / path.expanduser()
 
 
 BACKENDS: dict[str, Callable[[Settings], Backend]] = {"local": _local, "ssh_docker": _ssh_docker}
