@@ -265,8 +265,8 @@ def _launch(work: Work, order: Order) -> Handle:
             )
         return handle
     except BaseException as e:
-        if not isinstance(e, Exception) and (handle := work.backend.find(order.id)):
-            work.backend.cancel(handle, work.settings.execution.grace_s, reason="cancelled")
+        if not isinstance(e, Exception) and (started := work.backend.find(order.id)):
+            work.backend.cancel(started, work.settings.execution.grace_s, reason="cancelled")
         raise
 
 
@@ -307,12 +307,11 @@ def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: 
                     logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
                     work.backend.cancel(handle, grace, reason="timeout")
         work.peaks[order.id] = gpus.peak()
-    except Unreachable as e:
+    except (Unreachable, DiskFull) as e:
         for run_id in order.run_ids:  # what goes on there is found again by the next attempt
             _end(work, run_id, _verdict_of(e))
         return
     except BaseException as e:
-        # ours to stop: the user pressed Ctrl-C, or there is no room for the log
         logger.warning("Stopping {id}: {why}", id=order.id, why=type(e).__name__)
         work.backend.cancel(handle, grace, reason="cancelled")
         if isinstance(e, Exception):

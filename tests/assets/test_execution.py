@@ -349,6 +349,34 @@ def test_a_full_disk_here_fails_the_run_and_a_second_try_completes_it(
     assert done.status == "completed"
 
 
+def test_a_disk_that_fills_up_here_does_not_stop_the_model_and_loses_nothing(
+    project: Project, small_disk: Path
+) -> None:
+    paths = project.settings.paths.model_copy(update={"outputs": small_disk / "outputs"})
+    url = project.settings.catalog_url
+    settings = project.settings.model_copy(update={"paths": paths, "database_url": url})
+    run = pending(project, "slow 0.3")
+    where = {"catalog": project.catalog, "settings": settings, "backend": project.backend}
+    filler = small_disk / "filler"
+
+    def fill(_: str | None, line: str) -> None:
+        if "frame 2/" in line:
+            with filler.open("ab", buffering=0) as f, contextlib.suppress(OSError):
+                while f.write(b"x" * 4096):
+                    pass
+
+    (failed,) = execute_runs([run.id], on_line=fill, **where)
+    assert (failed.status, failed.error_kind) == ("failed", "disk_full")
+    filler.unlink()
+    (done,) = execute_runs([run.id], **where)
+    assert (done.status, done.batch_id) == ("completed", failed.batch_id)
+    log = (small_disk / "outputs" / f"run_{run.id}" / "logs" / "run.log").read_text()
+    assert log.count("stand-in: 1 sample") == 1
+    frames = [line.split()[-1] for line in log.splitlines() if "frame" in line]
+    assert frames == [f"{i}/6" for i in range(1, 7)]
+    assert project.backend.active() == []
+
+
 def test_the_log_can_be_followed_while_it_is_written(project: Project) -> None:
     run = pending(project, "slow 0.1")
     process = elsewhere(project, run)
