@@ -7,7 +7,7 @@ from typing import Final
 
 from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import UnknownId
-from cosmos_pipelines.resources import BACKENDS, target_of
+from cosmos_pipelines.resources import BACKENDS
 from cosmos_pipelines.resources.checks import Check, Checked, Finding, fail, go_through, ok
 from cosmos_pipelines.resources.checks_here import checks_here
 from cosmos_pipelines.settings import FILE, Settings
@@ -59,7 +59,7 @@ def _examine_host(settings: Settings) -> Iterator[Checked]:
 
     engine = settings.execution.engine
     with HostChecks(
-        target_of(settings),
+        settings.ssh_target,
         remote_dir=settings.remote.remote_dir,
         image=lambda: image_of(settings.docker, engine),
         needs_gpu=not engine_named(engine).simulated,

@@ -9,7 +9,6 @@ from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from cosmos_pipelines.remote.ssh_config import Target
     from cosmos_pipelines.resources.backend import Backend
 
 
