@@ -279,19 +279,24 @@ def _orders(orphans: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
 
 
 def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
-    """Follow on, or finish, what a dead process had started."""
-    handle = work.backend.find(order_name) if order_name else None
-    if handle is None:
-        lost = Verdict(
-            kind="lost", message="Its process ended before the run was started; run it again."
-        )
-        for run in members:
-            _end(work, run.id, lost)
-        return
-    order = work.backend.order_of(handle)
-    with RunLog(work.settings.outputs, order.run_ids, work.on_line) as log:
-        logger.info("Adopted order {id} of a process that is gone", id=order.id)
-        _see_through(work, engine_named(order.engine), order, handle, log)
+    """Follow on, or finish, what was started before."""
+    verdict = Verdict(
+        kind="lost", message="Its process ended before the run was started; run it again."
+    )
+    try:
+        wait_s = work.settings.remote.wait_s
+        handle = work.backend.find(order_name, wait_s) if order_name else None
+        if handle is not None:
+            order = work.backend.order_of(handle)
+            with RunLog(work.settings.outputs, order.run_ids, work.on_line) as log:
+                logger.info("Adopted order {id}, which was started before", id=order.id)
+                _see_through(work, engine_named(order.engine), order, handle, log)
+            return
+    except CosmosError as e:
+        logger.error("Order {id}: {error}", id=order_name, error=e)
+        verdict = _verdict_of(e)
+    for run in members:
+        _end(work, run.id, verdict)
 
 
 def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: RunLog) -> None:
@@ -313,12 +318,17 @@ def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: 
         return
     except BaseException as e:
         logger.warning("Stopping {id}: {why}", id=order.id, why=type(e).__name__)
-        work.backend.cancel(handle, grace, reason="cancelled")
+        ended: BaseException = e
+        try:
+            work.backend.cancel(handle, grace, reason="cancelled")
+            if not isinstance(e, Exception):
+                _record(work, engine, order, handle, log)
+        except Unreachable as away:  # it may go on there, whatever the user wanted
+            ended = away
+        for run_id in order.run_ids:
+            _end(work, run_id, _verdict_of(ended))
         if isinstance(e, Exception):
-            for run_id in order.run_ids:
-                _end(work, run_id, _verdict_of(e))
             return
-        _record(work, engine, order, handle, log)
         raise
     _record(work, engine, order, handle, log)
 
@@ -339,7 +349,10 @@ def _record(work: Work, engine: Engine, order: Order, handle: Handle, log: RunLo
             _end(work, run_id, _verdict_of(e), outcome.exit_code)
     ended = [work.catalog.get_run(run_id).status for run_id in order.run_ids]
     if "failed" not in ended:
-        work.backend.discard(order.id)
+        try:
+            work.backend.discard(order.id)
+        except BackendError as e:
+            logger.warning("What is left of {id} was not removed: {error}", id=order.id, error=e)
 
 
 def _record_run(
