@@ -362,6 +362,12 @@ class CosmosAPI:
         stopped = kill(self.catalog, self.settings, run_id, all_runs=all, whole_batch=batch)
         return [run.as_dict() for run in stopped]
 
+    def kill_orphans(self) -> list[str]:
+        """Stop the orders of this project that no run owns; returns their ids."""
+        from cosmos_pipelines.assets.operating import kill_orphans
+
+        return kill_orphans(self.catalog, self.settings)
+
     def recover(self, *, on_line: OnLine | None = None) -> list[Record]:
         """Adopt and finish the runs whose process died."""
         from cosmos_pipelines.assets.operating import orphans

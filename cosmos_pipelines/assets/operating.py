@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.assets.execution import execute_runs
+from cosmos_pipelines.assets.places import Left, Place, left_behind, look_at, places_of
 from cosmos_pipelines.assets.run_log import log_file
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -23,11 +25,16 @@ LOG_POLL_S = 0.05
 
 
 def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
-    """Backend, engine, counts, runs in work, runs left behind, orders that no run owns."""
+    """Backend, engine, counts, runs in work, places and their GPUs, what was left behind.
+
+    A host that does not answer is told as a problem of its place, after some seconds.
+    """
+    before = catalog.active_runs()
+    places = places_of(settings, before)
+    looked = look_at(settings, places)
     active = catalog.active_runs()
-    left = {run.id for run in orphans(catalog)}
-    backend = backend_for(settings)
-    owned = {run.batch_id for run in active}
+    lost = {run.id for run in orphans(catalog)}
+    behind = _left_behind(catalog, looked, before, active, lost)
     engine = engine_named(settings.execution.engine)
     return {
         "home": str(settings.home),
@@ -37,11 +44,34 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
         "engine_label": engine.label,
         "simulated": engine.simulated,
         "counts": catalog.count_by_status(),
-        "active": [_brief(catalog, run) | {"lost": run.id in left} for run in active],
+        "places": [looked[name].as_dict() for name in places],
+        "active": [_brief(catalog, run) | {"lost": run.id in lost} for run in active],
         "queued": [_brief(catalog, run) for run in catalog.queued_runs(None)],
-        "lost": sorted(left),
-        "orphans": sorted(order for order in backend.active() if order not in owned),
+        "lost": sorted(lost),
+        "orphans": sorted(one.id for one in behind if one.what == "orphan"),
+        "left": [one.as_dict() for one in behind],
     }
+
+
+def _left_behind(
+    catalog: Catalog,
+    looked: Mapping[str, Place],
+    before: Sequence[Run],
+    active: Sequence[Run],
+    lost: set[str],
+) -> list[Left]:
+    """What was left behind; a run that began or ended during the look owns its order too."""
+    owned = {run.batch_id for run in (*before, *active)}
+    unowned = {order for place in looked.values() for order in place.orders or ()} - owned
+    given_up = {
+        order: run.id
+        for order in unowned
+        for run in catalog.list_runs(batch_id=order, limit=None)
+        if run.error_kind == "unreachable"
+    }
+    ran = {run.id for run in before if run.status == "running"}
+    left = [run for run in active if run.id in lost or run.id in ran]
+    return left_behind(looked, left, lost, unowned, given_up)
 
 
 def _brief(catalog: Catalog, run: Run) -> dict[str, Any]:
@@ -55,6 +85,8 @@ def _brief(catalog: Catalog, run: Run) -> dict[str, Any]:
         "engine": run.engine,
         "backend": run.backend,
         "order": run.batch_id,
+        "host": run.host,
+        "container": run.container_name,
         "seconds": round((datetime.now(UTC) - since).total_seconds(), 1),
         "executed_by": run.leased_by,
         "dagster_run_id": run.dagster_run_id,
@@ -129,6 +161,8 @@ def kill(
 ) -> list[Run]:
     """Stop one run, or everything that is in work or queued; returns the runs as they then are.
 
+    What no run owns is not touched: `kill_orphans` does that.
+
     Raises:
         InputError: neither a run nor all asked for.
         StateError: the run has ended, or shares its model load with others.
@@ -140,6 +174,23 @@ def kill(
     else:
         chosen = [_killable(catalog, run_id, whole_batch)]
     return [_stop(catalog, settings, run) for run in chosen]
+
+
+def kill_orphans(catalog: Catalog, settings: Settings) -> list[str]:
+    """Stop the orders of this project that no run owns; returns their ids.
+
+    Raises:
+        BackendError: one could not be stopped; those before it were.
+    """
+    stopped = []
+    for one in status(catalog, settings)["left"]:
+        if one["what"] != "orphan":
+            continue
+        with closing(backend_for(settings, one["backend"])) as backend:
+            if handle := backend.find(one["id"]):
+                backend.cancel(handle, settings.execution.grace_s, reason="cancelled")
+                stopped.append(one["id"])
+    return stopped
 
 
 def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Run:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cosmos_pipelines.cli.door import say
+from cosmos_pipelines.cli.door import one_line, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import (
     Columns,
@@ -29,9 +29,30 @@ IN_WORK: Columns = {
     "type": lambda r: r["model_type"],
     "status": lambda r: "lost" if r.get("lost") else r["status"],
     "engine": lambda r: engine_label(r["engine"]),
+    "where": lambda r: r["host"] or r["backend"],
     "for": lambda r: duration(r["seconds"]),
     "prompt": lambda r: r["prompt"],
 }
+GPUS: Columns = {
+    "gpu": lambda g: g["index"],
+    "load": lambda g: _or_unknown(g["load_percent"], " %"),
+    "memory": lambda g: (
+        f"{_or_unknown(g['memory_used_mib'])} of {_or_unknown(g['memory_total_mib'], ' MiB')}"
+    ),
+    "temperature": lambda g: _or_unknown(g["temperature_c"], " C"),
+    "power": lambda g: _or_unknown(g["power_w"], " W"),
+    "name": lambda g: g["name"],
+}
+LEFT: Columns = {
+    "what": lambda one: one["what"],
+    "id": lambda one: one["id"],
+    "next": lambda one: one["do"],
+    "found": lambda one: one["found"],
+}
+
+
+def _or_unknown(value: float | None, unit: str = "") -> str:
+    return "?" if value is None else f"{value:g}{unit}"
 
 
 @app.command()
@@ -81,10 +102,25 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
         if rows:
             write(f"\n{title}")
             write_table(rows, IN_WORK)
-    if state["lost"]:
-        say(f"{len(state['lost'])} run(s) lost their process. `cosmos recover` finishes them.")
-    if state["orphans"]:
-        say(f"Executing without a run that owns it: {', '.join(state['orphans'])}.")
+    for place in state["places"]:
+        _print_place(place)
+    if state["left"]:
+        write("\nLeft behind")
+        write_table(state["left"], LEFT, cut=False)
+    if len(state["lost"]) > 1:
+        say(f"{len(state['lost'])} runs lost their process. `cosmos recover` finishes them all.")
+
+
+def _print_place(place: dict[str, Any]) -> None:
+    """Its GPUs, and what is wrong with it; nothing of a place that has neither."""
+    name = place["host"] or place["backend"]
+    if place["gpus"]:
+        write(f"\nGPUs of {name}")
+        write_table(place["gpus"], GPUS)
+    elif place["gpu_problem"]:
+        say(f"{name}: {one_line(place['gpu_problem'])} See `cosmos doctor`.")
+    if place["problem"]:
+        say(f"{name}: {one_line(place['problem'])} See `cosmos doctor`.")
 
 
 def _timeless(state: dict[str, Any]) -> dict[str, Any]:
@@ -93,4 +129,5 @@ def _timeless(state: dict[str, Any]) -> dict[str, Any]:
         key: [{k: v for k, v in row.items() if k != "seconds"} for row in state[key]]
         for key in ("active", "queued")
     }
-    return state | rows
+    places = [{k: v for k, v in place.items() if k != "gpus"} for place in state["places"]]
+    return state | rows | {"places": places}

@@ -153,18 +153,24 @@ class HostChecks:
     # Docker and GPU ---------------------------------------------------------------------------
 
     @cached_property
-    def _info(self) -> Completed:
-        return self._ask(docker.info_argv())
+    def _docker(self) -> docker_answers.Engine | docker_answers.Problem:
+        done = self._ask(docker.info_argv())
+        out = done.stdout.decode(errors="replace")
+        if not out.lstrip().startswith("{"):
+            return docker_answers.parse_problem(_said(done))
+        return docker_answers.parse_info(out)
 
-    @cached_property
+    @property
     def _engine(self) -> docker_answers.Engine:
-        return docker_answers.parse_info(self._info.stdout.decode(errors="replace"))
+        """Asked for only after `permission` was found."""
+        assert isinstance(self._docker, docker_answers.Engine)
+        return self._docker
 
     def permission(self) -> Finding:
         """Whether we may use Docker there."""
-        if self._info.exit_code != 0:
-            problem = docker_answers.parse_problem(_said(self._info))
-            return fail(problem.message, problem.hint.replace("USER", self.hops[-1].user))
+        if isinstance(self._docker, docker_answers.Problem):
+            hint = self._docker.hint.replace("USER", self.hops[-1].user)
+            return fail(self._docker.message, hint)
         return ok(f"{self.hops[-1].user} may use it")
 
     def version(self) -> Finding:
@@ -220,9 +226,9 @@ class HostChecks:
     def disk(self) -> Finding:
         """Room for inputs and results, and for Docker."""
         ours = self._room(self.remote_dir, f"du -sh {shlex.quote(self.remote_dir)}/*")
-        if ours.result != "ok" or self._info.exit_code != 0:
+        if ours.result != "ok" or isinstance(self._docker, docker_answers.Problem):
             return ours
-        dockers = self._room(self._engine.root, "docker system df")
+        dockers = self._room(self._docker.root, "docker system df")
         return dockers if dockers.result != "ok" else ours
 
     def _room(self, directory: str, see: str) -> Finding:
