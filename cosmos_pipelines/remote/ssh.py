@@ -18,9 +18,11 @@ import random
 import shlex
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from cosmos_pipelines.errors import LinkLost, NotAllowed, Unreachable
@@ -37,6 +39,8 @@ BEAT_S: Final = 1.0
 """`stream` yields at least this often, `b""` in silence."""
 PATIENCE_S: Final = 5.0
 LINKS: Final = 8
+RECENT: Final = 100
+"""Commands that are remembered."""
 
 _PLAIN: Final = '"$@"; exit $?'
 """With a shell around it a program that a signal ends has an exit code, 128 + n; without one it has
@@ -68,6 +72,12 @@ def command_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> s
     return shlex.join([*assigned, *argv])
 
 
+def _short(word: str) -> str:
+    """A word as one may show it: scripts and lists of files are long."""
+    line = " ".join(word.split())
+    return line if len(line) <= 80 else f"{line[:77]}..."
+
+
 class Connection:
     """A way to one host. `patience_s`: how long to try again when an open connection was lost.
 
@@ -83,6 +93,8 @@ class Connection:
         self.target = target
         self.host = target.host
         self._patience_s = patience_s
+        self.recent: deque[str] = deque(maxlen=RECENT)
+        """What was last started there, shortened, each with its time (UTC)."""
         self._links: list[Link] = []
         self._reached = False
         self._changed = threading.Condition()
@@ -169,6 +181,7 @@ class Connection:
         self, until: float, argv: Sequence[str], *, stream: bool = False
     ) -> Iterator[Session]:
         link, channel = self._channel(until, stream)
+        self.recent.append(f"{datetime.now(UTC):%H:%M:%S} {shlex.join(map(_short, argv))}")
         session = Session(link, channel, " ".join(argv[:2]))
         try:
             yield session
