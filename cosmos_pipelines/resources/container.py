@@ -84,7 +84,7 @@ def spec_of(
         labels=labels_of(order, project, image),
         env=_environment(order, docker),
         env_file=docker.env_file,
-        gpus=_gpus(order, docker),
+        gpus=gpus_of(order, docker),
         mounts=(
             Mount(folder, RUN),
             Mount(scripts, SCRIPTS, read_only=True),
@@ -115,7 +115,8 @@ def _environment(order: Order, docker: Docker) -> dict[str, str]:
     }
 
 
-def _gpus(order: Order, docker: Docker) -> Gpus:
+def gpus_of(order: Order, docker: Docker) -> Gpus:
+    """The GPUs that its container is given."""
     if order.gpus == 0 or docker.gpus is None:
         return order.gpus or None
     return "all" if docker.gpus == "all" else tuple(docker.gpus.replace(" ", "").split(","))

@@ -22,7 +22,8 @@ from cosmos_pipelines.remote.ssh import Completed
 from cosmos_pipelines.resources import host_script, run_folder
 from cosmos_pipelines.resources.backend import BEAT_S, Handle
 from cosmos_pipelines.resources.container import container_name
-from cosmos_pipelines.resources.host_folder import Answer, HostFolder, Seen, wait_out
+from cosmos_pipelines.resources.host_folder import Answer, HostFolder, Seen
+from cosmos_pipelines.resources.patience import wait_out
 
 CLOCK_S: Final = 10.0
 """Seconds between two looks at the host's clock."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cosmos_pipelines.errors import BackendError, LinkLost, Unreachable
+from cosmos_pipelines.errors import BackendError, Unreachable
 from cosmos_pipelines.remote import docker
 from cosmos_pipelines.remote.docker_answers import (
     Container,
@@ -174,7 +174,7 @@ class Answer:
         raise self._error(said)
 
     def refused(self) -> BackendError | None:
-        """Why Docker did not start it; None if it did not say so."""
+        """Why Docker did not do what was asked; None if it did not say so."""
         said = self.parts.get("refused")
         return None if said is None else self._error(said)
 
@@ -222,22 +222,4 @@ def handle_of(seen: Seen, host: str, folder: str) -> Handle:
         container_id=seen.container.id if seen.container else None,
         container_name=container_name(seen.order_id),
         image_digest=seen.container.labels.get(IMAGE_LABEL) if seen.container else None,
-    )
-
-
-def wait_out(error: Unreachable, since: float, wait_s: float) -> None:
-    """Return while a host that is gone shall be waited for; since: `time.monotonic()`.
-
-    Raises:
-        Unreachable: it was waited for long enough.
-    """
-    waited = time.monotonic() - since
-    if waited < wait_s:
-        return
-    if wait_s == 0 and isinstance(error, LinkLost):
-        raise error
-    raise Unreachable(
-        error.host,
-        f"{error.host} has been out of reach for {waited:.0f} s. {error.message}",
-        hint=error.hint,
     )

@@ -159,7 +159,7 @@ look "$1" pid
 _DISCARD: Final = """
 cd -- "$1/runs" || exit 73
 lock
-said=$(remove 2>&1) || absent "$said" || { part problem "$said"; exit 0; }
+said=$(remove 2>&1) || absent "$said" || { part refused "$said"; exit 0; }
 [ -e "$2" ] || exit 0
 mv -T -- "$2" ".$2.$3.part" && rm -rf -- ".$2.$3.part" || exit 73
 """

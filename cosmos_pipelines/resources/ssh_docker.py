@@ -7,47 +7,37 @@ while is waited for, then the run is `unreachable`: what goes on there can be fo
 
 from __future__ import annotations
 
-import random
-import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final
 
-from loguru import logger
-
-from cosmos_pipelines.errors import BackendError, LinkLost, OutputMissing, StateError, Unreachable
+from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
 from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote import docker, transfer
 from cosmos_pipelines.remote.docker_answers import parse_ids, parse_inspect, parse_problem
+from cosmos_pipelines.remote.gpu import Gpu, GpuReader, GpuState
 from cosmos_pipelines.remote.ssh import Connection, Target
-from cosmos_pipelines.resources import host_script, run_folder
+from cosmos_pipelines.resources import facts, host_script, run_folder
 from cosmos_pipelines.resources.backend import Backend, Handle, StopReason
 from cosmos_pipelines.resources.container import (
     ORDER_LABEL,
     PROJECT_LABEL,
     container_name,
-    image_of,
-    spec_of,
+    gpus_of,
 )
 from cosmos_pipelines.resources.following import CLOCK_S, Following
 from cosmos_pipelines.resources.host_folder import (
     LOOK_S,
-    Answer,
     HostFolder,
     Seen,
     handle_of,
-    wait_out,
 )
+from cosmos_pipelines.resources.launching import START_S, Launching
 from cosmos_pipelines.resources.local import SCRIPTS
-from cosmos_pipelines.resources.parcel import order_parcel, scripts_parcel
+from cosmos_pipelines.resources.patience import Patience
 from cosmos_pipelines.settings import Docker
-
-T = TypeVar("T")
-
-START_S: Final = 180.0
-"""Seconds that Docker may take to start a container; with many GPUs it takes several."""
 
 STOP_WAIT_S: Final = 60.0
 """How long a host that is gone is waited for to stop or remove something there."""
@@ -72,13 +62,12 @@ class SshDockerBackend(Backend):
         self.host = HostFolder(Connection(target), remote_dir)
         self.containers = containers
         self.project = project
-        self.wait_s = wait_s
         self.grace_s = grace_s
-        self.scripts = scripts
-        self._reached = False
+        self._patiently = Patience(wait_s)
+        self._launching = Launching(self.host, containers, project, scripts, self._patiently)
         self._clocks: dict[str, tuple[float, float]] = {}
         self._followed: set[str] = set()
-        self._lock = threading.Lock()
+        self._gpus = GpuReader(lambda argv: self.host.connection.run(argv, timeout_s=facts.ASK_S))
 
     def launch(self, order: Order) -> Handle:
         """See `Backend.launch`. A host that was never reached is not waited for.
@@ -87,36 +76,12 @@ class SshDockerBackend(Backend):
             SettingsError: no image is set.
             BackendError: also `launch_failed` where the image is not there, before any upload.
         """
-        parcel = order_parcel(order)
-        wanted = image_of(self.containers, order.engine)
-        scripts = scripts_parcel(self.scripts)
-        arrived = self._steadily(lambda: self._arrive(order.id, wanted, scripts.name), self.wait_s)
-        seen = arrived.seen(order.id)
-        if seen.started:
-            return self._handle(seen)
-        image = arrived.image(wanted)
-        root = arrived.parts["root"]
-        self._upload(order, root)
-        if "scripts" not in arrived.parts:
-            argv = host_script.bring_scripts(root, scripts.name, uuid.uuid4().hex)
-            self._steadily(
-                lambda: self.host.ask(argv, input=scripts.tar, timeout_s=START_S), self.wait_s
-            )
-        spec = spec_of(
-            order,
-            self.containers,
-            image,
-            folder=f"{root}/runs/{order.id}",
-            scripts=f"{root}/scripts/{scripts.name}",
-            user=arrived.parts["user"],
-            project=self.project,
-        )
-        return self._start(order, root, spec, parcel)
+        return self._handle(self._launching.launch(order))
 
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
         """See `Backend.find`."""
-        self._reached = self._reached or wait_s > 0
-        seen = self._steadily(lambda: self.host.look(order_id), wait_s)
+        self._patiently.reached |= wait_s > 0  # it was there, or nobody would ask
+        seen = self._patiently(lambda: self.host.look(order_id), wait_s)
         return self._handle(seen) if seen.started else None
 
     def order_of(self, handle: Handle) -> Order:
@@ -135,10 +100,11 @@ class SshDockerBackend(Backend):
 
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """See `Backend.follow`. Raises Unreachable after `wait_s` without the host."""
-        self._reached = True
+        self._patiently.reached = True
         self._followed.add(handle.order_id)
         try:
-            yield from Following(self.host, handle, self.wait_s, self._tell).chunks(offset)
+            following = Following(self.host, handle, self._patiently.wait_s, self._tell)
+            yield from following.chunks(offset)
         finally:
             self._followed.discard(handle.order_id)
 
@@ -163,7 +129,7 @@ class SshDockerBackend(Backend):
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
             wanted.append(transfer.Wanted(remote, target, made[name]))
-        self._steadily(lambda: transfer.get_files(self.host.connection, wanted), self.wait_s)
+        self._patiently(lambda: transfer.get_files(self.host.connection, wanted))
 
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
@@ -200,11 +166,10 @@ class SshDockerBackend(Backend):
             argv = host_script.discard(
                 self.host.remote_dir, order_id, uuid.uuid4().hex, remove=docker.rm_argv(name)
             )
-            said = self.host.ask(argv, timeout_s=START_S).parts.get("problem")
-            if said is not None:
-                raise parse_problem(said).error(self.host.host)
+            if refused := self.host.ask(argv, timeout_s=START_S).refused():
+                raise refused
 
-        self._steadily(remove, min(self.wait_s, STOP_WAIT_S))
+        self._patiently(remove, min(self._patiently.wait_s, STOP_WAIT_S))
         self._clocks.pop(order_id, None)
 
     def active(self) -> list[str]:
@@ -215,60 +180,29 @@ class SshDockerBackend(Backend):
         found = parse_inspect(self._docker(docker.inspect_argv(*ids), may_miss=True))
         return sorted(c.labels[ORDER_LABEL] for c in found if c.alive and ORDER_LABEL in c.labels)
 
+    def gpus(self, order: Order | None = None) -> GpuState:
+        """See `Backend.gpus`."""
+        state = self._gpus.read()
+        if order is None:
+            return state
+        used = gpus_of(order, self.containers)
+        return GpuState(tuple(g for g in state.gpus if _is_one_of(g, used)), state.problem)
+
+    def examine(self, handle: Handle | None) -> dict[str, str]:
+        """See `Backend.examine`."""
+        found = facts.told(self._ask, self.host.remote_dir)
+        if handle is not None:
+            name = container_name(handle.order_id)
+            found["container.json"] = self._ask(docker.inspect_argv(name))
+            found["container.log"] = self._ask(docker.logs_argv(name, tail=facts.KERNEL_LINES))
+            seen = self.host.look(handle.order_id, *facts.RECORDS)
+            known = {n: seen.files[n] for n in facts.RECORDS if n in seen.files}
+            found |= {f"folder/{n}": text[-facts.LONGEST :] for n, text in known.items()}
+        return found
+
     def close(self) -> None:
         """End the connection; what runs on the host goes on."""
         self.host.connection.close()
-
-    def _arrive(self, order_id: str, image: str, scripts: str) -> Answer:
-        argv = host_script.arrive(
-            self.host.remote_dir,
-            scripts,
-            order_id,
-            image=docker.image_argv(image),
-            inspect=docker.inspect_argv(container_name(order_id)),
-        )
-        return self.host.ask(argv, timeout_s=LOOK_S)
-
-    def _upload(self, order: Order, root: str) -> None:
-        files = [(Path(v.path), v.sha256, v.size) for v in order.inputs.values()]
-        if files:
-            sent = self._steadily(
-                lambda: transfer.put_files(self.host.connection, files, f"{root}/cas"), self.wait_s
-            )
-            logger.info(
-                "Sent {n} of {all} files, {size} bytes, to {host}",
-                n=sent.files, all=len(files), size=sent.size, host=self.host.host,
-            )  # fmt: skip
-
-    def _start(self, order: Order, root: str, spec: docker.ContainerSpec, parcel: bytes) -> Handle:
-        """Start the container once; where an answer was lost, look before asking again."""
-        argv = host_script.start(
-            root,
-            order.id,
-            uuid.uuid4().hex,
-            [(v.sha256, str(run_folder.inside(name))) for name, v in order.inputs.items()],
-            start=docker.run_argv(spec),
-            state=docker.state_argv(spec.name),
-            remove=docker.rm_argv(spec.name),
-            words=docker.logs_argv(spec.name, tail=20),
-            inspect=docker.inspect_argv(spec.name),
-        )
-        asked = False
-
-        def start() -> Handle:
-            nonlocal asked
-            if asked and (seen := self.host.look(order.id)).started:
-                return self._handle(seen)
-            asked = True
-            answer = self.host.ask(argv, input=parcel, timeout_s=START_S)
-            seen = answer.seen(order.id)
-            if not seen.started:
-                raise answer.refused() or BackendError(
-                    "launch_failed", f"{self.host.host} did not start {order.id} nor say why."
-                )
-            return self._handle(seen)
-
-        return self._steadily(start, self.wait_s)
 
     def _stop(self, handle: Handle, grace_s: float, reason: StopReason) -> Seen:
         name = container_name(handle.order_id)
@@ -285,10 +219,10 @@ class SshDockerBackend(Backend):
             self.host.look(handle.order_id)  # nothing but ours is stopped
             return self.host.ask(argv, timeout_s=grace_s + LOOK_S).seen(handle.order_id)
 
-        return self._steadily(stop, min(self.wait_s, STOP_WAIT_S))
+        return self._patiently(stop, min(self._patiently.wait_s, STOP_WAIT_S))
 
     def _look(self, order_id: str, *files: str) -> Seen:
-        return self._steadily(lambda: self.host.look(order_id, *files), self.wait_s)
+        return self._patiently(lambda: self.host.look(order_id, *files))
 
     def _handle(self, seen: Seen) -> Handle:
         self._tell(seen)
@@ -298,25 +232,19 @@ class SshDockerBackend(Backend):
         if seen.running_s is not None:
             self._clocks[seen.order_id] = (seen.running_s, seen.read_at)
 
+    def _ask(self, argv: Sequence[str]) -> str:
+        done = self.host.connection.run(argv, timeout_s=facts.ASK_S)
+        return (done.stdout + done.stderr).decode(errors="replace")
+
     def _docker(self, argv: list[str], *, may_miss: bool = False) -> str:
         done = self.host.connection.run(argv, timeout_s=LOOK_S)
         if done.exit_code != 0 and not may_miss:
             raise parse_problem(done.stderr.decode(errors="replace")).error(self.host.host)
         return done.stdout.decode(errors="replace")
 
-    def _steadily(self, ask: Callable[[], T], wait_s: float) -> T:
-        """Ask again while the host is away, if it was there before."""
-        since, pause = time.monotonic(), 0.2
-        while True:
-            try:
-                answer = ask()
-            except Unreachable as e:
-                if not self._reached and not isinstance(e, LinkLost):
-                    raise
-                wait_out(e, since, wait_s)
-                logger.warning("Waiting for {host}: {why}", host=self.host.host, why=e.message)
-            else:
-                self._reached = True
-                return answer
-            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not all at once
-            pause = min(pause * 2, 5.0)
+
+def _is_one_of(gpu: Gpu, used: docker.Gpus) -> bool:
+    """Whether a container that was given these GPUs has this one."""
+    if isinstance(used, tuple):
+        return str(gpu.index) in used or gpu.uuid in used
+    return used == "all" or gpu.index < (used or 0)

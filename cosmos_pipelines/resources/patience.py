@@ -1,0 +1,64 @@
+"""Waiting for a host that is gone for a while."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from loguru import logger
+
+from cosmos_pipelines.errors import LinkLost, Unreachable
+
+T = TypeVar("T")
+
+
+class Patience:
+    """Asks a host again while it is away, for `wait_s` seconds, if it was there before.
+
+    One that was never reached is not waited for: there, most likely, a setting is wrong.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        self.reached = False
+
+    def __call__(self, ask: Callable[[], T], wait_s: float | None = None) -> T:
+        """The answer. `ask` is called again after a lost link: it must bear that.
+
+        Raises:
+            Unreachable: the host was waited for long enough.
+        """
+        since, pause = time.monotonic(), 0.2
+        while True:
+            try:
+                answer = ask()
+            except Unreachable as e:
+                if not self.reached and not isinstance(e, LinkLost):
+                    raise
+                wait_out(e, since, self.wait_s if wait_s is None else wait_s)
+                logger.warning("Waiting for {host}: {why}", host=e.host, why=e.message)
+            else:
+                self.reached = True
+                return answer
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not all at once
+            pause = min(pause * 2, 5.0)
+
+
+def wait_out(error: Unreachable, since: float, wait_s: float) -> None:
+    """Return while a host that is gone shall be waited for; `since`: `time.monotonic()`.
+
+    Raises:
+        Unreachable: it was waited for long enough.
+    """
+    waited = time.monotonic() - since
+    if waited < wait_s:
+        return
+    if wait_s == 0:
+        raise error
+    raise Unreachable(
+        error.host,
+        f"{error.host} has been out of reach for {waited:.0f} s. {error.message}",
+        hint=error.hint,
+    )
