@@ -43,9 +43,9 @@ class Bundles:
             if run.batch_id not in self._looks:
                 self._looks[run.batch_id] = self._look(run, order)
             texts = self._looks[run.batch_id] | self._own(run)
-            known = secrets_of(environment_of(self._settings)) | secrets_of(
-                self._settings.docker.env | dict(order.env if order else {})
-            )
+            env = json.loads(texts.get("order.json", "{}")).get("env", {})
+            ours = [environment_of(self._settings), self._settings.docker.env, env]
+            known = {secret for one in ours for secret in secrets_of(one)}
             clean = {name: without_secrets(text, known) for name, text in texts.items()}
             _replace(run_directory(self._settings.outputs, run.id) / FOLDER, clean)
         except Exception as e:  # noqa: BLE001  the run's failure is the one to tell

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cosmos_pipelines.engines import engine_named
+from cosmos_pipelines.engines import ENGINES, engine_named
 from cosmos_pipelines.errors import UnknownId
 from cosmos_pipelines.resources import BACKENDS
 from cosmos_pipelines.resources.checks import Check, Checked, Finding, fail, go_through, ok
@@ -62,7 +62,7 @@ def _examine_host(settings: Settings) -> Iterator[Checked]:
         settings.ssh_target,
         remote_dir=settings.remote.remote_dir,
         image=lambda: image_of(settings.docker, engine),
-        needs_gpu=not engine_named(engine).simulated,
+        needs_gpu=engine in ENGINES and not ENGINES[engine].simulated,
         scripts=scripts_parcel(SCRIPTS).name,
     ) as host:
         yield from go_through(host.checks())
