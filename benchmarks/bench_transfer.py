@@ -73,7 +73,7 @@ class Bench:
     def ours(self, name: str, who: str, connection: Connection) -> None:
         """Up, up again, down."""
         files, cas = self.sets[name], str(self.copies / "cas")
-        wanted = [Wanted(f"{cas}/{f.sha256}", self.copies / f.path.name, f.sha256) for f in files]
+        wanted = [Wanted(f"{cas}/{f.sha256}", self.copies / f.path.name, *f[1:]) for f in files]
         self.clean()
         self.timed(f"{name} up", who, lambda: put_files(connection, files, cas))
         self.timed(f"{name} up again", who, lambda: put_files(connection, files, cas))
@@ -82,7 +82,7 @@ class Bench:
     def ours_cold(self, name: str) -> None:
         """Up and down, each with the logins that it needs."""
         files, cas = self.sets[name], str(self.copies / "cas")
-        wanted = [Wanted(f"{cas}/{f.sha256}", self.copies / f.path.name, f.sha256) for f in files]
+        wanted = [Wanted(f"{cas}/{f.sha256}", self.copies / f.path.name, *f[1:]) for f in files]
 
         def up() -> None:
             with Connection(self.target) as connection:
@@ -130,9 +130,9 @@ class Bench:
             connection.open()
             assert shared.usable(), shared.problem
             self.ours(name, "ours", connection)
-            shared.problem = "not in this turn"
+            shared.leave("not in this turn")
             self.ours(name, "ours by paramiko", connection)
-            shared.problem = None
+            shared.leave("used again in the next turn", 0)
 
     def lines(self) -> list[dict[str, object]]:
         """What was measured, as a line a comparison."""

@@ -21,9 +21,6 @@ from cosmos_pipelines.remote.streams import CHUNK, draw
 MOST_WORDS: Final = 64 << 10
 """Bytes of file names in one command; Linux takes 128 KiB in one word of a shell's."""
 
-UNKNOWN: Final = 1 << 62
-"""An amount, where none is known: large files are worth the faster way."""
-
 
 class Wanted(NamedTuple):
     """A file of the host, where it shall be here, and its hash as the host computed it."""
@@ -32,6 +29,8 @@ class Wanted(NamedTuple):
     """Absolute path; `confine` makes one of a name."""
     local: Path
     sha256: str
+    size: int | None = None
+    """Bytes, if known: large ones are worth a faster way."""
 
 
 def get_file(
@@ -40,9 +39,11 @@ def get_file(
     local: Path,
     sha256: str,
     progress: Report | None = None,
+    *,
+    size: int | None = None,
 ) -> None:
     """Bring one file: see `get_files`."""
-    get_files(connection, [Wanted(remote, local, sha256)], progress)
+    get_files(connection, [Wanted(remote, local, sha256, size)], progress)
 
 
 def get_files(
@@ -98,7 +99,7 @@ def _groups(files: Sequence[Wanted]) -> Iterator[list[Wanted]]:
 def _get_group(connection: Connection, group: Sequence[Wanted], meter: Meter) -> None:
     """Whole files in one stream, which says their sizes first."""
     script = host_scripts.send([file.remote for file in group])
-    with _Stream(connection, group, script, UNKNOWN if len(group) == 1 else 0) as stream:
+    with _Stream(connection, group, script) as stream:
         sizes = [stream.size() for _ in group]
         meter.total += sum(sizes)
         for file, size in zip(group, sizes, strict=True):
@@ -116,7 +117,7 @@ def _get_rest(connection: Connection, file: Wanted, meter: Meter) -> None:
             digest.update(chunk)
         offset = part.tell()
         script = host_scripts.send_rest(file.remote, offset)
-        with _Stream(connection, [file], script, UNKNOWN) as stream:
+        with _Stream(connection, [file], script) as stream:
             size = stream.size()
             if offset <= size:
                 meter.total += size
@@ -134,11 +135,10 @@ def _get_rest(connection: Connection, file: Wanted, meter: Meter) -> None:
 class _Stream:
     """Sizes, one a line, then bytes."""
 
-    def __init__(
-        self, connection: Connection, files: Sequence[Wanted], script: list[str], amount: int
-    ) -> None:
+    def __init__(self, connection: Connection, files: Sequence[Wanted], script: list[str]) -> None:
         self._host, self._files = connection.host, files
-        self._chunks = draw(connection, script, amount=amount)
+        known = sum(file.size or 0 for file in files)
+        self._chunks = draw(connection, script, amount=known)
         self._rest = b""
 
     def __enter__(self) -> Self:

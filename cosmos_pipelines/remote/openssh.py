@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import math
 import os
 import shutil
 import stat
@@ -26,6 +27,9 @@ from cosmos_pipelines.remote.ssh_config import Target
 
 KEEP_S: Final = 60
 """Seconds that the shared connection outlives its last use; nobody needs to end it."""
+
+AGAIN_S: Final = 300.0
+"""Seconds after which a way that failed is tried again."""
 
 END_S: Final = 2.0
 """Seconds that its end may take."""
@@ -118,6 +122,7 @@ class OpenSsh:
         self._lock = threading.Lock()
         self.problem: str | None = None
         """Why it cannot be used; None while it can, as far as is known."""
+        self._failed_at = 0.0
 
     @staticmethod
     @lru_cache
@@ -133,9 +138,15 @@ class OpenSsh:
     def usable(self) -> bool:
         """Open the shared connection if it is not; False, with `problem` set, if that fails."""
         with self._lock:
-            if self.problem is None and not self._answers():
-                self.problem = self._connect()
+            if self.problem and time.monotonic() - self._failed_at < AGAIN_S:
+                return False
+            self.problem = None if self._answers() else self._connect()
+            self._failed_at = time.monotonic()
             return self.problem is None
+
+    def leave(self, why: str, for_s: float = math.inf) -> None:
+        """Do not use it for a while."""
+        self.problem, self._failed_at = why, time.monotonic() + for_s - AGAIN_S
 
     def start(self, argv: Sequence[str], source: IO[bytes] | None = None) -> Started:
         """Start a program on the host; use it in a `with`."""

@@ -98,9 +98,11 @@ class Session:
         """The program's exit code.
 
         Raises:
-            LinkLost: there is none. A lost connection looks like an orderly end otherwise.
+            LinkLost: there is none, or some of the output is missing. A lost connection looks like
+                an orderly end otherwise: sshd tells the exit code as soon as it knows it, while
+                output is still on its way; the end of the output is told by itself.
         """
-        if self.channel.exit_status < 0:
+        if self.channel.exit_status < 0 or not self.channel.eof_received:
             raise self.lost()
         return self.channel.exit_status
 

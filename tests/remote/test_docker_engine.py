@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -25,10 +24,8 @@ from cosmos_pipelines.remote.docker_answers import (
 from cosmos_pipelines.remote.gpu import GpuReader
 from cosmos_pipelines.remote.openssh import OpenSsh
 from cosmos_pipelines.remote.ssh import Connection, Target
-from cosmos_pipelines.remote.transfer import get_file, put_files
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host
-from tests.support.contents import random_file
 
 
 @pytest.fixture
@@ -183,14 +180,3 @@ def test_engine_images_and_gpus_are_described(
     assert "Unable to determine" in (reader.read().problem or "")
     gpu1.without_gpu()
     assert "no NVIDIA driver" in (reader.read().problem or "")
-
-
-def test_files_go_there_and_back_over_a_slow_link(
-    ops: Connection, gpu1: Host, tmp_path: Path
-) -> None:
-    file = random_file(tmp_path / "a", 6 << 20)
-    gpu1.slow("40mbit")
-    put_files(ops, [file], "/home/ops/cosmos/cas")
-    get_file(ops, f"/home/ops/cosmos/cas/{file.sha256}", tmp_path / "b", file.sha256)
-    assert (tmp_path / "b").read_bytes() == file.path.read_bytes()
-    assert ask(ops, ["stat", "-c", "%U", f"/home/ops/cosmos/cas/{file.sha256}"]) == "ops\n"

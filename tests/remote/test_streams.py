@@ -116,6 +116,6 @@ def test_a_directory_with_a_long_name_is_not_used(target: Target, tmp_path: Path
 
 
 def test_where_ssh_does_not_serve_our_own_connection_does(loop: Connection) -> None:
-    OpenSsh.of(loop.target).problem = "broken"
+    OpenSsh.of(loop.target).leave("broken")
     done = feed(loop, ["cat"], [b"a"], amount=1 << 30)
     assert done.stdout == b"a"
