@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from cosmos_pipelines.catalog.records import Run
-from cosmos_pipelines.errors import BackendError, CosmosError
+from cosmos_pipelines.errors import BackendError, CosmosError, Unreachable
 from cosmos_pipelines.remote.gpu import GpuState
 from cosmos_pipelines.resources import backend_for
 from cosmos_pipelines.resources.backend import Backend
@@ -101,7 +101,7 @@ def _ask(backend: Backend, place: Place) -> None:
         place.orders = tuple(backend.active())
     except BackendError as e:
         place.problem = str(e)
-        if e.kind == "unreachable":
+        if isinstance(e, Unreachable):
             return
     place.gpus = backend.gpus()
 

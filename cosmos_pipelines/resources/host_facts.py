@@ -7,8 +7,6 @@ from typing import Final
 
 from cosmos_pipelines.errors import BackendError, Unreachable
 from cosmos_pipelines.remote import docker
-from cosmos_pipelines.remote.docker import Gpus
-from cosmos_pipelines.remote.gpu import GpuState
 from cosmos_pipelines.resources import facts
 from cosmos_pipelines.resources.container import container_name
 from cosmos_pipelines.resources.host_folder import HostFolder
@@ -54,13 +52,3 @@ class _Asking:
             return ""
         texts = [done.stdout, *([done.stderr] if done.exit_code or not done.stdout else [])]
         return b"".join(texts).decode(errors="replace")
-
-
-def given(state: GpuState, gpus: Gpus) -> GpuState:
-    """The GPUs that a container gets which is given these."""
-    if gpus is None or gpus == "all":
-        return state if gpus else GpuState((), state.problem)
-    if isinstance(gpus, int):
-        return GpuState(state.gpus[:gpus], state.problem)
-    chosen = tuple(g for g in state.gpus if str(g.index) in gpus or g.uuid in gpus)
-    return GpuState(chosen, state.problem)

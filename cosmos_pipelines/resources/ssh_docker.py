@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -19,7 +19,7 @@ from cosmos_pipelines.remote import docker, transfer
 from cosmos_pipelines.remote.docker_answers import parse_ids, parse_inspect, parse_problem
 from cosmos_pipelines.remote.gpu import Gpu, GpuReader, GpuState
 from cosmos_pipelines.remote.ssh import Connection, Target
-from cosmos_pipelines.resources import facts, host_script, run_folder
+from cosmos_pipelines.resources import facts, host_facts, host_script, run_folder
 from cosmos_pipelines.resources.backend import Backend, Handle, StopReason
 from cosmos_pipelines.resources.container import (
     ORDER_LABEL,
@@ -190,15 +190,7 @@ class SshDockerBackend(Backend):
 
     def examine(self, handle: Handle | None) -> dict[str, str]:
         """See `Backend.examine`."""
-        found = facts.told(self._ask, self.host.remote_dir)
-        if handle is not None:
-            name = container_name(handle.order_id)
-            found["container.json"] = self._ask(docker.inspect_argv(name))
-            found["container.log"] = self._ask(docker.logs_argv(name, tail=facts.KERNEL_LINES))
-            seen = self.host.look(handle.order_id, *facts.RECORDS)
-            known = {n: seen.files[n] for n in facts.RECORDS if n in seen.files}
-            found |= {f"folder/{n}": text[-facts.LONGEST :] for n, text in known.items()}
-        return found
+        return host_facts.examine(self.host, handle.order_id if handle else None)
 
     def close(self) -> None:
         """End the connection; what runs on the host goes on."""
@@ -231,10 +223,6 @@ class SshDockerBackend(Backend):
     def _tell(self, seen: Seen) -> None:
         if seen.running_s is not None:
             self._clocks[seen.order_id] = (seen.running_s, seen.read_at)
-
-    def _ask(self, argv: Sequence[str]) -> str:
-        done = self.host.connection.run(argv, timeout_s=facts.ASK_S)
-        return (done.stdout + done.stderr).decode(errors="replace")
 
     def _docker(self, argv: list[str], *, may_miss: bool = False) -> str:
         done = self.host.connection.run(argv, timeout_s=LOOK_S)
