@@ -16,6 +16,9 @@ sample is said by COSMOS_STAND_IN or else by the first word of the sample's prom
     hang            sleeps for ever after its first line; TERM ends it
     stubborn        the same, but ignores TERM
     slow S          S seconds for each frame
+    wait FILE       after its first frame waits while FILE is there
+    eat FILE        the same, then takes memory until it is killed
+    small           a video of half the width, exit code 0
     chatty N        N numbered lines in the log first
     anything else   works
 """
@@ -56,6 +59,7 @@ def make_video(sample: dict[str, Any], word: str, rest: str, label: str) -> None
     """Write the sample's video, one shade of grey a frame, and tell each frame."""
     width, height, frames, fps = shape_of(sample)
     kept = frames // 2 if word == "short" else frames
+    width = width // 4 * 2 if word == "small" else width
     with av.open(sample["output"], "w") as out:
         stream = out.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -70,7 +74,24 @@ def make_video(sample: dict[str, Any], word: str, rest: str, label: str) -> None
             frame.pts, frame.time_base = i, 1 / fps
             out.mux(stream.encode(frame))
             print(f"{label} transfer: frame {i + 1}/{frames}")
+            if word in ("wait", "eat") and i == 0:
+                wait_while_there(Path(rest))
+            if word == "eat":
+                take_memory()
         out.mux(stream.encode())
+
+
+def wait_while_there(file: Path) -> None:
+    """Wait until somebody removes a file."""
+    while file.exists():
+        time.sleep(0.02)
+
+
+def take_memory(limit: int = 4 << 30) -> None:
+    """Touch more and more memory, at most `limit` bytes."""
+    taken = []
+    while len(taken) << 24 < limit:
+        taken.append(b"x" * (1 << 24))
 
 
 def make_text(sample: dict[str, Any]) -> None:

@@ -1,0 +1,165 @@
+"""One cell of the matrix: a fault at a step, and what is not true afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from cosmos_pipelines.assets.operating import orphans
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.media import provenance
+from cosmos_pipelines.media.probe import probe, sha256_of
+from tests.faults.faults import ALIVE, DONE, ENDED, LEFT, Fault
+from tests.faults.place import SLOW, Orchestrator, Place, small_disk
+from tests.rig.fleet import Fleet
+from tests.rig.host import Host, until
+
+STOPS = {
+    "before upload": "upload",
+    "during upload": "upload",
+    "upload to start": "start",
+    "start, answer lost": "-",
+    "running": "-",
+    "end to collect": "outcome",
+    "during download": "collect",
+    "recording": "record",
+}
+"""Where the orchestrator stops for a step; it goes on by itself for those that last."""
+
+
+def untrue(fault: Fault, step: str, fleet: Fleet, host: Host) -> list[str]:
+    """What is not true after a fault at a step; a trace if this very test broke."""
+    with ExitStack() as stack:
+        try:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "home"
+            fill = stack.enter_context(small_disk(home)) if fault.here else None
+            place = Place(home, fleet, host, fault.wait_s)
+            stack.callback(place.close)
+            if fill:
+                place.fill = fill
+            return list(_untrue(fault, step, place))
+        except Exception:  # noqa: BLE001 - a matrix goes on
+            return [traceback.format_exc()]
+
+
+def _untrue(fault: Fault, step: str, place: Place) -> Iterator[str]:
+    first = _begin(fault, step, place)
+    fault.strike(place)
+    first.go()
+    place.release_answers()
+    place.host.slow(None) if place.host.on else None
+    if fault.relief is not fault.late_relief:
+        place.open_gate()
+    fault.relief(place)
+    place.open_gate()
+    first.end()
+    yield from _wrong_end(fault.end(step), place, first)
+    fault.late_relief(place)
+    place.open_gate()
+    place.behave(None)
+    yield from _finish(fault, step, place)
+    yield from _wrong_result(place)
+    yield from _remains(fault.starts.get(step, 1), place)
+
+
+def _begin(fault: Fault, step: str, place: Place) -> Orchestrator:
+    """An orchestrator that is at the step."""
+    if step == "during upload":
+        place.enlarge_input()
+    if step == "during download":
+        place.enlarge_output()
+    if step == "start, answer lost":
+        place.hold_answers()
+    if step in ENDED or fault.behaviour in ("lie", "truncate", "small"):
+        place.open_gate()
+    place.behave(fault.behaviour)
+    place.enter_run()
+    orchestrator = place.orchestrate(STOPS[step])
+    if STOPS[step] != "-":
+        orchestrator.wait_for(f"AT {STOPS[step]}")
+    if step in ("during upload", "during download"):
+        place.host.slow(SLOW)
+        orchestrator.go()
+        begun = place.upload_begun if step == "during upload" else place.download_begun
+        until(begun, "the first bytes", 20)
+    if step in ALIVE:
+        until(lambda: len(place.starts()) > 0, "the start", 20)
+    if step == "running" and not fault.behaviour:
+        orchestrator.wait_for("frame 1/6")
+    return orchestrator
+
+
+def _wrong_end(expected: str, place: Place, first: Orchestrator) -> Iterator[str]:
+    """What the catalog says after the first orchestrator that is not so."""
+    run = place.run
+    said = f"{run.status}, {run.error_kind}: {run.error_message}"
+    if expected == DONE and run.status != DONE:
+        yield f"it should be completed: {said}\n" + "\n".join(first.lines[-12:])
+    elif expected == LEFT:
+        if [left.id for left in orphans(place.catalog)] != [run.id]:
+            yield f"it should be known as left behind: {said}"
+    elif expected != DONE and (run.status, run.error_kind) != ("failed", expected):
+        yield f"it should have failed as {expected}: {said}\n" + "\n".join(first.lines[-12:])
+
+
+def _finish(fault: Fault, step: str, place: Place) -> Iterator[str]:
+    """Execute it again, as a user does; once is enough."""
+    if place.run.status == DONE:
+        return
+    again = place.orchestrate()
+    again.end()
+    if place.run.status != DONE:
+        run = place.run
+        yield (
+            f"executed again it is {run.status}, {run.error_kind}: {run.error_message}\n"
+            + "\n".join(again.lines[-12:])
+        )
+
+
+def _wrong_result(place: Place) -> Iterator[str]:
+    """What is wrong with the video and the log."""
+    run = place.run
+    if run.status != DONE:
+        return
+    video = place.home / run.outputs["video"]
+    try:
+        found = probe(video, deep=True)
+        story = provenance.read(video) or {}
+    except CosmosError as e:
+        yield f"the video: {e}"
+        return
+    shape = (found.width, found.height, found.frames, str(found.fps))
+    if shape != (64, 48, 6, "24"):
+        yield f"the video is {shape}"
+    if sha256_of(video) != run.outputs["sha256"]:
+        yield "the video is not the one that was recorded"
+    if story.get("run_id") != run.id:
+        yield "the video does not tell its run"
+    log = (place.settings.outputs / f"run_{run.id}" / "logs" / "run.log").read_text()
+    *_, last = log.rpartition("stand-in: 1 sample(s)\n")
+    frames = [line.split()[-1] for line in last.splitlines() if "frame" in line]
+    if frames != [f"{i}/6" for i in range(1, 7)]:
+        yield f"the log tells the frames {frames}"
+    if run.container_id is None or run.image_digest is None or run.host is None:
+        yield f"the record lacks {run.container_id=} {run.image_digest=} {run.host=}"
+
+
+def _remains(starts: int, place: Place) -> Iterator[str]:
+    """What is left, and starts too many."""
+    found = place.starts()
+    if len(found) != len(set(found)):
+        yield f"an order was started twice: {found}"
+    if len(found) != starts:
+        yield f"the model was started {len(found)} times instead of {starts}: {found}"
+    if run_holder := place.run.leased_by:
+        yield f"the run is still leased by {run_holder}"
+    for what, left in (
+        ("containers", place.containers()),
+        ("on the host", place.left_there()),
+        ("here", place.left_here()),
+    ):
+        if left:
+            yield f"left {what}: {left}"

@@ -1,0 +1,213 @@
+"""The faults: what strikes, what becomes of it by itself, and what is true afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.faults.place import Place
+from tests.rig.host import until
+
+STEPS: Final = (
+    "before upload",
+    "during upload",
+    "upload to start",
+    "start, answer lost",
+    "running",
+    "end to collect",
+    "during download",
+    "recording",
+)
+BEFORE: Final = frozenset(STEPS[:3])
+"""Nothing runs on the host yet."""
+ALIVE: Final = frozenset(STEPS[3:5])
+"""The model runs."""
+ENDED: Final = frozenset(STEPS[5:])
+"""The result is on the host's disk."""
+
+DONE: Final = "completed"
+LEFT: Final = "left behind"
+"""In work for nobody, and `cosmos status` says so."""
+
+
+def nothing(_: Place) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault.
+
+    `strike` happens while the orchestrator stands at the step, `relief` after it has gone on, and
+    `late_relief` after it has ended; then the run is executed once more.
+    """
+
+    name: str
+    strike: Callable[[Place], None] = nothing
+    relief: Callable[[Place], None] = nothing
+    late_relief: Callable[[Place], None] = nothing
+    ends: dict[str, str] = field(default_factory=dict)
+    """How the first orchestrator leaves the run, by step: a status, or the kind of a failure."""
+    starts: dict[str, int] = field(default_factory=dict)
+    """How often the model is started in all, where that is not once."""
+    behaviour: str | None = None
+    """What the model does at its first start instead of its work."""
+    wait_s: float = 20
+    here: bool = False
+    """It needs a small disk here."""
+    strikes_at: frozenset[str] = frozenset(STEPS)
+
+    def end(self, step: str) -> str:
+        """How the run stands after the first orchestrator."""
+        return self.ends.get(step, DONE)
+
+
+def at(*steps: str | frozenset[str], then: str) -> dict[str, str]:
+    """The same end for several steps."""
+    flat = frozenset().union(*({s} if isinstance(s, str) else s for s in steps))
+    return dict.fromkeys(flat, then)
+
+
+def twice(steps: frozenset[str]) -> dict[str, int]:
+    """The model must be started anew where the fault took its first work."""
+    return dict.fromkeys(steps, 2)
+
+
+# What strikes ---------------------------------------------------------------------------------
+
+
+def kill_ours(place: Place) -> None:
+    """Kill the orchestrator."""
+    place.orchestrators[0].kill()
+
+
+def cut(place: Place) -> None:
+    """Cut the link."""
+    place.host.cut()
+
+
+def mend_after_5_s(place: Place) -> None:
+    """Mend the link after a while that is longer than a connection lives."""
+    time.sleep(5)
+    mend(place)
+
+
+def mend(place: Place) -> None:
+    """Mend the link."""
+    place.host.mend()
+    until(lambda: place.host.port_open(22), "the mended link", 10)
+
+
+def stop_sshd(place: Place) -> None:
+    """End sshd and its sessions."""
+    place.host.stop_sshd()
+
+
+def start_sshd(place: Place) -> None:
+    """Start sshd again, after its absence was felt."""
+    time.sleep(1)
+    place.host.start_sshd()
+
+
+def stop_docker(place: Place) -> None:
+    """Stop the engine, and with it all containers."""
+    place.host.stop_docker()
+
+
+def stop_docker_alone(place: Place) -> None:
+    """Stop the engine only."""
+    place.host._set_live_restore(True)
+    place.host.stop_docker()
+
+
+def start_docker(place: Place) -> None:
+    """Start the engine again, after its absence was felt."""
+    time.sleep(1)
+    place.host.start_docker()
+
+
+def power_off(place: Place) -> None:
+    """Cut the power."""
+    place.host.console("sync")
+    place.host.power_off()
+
+
+def boot(place: Place) -> None:
+    """Power on."""
+    time.sleep(1)
+    place.host.boot()
+
+
+def fill_there(place: Place) -> None:
+    """Fill the disk of our directory on the host."""
+    place.host.fill_disk()
+
+
+def free_there(place: Place) -> None:
+    """Free it."""
+    place.host.free_disk()
+
+
+def fill_here(place: Place) -> None:
+    """Fill our own disk."""
+    place.fill()
+
+
+def free_here(place: Place) -> None:
+    """Free it."""
+    (place.home / ".filler").unlink()
+
+
+def kill_container(place: Place) -> None:
+    """Kill the container as another user of the host may."""
+    place.host.docker("kill", place.container())
+
+
+def take_memory(place: Place) -> None:
+    """Leave the container little memory; its model wants much."""
+    place.host.docker("update", "--memory=256m", "--memory-swap=256m", place.container())
+
+
+def start_another(place: Place) -> None:
+    """Execute the same run a second time, at the same time; it must be refused."""
+    another = place.orchestrate()
+    code = another.end()
+    assert code == 3, f"the second orchestrator ended with {code}: {another.lines[-5:]}"
+
+
+ONLY_ALIVE: Final = ALIVE
+"""Before there is no container, afterwards it has ended by itself: nothing to strike."""
+ONLY_RUNNING: Final = frozenset({"running"})
+"""It is the model's own doing, which it does while it runs."""
+
+FAULTS: Final = (
+    Fault("our process killed (-9)", kill_ours,
+          ends=at(frozenset(STEPS), then=LEFT)),
+    Fault("link cut for 5 s", cut, mend_after_5_s),
+    Fault("link cut for good, mended later", cut, late_relief=mend, wait_s=3,
+          ends=at(frozenset(STEPS[:7]), then="unreachable")),
+    Fault("sshd restarted", stop_sshd, start_sshd),
+    Fault("Docker restarted, live-restore", stop_docker_alone, start_docker),
+    Fault("Docker restarted", stop_docker, start_docker,
+          ends=at(ALIVE, then="lost"), starts=twice(ALIVE)),
+    Fault("power cut, booted again", power_off, boot,
+          ends=at(ALIVE, then="lost"), starts=twice(ALIVE)),
+    Fault("disk full on the host", fill_there, late_relief=free_there,
+          ends=at(BEFORE, ALIVE, then="disk_full"), starts=twice(ALIVE)),
+    Fault("disk full here", fill_here, late_relief=free_here, here=True,
+          ends=at(frozenset(STEPS), then="disk_full")),
+    Fault("container killed by another", kill_container, strikes_at=ONLY_ALIVE,
+          ends=at(ALIVE, then="lost"), starts=twice(ALIVE)),
+    Fault("container out of memory (137)", take_memory, strikes_at=ONLY_ALIVE,
+          behaviour="eat /models/gate",
+          ends=at(ALIVE, then="out_of_memory"), starts=twice(ALIVE)),
+    Fault("success without output", behaviour="lie", strikes_at=ONLY_RUNNING,
+          ends=at("running", then="output_missing"), starts=twice(ONLY_RUNNING)),
+    Fault("success, output truncated", behaviour="truncate", strikes_at=ONLY_RUNNING,
+          ends=at("running", then="output_missing"), starts=twice(ONLY_RUNNING)),
+    Fault("success, output of wrong size", behaviour="small", strikes_at=ONLY_RUNNING,
+          ends=at("running", then="model_failed"), starts=twice(ONLY_RUNNING)),
+    Fault("two orchestrators at once", start_another),
+)  # fmt: skip

@@ -1,0 +1,101 @@
+"""Executes one run and stops at one step, until a line comes: orchestrator.py HOME STEP RUN_ID
+
+It says `AT <step>` when it is there, and each line of the log. STEP is `-` for none.
+Backend and catalog are the real ones, with a stop before some of their verbs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from cosmos_pipelines.assets.execution import execute_runs
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.operations.base import Order, Outcome
+from cosmos_pipelines.resources import backend_for
+from cosmos_pipelines.resources.backend import Handle
+from cosmos_pipelines.resources.launching import Launching
+from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+from cosmos_pipelines.settings import load_settings
+from tests.support.stand_in_engine import registered
+
+PROGRAM = "/models/model.py"
+
+
+class Stops:
+    """Where to stop, once."""
+
+    wanted = "-"
+
+    @classmethod
+    def at(cls, step: str) -> None:
+        """Stop here, if this is where to stop."""
+        if step == cls.wanted:
+            cls.wanted = "-"
+            print(f"AT {step}", flush=True)
+            sys.stdin.readline()
+
+
+class SteppedLaunching(Launching):
+    """Stops before it uploads and before it starts."""
+
+    def _upload(self, order: Order, root: str) -> None:
+        Stops.at("upload")
+        super()._upload(order, root)
+
+    def _start(self, *given: Any) -> Any:
+        Stops.at("start")
+        return super()._start(*given)
+
+
+class SteppedBackend(SshDockerBackend):
+    """Stops when the run has ended, and before its output is brought."""
+
+    def outcome(self, handle: Handle) -> Outcome:
+        Stops.at("outcome")
+        return super().outcome(handle)
+
+    def collect(self, handle: Handle, names: Mapping[str, Path]) -> None:
+        Stops.at("collect")
+        super().collect(handle, names)
+
+
+class SteppedCatalog(Catalog):
+    """Stops before a run is recorded as completed."""
+
+    def advance(self, run_id: str, owner: str, expected: Any, new: Any, **given: Any) -> bool:
+        if new == "completed":
+            Stops.at("record")
+        return super().advance(run_id, owner, expected, new, **given)
+
+
+def main(home: str, step: str, run_id: str) -> int:
+    """Execute; 3 if another process has the run."""
+    Stops.wanted = step
+    settings = load_settings(Path(home))
+    backend = backend_for(settings)
+    assert isinstance(backend, SshDockerBackend)
+    backend.__class__ = SteppedBackend
+    given = {f.name: getattr(backend._launching, f.name) for f in fields(Launching)}
+    backend._launching = SteppedLaunching(**given)
+    with registered(program=PROGRAM):
+        try:
+            execute_runs(
+                [run_id],
+                catalog=SteppedCatalog.open(settings.catalog_url),
+                settings=settings,
+                backend=backend,
+                on_line=lambda _, line: print(line, flush=True),
+            )
+        except CosmosError as e:
+            print(f"error: {e}", flush=True)
+            return e.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
