@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,13 @@ from cosmos_pipelines.remote.openssh import OpenSsh
 from cosmos_pipelines.remote.ssh import Connection, Target
 from cosmos_pipelines.remote.streams import draw, feed
 from tests.support.sshd import Sshd
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory with a name that is short enough for sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="s-", dir="/tmp") as name:
+        yield Path(name)
 
 
 def test_a_connection_outlives_half_a_gigabyte_and_the_ends_of_programs(
@@ -75,8 +84,8 @@ def test_a_cut_in_the_middle_is_a_lost_link(way: Connection, sshd: Sshd) -> None
         list(stream)
 
 
-def test_processes_share_one_connection_and_need_not_end_it(target: Target, tmp_path: Path) -> None:
-    first, second = OpenSsh(target, tmp_path / "s"), OpenSsh(target, tmp_path / "s")
+def test_processes_share_one_connection_and_need_not_end_it(target: Target, short: Path) -> None:
+    first, second = OpenSsh(target, short / "s"), OpenSsh(target, short / "s")
     assert not first.open
     assert first.usable()
     assert second.open
@@ -92,19 +101,19 @@ def test_processes_share_one_connection_and_need_not_end_it(target: Target, tmp_
 
 
 def test_a_host_key_that_is_not_known_is_not_taken(
-    target: Target, sshd: Sshd, tmp_path: Path
+    target: Target, sshd: Sshd, tmp_path: Path, short: Path
 ) -> None:
     (tmp_path / "none").touch()
     stranger = Target("127.0.0.1", sshd.user, sshd.port, sshd.base / "key", tmp_path / "none")
-    way = OpenSsh(stranger, tmp_path / "s")
+    way = OpenSsh(stranger, short / "s")
     assert not way.usable()
     assert "host key is known" in (way.problem or "")
 
 
-def test_a_directory_that_others_can_write_is_not_used(target: Target, tmp_path: Path) -> None:
-    (tmp_path / "s").mkdir(mode=0o777)
-    (tmp_path / "s").chmod(0o777)
-    way = OpenSsh(target, tmp_path / "s")
+def test_a_directory_that_others_can_write_is_not_used(target: Target, short: Path) -> None:
+    (short / "s").mkdir(mode=0o777)
+    (short / "s").chmod(0o777)
+    way = OpenSsh(target, short / "s")
     assert not way.usable()
     assert "open to others" in (way.problem or "")
 
