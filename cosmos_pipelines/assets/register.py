@@ -241,7 +241,7 @@ def as_orders(
 def _finished_video(settings: Settings, run: Run) -> Path:
     if run.status != "completed" or "video" not in run.outputs:
         made = "makes no video" if run.model_type == "enhance" else f"is {run.status}"
-        hint = f"See `cosmos logs {run.id}`." if run.status == "failed" else None
+        hint = f"See `cosmos why {run.id}`." if run.status == "failed" else None
         raise StateError(f"Run {run.id} {made}, so there is nothing to upscale.", hint=hint)
     return settings.home / str(run.outputs["video"])
 

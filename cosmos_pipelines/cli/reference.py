@@ -25,7 +25,7 @@ respected; without a terminal there are no colours at all.
 | 1 | failed on this machine (disk full, a file that cannot be written, a bug) |
 | 2 | bad input: usage, an unknown id, an unusable file, a value out of range |
 | 3 | wrong state: the right thing at the wrong moment |
-| 4 | the GPU side failed; `cosmos logs RS_ID` tells why |
+| 4 | the GPU side failed; `cosmos why RS_ID` tells why |
 | 130 | interrupted or cancelled |
 
 Of several runs the highest code counts.

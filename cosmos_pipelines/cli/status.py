@@ -107,8 +107,8 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
     if state["left"]:
         write("\nLeft behind")
         write_table(state["left"], LEFT, cut=False)
-    if len(state["lost"]) > 1:
-        say(f"{len(state['lost'])} runs lost their process. `cosmos recover` finishes them all.")
+    if state["lost"]:
+        say(f"{len(state['lost'])} run(s) lost their process. `cosmos recover` finishes them.")
 
 
 def _print_place(place: dict[str, Any]) -> None:
