@@ -74,6 +74,8 @@ class Engine(ABC):
             return Verdict(kind="timeout", message="Stopped: it took longer than allowed.")
         if outcome.exit_code is None:
             return Verdict(kind="lost", message="It vanished without leaving an exit code.")
+        if outcome.exit_code == 143:
+            return Verdict(kind="lost", message="Somebody else told it to stop (TERM), not we.")
         if re.search(r"No space left on device|ENOSPC|Errno 28", log_tail):
             return Verdict(kind="disk_full", message="No space left where the run was executed.")
         if outcome.exit_code == 137 or re.search(r"OutOfMemoryError|MemoryError", log_tail):

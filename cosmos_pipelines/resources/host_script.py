@@ -192,8 +192,10 @@ def look(folder: str, *files: str, inspect: Sequence[str]) -> list[str]:
     return _script(_LOOK, folder, *files, inspect=inspect)
 
 
-def follow(folder: str, offset: int, **commands: Sequence[str]) -> list[str]:
-    """The log from a byte on while the container runs; how it stands then, on standard error."""
+def follow(folder: str, offset: int, *, ended: Sequence[str], inspect: Sequence[str]) -> list[str]:
+    """The log from a byte on until `ended` ends; how the run stands then, on standard error."""
+    # `exec`: what is killed must be the program itself, not a shell around it
+    commands = {"ended": ["exec", *ended], "inspect": inspect}
     return _script(_FOLLOW, folder, str(offset + 1), **commands)
 
 

@@ -43,8 +43,7 @@ class Launching:
         parcel = order_parcel(order)
         wanted = image_of(self.containers, order.engine)
         scripts = scripts_parcel(self.scripts)
-        arrived = self.patiently(lambda: self._arrive(order.id, wanted, scripts))
-        seen = arrived.seen(order.id)
+        arrived, seen = self.patiently(lambda: self._arrive(order.id, wanted, scripts))
         if seen.started:
             return seen
         image = arrived.image(wanted)
@@ -63,7 +62,7 @@ class Launching:
         )
         return self._start(order, root, spec, parcel)
 
-    def _arrive(self, order_id: str, image: str, scripts: Parcel) -> Answer:
+    def _arrive(self, order_id: str, image: str, scripts: Parcel) -> tuple[Answer, Seen]:
         argv = host_script.arrive(
             self.host.remote_dir,
             scripts.name,
@@ -71,7 +70,8 @@ class Launching:
             image=docker.image_argv(image),
             inspect=docker.inspect_argv(container_name(order_id)),
         )
-        return self.host.ask(argv, timeout_s=LOOK_S)
+        answer = self.host.ask(argv, timeout_s=LOOK_S)
+        return answer, answer.seen(order_id)
 
     def _upload(self, order: Order, root: str) -> None:
         files = [(Path(v.path), v.sha256, v.size) for v in order.inputs.values()]

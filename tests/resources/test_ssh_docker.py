@@ -8,7 +8,10 @@ import json
 import signal
 import subprocess
 import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from cosmos_pipelines.assets.execution import execute_runs
 from cosmos_pipelines.assets.intake import register_prompt
 from cosmos_pipelines.assets.operating import kill
 from cosmos_pipelines.assets.register import enter, plan_transfer
+from cosmos_pipelines.engines.preview import Preview
 from cosmos_pipelines.errors import BackendError, SettingsError, StateError
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.operations import Order, Video
@@ -47,6 +51,33 @@ def second_backend(remote: RemoteProject, containers: Docker | None = None) -> S
     made = backend_for(settings)
     assert isinstance(made, SshDockerBackend)
     return made
+
+
+def wait_for(stream: Iterator[bytes], text: bytes) -> bytes:
+    """What a log says until this text comes."""
+    seen = b""
+    for chunk in stream:
+        seen += chunk
+        if text in seen:
+            return seen
+    raise AssertionError(f"it ended without {text!r}: {seen!r}")
+
+
+@contextmanager
+def after(seconds: float, *acts: Callable[[], None] | float) -> Iterator[None]:
+    """Do these things one after the other, numbers being pauses, while the body goes on."""
+
+    def play() -> None:
+        time.sleep(seconds)
+        for act in acts:
+            time.sleep(act) if isinstance(act, int | float) else act()
+
+    player = threading.Thread(target=play)
+    player.start()
+    try:
+        yield
+    finally:
+        player.join()
 
 
 def wait_for_frame(process: subprocess.Popen[str], number: int) -> None:
@@ -155,11 +186,10 @@ def test_a_cut_link_in_the_middle_costs_no_byte_of_the_log(
     work = order("sh", "-c", "for i in $(seq 1 60); do echo line $i; sleep 0.2; done")
     handle = remote.backend.launch(work)
     got, beats = b"", 0
-    threading.Timer(1, remote.host.cut).start()
-    threading.Timer(1 + seconds, remote.host.mend).start()
-    for chunk in remote.backend.follow(handle):
-        got += chunk
-        beats += not chunk
+    with after(1, remote.host.cut, seconds, remote.host.mend):
+        for chunk in remote.backend.follow(handle):
+            got += chunk
+            beats += not chunk
     assert got.decode().splitlines() == [f"line {i}" for i in range(1, 61)]
     assert beats >= 1
     assert remote.backend.outcome(handle).exit_code == 0
@@ -247,9 +277,8 @@ def test_a_lost_answer_to_the_start_is_resolved_by_looking(remote: RemoteProject
     )
     docker.chmod(0o755)
     work = order("sh", "-c", "echo once")
-    threads = [threading.Timer(1.5, remote.host.restart_sshd)]
-    threads[0].start()
-    handle = remote.backend.launch(work)
+    with after(1.5, remote.host.restart_sshd):
+        handle = remote.backend.launch(work)
     docker.unlink()
     assert b"".join(remote.backend.follow(handle)) == b"once\n"
     assert remote.containers() == [f"cosmos-{work.id}"]
@@ -260,7 +289,7 @@ def test_a_lost_answer_to_the_start_is_resolved_by_looking(remote: RemoteProject
 def test_a_container_that_someone_kills_leaves_a_lost_run(remote: RemoteProject) -> None:
     handle = remote.backend.launch(order("sh", "-c", "echo up; sleep 600"))
     stream = remote.backend.follow(handle)
-    assert next(c for c in stream if c) == b"up\n"
+    wait_for(stream, b"up\n")
     remote.host.docker("kill", f"cosmos-{handle.order_id}")
     assert b"".join(stream) == b""
     outcome = remote.backend.outcome(handle)
@@ -271,7 +300,7 @@ def test_a_container_that_someone_removes_leaves_a_lost_run(remote: RemoteProjec
     work = order("sh", "-c", "echo up; sleep 600")
     handle = remote.backend.launch(work)
     stream = remote.backend.follow(handle)
-    assert next(c for c in stream if c) == b"up\n"
+    wait_for(stream, b"up\n")
     remote.host.docker("rm", "--force", f"cosmos-{handle.order_id}")
     assert b"".join(stream) == b""
     assert remote.backend.outcome(handle).exit_code is None
@@ -280,13 +309,21 @@ def test_a_container_that_someone_removes_leaves_a_lost_run(remote: RemoteProjec
     assert remote.containers() == []
 
 
-def test_killed_for_memory_is_told_by_docker(remote: RemoteProject) -> None:
+@pytest.mark.parametrize("first", ["model", "run.sh"])
+def test_want_of_memory_is_told_whoever_is_killed_for_it(remote: RemoteProject, first: str) -> None:
     eats = (
-        "import os; open('/proc/1/oom_score_adj', 'w'); x = [bytes(1 << 20) for _ in range(9999)]"
+        "import os, pathlib, time; print('up', flush=True)\n"
+        f"if {first == 'run.sh'}: open('/proc/1/oom_score_adj', 'w').write('1000')\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.05)\n"
+        "x = [os.urandom(1 << 20) for _ in range(9999)]"
     )
     handle = remote.backend.launch(order("{python}", "-c", eats))
-    remote.host.docker("update", "--memory=32m", "--memory-swap=32m", f"cosmos-{handle.order_id}")
-    list(remote.backend.follow(handle))
+    stream = remote.backend.follow(handle)
+    wait_for(stream, b"up\n")
+    limits = ["--memory=200m", "--memory-swap=200m"]
+    remote.host.docker("update", *limits, f"cosmos-{handle.order_id}")
+    (remote.host.root / handle.run_dir.lstrip("/") / "go").touch()
+    list(stream)
     assert remote.backend.outcome(handle).exit_code == 137
 
 
@@ -321,7 +358,8 @@ def test_a_restarted_engine_ends_a_run_only_without_live_restore(
         assert got.decode().splitlines() == [f"line {i}" for i in range(1, 41)]
         assert outcome.exit_code == 0
     else:
-        assert outcome.exit_code is None
+        assert outcome.exit_code in (None, 143)  # it is asked to stop, or killed
+        assert Preview().diagnose(outcome, got.decode()).kind == "lost"
 
 
 def test_a_missing_image_is_said_before_anything_is_uploaded(remote: RemoteProject) -> None:
@@ -347,7 +385,7 @@ def test_a_run_folder_that_cannot_be_written_is_a_failed_start_with_its_words(
 ) -> None:
     containers = remote.settings.docker.model_copy(update={"user": "12345:12345"})
     backend = second_backend(remote, containers)
-    with pytest.raises(BackendError, match="cannot write in /cosmos/run"):
+    with pytest.raises(BackendError, match="Permission denied"):
         backend.launch(order("true"))
     assert remote.containers() == []
     assert remote.left_there() == []
@@ -361,7 +399,8 @@ def test_the_command_environment_and_inputs_are_what_was_ordered(
     sha256 = hashlib.sha256(b"pixels").hexdigest()
     shape = {"width": 64, "height": 48, "frames": 2, "fps": "24"}
     work = order(
-        "sh", "-c", 'cat "inputs/a b/c.mp4" sub/x.json; echo "$WORD|$1|$(id -u)"', "sh", "it's \"$x\"",
+        "sh", "-c", 'cat "inputs/a b/c.mp4" sub/x.json; echo "$WORD|$1|$(id -u)"', "sh",
+        "it's \"$x\"",
         inputs={"a b/c.mp4": Video(path=str(path), sha256=sha256, size=6, **shape)},
         documents={"sub/x.json": '{"道": 1}\n'},
         env={"WORD": "a 'b'"},
@@ -403,3 +442,86 @@ def test_a_host_that_was_never_reached_is_not_waited_for(
 def test_without_a_host_in_the_settings_the_user_is_told_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"No GPU host is set"):
         backend_for(settings_in(tmp_path, ""), "ssh_docker")
+
+
+def test_a_container_that_was_made_but_never_started_is_made_anew(remote: RemoteProject) -> None:
+    work = order("sh", "-c", "echo once")
+    label = f"--label=cosmos.order_id={work.id}"
+    image = remote.host.image("preview")
+    remote.host.docker("create", f"--name=cosmos-{work.id}", label, image, "true")
+    assert remote.backend.find(work.id) is None
+    handle = remote.backend.launch(work)
+    assert b"".join(remote.backend.follow(handle)) == b"once\n"
+
+
+def test_a_container_of_that_name_that_is_not_ours_is_left_alone(remote: RemoteProject) -> None:
+    work = order("sh", "-c", "echo once")
+    image = remote.host.image("preview")
+    remote.host.docker(
+        "run", "--detach", "--pull=never", f"--name=cosmos-{work.id}", image, "sleep", "600"
+    )
+    with pytest.raises(BackendError, match="belongs to something else"):
+        remote.backend.launch(work)
+    assert remote.host.docker("ps", "--quiet") != ""
+
+
+def test_another_project_sees_nothing_of_ours(remote: RemoteProject, tmp_path: Path) -> None:
+    remote.backend.launch(order("sleep", "600"))
+    settings = remote.settings.model_copy(update={"home": tmp_path / "other"})
+    other = backend_for(settings)
+    assert other.active() == []
+    other.close()
+
+
+def test_an_engine_that_is_away_for_a_moment_is_waited_for(remote: RemoteProject) -> None:
+    remote.backend.find("rs_unknown")  # the host is known to be there
+    remote.host.stop_docker()
+    with after(2, remote.host.start_docker):
+        handle = remote.backend.launch(order("sh", "-c", "echo once"))
+    assert b"".join(remote.backend.follow(handle)) == b"once\n"
+
+
+def test_a_restarted_sshd_costs_no_byte_of_the_log(remote: RemoteProject) -> None:
+    work = order("sh", "-c", "for i in $(seq 1 30); do echo line $i; sleep 0.1; done")
+    handle = remote.backend.launch(work)
+    with after(1, remote.host.restart_sshd):
+        got = b"".join(remote.backend.follow(handle))
+    assert got.decode().splitlines() == [f"line {i}" for i in range(1, 31)]
+    until(lambda: not remote.host.processes("tail -c"), "the end of what followed", 20)
+
+
+def test_a_full_disk_on_the_host_is_said_and_a_second_try_completes(remote: RemoteProject) -> None:
+    run = remote.pending()
+    (remote.host.root / "data/cosmos/cas").mkdir(parents=True)
+    remote.host.console("chown", "-R", "ops:", "/data/cosmos")
+    remote.host.fill_disk(leave_bytes=1 << 20)
+    remote.host.console("sh", "-c", "dd if=/dev/zero of=/data/.rest bs=4096 2>/dev/null; true")
+    (failed,) = remote.execute(run)
+    assert (failed.status, failed.error_kind) == ("failed", "disk_full")
+    assert remote.containers() == []
+    remote.host.free_disk()
+    remote.host.console("rm", "/data/.rest")
+    (done,) = remote.execute(run)
+    assert done.status == "completed"
+
+
+def test_ctrl_c_stops_the_container_and_records_cancelled(remote: RemoteProject) -> None:
+    run = remote.pending("slow 0.5")
+    process = remote.elsewhere(run)
+    wait_for_frame(process, 1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    ended = remote.catalog.get_run(run.id)
+    assert (ended.status, ended.error_kind) == ("cancelled", "cancelled")
+    assert remote.containers() == []
+    assert remote.left_there() == []
+
+
+def test_a_closed_follower_leaves_nothing_behind_on_the_host(remote: RemoteProject) -> None:
+    handle = remote.backend.launch(order("sleep", "600"))
+    stream = remote.backend.follow(handle)
+    next(stream)
+    stream.close()
+    following = ("tail -c", "docker wait")
+    until(lambda: not any(map(remote.host.processes, following)), "the end of what followed", 20)
+    assert remote.backend.alive(handle)
