@@ -35,6 +35,17 @@ def log_file(outputs: Path, run_id: str) -> Path:
     return run_directory(outputs, run_id) / "logs" / "run.log"
 
 
+def set_aside(outputs: Path, run_id: str, attempt: int) -> None:
+    """Keep what the model said in an earlier attempt as `run.<attempt>.log`: the next begins anew.
+
+    Its size would count as the offset in the next one's log.
+    """
+    file = log_file(outputs, run_id)
+    kept = file.with_name(f"run.{attempt}.log")
+    if attempt and file.is_file() and not kept.exists():
+        file.rename(kept)
+
+
 class RunLog:
     """Open log files of the runs of one order; a context manager."""
 

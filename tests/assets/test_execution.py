@@ -208,17 +208,39 @@ def test_a_run_that_ended_while_nobody_looked_is_collected(project: Project) -> 
     assert (done.status, done.attempt) == ("completed", 1)
 
 
-def test_a_process_killed_before_the_start_leaves_a_run_that_can_be_executed(
-    project: Project,
-) -> None:
+def test_a_run_whose_process_was_killed_before_the_start_is_started(project: Project) -> None:
     run = pending(project)
     dead = subprocess.Popen(["true"])
     dead.wait()
     assert project.catalog.claim(run.id, f"{os.uname().nodename}:{dead.pid}:1.00")
-    (lost,) = execute(project, run)
-    assert (lost.status, lost.error_kind) == ("failed", "lost")
-    (done,) = execute(project, lost)
-    assert done.status == "completed"
+    (done,) = execute(project, run)
+    assert (done.status, done.attempt) == ("completed", 1)
+
+
+def test_each_attempt_has_a_log_of_its_own(project: Project) -> None:
+    run = pending(project, "die 3")
+    execute(project, run)
+    logs = project.run_directory(run) / "logs"
+    first = (logs / "run.log").read_text()
+    execute(project, run)
+    assert (logs / "run.1.log").read_text() == first
+    assert (logs / "run.log").read_text() == first
+
+
+def test_what_a_failed_attempt_left_is_removed_when_the_next_begins(project: Project) -> None:
+    run = pending(project, "die 3")
+    execute(project, run)
+    execute(project, run)
+    assert [path.name for path in project.backend.runs.iterdir()] == [f"{run.id}.2"]
+
+
+def test_an_attempt_that_the_models_host_had_no_room_for_is_made_anew(project: Project) -> None:
+    """It leaves a broken output, which must not be taken for work that is done."""
+    run = pending(project, "full 3")
+    (full,) = execute(project, run)
+    assert (full.status, full.error_kind) == ("failed", "disk_full")
+    (again,) = execute(project, full)
+    assert again.batch_id == f"{run.id}.2"
 
 
 def test_ctrl_c_stops_the_model_and_records_cancelled(project: Project) -> None:

@@ -13,6 +13,7 @@ sample is said by COSMOS_STAND_IN or else by the first word of the sample's prom
     short           a video with half of its frames, exit code 0
     truncate        a file that ends in the middle, exit code 0
     die N           kills itself with SIGKILL at frame N (1 is the first)
+    full N          finds no room on its disk at frame N, exit code 1
     hang            sleeps for ever after its first line; TERM ends it
     stubborn        the same, but ignores TERM
     slow S          S seconds for each frame
@@ -25,6 +26,7 @@ sample is said by COSMOS_STAND_IN or else by the first word of the sample's prom
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -66,6 +68,8 @@ def make_video(sample: dict[str, Any], word: str, rest: str, label: str) -> None
         for i in range(kept):
             if word == "die" and i + 1 == int(rest):
                 os.kill(os.getpid(), signal.SIGKILL)
+            if word == "full" and i + 1 == int(rest):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if word == "slow":
                 time.sleep(float(rest))
             frame = av.VideoFrame(width, height, "yuv420p")

@@ -1,0 +1,77 @@
+"""What the steps of an execution share, and how each records a failure. No Dagster in this file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cosmos_pipelines.assets.diagnostics import Bundles
+from cosmos_pipelines.assets.run_log import OnLine
+from cosmos_pipelines.catalog.records import ACTIVE, Status
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import (
+    BackendError,
+    CosmosError,
+    DiskFull,
+    ErrorKind,
+    InputError,
+    RunFailed,
+    StateError,
+)
+from cosmos_pipelines.operations.base import Order, Verdict
+from cosmos_pipelines.resources.backend import Backend
+from cosmos_pipelines.settings import Settings
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every step of an execution needs."""
+
+    catalog: Catalog
+    settings: Settings
+    backend: Backend
+    owner: str
+    on_line: OnLine | None
+    bundles: Bundles
+    peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By order: what it took of its GPUs."""
+
+    def end(
+        self,
+        run_id: str,
+        verdict: Verdict,
+        exit_code: int | None = None,
+        order: Order | None = None,
+    ) -> None:
+        """Record that a run ended without a result, if it has not ended already; then look why."""
+        run = self.catalog.get_run(run_id)
+        if run.status not in ACTIVE:
+            return
+        status: Status = "cancelled" if verdict.kind == "cancelled" else "failed"
+        ended = self.catalog.advance(
+            run_id,
+            self.owner,
+            run.status,
+            status,
+            error_kind=verdict.kind,
+            error_message=verdict.message,
+            exit_code=exit_code,
+            outputs=self.peaks.get(run.batch_id or "", {}),
+        )
+        if ended and status == "failed":
+            self.bundles.write(self.catalog.get_run(run_id), order)
+
+
+def verdict_of(error: BaseException) -> Verdict:
+    """An error as the failure of a run."""
+    if not isinstance(error, Exception):  # KeyboardInterrupt, Dagster's interrupt, SystemExit
+        return Verdict(kind="cancelled", message="Interrupted by the user.")
+    kind: ErrorKind = "launch_failed"
+    if isinstance(error, RunFailed | BackendError):
+        kind = error.kind
+    elif isinstance(error, DiskFull):
+        kind = "disk_full"
+    elif isinstance(error, InputError | StateError):
+        kind = "validation"
+    text = str(error) if isinstance(error, CosmosError) else f"{type(error).__name__}: {error}"
+    return Verdict(kind=kind, message=text)
