@@ -1,5 +1,6 @@
 # make demo   set everything up, render a scene, run the pipeline, say where the results are
 # make test   set everything up, run all tests
+# make faults strike runs on a GPU host with every fault at every step; needs root and tests/rig
 # make check  types, style, import rules, dead code
 # make bench  run benchmarks/: one JSON object a line
 # make ui     Dagster's page on http://127.0.0.1:3000
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 
-.PHONY: setup demo test check bench ui docs clean
+.PHONY: setup demo test faults check bench ui docs clean
 
 setup: $(VENV)/.runtime
 
@@ -32,6 +33,9 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+faults: $(VENV)/.dev
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

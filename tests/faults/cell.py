@@ -35,14 +35,16 @@ def untrue(fault: Fault, step: str, fleet: Fleet, host: Host) -> list[str]:
     with ExitStack() as stack:
         try:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "home"
-            fill = stack.enter_context(small_disk(home)) if fault.here else None
-            place = Place(home, fleet, host, fault.wait_s)
+            fill = stack.enter_context(small_disk(home)) if fault.here else _no_small_disk
+            place = Place(home, fleet, host, fault.wait_s, fill)
             stack.callback(place.close)
-            if fill:
-                place.fill = fill
             return list(_untrue(fault, step, place))
         except Exception:  # noqa: BLE001 - a matrix goes on
             return [traceback.format_exc()]
+
+
+def _no_small_disk() -> None:
+    raise AssertionError("the project is not on a small disk")
 
 
 def _untrue(fault: Fault, step: str, place: Place) -> Iterator[str]:
@@ -50,7 +52,8 @@ def _untrue(fault: Fault, step: str, place: Place) -> Iterator[str]:
     fault.strike(place)
     first.go()
     place.release_answers()
-    place.host.slow(None) if place.host.on else None
+    if place.host.on:
+        place.host.slow(None)
     if fault.relief is not fault.late_relief:
         place.open_gate()
     fault.relief(place)

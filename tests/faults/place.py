@@ -97,8 +97,12 @@ class Orchestrator:
 class Place:
     """One run of one project, whose model is the stand-in on the host."""
 
-    def __init__(self, home: Path, fleet: Fleet, host: Host, wait_s: float) -> None:
+    def __init__(
+        self, home: Path, fleet: Fleet, host: Host, wait_s: float, fill: Callable[[], None]
+    ) -> None:
         self.home, self.host = home, host
+        self.fill = fill
+        """Fills the disk that the project is on."""
         self._prepare_host()
         text = SETTINGS.format(config=fleet.ssh_config, wait_s=wait_s, lost_after_s=3)
         text = text.replace("connect_timeout_s = 3", "connect_timeout_s = 2")
