@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.assets.execution import execute_runs
-from cosmos_pipelines.assets.places import Left, Place, left_behind, look_at, places_of
+from cosmos_pipelines.assets.places import (
+    Left,
+    Place,
+    left_behind,
+    look_at,
+    places_of,
+)
 from cosmos_pipelines.assets.run_log import log_file
+from cosmos_pipelines.assets.taking import OURS_TO_BLAME
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import engine_named
@@ -67,7 +74,7 @@ def _left_behind(
         order: run.id
         for order in unowned
         for run in catalog.list_runs(batch_id=order, limit=None)
-        if run.error_kind == "unreachable"
+        if run.error_kind in OURS_TO_BLAME
     }
     ran = {run.id for run in before if run.status == "running"}
     left = [run for run in active if run.id in lost or run.id in ran]

@@ -120,7 +120,7 @@ def left_behind(
         runs: in work since before the look.
         lost: ids of those whose process is gone.
         unowned: orders that run and belong to no run in work.
-        given_up: of these, a run that was given up because its host was out of reach.
+        given_up: of these, a run that can be executed again and goes on with it.
     """
     found = []
     for run in runs:
@@ -148,7 +148,7 @@ def _zombie(run: Run, lost: bool) -> Left:
 def _orphan(order: str, place: Place, given_up: str | None) -> Left:
     where = place.host or "this machine"
     if given_up is not None:
-        said = f"still runs on {where}; its run was given up while the host was out of reach"
+        said = f"still runs on {where}; its run was given up before that ended"
         return Left("orphan", order, place.backend, said, f"cosmos run {given_up}")
     said = f"runs on {where} and belongs to no run"
     return Left("orphan", order, place.backend, said, "cosmos kill --orphans")

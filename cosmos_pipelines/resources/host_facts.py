@@ -18,8 +18,9 @@ LAST_LINES: Final = 200
 
 def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
     """Texts by file name; of an order, if given. After a lost connection nothing more is asked."""
+    before = "".join(f"{line}\n" for line in host.connection.recent)
     ask = _Asking(host)
-    found = facts.told(ask, host.remote_dir)
+    found = {"ssh.txt": before} | facts.told(ask, host.remote_dir)
     found["docker.json"] = ask(docker.info_argv())
     if order_id is not None:
         name = container_name(order_id)
@@ -28,7 +29,6 @@ def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
         for record in facts.RECORDS:
             if text := ask(["cat", "--", f"{host.path(order_id)}/{record}"], quiet=True):
                 found[f"folder/{record}"] = text
-    found["ssh.txt"] = "".join(f"{line}\n" for line in host.connection.recent)
     return found
 
 

@@ -72,7 +72,7 @@ def test_a_program_that_no_run_owns_is_an_orphan_and_can_be_stopped(project: Pro
     run = hanging(project)
     project.catalog.release(run.id, run.leased_by or "")
     assert project.catalog.adopt(run.id, "me", 30)
-    project.catalog.advance(run.id, "me", "running", "failed", error_kind="lost")
+    project.catalog.advance(run.id, "me", "running", "failed", error_kind="model_failed")
     assert seen(project) == [("orphan", run.id, "cosmos kill --orphans")]
     assert status(project.catalog, project.settings)["orphans"] == [run.id]
     assert kill_orphans(project.catalog, project.settings) == [run.id]

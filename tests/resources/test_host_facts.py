@@ -79,7 +79,7 @@ def test_a_container_that_no_run_owns_is_an_orphan(remote: RemoteProject) -> Non
     lost = remote.catalog.get_run(run.id)
     remote.catalog.release(run.id, lost.leased_by or "")
     assert remote.catalog.adopt(run.id, "me", 30)
-    remote.catalog.advance(run.id, "me", "running", "failed", error_kind="lost")
+    remote.catalog.advance(run.id, "me", "running", "failed", error_kind="model_failed")
     (left,) = status(remote.catalog, remote.settings)["left"]
     assert (left["what"], left["id"], left["do"]) == ("orphan", run.id, "cosmos kill --orphans")
     assert "runs on gpu1" in left["found"]
@@ -120,7 +120,7 @@ def test_a_failure_on_the_host_leaves_all_that_explains_it(on_gpu: RemoteProject
     assert "MemTotal" in texts["memory.txt"]
     assert texts["folder/exit_code"].strip() == "1"
     assert json.loads(texts["docker.json"])["ServerVersion"]
-    assert "docker container inspect" in texts["ssh.txt"]
+    assert f"/data/cosmos/runs/{run.id}" in texts["ssh.txt"]
     assert json.loads(texts["order.json"])["run_ids"] == [run.id]
     assert {"system.txt", "dmesg.txt", "log_tail.txt", "versions.json"} <= set(texts)
     assert not [name for name, text in texts.items() if "hf_ABC" in text]
