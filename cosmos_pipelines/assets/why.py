@@ -54,7 +54,8 @@ CAUSES: Final[Mapping[str, Cause]] = {
     ),
     "launch_failed": Cause(
         "It could not be started.",
-        r"(?i)docker|(could not|cannot) start|not found|permission denied|refused|no such|run\.sh",
+        r"(?i)from daemon|\"Error\": \"[^\"]|(could not|cannot) start|not found|permission denied|"
+        r"refused|no such|docker: |run\.sh: ",
         (_DOCTOR, _AGAIN),
         ("folder/start.log", "container.json", "notes.txt"),
     ),
