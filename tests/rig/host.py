@@ -111,10 +111,15 @@ class Host(Machine):
         place = self.root / where.strip("/")
         filler = place / ".filler"
         disk = os.statvfs(place)
+        wanted, at = disk.f_bavail * disk.f_frsize - leave_bytes, 0
         with filler.open("wb") as file:
-            os.posix_fallocate(
-                file.fileno(), 0, max(disk.f_bavail * disk.f_frsize - leave_bytes, 1)
-            )
+            for step in (1 << 28, 1 << 20, 1 << 12):
+                while at + step <= wanted:
+                    try:
+                        os.posix_fallocate(file.fileno(), at, step)
+                    except OSError:  # the file system needs some of it for itself
+                        break
+                    at += step
         self._filled = Path(where.strip("/")) / ".filler"
 
     def free_disk(self) -> None:
