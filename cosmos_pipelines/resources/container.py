@@ -87,6 +87,8 @@ def spec_of(
         gpus=gpus_of(order, docker),
         mounts=(
             Mount(folder, RUN),
+            # hard links into what all runs share
+            Mount(f"{folder}/inputs", f"{RUN}/inputs", read_only=True),
             Mount(scripts, SCRIPTS, read_only=True),
             *map(_mount, docker.mounts),
         ),

@@ -525,3 +525,20 @@ def test_a_closed_follower_leaves_nothing_behind_on_the_host(remote: RemoteProje
     following = ("tail -c", "docker wait")
     until(lambda: not any(map(remote.host.processes, following)), "the end of what followed", 20)
     assert remote.backend.alive(handle)
+
+
+def test_a_model_cannot_spoil_the_inputs_that_runs_share(
+    remote: RemoteProject, tmp_path: Path
+) -> None:
+    (tmp_path / "c.mp4").write_bytes(b"pixels")
+    sha256 = hashlib.sha256(b"pixels").hexdigest()
+    shape = {"width": 64, "height": 48, "frames": 2, "fps": "24"}
+    video = Video(path=str(tmp_path / "c.mp4"), sha256=sha256, size=6, **shape)
+    containers = remote.settings.docker.model_copy(update={"user": "0:0"})
+    backend = second_backend(remote, containers)
+    handle = backend.launch(
+        order("sh", "-c", "echo x >inputs/c.mp4; rm -f inputs/c.mp4", inputs={"c.mp4": video})
+    )
+    assert b"Read-only file system" in b"".join(backend.follow(handle))
+    assert (remote.host.root / "data/cosmos/cas" / sha256).read_bytes() == b"pixels"
+    backend.close()

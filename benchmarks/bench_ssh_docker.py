@@ -1,0 +1,172 @@
+"""What the ssh_docker backend costs beyond the container itself, on a host of the rig.
+
+One JSON object a line. A run that does nothing, against `ssh host docker run` by hand, best of the
+rounds; from a container's print to our line; what a cut of the link of 5 s costs. Needs root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cosmos_pipelines.operations import Order
+from cosmos_pipelines.remote.ssh import Target
+from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+from cosmos_pipelines.settings import Docker
+from tests.rig.fleet import Fleet, missing
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+LINES = 200
+CUT_S = 5.0
+
+# The rig's hosts share this machine's kernel, hence its clock.
+PRINTS = (
+    "import time\n"
+    f"for _ in range({LINES}):\n"
+    "    time.sleep(0.02)\n"
+    "    print(time.monotonic(), flush=True)"
+)
+COUNTS = "n=0; while [ $n -lt 50 ]; do n=$((n + 1)); echo line $n; sleep 0.2; done"
+
+
+class Bench:
+    """A host and ways to it."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.host = fleet.hosts["gpu1"]
+        self.image = self.host.image("preview")
+        self.config = str(fleet.ssh_config)
+        self._count = 0
+
+    def backend(self) -> SshDockerBackend:
+        """A new one, not connected."""
+        target = Target("gpu1", config_file=Path(self.config))
+        return SshDockerBackend(target, "/data/cosmos", Docker(image=self.image), "bench")
+
+    def order(self, *argv: str) -> Order:
+        """An order with an id of its own."""
+        self._count += 1
+        name = f"bench_{self._count}"
+        return Order(
+            id=name, run_ids=(name,), engine="none", model_type="transfer", argv=argv,
+            inputs={}, expected=(), gpus=0,
+        )  # fmt: skip
+
+    def run(self, backend: SshDockerBackend, order: Order) -> list[tuple[float, bytes]]:
+        """Launch, follow, ask for the outcome, remove; chunks with when they came."""
+        handle = backend.launch(order)
+        chunks = [(time.monotonic(), chunk) for chunk in backend.follow(handle)]
+        assert backend.outcome(handle).exit_code == 0
+        backend.discard(order.id)
+        return chunks
+
+    def by_hand(self, *options: str) -> None:
+        """`ssh gpu1 docker run`."""
+        words = ["ssh", "-F", self.config, *options, "gpu1"]
+        command = ["docker", "run", "--rm", "--pull=never", "--ipc=host", self.image, "true"]
+        subprocess.run([*words, *command], check=True, stdin=subprocess.DEVNULL)
+
+    def anew(self) -> None:
+        """A run that does nothing, from no connection at all."""
+        backend = self.backend()
+        self.run(backend, self.order("true"))
+        backend.close()
+
+
+def best(act: Callable[[], object]) -> float:
+    """Seconds of the fastest round."""
+    took = []
+    for _ in range(ROUNDS):
+        began = time.monotonic()
+        act()
+        took.append(time.monotonic() - began)
+    return round(min(took), 3)
+
+
+def say(**facts: object) -> None:
+    """One line."""
+    print(json.dumps(facts), flush=True)
+
+
+def overhead(bench: Bench) -> None:
+    """A run that does nothing."""
+    open_backend = bench.backend()
+    bench.run(open_backend, bench.order("true"))  # scripts are there, connected
+    shared = ("-o", "ControlMaster=auto", "-o", f"ControlPath={bench.config}.mux",
+              "-o", "ControlPersist=30")  # fmt: skip
+    bench.by_hand(*shared)
+    pairs = {
+        "with login": (bench.anew, bench.by_hand),
+        "connected": (
+            lambda: bench.run(open_backend, bench.order("true")),
+            lambda: bench.by_hand(*shared),
+        ),
+    }
+    for what, (ours, by_hand) in pairs.items():
+        mine, theirs = best(ours), best(by_hand)
+        say(bench="no-op run", what=what, ours_s=mine, ssh_docker_run_s=theirs,
+            overhead_s=round(mine - theirs, 3))  # fmt: skip
+    open_backend.close()
+
+
+def delay(bench: Bench) -> None:
+    """From the container's print to our line."""
+    backend = bench.backend()
+    chunks = bench.run(backend, bench.order("{python}", "-c", PRINTS))
+    backend.close()
+    late = sorted(
+        1000 * (at - float(line)) for at, chunk in chunks for line in chunk.split() if line
+    )
+    assert len(late) == LINES
+    p99 = late[int(len(late) * 0.99) - 1]
+    say(bench="print to line", lines=LINES, p50_ms=round(statistics.median(late), 2),
+        p99_ms=round(p99, 2), max_ms=round(late[-1], 2))  # fmt: skip
+
+
+def cut(bench: Bench) -> None:
+    """A run of 10 s, undisturbed and with the link cut for 5 s in its middle, or at its end."""
+    expected = b"".join(b"line %d\n" % n for n in range(1, 51))
+    for what, after_s in (("not cut", None), ("in the middle", 3.0), ("over its end", 8.0)):
+        backend = bench.backend()
+        backend.find("nothing")
+        if after_s is not None:
+            threading.Timer(after_s, bench.host.cut).start()
+            threading.Timer(after_s + CUT_S, bench.host.mend).start()
+        began = time.monotonic()
+        chunks = bench.run(backend, bench.order("sh", "-c", COUNTS))
+        took = time.monotonic() - began
+        whole = b"".join(chunk for _, chunk in chunks) == expected
+        back_s = None if after_s is None else round(took - after_s - CUT_S, 2)
+        say(bench="link cut for 5 s", what=what, run_s=round(took, 2), log_whole=whole,
+            end_after_mending_s=back_s)  # fmt: skip
+        backend.close()
+
+
+def main() -> int:
+    """All of them."""
+    if reason := missing():
+        print(f"skipped: {reason}", file=sys.stderr)
+        return 0
+    fleet = Fleet(1)
+    try:
+        fleet.start()
+        bench = Bench(fleet)
+        overhead(bench)
+        delay(bench)
+        cut(bench)
+    finally:
+        fleet.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
