@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -48,26 +48,29 @@ class Fault:
     strike: Callable[[Place], None] = nothing
     relief: Callable[[Place], None] = nothing
     late_relief: Callable[[Place], None] = nothing
-    ends: dict[str, str] = field(default_factory=dict)
-    """How the first orchestrator leaves the run, by step: a status, or the kind of a failure."""
+    ends: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """How the first orchestrator may leave the run, by step: DONE, LEFT, or a failure's kind."""
     starts: dict[str, int] = field(default_factory=dict)
     """How often the model is started in all, where that is not once."""
     behaviour: str | None = None
     """What the model does at its first start instead of its work."""
     wait_s: float = 20
+    leaves: frozenset[str] = frozenset()
+    """Steps where what has ended may stay on the host, since nobody can reach it."""
     here: bool = False
-    """It needs a small disk here."""
+    """The project is on a small disk."""
+    catalog_apart: bool = False
+    """Its catalog is on another one."""
     strikes_at: frozenset[str] = frozenset(STEPS)
 
-    def end(self, step: str) -> str:
-        """How the run stands after the first orchestrator."""
-        return self.ends.get(step, DONE)
+    def end(self, step: str) -> tuple[str, ...]:
+        """How the run may stand after the first orchestrator."""
+        return self.ends.get(step, (DONE,))
 
 
-def at(*steps: str | frozenset[str], then: str) -> dict[str, str]:
+def at(steps: Iterable[str], *then: str) -> dict[str, tuple[str, ...]]:
     """The same end for several steps."""
-    flat = frozenset().union(*({s} if isinstance(s, str) else s for s in steps))
-    return dict.fromkeys(flat, then)
+    return dict.fromkeys(steps, then)
 
 
 def twice(steps: frozenset[str]) -> dict[str, int]:
@@ -184,30 +187,33 @@ ONLY_RUNNING: Final = frozenset({"running"})
 
 FAULTS: Final = (
     Fault("our process killed (-9)", kill_ours,
-          ends=at(frozenset(STEPS), then=LEFT)),
+          ends=at(STEPS, LEFT)),
     Fault("link cut for 5 s", cut, mend_after_5_s),
     Fault("link cut for good, mended later", cut, late_relief=mend, wait_s=3,
-          ends=at(frozenset(STEPS[:7]), then="unreachable")),
+          ends=at(STEPS[:7], "unreachable"), leaves=frozenset(STEPS[7:])),
     Fault("sshd restarted", stop_sshd, start_sshd),
     Fault("Docker restarted, live-restore", stop_docker_alone, start_docker),
     Fault("Docker restarted", stop_docker, start_docker,
-          ends=at(ALIVE, then="lost"), starts=twice(ALIVE)),
+          ends=at(ALIVE, "lost"), starts=twice(ALIVE)),
     Fault("power cut, booted again", power_off, boot,
-          ends=at(ALIVE, then="lost"), starts=twice(ALIVE)),
+          ends=at(ALIVE, "lost"), starts=twice(ALIVE)),
     Fault("disk full on the host", fill_there, late_relief=free_there,
-          ends=at(BEFORE, ALIVE, then="disk_full"), starts=twice(ALIVE)),
-    Fault("disk full here", fill_here, late_relief=free_here, here=True,
-          ends=at(frozenset(STEPS), then="disk_full")),
+          ends=at(BEFORE | ALIVE, "disk_full"), starts=twice(ALIVE)),
+    Fault("disk full here", fill_here, late_relief=free_here, here=True, catalog_apart=True,
+          ends=at(STEPS[:7], "disk_full")),
+    # Where the catalog has no room either, nobody can record a failure.
+    Fault("disk full here, catalog too", fill_here, late_relief=free_here, here=True,
+          ends=at(STEPS, LEFT, "disk_full")),
     Fault("container killed by another", kill_container, strikes_at=ONLY_ALIVE,
-          ends=at(ALIVE, then="lost"), starts=twice(ALIVE)),
+          ends=at(ALIVE, "lost"), starts=twice(ALIVE)),
     Fault("container out of memory (137)", take_memory, strikes_at=ONLY_ALIVE,
           behaviour="eat /models/gate",
-          ends=at(ALIVE, then="out_of_memory"), starts=twice(ALIVE)),
+          ends=at(ALIVE, "out_of_memory"), starts=twice(ALIVE)),
     Fault("success without output", behaviour="lie", strikes_at=ONLY_RUNNING,
-          ends=at("running", then="output_missing"), starts=twice(ONLY_RUNNING)),
+          ends=at(ONLY_RUNNING, "output_missing"), starts=twice(ONLY_RUNNING)),
     Fault("success, output truncated", behaviour="truncate", strikes_at=ONLY_RUNNING,
-          ends=at("running", then="output_missing"), starts=twice(ONLY_RUNNING)),
+          ends=at(ONLY_RUNNING, "output_missing"), starts=twice(ONLY_RUNNING)),
     Fault("success, output of wrong size", behaviour="small", strikes_at=ONLY_RUNNING,
-          ends=at("running", then="model_failed"), starts=twice(ONLY_RUNNING)),
+          ends=at(ONLY_RUNNING, "model_failed"), starts=twice(ONLY_RUNNING)),
     Fault("two orchestrators at once", start_another),
 )  # fmt: skip

@@ -98,7 +98,14 @@ class Place:
     """One run of one project, whose model is the stand-in on the host."""
 
     def __init__(
-        self, home: Path, fleet: Fleet, host: Host, wait_s: float, fill: Callable[[], None]
+        self,
+        home: Path,
+        fleet: Fleet,
+        host: Host,
+        wait_s: float,
+        fill: Callable[[], None],
+        *,
+        catalog_apart: bool = False,
     ) -> None:
         self.home, self.host = home, host
         self.fill = fill
@@ -107,6 +114,8 @@ class Place:
         text = SETTINGS.format(config=fleet.ssh_config, wait_s=wait_s, lost_after_s=3)
         text = text.replace("connect_timeout_s = 3", "connect_timeout_s = 2")
         text = text.replace(':/models:ro"]', ':/models:ro", "/home/ops/starts:/starts"]')
+        if catalog_apart:
+            text = f'database_url = "sqlite:///{home.parent}/cosmos.db"\n{text}'
         self.settings = settings_in(home, text)
         for i, name in enumerate(PASSES):
             write_video(self.settings.inputs / "city" / f"{name}.mp4", seed=40 * i)
@@ -189,9 +198,10 @@ class Place:
         (name,) = self.host.docker("ps", "--format={{.Names}}").split()
         return name
 
-    def containers(self) -> list[str]:
-        """Names of all containers."""
-        return self.host.docker("ps", "--all", "--format={{.Names}}").split()
+    def containers(self, *, running: bool = False) -> list[str]:
+        """Names of all containers, or of those that run."""
+        which = [] if running else ["--all"]
+        return self.host.docker("ps", *which, "--format={{.Names}}").split()
 
     def left_there(self) -> list[str]:
         """Run folders, half-written files and uploads on the host."""
