@@ -12,6 +12,7 @@ from loguru import logger
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote import docker, transfer
+from cosmos_pipelines.remote.docker_answers import Image
 from cosmos_pipelines.resources import host_script, run_folder
 from cosmos_pipelines.resources.container import container_name, image_of, spec_of
 from cosmos_pipelines.resources.host_folder import LOOK_S, Answer, HostFolder, Seen
@@ -43,10 +44,9 @@ class Launching:
         parcel = order_parcel(order)
         wanted = image_of(self.containers, order.engine)
         scripts = scripts_parcel(self.scripts)
-        arrived, seen = self.patiently(lambda: self._arrive(order.id, wanted, scripts))
-        if seen.started:
-            return seen
-        image = arrived.image(wanted)
+        arrived, there = self.patiently(lambda: self._arrive(order.id, wanted, scripts))
+        if isinstance(there, Seen):
+            return there
         root = arrived.parts["root"]
         self._upload(order, root)
         if "scripts" not in arrived.parts:
@@ -54,7 +54,7 @@ class Launching:
         spec = spec_of(
             order,
             self.containers,
-            image,
+            there,
             folder=f"{root}/runs/{order.id}",
             scripts=f"{root}/scripts/{scripts.name}",
             user=arrived.parts["user"],
@@ -62,7 +62,8 @@ class Launching:
         )
         return self._start(order, root, spec, parcel)
 
-    def _arrive(self, order_id: str, image: str, scripts: Parcel) -> tuple[Answer, Seen]:
+    def _arrive(self, order_id: str, image: str, scripts: Parcel) -> tuple[Answer, Seen | Image]:
+        """What is there, and the run if it was started, otherwise the image for it."""
         argv = host_script.arrive(
             self.host.remote_dir,
             scripts.name,
@@ -71,7 +72,8 @@ class Launching:
             inspect=docker.inspect_argv(container_name(order_id)),
         )
         answer = self.host.ask(argv, timeout_s=LOOK_S)
-        return answer, answer.seen(order_id)
+        seen = answer.seen(order_id)
+        return answer, seen if seen.started else answer.image(image)
 
     def _upload(self, order: Order, root: str) -> None:
         files = [(Path(v.path), v.sha256, v.size) for v in order.inputs.values()]
