@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from loguru import logger
@@ -21,7 +22,7 @@ from cosmos_pipelines.assets.register import checked, job_of
 from cosmos_pipelines.assets.results import collect_run, relative
 from cosmos_pipelines.assets.run_log import OnLine, RunLog, log_file, set_aside
 from cosmos_pipelines.assets.taking import take
-from cosmos_pipelines.assets.work import Work, verdict_of
+from cosmos_pipelines.assets.work import TakenOver, Work, verdict_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine, engine_named
@@ -59,11 +60,12 @@ def execute_runs(
         KeyboardInterrupt: passed on after the work was stopped and recorded as cancelled (the same
             holds for Dagster's interrupt).
     """
-    bundles = Bundles(settings, backend)
-    work = Work(catalog, settings, backend, owner_name(), on_line, bundles)
+    owner = owner_name()
+    lease, bundles = Lease(catalog, owner), Bundles(settings, backend)
+    work = Work(catalog, settings, backend, owner, lease, on_line, bundles)
     fresh, orphans = take(work, run_ids, dagster_run_id)
     mine = [*fresh, *orphans]
-    with Lease(catalog, work.owner, [run.id for run in mine]), _settled(work, mine):
+    with lease.keep([run.id for run in mine]), _settled(work, mine):
         _start(work, fresh)
         for order, members in _orders(orphans):
             _adopt(work, order, members)
@@ -134,6 +136,7 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
 
 def _launch(work: Work, order: Order) -> Handle:
     """Start the order and record where; an interrupt in the middle leaves nothing running."""
+    work.check_held(order)
     try:
         handle = work.backend.launch(order)
         for run_id in order.run_ids:
@@ -205,16 +208,20 @@ def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: 
     try:
         with GpuWatch(work.backend, order) as gpus:
             for chunk in work.backend.follow(handle, log.offset):
+                work.check_held(order)
                 log.write(chunk)
                 if work.backend.running_s(handle) > order.timeout_s:
                     logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
                     work.backend.cancel(handle, grace, reason="timeout")
         work.peaks[order.id] = gpus.peak()
+    except TakenOver:
+        raise
     except (Unreachable, DiskFull) as e:
         for run_id in order.run_ids:  # what goes on there is found again by the next attempt
             work.end(run_id, verdict_of(e))
         return
     except BaseException as e:
+        work.check_held(order)  # what another process follows is not ours to stop
         logger.warning("Stopping {id}: {why}", id=order.id, why=type(e).__name__)
         ended: BaseException = e
         try:
@@ -233,6 +240,7 @@ def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: 
 
 def _record(work: Work, engine: Engine, order: Order, handle: Handle, log: RunLog) -> None:
     """Collect, verify and finish each run of an order that has ended."""
+    work.check_held(order)
     outcome = work.backend.outcome(handle)
     logger.info("Order {id} ended with exit code {code}", id=order.id, code=outcome.exit_code)
     for run_id in order.run_ids:
@@ -269,8 +277,9 @@ def _record_run(
         work.end(run_id, verdict, outcome.exit_code)
         return
     try:
+        still_ours = partial(work.check_held, order)
         outputs = collect_run(
-            work.catalog, work.settings, work.backend, handle, order, run_id, outcome
+            work.catalog, work.settings, work.backend, handle, order, run_id, outcome, still_ours
         )
     except RunFailed:
         if outcome.exit_code == 0:

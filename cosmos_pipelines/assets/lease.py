@@ -7,8 +7,9 @@ on the same machine and sees that the owner is gone.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import Self
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from cosmos_pipelines.catalog.store import Catalog
 
@@ -17,27 +18,47 @@ LEASE_S = 30
 
 
 class Lease:
-    """Keeps the leases of some runs alive from a thread; a context manager.
+    """Keeps the leases of some runs alive from a thread, while `keep` is entered."""
 
-    The runs are leased by this process already (`Catalog.claim`, `Catalog.adopt`); leaving the
-    context gives up what has not been finished.
-    """
-
-    def __init__(self, catalog: Catalog, owner: str, run_ids: Iterable[str]) -> None:
-        self._catalog, self.owner, self._run_ids = catalog, owner, list(run_ids)
+    def __init__(self, catalog: Catalog, owner: str) -> None:
+        self._catalog, self._owner = catalog, owner
+        self._run_ids: list[str] = []
+        self._renewed_at = 0.0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    @contextmanager
+    def keep(self, run_ids: Iterable[str]) -> Iterator[None]:
+        """The runs are leased by this process already (`Catalog.claim`, `Catalog.adopt`).
+
+        In the end what has not been finished is given up.
+        """
+        self._run_ids, self._renewed_at = list(run_ids), time.time()
+        self._stop.clear()
+        thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+            for run_id in self._run_ids:
+                self._catalog.release(run_id, self._owner)
+
+    def held(self, run_ids: Iterable[str]) -> bool:
+        """Whether one of these runs is still ours.
+
+        It is not where this process or its machine stood still for so long that another has taken
+        it over. Asks the catalog only then.
+        """
+        if abs(time.time() - self._renewed_at) < LEASE_S:  # a clock that counts sleep as well
+            return True
+        if self._catalog.renew(run_ids, self._owner, LEASE_S) == 0:
+            return False
+        self._renewed_at = time.time()
+        return True
 
     def _renew(self) -> None:
         while not self._stop.wait(LEASE_S / 3):
-            self._catalog.renew(self._run_ids, self.owner, LEASE_S)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        for run_id in self._run_ids:
-            self._catalog.release(run_id, self.owner)
+            now = time.time()
+            if self._catalog.renew(self._run_ids, self._owner, LEASE_S):
+                self._renewed_at = now

@@ -6,7 +6,7 @@ rate compared with the prediction; a text must say something new. No Dagster in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from loguru import logger
 from cosmos_pipelines.assets.run_log import run_directory
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import DiskFull, MediaError, RunFailed
+from cosmos_pipelines.errors import CosmosError, DiskFull, MediaError, RunFailed
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
 from cosmos_pipelines.resources.backend import Backend, Handle
 from cosmos_pipelines.settings import Settings
@@ -29,8 +29,11 @@ def collect_run(
     order: Order,
     run_id: str,
     outcome: Outcome,
+    check_held: Callable[[], None],
 ) -> dict[str, Any]:
     """Bring home and verify what `order` made for one run; returns the run's `outputs`.
+
+    `check_held` raises where the run is another process's by now, whose result is not touched.
 
     Raises:
         RunFailed: what came out is not what was asked for (kind `output_missing`, `model_failed`).
@@ -41,6 +44,11 @@ def collect_run(
     directory = run_directory(settings.outputs, run_id)
     received = directory / f"received{Path(expected.name).suffix}"
     backend.collect(handle, {expected.name: received})
+    try:
+        check_held()
+    except CosmosError:
+        received.unlink(missing_ok=True)
+        raise
     if expected.kind == "text":
         outputs = _text(catalog, settings, run, received)
     else:

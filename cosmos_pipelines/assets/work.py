@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cosmos_pipelines.assets.diagnostics import Bundles
+from cosmos_pipelines.assets.lease import Lease
 from cosmos_pipelines.assets.run_log import OnLine
 from cosmos_pipelines.catalog.records import ACTIVE, Status
 from cosmos_pipelines.catalog.store import Catalog
@@ -23,6 +24,10 @@ from cosmos_pipelines.resources.backend import Backend
 from cosmos_pipelines.settings import Settings
 
 
+class TakenOver(StateError):
+    """Another process has our runs, since this one stood still for too long."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What every step of an execution needs."""
@@ -31,10 +36,23 @@ class Work:
     settings: Settings
     backend: Backend
     owner: str
+    lease: Lease
     on_line: OnLine | None
     bundles: Bundles
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what it took of its GPUs."""
+
+    def check_held(self, order: Order) -> None:
+        """Go on only with what is still ours.
+
+        Raises:
+            TakenOver: it is not.
+        """
+        if not self.lease.held(order.run_ids):
+            raise TakenOver(
+                f"Order {order.id} was taken over while this process stood still.",
+                hint="See `cosmos status`.",
+            )
 
     def end(
         self,

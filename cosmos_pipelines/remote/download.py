@@ -6,20 +6,26 @@ import fcntl
 import hashlib
 import os
 import shlex
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Self
 
 from cosmos_pipelines.errors import BackendError, DiskFull, LinkLost, OutputMissing
 from cosmos_pipelines.remote import host_scripts
 from cosmos_pipelines.remote.files import PART, room_for, sha256_of
+from cosmos_pipelines.remote.files import part_of as own_part_of
 from cosmos_pipelines.remote.meter import Meter, Report
 from cosmos_pipelines.remote.ssh import Completed, Connection
 from cosmos_pipelines.remote.streams import CHUNK, draw
 
 MOST_WORDS: Final = 64 << 10
 """Bytes of file names in one command; Linux takes 128 KiB in one word of a shell's."""
+
+
+LOCK_S: Final = 5.0
+"""Seconds in which another process may finish the same file."""
 
 
 class Wanted(NamedTuple):
@@ -191,21 +197,39 @@ class _Stream:
 
 @contextmanager
 def _part(file: Wanted) -> Iterator[IO[bytes]]:
-    """The file's `.part`, for this process alone; gone afterwards if the disk is full."""
+    """The file's `.part`, for this process alone; gone if it cannot be continued.
+
+    One that another process keeps for too long, perhaps since it stands still, is left to it.
+    """
     path = part_of(file)
-    try:
-        with room_for(path), _locked(path) as part:
-            yield part
-    except DiskFull:
-        path.unlink(missing_ok=True)
-        raise
+    with ExitStack() as stack:
+        try:
+            with room_for(path):
+                part = stack.enter_context(_locked(path, LOCK_S))
+                if part is None:
+                    path = own_part_of(file.local)
+                    stack.callback(path.unlink, missing_ok=True)
+                    part = stack.enter_context(path.open("w+b", buffering=0))
+                yield part
+        except (DiskFull, OutputMissing):
+            path.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[IO[bytes]]:
+def _locked(path: Path, within_s: float) -> Iterator[IO[bytes] | None]:
+    """The open file, at its start, locked; None if another process keeps it locked."""
+    end = time.monotonic() + within_s
     while True:
         with path.open("a+b", buffering=0) as part:
-            fcntl.flock(part, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    yield None
+                    return
+                time.sleep(0.05)
+                continue
             # Whoever had the lock may have given the file its name: then it is no part any more.
             if path.exists() and path.stat().st_ino == os.fstat(part.fileno()).st_ino:
                 part.seek(0)
@@ -214,7 +238,7 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _keep(connection: Connection, file: Wanted, part: IO[bytes], found: str) -> None:
-    path = part_of(file)
+    path = Path(part.name)
     if found != file.sha256:
         path.unlink()
         raise OutputMissing(

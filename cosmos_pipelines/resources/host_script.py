@@ -109,7 +109,11 @@ if [ "$state" = created ]; then # whoever made it died before it was started
     state=$(state 2>&1)
 fi
 if absent "$state" && [ ! -e "$id/pid" ]; then
-    begin
+    if grep -qxF -- "$id" ../ended 2>/dev/null; then
+        part refused "$id was started before; it has ended and was removed."
+    else
+        begin
+    fi
 fi
 clock
 look "$id" pid
@@ -161,7 +165,11 @@ cd -- "$1/runs" || exit 73
 lock
 said=$(remove 2>&1) || absent "$said" || { part refused "$said"; exit 0; }
 [ -e "$2" ] || exit 0
+started=
+[ ! -e "$2/pid" ] || started=1
 mv -T -- "$2" ".$2.$3.part" && rm -rf -- ".$2.$3.part" || exit 73
+# Who was away for long may come back and want to start it.
+[ -z "$started" ] || printf '%s\n' "$2" >>../ended || exit 73
 """
 
 

@@ -54,12 +54,13 @@ def execute(project: Project, *runs: Run) -> list[Run]:
     )
 
 
-def elsewhere(project: Project, *runs: Run) -> subprocess.Popen[str]:
+def elsewhere(project: Project, *runs: Run, **environment: str) -> subprocess.Popen[str]:
     """Execute them in another process."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.support.orchestrator", str(project.settings.home)]
         + [run.id for run in runs],
         cwd=ROOT,
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -241,6 +242,25 @@ def test_an_attempt_that_the_models_host_had_no_room_for_is_made_anew(project: P
     assert (full.status, full.error_kind) == ("failed", "disk_full")
     (again,) = execute(project, full)
     assert again.batch_id == f"{run.id}.2"
+
+
+def test_a_process_that_was_taken_over_touches_nothing_of_its_heir(project: Project) -> None:
+    """It stood still, as on a laptop that was closed, until its lease had ended."""
+    run = pending(project, "slow 0.2")
+    first = elsewhere(project, run, LEASE_S="1")
+    wait_for_frame(first, 1)
+    first.send_signal(signal.SIGSTOP)
+    time.sleep(1.2)
+    (done,) = execute(project, run)
+    first.send_signal(signal.SIGCONT)
+    first.communicate(timeout=30)
+    assert project.catalog.get_run(run.id) == done
+    assert done.status == "completed"
+    log = (project.run_directory(run) / "logs" / "run.log").read_text()
+    told = [line.split()[-1] for line in log.splitlines() if "frame" in line]
+    assert told == [f"{i}/6" for i in range(1, 7)]
+    assert probe(project.settings.home / done.outputs["video"], deep=True).frames == 6
+    assert leftovers(project) == []
 
 
 def test_ctrl_c_stops_the_model_and_records_cancelled(project: Project) -> None:

@@ -37,6 +37,7 @@ def untrue(fault: Fault, step: str, fleet: Fleet, host: Host) -> list[str]:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "home"
             fill = stack.enter_context(small_disk(home)) if fault.here else _no_small_disk
             place = Place(home, fleet, host, fault.wait_s, fill, catalog_apart=fault.catalog_apart)
+            place.lease_s = fault.lease_s
             stack.callback(place.close)
             return list(_untrue(fault, step, place))
         except Exception:  # noqa: BLE001 - a matrix goes on

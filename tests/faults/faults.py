@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from cosmos_pipelines.assets.lease import LEASE_S
 from tests.faults.place import Place
 from tests.rig.host import until
 
@@ -26,6 +27,8 @@ ALIVE: Final = frozenset(STEPS[3:5])
 """The model runs."""
 ENDED: Final = frozenset(STEPS[5:])
 """The result is on the host's disk."""
+
+SHORT_LEASE_S: Final = 2
 
 DONE: Final = "completed"
 LEFT: Final = "left behind"
@@ -55,6 +58,7 @@ class Fault:
     behaviour: str | None = None
     """What the model does at its first start instead of its work."""
     wait_s: float = 20
+    lease_s: int = LEASE_S
     leaves: frozenset[str] = frozenset()
     """Steps where what has ended may stay on the host, since nobody can reach it."""
     here: bool = False
@@ -180,6 +184,23 @@ def start_another(place: Place) -> None:
     assert code == 3, f"the second orchestrator ended with {code}: {another.lines[-5:]}"
 
 
+def freeze(place: Place) -> None:
+    """Let the orchestrator stand still; another takes its run over when its lease has ended."""
+    place.orchestrators[0].freeze()
+    place.release_answers()
+    place.host.slow(None)
+    place.open_gate()
+    time.sleep(SHORT_LEASE_S + 0.5)
+    another = place.orchestrate()
+    code = another.end()
+    assert code == 0, f"the second orchestrator ended with {code}: {another.lines[-5:]}"
+
+
+def thaw(place: Place) -> None:
+    """Let it go on."""
+    place.orchestrators[0].thaw()
+
+
 ONLY_ALIVE: Final = ALIVE
 """Before there is no container, afterwards it has ended by itself: nothing to strike."""
 ONLY_RUNNING: Final = frozenset({"running"})
@@ -216,4 +237,5 @@ FAULTS: Final = (
     Fault("success, output of wrong size", behaviour="small", strikes_at=ONLY_RUNNING,
           ends=at(ONLY_RUNNING, "model_failed"), starts=twice(ONLY_RUNNING)),
     Fault("two orchestrators at once", start_another),
+    Fault("our process frozen, then two", freeze, thaw, lease_s=SHORT_LEASE_S),
 )  # fmt: skip

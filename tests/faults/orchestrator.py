@@ -1,17 +1,20 @@
 """Executes one run and stops at one step, until a line comes: orchestrator.py HOME STEP RUN_ID
 
-It says `AT <step>` when it is there, and each line of the log. STEP is `-` for none.
+It says `AT <step>` when it is there, and each line of the log. STEP is `-` for none. LEASE_S: how
+long its leases are.
 Backend and catalog are the real ones, with a stop before some of their verbs.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from cosmos_pipelines.assets import lease, taking
 from cosmos_pipelines.assets.execution import execute_runs
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
@@ -76,6 +79,7 @@ class SteppedCatalog(Catalog):
 def main(home: str, step: str, run_id: str) -> int:
     """Execute; 3 if another process has the run."""
     Stops.wanted = step
+    lease.LEASE_S = taking.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
     settings = load_settings(Path(home))
     backend = backend_for(settings)
     assert isinstance(backend, SshDockerBackend)

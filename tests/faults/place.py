@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.assets.intake import register_prompt
+from cosmos_pipelines.assets.lease import LEASE_S
 from cosmos_pipelines.assets.register import enter, plan_transfer
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -40,10 +42,11 @@ exit $code
 class Orchestrator:
     """A process that executes the run, and what it says."""
 
-    def __init__(self, home: Path, step: str, run_id: str) -> None:
+    def __init__(self, home: Path, step: str, run_id: str, lease_s: int) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.orchestrator", str(home), step, run_id],
             cwd=ROOT,
+            env={**os.environ, "LEASE_S": str(lease_s)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -76,6 +79,14 @@ class Orchestrator:
         if self._process.poll() is None:
             assert self._process.stdin is not None
             self._process.stdin.write("\n")
+
+    def freeze(self) -> None:
+        """Let it stand still, as on a laptop that was closed."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on as if nothing had been."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it as a full memory or an impatient user does."""
@@ -120,6 +131,7 @@ class Place:
         for i, name in enumerate(PASSES):
             write_video(self.settings.inputs / "city" / f"{name}.mp4", seed=40 * i)
         self.catalog = Catalog.open(self.settings.catalog_url)
+        self.lease_s = LEASE_S
         self.orchestrators: list[Orchestrator] = []
 
     def _prepare_host(self) -> None:
@@ -152,7 +164,8 @@ class Place:
 
     def orchestrate(self, step: str = "-") -> Orchestrator:
         """Begin to execute the run in a process of its own, which stops at `step`."""
-        self.orchestrators.append(Orchestrator(self.home, step, self.run_id))
+        made = Orchestrator(self.home, step, self.run_id, self.lease_s)
+        self.orchestrators.append(made)
         return self.orchestrators[-1]
 
     def close(self) -> None:

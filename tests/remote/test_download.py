@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,36 @@ def test_a_whole_part_needs_only_its_name(loop: Connection, there: Path, here: P
     part.write_bytes(file.path.read_bytes())
     fetch(loop, file, here, lambda p: pytest.fail(str(p)))
     assert files_in(here) == ["a.mp4"]
+
+
+def test_the_part_of_a_file_that_is_gone_is_removed(
+    loop: Connection, there: Path, here: Path
+) -> None:
+    file = random_file(there / "a", MIB)
+    here.mkdir()
+    download.part_of(Wanted("", here / "a.mp4", file.sha256)).write_bytes(b"begun")
+    file.path.unlink()
+    with pytest.raises(OutputMissing):
+        fetch(loop, file, here)
+    assert files_in(here) == []
+
+
+def test_a_part_that_another_process_keeps_for_long_is_left_to_it(
+    loop: Connection, there: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may stand still; it may go on one day, and then what it has must still be its own."""
+    monkeypatch.setattr(download, "LOCK_S", 0.2)
+    file = random_file(there / "a", MIB)
+    here.mkdir()
+    part = download.part_of(Wanted("", here / "a.mp4", file.sha256))
+    with part.open("wb") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        kept.write(b"begun")
+        kept.flush()
+        fetch(loop, file, here)
+        assert (here / "a.mp4").read_bytes() == file.path.read_bytes()
+        assert files_in(here) == ["a.mp4", part.name]
+        assert part.read_bytes() == b"begun"
 
 
 def test_other_content_than_was_made_is_not_taken(way: Connection, there: Path, here: Path) -> None:

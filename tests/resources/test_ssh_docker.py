@@ -286,6 +286,17 @@ def test_a_lost_answer_to_the_start_is_resolved_by_looking(remote: RemoteProject
     assert remote.left_there() == [work.id]
 
 
+def test_an_order_that_was_removed_is_not_started_again(remote: RemoteProject) -> None:
+    """Who stood still while another process brought it to its end may still want to start it."""
+    work = order("true")
+    b"".join(remote.backend.follow(remote.backend.launch(work)))
+    remote.backend.discard(work.id)
+    with pytest.raises(BackendError, match="was started before"):
+        remote.backend.launch(work)
+    assert remote.containers() == []
+    assert remote.left_there() == []
+
+
 def test_a_container_that_someone_kills_leaves_a_lost_run(remote: RemoteProject) -> None:
     handle = remote.backend.launch(order("sh", "-c", "echo up; sleep 600"))
     stream = remote.backend.follow(handle)

@@ -1,6 +1,6 @@
 """Executes runs in a process of its own, which a test can kill: orchestrator.py HOME RUN_ID...
 
-STAND_IN: where the stand-in lies on the side that executes it.
+STAND_IN: where the stand-in lies on the side that executes it. LEASE_S: how long its leases are.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from cosmos_pipelines.assets import lease, taking
 from cosmos_pipelines.assets.execution import execute_runs
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
@@ -19,6 +20,7 @@ from tests.support.stand_in_engine import PROGRAM, registered
 
 def main(home: str, *run_ids: str) -> int:
     """Execute; say each line of the log; 3 if another process has one of the runs."""
+    lease.LEASE_S = taking.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
     settings = load_settings(Path(home))
     with registered(program=os.environ.get("STAND_IN", str(PROGRAM))):
         try:
