@@ -1,6 +1,6 @@
 # make demo   set everything up, render a scene, run the pipeline, say where the results are
 # make test   set everything up, run all tests
-# make faults strike runs on a GPU host with every fault at every step; needs root and tests/rig
+# make faults strike runs on a GPU host with every fault at every step (root, tests/rig/install.sh)
 # make check  types, style, import rules, dead code
 # make bench  run benchmarks/: one JSON object a line
 # make ui     Dagster's page on http://127.0.0.1:3000

@@ -55,8 +55,7 @@ def _untrue(fault: Fault, step: str, place: Place) -> Iterator[str]:
     place.release_answers()
     if place.host.on:
         place.host.slow(None)
-    if fault.relief is not fault.late_relief:
-        place.open_gate()
+    place.open_gate()  # the model goes on while the fault lasts, where it can
     fault.relief(place)
     place.open_gate()
     first.end()
