@@ -186,7 +186,8 @@ def start_another(place: Place) -> None:
 
 def freeze(place: Place) -> None:
     """Let the orchestrator stand still; another takes its run over when its lease has ended."""
-    place.orchestrators[0].freeze()
+    with place.catalog.write():  # not in a transaction of its own: SQLite lets nobody else write
+        place.orchestrators[0].freeze()
     place.release_answers()
     place.host.slow(None)
     place.open_gate()
