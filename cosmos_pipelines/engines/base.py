@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from cosmos_pipelines.operations.base import Frozen, Job, ModelType, Order, Outcome, Verdict
+from pydantic import Field
+
+from cosmos_pipelines.operations.base import (
+    Directory,
+    Frozen,
+    Job,
+    ModelType,
+    Operation,
+    Order,
+    Outcome,
+    Verdict,
+)
 
 
 class Progress(Frozen):
@@ -17,6 +28,33 @@ class Progress(Frozen):
     total: int
     run_id: str | None = None
     text: str = ""
+
+
+class Cost(Frozen):
+    """The work of a run, in the model's own units: time is proportional to `chunks * steps`."""
+
+    chunks: int = Field(description="pieces of a clip that are generated one after the other")
+    steps: int = Field(description="denoising steps of each")
+    gpus: int = 1
+
+
+class EngineOptions(Frozen):
+    """What a project says of an engine in its table of cosmos.toml; pixels do not depend on it."""
+
+
+class HostSetup(Frozen):
+    """What makes a bare GPU host ready for an engine: code, image, weights. Plain data."""
+
+    repository: str = Field(description="URL of the model's code")
+    commit: str = Field(pattern=r"[0-9a-f]{40}", description="the one that our facts are of")
+    dockerfile: str = Field(description="its file in gpu_scripts")
+    image: str = Field(description="tag of the image that it makes")
+    smoke: tuple[str, ...] = Field(
+        description="argv that imports what a run needs; says [SUCCESS] or [ERROR] for each"
+    )
+    manifest: str = Field(description="file in gpu_scripts that lists the checkpoints")
+    directories: tuple[Directory, ...]
+    env: Mapping[str, str] = {}
 
 
 class Engine(ABC):
@@ -31,6 +69,26 @@ class Engine(ABC):
     operations: ClassVar[frozenset[ModelType]]
     ignores: ClassVar[Mapping[ModelType, frozenset[str]]] = {}
     """Fields that this engine accepts but does not use, told to the user."""
+    defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {}
+    """This engine's value for fields that were left open (None)."""
+    computes: ClassVar[frozenset[str]] = frozenset({"vis", "edge"})
+    """Controls that it can compute from the scene's colour where the scene has no pass for them."""
+    setup: ClassVar[HostSetup | None] = None
+    """What it needs of a host; None: nothing but the image that settings name."""
+
+    def with_options(self, options: EngineOptions | None) -> Engine:  # noqa: ARG002
+        """This engine as a project wants it."""
+        return self
+
+    def settled(self, operation: Operation) -> Operation:
+        """`operation` with this engine's value for each field that was left open."""
+        values = self.defaults.get(operation.model_type, {})
+        left = {name: v for name, v in values.items() if getattr(operation, name, v) is None}
+        return operation.model_copy(update=left) if left else operation
+
+    def cost(self, job: Job) -> Cost | None:  # noqa: ARG002
+        """What the job costs in chunks and steps; None if that is not how it is counted."""
+        return None
 
     @abstractmethod
     def check(self, job: Job) -> list[str]:

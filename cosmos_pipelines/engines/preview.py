@@ -7,7 +7,6 @@ pixel. It never passes for Cosmos: the label says so, and so does a corner of ev
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar, Final
@@ -23,6 +22,7 @@ from cosmos_pipelines.operations.base import (
     Outcome,
     Verdict,
     Video,
+    as_document,
 )
 from cosmos_pipelines.operations.enhance import Enhance
 from cosmos_pipelines.operations.transfer import ControlWeights, Transfer
@@ -93,7 +93,7 @@ class Preview(Engine):
             model_type=kind,
             argv=("{python}", f"{{scripts}}/preview_{kind}.py", "{run}/request.json"),
             inputs=inputs,
-            documents={"request.json": _json(request)},
+            documents={"request.json": as_document(request)},
             expected=tuple(_expected(job) for job in jobs),
             gpus=0,
         )
@@ -270,7 +270,3 @@ def _kind_of(reason: str) -> ErrorKind:
     if re.search(r"No space left|Errno 28", reason):
         return "disk_full"
     return "out_of_memory" if "MemoryError" in reason else "model_failed"
-
-
-def _json(document: object) -> str:
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -6,15 +6,19 @@ or several jobs into an *order*, which a backend carries out and answers with an
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cosmos_pipelines.errors import ErrorKind, InputError
 
 ModelType = Literal["transfer", "enhance", "upscale"]
+OrderKind = Literal["transfer", "enhance", "upscale", "checkpoints", "smoke"]
+"""What an order does: an operation, or a part of a host's set-up."""
 Preset = Literal["very_low", "low", "medium", "high", "very_high"]
 CONTROLS = ("vis", "edge", "depth", "seg")
 """Control branches, in the order in which weights are written everywhere."""
@@ -95,17 +99,28 @@ class Expected(Frozen):
     )
 
 
+class Directory(Frozen):
+    """A directory of the host that outlasts runs (code, weights), as an order sees it."""
+
+    name: str = Field(pattern=r"[a-z_]+", description="of its place holder: `code` for `{code}`")
+    source: str = Field(
+        description="on the host; if relative, below the directory that is ours there"
+    )
+    target: str = Field(description="in a container")
+
+
 class Order(Frozen):
     """What one container (or subprocess) must do, as plain data.
 
-    `argv` elements may contain `{run}` (the run folder), `{scripts}` (the directory of
-    `gpu_scripts`) and `{python}` (the interpreter there); nothing else is substituted.
+    Place holders in `argv` and the values of `env`: `{run}` (the run folder), `{scripts}` (the
+    directory of `gpu_scripts`), `{python}` (the interpreter there) and `{name}` of each of the
+    `directories`. In `documents` there is `{run}` alone. Nothing else is substituted.
     """
 
     id: str
     run_ids: tuple[str, ...]
     engine: str
-    model_type: ModelType
+    model_type: OrderKind
     argv: tuple[str, ...]
     env: Mapping[str, str] = {}
     inputs: Mapping[str, Video] = Field(description="by path below the run folder's `inputs/`")
@@ -118,16 +133,39 @@ class Order(Frozen):
     labels: Mapping[str, str] = Field(
         default={}, description="what its container is marked with besides, as `prompt_id`"
     )
+    directories: tuple[Directory, ...] = ()
+    image: str | None = Field(None, description="its container's, unless settings say another")
 
-    def command(self, *, run: str, scripts: str, python: str) -> list[str]:
-        """`argv` with its three place holders filled."""
-        places = {"{run}": run, "{scripts}": scripts, "{python}": python}
-        words = []
-        for word in self.argv:
-            for place, value in places.items():
-                word = word.replace(place, value)  # noqa: PLW2901
-            words.append(word)
-        return words
+    def command(self, **places: str) -> list[str]:
+        """`argv` with its place holders filled: run, scripts, python, and each directory."""
+        return [_filled(word, places) for word in self.argv]
+
+    def environment(self, **places: str) -> dict[str, str]:
+        """`env` with its place holders filled, as those of `command`."""
+        return {name: _filled(value, places) for name, value in self.env.items()}
+
+    def texts(self, run: str) -> dict[str, str]:
+        """`documents` with the run folder's path where they say `{run}`; all of them are JSON."""
+        path = json.dumps(run, ensure_ascii=False)[1:-1]
+        return {name: text.replace("{run}", path) for name, text in self.documents.items()}
+
+
+def _filled(text: str, places: Mapping[str, str]) -> str:
+    return re.sub(r"\{([a-z_]+)\}", lambda found: places.get(found[1], found[0]), text)
+
+
+RUN_FOLDER: Final = "\0run\0"
+"""The run folder in the data of a document; no text of a user holds a zero byte."""
+
+
+def as_document(data: object, *, indent: int | None = 2) -> str:
+    """`data` as the JSON of an order's document, with `RUN_FOLDER` as `{run}`.
+
+    A text that happens to say `{run}` itself is escaped, so that it stays as it is.
+    """
+    text = json.dumps(data, indent=indent, sort_keys=indent is not None, ensure_ascii=False)
+    text = text.replace("{run}", "\\u007brun}")
+    return text.replace(json.dumps(RUN_FOLDER)[1:-1], "{run}") + "\n"
 
 
 class Outcome(Frozen):

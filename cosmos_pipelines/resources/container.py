@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,13 +34,13 @@ def project_of(home: Path) -> str:
     return hashlib.sha256(f"{socket.gethostname()}\0{home}".encode()).hexdigest()[:16]
 
 
-def image_of(docker: Docker, engine: str) -> str:
-    """The image for an engine.
+def image_of(docker: Docker, engine: str, own: str | None = None) -> str:
+    """The image for an engine: the one set for it, its `own`, or the one set for all.
 
     Raises:
-        SettingsError: none is set.
+        SettingsError: there is none.
     """
-    image = docker.images.get(engine) or docker.image
+    image = docker.images.get(engine) or own or docker.image
     if not image:
         raise SettingsError(
             f"No image is set for {engine}.", hint="Set image in [docker] of cosmos.toml."
@@ -65,24 +66,26 @@ def spec_of(
     docker: Docker,
     image: Image,
     *,
-    folder: str,
+    root: str,
     scripts: str,
     user: str,
     project: str,
 ) -> ContainerSpec:
     """The container for an order.
 
-    `folder`, `scripts`: directories of the host. `user`: who logs in there, `uid:gid`.
+    `root`, `scripts`: directories of the host. `user`: who logs in there, `uid:gid`.
     """
-    command = order.command(run=RUN, scripts=SCRIPTS, python=docker.python)
+    folder = f"{root}/runs/{order.id}"
+    places = {"run": RUN, "scripts": SCRIPTS, "python": docker.python}
+    places |= {directory.name: directory.target for directory in order.directories}
     return ContainerSpec(
         name=container_name(order.id),
         image=image.id,
         # The image's own entry point may install things or wait for a terminal.
         entrypoint="/bin/sh",
-        argv=(f"{SCRIPTS}/run.sh", RUN, "--", *command),
+        argv=(f"{SCRIPTS}/run.sh", RUN, "--", *order.command(**places)),
         labels=labels_of(order, project, image),
-        env=_environment(order, docker),
+        env=_environment(order.environment(**places), docker),
         env_file=docker.env_file,
         gpus=gpus_of(order, docker),
         mounts=(
@@ -90,6 +93,7 @@ def spec_of(
             # hard links into what all runs share
             Mount(f"{folder}/inputs", f"{RUN}/inputs", read_only=True),
             Mount(scripts, SCRIPTS, read_only=True),
+            *(Mount(posixpath.join(root, d.source), d.target) for d in order.directories),
             *map(_mount, docker.mounts),
         ),
         user=docker.user or user,
@@ -101,7 +105,7 @@ def spec_of(
     )
 
 
-def _environment(order: Order, docker: Docker) -> dict[str, str]:
+def _environment(env: Mapping[str, str], docker: Docker) -> dict[str, str]:
     """A user who is not in the image's passwd has no home, and Python's getpass finds no name."""
     return {
         "HOME": "/tmp",  # noqa: S108 - the container's own
@@ -111,7 +115,7 @@ def _environment(order: Order, docker: Docker) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         **docker.env,
-        **order.env,
+        **env,
         "COSMOS_RUN_DIR": RUN,
         "COSMOS_SCRIPTS": SCRIPTS,
     }

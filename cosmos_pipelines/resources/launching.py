@@ -14,7 +14,7 @@ from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote import docker, transfer
 from cosmos_pipelines.remote.docker_answers import Image
 from cosmos_pipelines.resources import host_script, run_folder
-from cosmos_pipelines.resources.container import container_name, image_of, spec_of
+from cosmos_pipelines.resources.container import RUN, container_name, image_of, spec_of
 from cosmos_pipelines.resources.host_folder import LOOK_S, Answer, HostFolder, Seen
 from cosmos_pipelines.resources.parcel import Parcel, order_parcel, scripts_parcel
 from cosmos_pipelines.resources.patience import Patience
@@ -41,8 +41,8 @@ class Launching:
             SettingsError: no image is set.
             BackendError: also `launch_failed` where the image is not there, before any upload.
         """
-        parcel = order_parcel(order)
-        wanted = image_of(self.containers, order.engine)
+        parcel = order_parcel(order, RUN)
+        wanted = image_of(self.containers, order.engine, order.image)
         scripts = scripts_parcel(self.scripts)
         arrived, there = self.patiently(lambda: self._arrive(order.id, wanted, scripts))
         if isinstance(there, Seen):
@@ -55,7 +55,7 @@ class Launching:
             order,
             self.containers,
             there,
-            folder=f"{root}/runs/{order.id}",
+            root=root,
             scripts=f"{root}/scripts/{scripts.name}",
             user=arrived.parts["user"],
             project=self.project,

@@ -72,7 +72,8 @@ class LocalBackend(Backend):
         if found := self.find(order.id):
             return found
         prepared = part_of(self._dir(order.id))
-        stage(order, self.cas, prepared)
+        self._directories(order)
+        stage(order, self.cas, prepared, self._dir(order.id))
         try:
             with self._lock() as lock:
                 if found := self.find(order.id):
@@ -198,6 +199,22 @@ class LocalBackend(Backend):
         """See `Backend.examine`."""
         return facts.here(self.work) | (facts.records(_run_dir(handle)) if handle else {})
 
+    def _directories(self, order: Order) -> dict[str, str]:
+        """Paths of the directories that an order needs here, by name.
+
+        Raises:
+            BackendError: `launch_failed`, one is not there.
+        """
+        paths = {d.name: self.work / d.source for d in order.directories}
+        for name, path in paths.items():
+            if not path.is_dir():
+                raise BackendError(
+                    "launch_failed",
+                    f"{order.engine} is not set up on this machine: no directory {path}.",
+                    hint=f"Set {name} in [{order.engine}] of cosmos.toml, or use a GPU host.",
+                )
+        return {name: str(path) for name, path in paths.items()}
+
     def _dir(self, order_id: str) -> Path:
         return self.runs / run_folder.check_order_id(order_id)
 
@@ -219,13 +236,15 @@ class LocalBackend(Backend):
         nobody takes the run for not started.
         """
         run_dir = self._dir(order.id)
-        command = order.command(run=str(run_dir), scripts=str(self.scripts), python=self.python)
+        places = {"run": str(run_dir), "scripts": str(self.scripts), "python": self.python}
+        places |= self._directories(order)
+        command = order.command(**places)
         messages = run_dir / run_folder.MESSAGES
         try:
             with room_for(run_dir):
                 child = process.start_detached(
                     ["/bin/sh", str(self.scripts / "run.sh"), str(run_dir), "--", *command],
-                    env=self._environment(order, run_dir),
+                    env=self._environment(order.environment(**places), run_dir),
                     stdin=lock,
                     messages=messages,
                 )
@@ -249,7 +268,7 @@ class LocalBackend(Backend):
             time.sleep(0.002)
         raise BackendError("launch_failed", f"run.sh did not start {order_id} in {START_S:g} s.")
 
-    def _environment(self, order: Order, run_dir: Path) -> dict[str, str]:
+    def _environment(self, env: Mapping[str, str], run_dir: Path) -> dict[str, str]:
         """The same for whoever starts it: nothing of our own environment but the PATH."""
         return {
             "PATH": os.pathsep.join(os.get_exec_path()),
@@ -257,7 +276,7 @@ class LocalBackend(Backend):
             "TMPDIR": tempfile.gettempdir(),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            **order.env,
+            **env,
             "COSMOS_RUN_DIR": str(run_dir),
             "COSMOS_SCRIPTS": str(self.scripts),
         }

@@ -40,15 +40,17 @@ def scripts_parcel(directory: Path) -> Parcel:
     return Parcel(digest.hexdigest()[:16], _tar([*files, (COMPLETE, b"")]))
 
 
-def order_parcel(order: Order) -> bytes:
+def order_parcel(order: Order, run: str) -> bytes:
     """The run folder of an order without its inputs; `order.json` comes last.
+
+    `run`: what its program will call the folder.
 
     Raises:
         InputError: a name leads out of the folder or into its records.
     """
     run_folder.check(order)
     text = order.model_dump_json(indent=1)
-    files = [(name, body.encode()) for name, body in order.documents.items()]
+    files = [(name, body.encode()) for name, body in order.texts(run).items()]
     folders = {"inputs", "outputs", *(_parent(f"outputs/{e.name}") for e in order.expected)}
     return _tar([*files, (run_folder.ORDER, text.encode())], sorted(folders))
 

@@ -11,8 +11,10 @@ from cosmos_pipelines.remote.files import WrongContent, remove, room_for, write_
 from cosmos_pipelines.resources import run_folder
 
 
-def stage(order: Order, kept_in: Path, made: Path) -> None:
+def stage(order: Order, kept_in: Path, made: Path, runs_in: Path) -> None:
     """Make the run folder `made`, its inputs being links into the directory `kept_in` (cas).
+
+    `runs_in`: what the folder will be called when it runs.
 
     Raises:
         InputError: an input is missing or was changed since it was measured, or a name leads out
@@ -21,7 +23,7 @@ def stage(order: Order, kept_in: Path, made: Path) -> None:
     """
     run_folder.check(order)
     kept = {name: _keep(kept_in, name, video) for name, video in order.inputs.items()}
-    texts = {**order.documents, run_folder.ORDER: order.model_dump_json(indent=1)}
+    texts = {**order.texts(str(runs_in)), run_folder.ORDER: order.model_dump_json(indent=1)}
     places = [made / "outputs" / e.name for e in order.expected] + [made / name for name in texts]
     try:
         with room_for(made):

@@ -29,7 +29,7 @@ def order(**fields: object) -> Order:
 def spec(docker: Docker, work: Order | None = None) -> ContainerSpec:
     """The container of an order."""
     return spec_of(
-        work or order(), docker, IMAGE, folder="/d/runs/batch_1", scripts="/d/scripts/1",
+        work or order(), docker, IMAGE, root="/d", scripts="/d/scripts/1",
         user="1000:1000", project="p",
     )  # fmt: skip
 
