@@ -74,7 +74,7 @@ def _kind(annotation: Any, name: str) -> Any:
 
 def _described(info: FieldInfo) -> str:
     said = info.description or ""
-    if info.is_required() or info.default is None:
+    if info.is_required() or info.default in (None, ()):
         return said
     return f"{said} Default: {info.default}.".strip()
 

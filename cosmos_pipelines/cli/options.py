@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -14,6 +15,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations.base import Operation
 
 SLOT = "fields"
@@ -64,6 +66,8 @@ def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter:
         parts = kind.model_fields
         metavar = " ".join(parts).upper()
         kind = tuple[tuple(_bare(p.annotation) for p in parts.values())]  # type: ignore[misc]
+    elif _models_in(kind):
+        kind, metavar = str, "JSON"
     elif kind not in (bool, int, float, str) and get_origin(kind) is not Literal:
         raise TypeError(f"field {name!r}: {kind} has no form on a command line")
     number = kind in (int, float)
@@ -92,11 +96,30 @@ def _given(values: dict[str, Any], operation: type[Operation]) -> dict[str, Any]
 
 
 def _shaped(value: Any, field: FieldInfo) -> Any:
-    """A tuple of several values as the mapping that its model wants; others as they are."""
+    """A tuple of several values as the mapping that its model wants; JSON parsed; others as is."""
     kind = _bare(field.annotation)
+    if _models_in(kind):
+        try:
+            return json.loads(value)
+        except ValueError as e:
+            raise InputError(
+                f"{value[:80]!r} is not JSON: {e}.",
+                hint='Give a list of objects, as \'[{"prompt": "..."}]\'.',
+            ) from None
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return dict(zip(kind.model_fields, value, strict=True))
     return value
+
+
+def _models_in(kind: Any) -> bool:
+    """Whether it is a tuple of any number of models; on a command line that is JSON."""
+    inner = get_args(kind)
+    return (
+        get_origin(kind) is tuple
+        and inner[1:] == (Ellipsis,)
+        and isinstance(inner[0], type)
+        and issubclass(inner[0], BaseModel)
+    )
 
 
 def _bare(annotation: Any) -> Any:
@@ -117,7 +140,7 @@ def _flags(name: str, field: FieldInfo, *, switch: bool) -> list[str]:
 
 def _help(field: FieldInfo) -> str:
     text = (field.description or "").rstrip(".")
-    if field.default is None or field.is_required():
+    if field.default in (None, ()) or field.is_required():
         return f"{text}."
     shown = str(field.default)
     if isinstance(field.default, bool):

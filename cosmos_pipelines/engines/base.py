@@ -90,6 +90,10 @@ class Engine(ABC):
         """What the job costs in chunks and steps; None if that is not how it is counted."""
         return None
 
+    def timeout_s(self, job: Job) -> int | None:  # noqa: ARG002
+        """Seconds that the job may take where settings name none; None: whatever is usual."""
+        return None
+
     @abstractmethod
     def check(self, job: Job) -> list[str]:
         """Refuse what the model would refuse, before any GPU second.

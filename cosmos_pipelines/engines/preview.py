@@ -8,7 +8,7 @@ pixel. It never passes for Cosmos: the label says so, and so does a corner of ev
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from cosmos_pipelines.engines.base import Engine, Progress
@@ -47,9 +47,16 @@ class Preview(Engine):
     simulated: ClassVar[bool] = True
     version: ClassVar[str] = "1"
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer", "enhance", "upscale"})
-    ignores: ClassVar[dict[ModelType, frozenset[str]]] = {
-        "upscale": frozenset({"num_steps", "seed"})
+    defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
+        "transfer": {"num_steps": 35, "guidance": 5.0}
     }
+    ignores: ClassVar[Mapping[ModelType, frozenset[str]]] = {
+        "transfer": frozenset(
+            {"sigma_max", "control_prompt", "mask_prompt", "keypoint_weight", "regional_prompts",
+             "use_distilled", "resolution", "max_frames", "num_conditional_frames", "num_gpus"}
+        ),
+        "upscale": frozenset({"num_steps", "seed", "num_gpus"}),
+    }  # fmt: skip
 
     def check(self, job: Job) -> list[str]:
         """See `Engine.check`: inputs are there, agree with each other, and have a usable size."""
@@ -74,6 +81,7 @@ class Preview(Engine):
         if len(keys) != 1:
             raise ValueError(f"Jobs of {len(keys)} batch keys cannot be one order.")
         kind = jobs[0].operation.model_type
+        jobs = [job.model_copy(update={"operation": self.settled(job.operation)}) for job in jobs]
         inputs: dict[str, Video] = {}
         samples = []
         for job in jobs:
@@ -220,7 +228,8 @@ def _file_name(name: str, video: Video) -> str:
 def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
     """What the program is told about one run: its settings by their own names, and its files."""
     operation, expected = job.operation, _expected(job)
-    sample = operation.config() | {
+    unused = Preview.ignores["transfer"] if isinstance(operation, Transfer) else {"num_gpus"}
+    sample = {k: v for k, v in operation.config().items() if k not in unused} | {
         "run_id": job.run_id,
         "inputs": inputs,
         "output": f"outputs/{expected.name}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,7 @@ from cosmos_pipelines.operations.base import (
 )
 
 Weight = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class ControlWeights(Frozen):
@@ -45,6 +46,22 @@ class ControlWeights(Frozen):
         return {c: getattr(self, c) / total for c in CONTROLS}
 
 
+class Region(Frozen):
+    """A part of the picture with a prompt of its own: what a text finds, or a box."""
+
+    prompt: str = Field(min_length=1, max_length=10_000)
+    mask_prompt: str | None = Field(None, description="The region is what this text finds.")
+    box: tuple[Fraction, Fraction, Fraction, Fraction] | None = Field(
+        None, description="The region as four fractions of the picture, in the model's order."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.mask_prompt is None) == (self.box is None):
+            raise ValueError("a region has either a mask_prompt or a box")
+        return self
+
+
 class Transfer(Operation):
     """A prompt and a scene become a video."""
 
@@ -53,12 +70,14 @@ class Transfer(Operation):
     weights: ControlWeights | None = Field(
         None, description="Control weights vis, edge, depth, seg; default: equal over the scene's"
     )
-    num_steps: int = Field(35, ge=1, le=100, description="Denoising steps.")
-    guidance: float = Field(
-        5.0,
+    num_steps: int | None = Field(
+        None, ge=1, le=100, description="Denoising steps; default: the engine's, mostly 35."
+    )
+    guidance: float | None = Field(
+        None,
         ge=0,
         le=20,
-        description="How strictly the prompt is followed.",
+        description="How strictly the prompt is followed; default: the engine's.",
         json_schema_extra={"cli": ["--guidance-scale", "--guidance"]},
     )
     seed: int = Field(1, ge=0, le=2**31 - 1, description="Same seed and inputs, same pixels.")
@@ -70,17 +89,59 @@ class Transfer(Operation):
     negative_prompt: str | None = Field(
         None, max_length=10_000, description="What to avoid; default: the prompt's own."
     )
+    sigma_max: float | None = Field(
+        None,
+        ge=0,
+        le=200,
+        description="Noise that generation starts from; low values keep more of the colour pass.",
+    )
+    control_prompt: str | None = Field(
+        None,
+        max_length=2_000,
+        description="What seg looks for where the model computes it, as `road . car . tree`.",
+    )
+    mask_prompt: str | None = Field(
+        None,
+        max_length=2_000,
+        description="Controls count only where this text finds something.",
+    )
+    keypoint_weight: Weight = Field(
+        0.0, description="Weight of people's poses, which the model computes."
+    )
+    regional_prompts: tuple[Region, ...] = Field(
+        (), description="Regions with prompts of their own: prompt, and mask_prompt or box."
+    )
+    use_distilled: bool = Field(
+        False, description="The fast variant, where the engine has one for the controls."
+    )
+    resolution: Literal["256", "480", "720", "1080"] | None = Field(
+        None, description="Working size, where the engine offers a choice."
+    )
+    max_frames: int | None = Field(
+        None, ge=1, le=5000, description="Only the first so many frames of the scene."
+    )
+    num_conditional_frames: int | None = Field(
+        None, ge=0, le=2, description="Frames by which chunks of a long clip overlap."
+    )
+    num_gpus: int = Field(1, ge=1, le=16, description="GPUs that share each run's work.")
 
-    def for_scene(self, passes: Collection[str]) -> Transfer:
+    def for_scene(
+        self,
+        passes: Collection[str],
+        computed: Collection[str] = ("vis", "edge"),
+    ) -> Transfer:
         """This operation with weights settled for a scene that has `passes`.
+
+        `computed`: controls that the model can compute from `color` where there is no pass.
 
         Raises:
             InputError: a weight asks for a pass that the scene does not have.
         """
-        usable = [c for c in CONTROLS if c in ("vis", "edge") or CONTROL_PASS[c] in passes]
+        usable = [c for c in CONTROLS if c in computed or CONTROL_PASS[c] in passes]
         if self.weights is None:
-            share = round(1 / len(usable), 4)
-            equal = ControlWeights.model_validate(dict.fromkeys(usable, share))
+            default = [c for c in usable if c in ("vis", "edge") or CONTROL_PASS[c] in passes]
+            share = round(1 / len(default), 4)
+            equal = ControlWeights.model_validate(dict.fromkeys(default, share))
             return self.model_copy(update={"weights": equal})
         for control in self.weights.active:
             if control not in usable:

@@ -23,3 +23,4 @@ class Upscale(Operation):
     )
     num_steps: int = Field(10, ge=1, le=100, description="Denoising steps.")
     seed: int = Field(1, ge=0, le=2**31 - 1, description="Same seed and inputs, same pixels.")
+    num_gpus: int = Field(1, ge=1, le=16, description="GPUs that share the work.")

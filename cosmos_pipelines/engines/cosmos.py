@@ -1,0 +1,298 @@
+"""What NVIDIA's engines share: the request to `gpu_scripts/model_run.py` and its answer. Pure.
+
+That program checks the place, starts the model's own entry point, tells how far it is, decides for
+each sample from its files whether it is there, and goes on with the rest where one was blocked.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Self, cast
+
+from pydantic import Field
+
+from cosmos_pipelines.engines.base import Engine, EngineOptions, Progress
+from cosmos_pipelines.errors import ErrorKind, InputError
+from cosmos_pipelines.ids import content_hash
+from cosmos_pipelines.operations.base import (
+    CONTROL_PASS,
+    RUN_FOLDER,
+    Directory,
+    Frozen,
+    Job,
+    ModelType,
+    Operation,
+    Order,
+    Outcome,
+    Verdict,
+    Video,
+    as_document,
+)
+from cosmos_pipelines.operations.transfer import ControlWeights, Transfer
+
+HUB_DEPTH: Final = "models--depth-anything--Depth-Anything-V2-Small-hf"
+HUB_SEG: Final = (
+    "models--facebook--sam2-hiera-large",
+    "models--IDEA-Research--grounding-dino-tiny",
+)
+"""What controls are computed with, loaded by name from the Hugging Face cache."""
+
+Failure = tuple[ErrorKind, str, str]
+"""Kind, the regular expression of a log line, and a sentence with `{1}` for its first group."""
+
+FAILURES: Final[tuple[Failure, ...]] = (
+    ("out_of_memory", r"torch\.OutOfMemoryError|CUDA out of memory", "The GPU's memory ran out."),
+    ("out_of_memory", r"MemoryError|Cannot allocate memory", "The host's memory ran out."),
+    ("disk_full", r"No space left on device|Errno 28", "No space left where the model runs."),
+    (
+        "launch_failed",
+        r"GatedRepoError|Access to model (\S+) is restricted|403 Client Error|401 Client Error",
+        "A gated download was refused: accept its licence and give a token, then "
+        "`cosmos host checkpoints`.",
+    ),
+    (
+        "launch_failed",
+        r"FileNotFoundError.*?([^\s'\"]+\.(?:pt|pth|jit|safetensors|bin))",
+        "The checkpoint {1} is missing: `cosmos host checkpoints`.",
+    ),
+    (
+        "launch_failed",
+        r"(LocalEntryNotFoundError|OfflineModeIsEnabled)",
+        "A model is not in the Hugging Face cache: `cosmos host checkpoints`.",
+    ),
+)
+"""Of PyTorch, Python and the Hugging Face libraries; each family adds its own before these."""
+
+_PROGRESS: Final = re.compile(
+    r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): chunk (\d+)/(\d+)(?:, step (\d+)/(\d+))?"
+)
+_FAILED: Final = r"^FAILED {}: (\w+): (.+)$"
+_REFUSED: Final = re.compile(r"^REFUSED: (\w+): (.+)$", re.MULTILINE)
+
+
+class CosmosOptions(EngineOptions):
+    """A table of cosmos.toml: where the model lies on its host, and what it needs there."""
+
+    code: str = Field("", description="NVIDIA's checkout; default: below remote_dir")
+    checkpoints: str = Field("", description="weights; default: below remote_dir")
+    huggingface: str = Field("", description="Hugging Face cache; default: below remote_dir")
+    max_batch: int = Field(16, ge=1, le=64, description="runs that share one model load")
+    free_vram_gib: float = Field(0, ge=0, description="refuse to start with less on each GPU")
+    ram_gib: float = Field(0, ge=0, description="refuse a host with less memory, for each GPU")
+
+
+class Needs(Frozen):
+    """What must be there before a model is loaded; looked at by `model_run.py`."""
+
+    gpus: int = 1
+    free_vram_mib: int
+    total_ram_mib: int = 0
+    free_disk_mib: int = 2048
+    files: tuple[str, ...] = Field(
+        (), description="below the checkpoints; `a|b`: one of the two is enough"
+    )
+    hub: tuple[str, ...] = Field((), description="directories below the Hugging Face cache's hub")
+
+
+class Cosmos(Engine):
+    """An engine of NVIDIA's; a subclass says what is peculiar to its family."""
+
+    refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {}
+    """Fields that the model does not have: chosen all the same, they are an error."""
+    gpu_counts: ClassVar[tuple[int, ...]] = (1,)
+
+    def __init__(self, options: CosmosOptions) -> None:
+        self.options = options
+
+    def with_options(self, options: EngineOptions | None) -> Self:
+        """See `Engine.with_options`."""
+        return type(self)(cast(CosmosOptions, options)) if options else self
+
+    def check(self, job: Job) -> list[str]:
+        """See `Engine.check`: first what no model of the family can do, then the operation."""
+        operation = self.settled(job.operation)
+        self._check_fields(operation)
+        self._check_gpus(operation)
+        return self._check(job.model_copy(update={"operation": operation}), operation)
+
+    @abstractmethod
+    def _check(self, job: Job, operation: Operation) -> list[str]:
+        """Refuse what this family would refuse of this operation; sentences worth knowing."""
+
+    def max_batch(self, job: Job) -> int:  # noqa: ARG002
+        """See `Engine.max_batch`: samples are made one after the other, so memory is no limit."""
+        return self.options.max_batch
+
+    def progress(self, line: str) -> Progress | None:
+        """See `Engine.progress`: chunks and steps, as `model_run.py` tells them."""
+        found = _PROGRESS.search(line)
+        if found is None:
+            return None
+        n, of, run_id, kind, chunk, chunks, step, steps = found.groups()
+        text = f"{kind} {n} of {of}: chunk {chunk} of {chunks}"
+        done, total = int(chunk), int(chunks)
+        if step:
+            text += f", step {step} of {steps}"
+            done, total = (done - 1) * int(steps) + int(step), total * int(steps)
+        return Progress(done=done, total=total, run_id=run_id, text=text)
+
+    def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
+        """See `Engine.diagnose`: what `model_run.py` said of this run, else of the whole order."""
+        if outcome.stopped is None:
+            said = re.findall(_FAILED.format(run_id), log_tail, re.MULTILINE) if run_id else []
+            for kind, sentence in reversed(said or _REFUSED.findall(log_tail)):
+                return Verdict(kind=cast(ErrorKind, kind), message=sentence)
+        return super().diagnose(outcome, log_tail, run_id)
+
+    def directories(self) -> tuple[Directory, ...]:
+        """Code, weights and cache, where settings or the set-up have put them."""
+        assert self.setup is not None
+        given = {name: getattr(self.options, name, "") for name in ("code", "checkpoints")}
+        given["huggingface"] = self.options.huggingface
+        return tuple(
+            d.model_copy(update={"source": given[d.name]}) if given.get(d.name) else d
+            for d in self.setup.directories
+        )
+
+    def _order(
+        self,
+        jobs: Sequence[Job],
+        order_id: str,
+        command: Sequence[str],
+        request: Mapping[str, Any],
+        documents: Mapping[str, str],
+        placed: Placed,
+        **facts: Any,
+    ) -> Order:
+        """The order that has `model_run.py` start `command` (none: the program's name alone)."""
+        assert self.setup is not None
+        kind = jobs[0].operation.model_type
+        program = request.get("program", "model_run.py")
+        shown = {k: v for k, v in request.items() if k != "program"}
+        head = {"engine": self.name, "operation": kind, "version": self.version}
+        words = ("--", *command) if command else ()
+        return Order(
+            id=order_id,
+            run_ids=tuple(job.run_id for job in jobs),
+            engine=self.name,
+            model_type=kind,
+            argv=("{python}", f"{{scripts}}/{program}", "{run}/request.json", *words),
+            env={**self.setup.env, "COSMOS_CWD": "{code}"},
+            inputs=placed.files,
+            documents={"request.json": as_document({**head, **shown}), **documents},
+            gpus=gpus_of(jobs[0].operation),
+            directories=self.directories(),
+            image=self.setup.image,
+            **facts,
+        )
+
+    def _check_fields(self, operation: Operation) -> None:
+        fields = type(operation).model_fields
+        chosen = [
+            name
+            for name in sorted(self.refuses.get(operation.model_type, ()))
+            if getattr(operation, name) != fields[name].default
+        ]
+        if chosen:
+            raise InputError(
+                f"{self.label} has no {', '.join(chosen)}.",
+                hint="Leave it out, or ask another engine.",
+            )
+
+    def _check_gpus(self, operation: Operation) -> None:
+        count = gpus_of(operation)
+        if count not in self.gpu_counts:
+            *most, last = map(str, self.gpu_counts)
+            allowed = f"{', '.join(most)} or {last}" if most else last
+            raise InputError(
+                f"{self.label} cannot be spread over {count} GPUs; it can use {allowed}.",
+                hint="More GPUs make it faster, they do not save memory.",
+            )
+
+
+class Placed:
+    """Which input files an order brings, each once, and what they are called in its documents."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Video] = {}
+
+    def path(self, name: str, video: Video) -> str:
+        """Place a file; its path as a document says it."""
+        file = f"{name}-{video.sha256[:16]}.mp4"
+        self.files[file] = video
+        return f"{RUN_FOLDER}/inputs/{file}"
+
+
+def gpus_of(operation: Operation) -> int:
+    """GPUs that share one sample's work."""
+    return int(getattr(operation, "num_gpus", 1))
+
+
+def source_of(job: Job, name: str) -> Video:
+    """An input that must be there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if name not in job.inputs:
+        given = ", ".join(sorted(job.inputs)) or "nothing"
+        raise InputError(f"Run {job.run_id} needs the input {name!r}; it was given {given}.")
+    return job.inputs[name]
+
+
+def weights_of(operation: Transfer) -> ControlWeights:
+    """Settled weights. Raises InputError if they are not."""
+    if operation.weights is None:
+        raise InputError("The control weights are not settled: give vis, edge, depth and seg.")
+    return operation.weights
+
+
+def controls_of(operation: Transfer) -> tuple[str, ...]:
+    """Controls that steer the picture, in the order in which they are written everywhere."""
+    keypoint = ("keypoint",) if operation.keypoint_weight > 0 else ()
+    return (*weights_of(operation).active, *keypoint)
+
+
+def weight_of(operation: Transfer, control: str) -> float:
+    """The weight of one control, as it was chosen."""
+    if control == "keypoint":
+        return operation.keypoint_weight
+    return float(getattr(weights_of(operation), control))
+
+
+def given_passes(job: Job, controls: Iterable[str]) -> dict[str, Video]:
+    """The scene's passes for these controls, as far as it has them, by control."""
+    return {c: job.inputs[p] for c in controls if (p := CONTROL_PASS.get(c, "")) in job.inputs}
+
+
+def weight_notes(operation: Transfer) -> list[str]:
+    """Weights that the model will divide by their sum, and what they become."""
+    weights = {c: weight_of(operation, c) for c in controls_of(operation)}
+    total = sum(weights.values())
+    if total <= 1.000001:
+        return []
+    become = ", ".join(f"{c} {w / total:.2f}" for c, w in weights.items())
+    return [f"The weights add up to {total:.2f}; the model divides them by that: {become}."]
+
+
+def port_of(order_id: str) -> int:
+    """A port for torchrun, so that two orders on one host do not meet at its default, 29500."""
+    return 29600 + int(content_hash({"order": order_id})[:8], 16) % 2000
+
+
+def one_key(jobs: Sequence[Job], key: Callable[[Job], Hashable]) -> None:
+    """Refuse to compile jobs that must not share a model load.
+
+    Raises:
+        ValueError: their keys differ.
+    """
+    keys = {key(job) for job in jobs}
+    if len(keys) != 1:
+        raise ValueError(f"Jobs of {len(keys)} batch keys cannot be one order.")
+
+
+def mib(gib: float) -> int:
+    """GiB as whole MiB."""
+    return round(gib * 1024)

@@ -1,0 +1,276 @@
+"""Cosmos-Transfer1 (7B): transfer, the Pixtral prompt upsampler, the 4K upscaler. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from cosmos_pipelines.engines.base import Cost, HostSetup
+from cosmos_pipelines.engines.cosmos import (
+    Cosmos,
+    Needs,
+    Placed,
+    controls_of,
+    gpus_of,
+    mib,
+    one_key,
+    port_of,
+    source_of,
+    weight_of,
+)
+from cosmos_pipelines.engines.cosmos_transfer1.checks import check_transfer, check_upscale
+from cosmos_pipelines.engines.cosmos_transfer1.facts import (
+    CHECKPOINTS,
+    CHUNK,
+    RANDOM,
+    SAYS,
+    SETUP,
+    UPSAMPLER_FILE,
+    UPSCALER_FILE,
+    Transfer1Options,
+)
+from cosmos_pipelines.engines.cosmos_transfer1.request import (
+    computed,
+    control_files,
+    expected_of,
+    hub_of,
+    json_lines,
+    pieces_of,
+    rate_of,
+    sample_of,
+    sections,
+    shared_spec,
+    transfer_line,
+    upscale_lines,
+)
+from cosmos_pipelines.engines.geometry import aspect_of, chunks_of
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations.base import (
+    CONTROLS,
+    RUN_FOLDER,
+    Job,
+    ModelType,
+    Operation,
+    Order,
+    as_document,
+)
+from cosmos_pipelines.operations.enhance import Enhance
+from cosmos_pipelines.operations.transfer import Transfer
+from cosmos_pipelines.operations.upscale import Upscale
+
+
+class Transfer1(Cosmos):
+    """Cosmos-Transfer1: one 80 GB GPU or more, sizes of the nearest bucket, chunks of 121."""
+
+    name: ClassVar[str] = "cosmos_transfer1"
+    label: ClassVar[str] = "Cosmos-Transfer1"
+    version: ClassVar[str] = "1"
+    operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer", "enhance", "upscale"})
+    computes: ClassVar[frozenset[str]] = frozenset({"vis", "edge", "depth", "seg"})
+    defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
+        "transfer": {"num_steps": 35, "guidance": 5.0}
+    }
+    refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {
+        "transfer": frozenset({"resolution", "max_frames", "num_conditional_frames"})
+    }
+    ignores: ClassVar[Mapping[ModelType, frozenset[str]]] = {
+        "enhance": frozenset({"seed"})  # it answers at a temperature of 0.6
+    }
+    gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8, 16)
+    setup: ClassVar[HostSetup | None] = SETUP
+    options: Transfer1Options
+
+    def __init__(self, options: Transfer1Options | None = None) -> None:
+        super().__init__(options or Transfer1Options())
+
+    def _check(self, job: Job, operation: Operation) -> list[str]:
+        if isinstance(operation, Upscale):
+            return check_upscale(source_of(job, "video"))
+        color = source_of(job, "color")
+        if not job.text.strip():
+            raise InputError(f"The prompt of run {job.run_id} has no text.")
+        return check_transfer(operation, job, color) if isinstance(operation, Transfer) else []
+
+    def batch_key(self, job: Job) -> Hashable:
+        """Everything that one process takes once: all but video, text and weights.
+
+        A run whose vis or edge is computed by the model shares with nobody: see `RANDOM`.
+        """
+        operation = self.settled(job.operation)
+        key: tuple[Hashable, ...] = ()
+        if isinstance(operation, Upscale):
+            key = (operation.control_weight, operation.num_steps, operation.seed)
+            key += (rate_of(job.inputs["video"], None),)
+        elif isinstance(operation, Transfer):
+            shared = as_document(shared_spec(job, operation), indent=None)
+            key = (controls_of(operation), shared, operation.use_distilled, operation.mask_prompt)
+            if set(computed(job, operation)) & RANDOM:
+                key += (job.run_id,)
+            if self.options.batch_size > 1:  # one forward pass has one size, length and weights
+                color = job.inputs["color"]
+                weights = tuple(weight_of(operation, c) for c in controls_of(operation))
+                key += (aspect_of(color.width, color.height), color.frames, weights)
+        return (self.name, operation.model_type, gpus_of(operation), *key)
+
+    def cost(self, job: Job) -> Cost | None:
+        """See `Engine.cost`: an upscale's chunk is nine patches a step."""
+        operation = self.settled(job.operation)
+        if isinstance(operation, Upscale):
+            chunks = len(pieces_of(job.inputs["video"].frames))
+            return Cost(chunks=chunks, steps=operation.num_steps, gpus=operation.num_gpus)
+        if isinstance(operation, Transfer):
+            chunks = chunks_of(job.inputs["color"].frames, CHUNK, 1)
+            steps = 1 if operation.use_distilled else operation.num_steps or 1
+            return Cost(chunks=chunks, steps=steps, gpus=operation.num_gpus)
+        return None
+
+    def timeout_s(self, job: Job) -> int | None:
+        """See `Engine.timeout_s`. One chunk of an upscale was reported to take 3 h 14 min."""
+        cost = self.cost(job)
+        if cost is None:
+            return None
+        upscale = isinstance(job.operation, Upscale)
+        return 3600 + cost.chunks * (5 * 3600 if upscale else 1800)
+
+    def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
+        """See `Engine.compile`. One transfer is a spec alone, several are a spec with lines.
+
+        Runs of different control sets are one order only where somebody asked for that: what a
+        line does not want gets a weight of 0, and is computed all the same.
+        """
+        jobs = [job.model_copy(update={"operation": self.settled(job.operation)}) for job in jobs]
+        if isinstance(jobs[0].operation, Enhance):
+            return self._enhance(jobs, order_id)
+        if isinstance(jobs[0].operation, Upscale):
+            return self._upscale(jobs, order_id)
+        return self._transfer(jobs, order_id)
+
+    def _transfer(self, jobs: Sequence[Job], order_id: str) -> Order:
+        one_key(jobs, _mixed_key)
+        placed, first = Placed(), jobs[0]
+        operation = first.operation
+        assert isinstance(operation, Transfer)
+        wanted = {
+            c for j in jobs if isinstance(j.operation, Transfer) for c in controls_of(j.operation)
+        }
+        controls = [c for c in (*CONTROLS, "keypoint") if c in wanted]
+        spec = shared_spec(first, operation)
+        spec["input_video_path"] = placed.path("color", first.inputs["color"])
+        spec |= sections(first, operation, placed, controls)
+        lines = [transfer_line(job, placed, controls) for job in jobs] if len(jobs) > 1 else None
+        if lines is None:
+            spec["prompt"] = first.text
+        samples = [sample_of(job, chunks_of(job.inputs["color"].frames, CHUNK, 1)) for job in jobs]
+        needs = self._needs(
+            operation, (*CHECKPOINTS, *control_files(operation, controls)), hub_of(jobs)
+        )
+        guardrail = ["--offload_guardrail_models"] if self.options.offload_guardrail else []
+        size = self._batch_size(jobs)
+        return self._model_order(
+            jobs, order_id, (spec, lines), samples, needs, placed, guardrail, size
+        )
+
+    def _upscale(self, jobs: Sequence[Job], order_id: str) -> Order:
+        one_key(jobs, self.batch_key)
+        placed, operation = Placed(), jobs[0].operation
+        assert isinstance(operation, Upscale)
+        made = [upscale_lines(job, placed) for job in jobs]
+        lines = [line for _, own in made for line in own]
+        spec: dict[str, Any] = {
+            "input_video_path": lines[0]["visual_input"],
+            "seed": operation.seed,
+            "num_steps": operation.num_steps,
+            "fps": rate_of(jobs[0].inputs["video"], None),
+            "upscale": {"control_weight": operation.control_weight},
+        }
+        if len(lines) == 1:
+            spec["prompt"] = lines[0]["prompt"]
+        needs = self._needs(operation, (*CHECKPOINTS, UPSCALER_FILE))
+        batch = lines if len(lines) > 1 else None
+        samples = [sample for sample, _ in made]
+        return self._model_order(jobs, order_id, (spec, batch), samples, needs, placed)
+
+    def _enhance(self, jobs: Sequence[Job], order_id: str) -> Order:
+        placed, samples = Placed(), []
+        for job in jobs:
+            assert isinstance(job.operation, Enhance)
+            source = placed.path("color", job.inputs["color"]).removeprefix(f"{RUN_FOLDER}/")
+            sample = {"run_id": job.run_id, "prompt": job.text, "source": source}
+            sample |= {"output": f"outputs/{job.run_id}.txt"}
+            samples.append(sample | {"resolution": job.operation.resolution})
+        needs = self._needs(jobs[0].operation, (UPSAMPLER_FILE,)).model_dump(mode="json")
+        request = {"program": "transfer1_upsample.py", "samples": samples, "needs": needs}
+        expected = tuple(expected_of(job) for job in jobs)
+        return self._order(jobs, order_id, (), request, {}, placed, expected=expected)
+
+    def _model_order(
+        self,
+        jobs: Sequence[Job],
+        order_id: str,
+        spec: tuple[dict[str, Any], Sequence[object] | None],
+        samples: Sequence[Mapping[str, Any]],
+        needs: Needs,
+        placed: Placed,
+        more: Sequence[str] = (),
+        batch_size: int = 1,
+    ) -> Order:
+        """The order of `transfer.py` for a spec and, if there are several parts, its lines."""
+        fields, lines = spec
+        command = self._command(jobs[0].operation, order_id)
+        if lines is not None:
+            command += ["--batch_input_path", "{run}/batch.jsonl", "--batch_size", str(batch_size)]
+        folder = "video_{index}/" if lines is not None else ""
+        text = "prompt.txt" if lines is not None else "output.txt"
+        request = {
+            "folder": "made",
+            "lines": None if lines is None else "batch.jsonl",
+            "produces": {"video": f"{folder}output.mp4", "text": f"{folder}{text}"},
+            "samples": samples,
+            "batch_size": batch_size,
+            "needs": needs.model_dump(mode="json"),
+            "says": SAYS,
+        }
+        documents = {"spec.json": as_document(fields), **json_lines(lines)}
+        expected = tuple(expected_of(job) for job in jobs)
+        return self._order(
+            jobs, order_id, [*command, *more], request, documents, placed, expected=expected
+        )
+
+    def _command(self, operation: Operation, order_id: str) -> list[str]:
+        """NVIDIA's own form. Values stand as words of their own: `--seed=7` would not be seen."""
+        gpus = str(gpus_of(operation))
+        words = ["torchrun", f"--nproc_per_node={gpus}", "--nnodes=1", "--node_rank=0"]
+        words += [f"--master_port={port_of(order_id)}"]
+        words += ["cosmos_transfer1/diffusion/inference/transfer.py"]
+        words += ["--checkpoint_dir", "{checkpoints}", "--video_save_folder", "{run}/made"]
+        words += ["--controlnet_specs", "{run}/spec.json", "--num_gpus", gpus]
+        if isinstance(operation, Transfer) and operation.use_distilled:
+            words.append("--use_distilled")
+        if self.options.offload_text_encoder:
+            words.append("--offload_text_encoder_model")
+        if self.options.offload_transformer:
+            words.append("--offload_diffusion_transformer")
+        return words
+
+    def _batch_size(self, jobs: Sequence[Job]) -> int:
+        """Outputs of a pass can only be told apart by their texts, so equal texts go alone."""
+        texts = [job.text for job in jobs]
+        return 1 if len(set(texts)) < len(texts) else min(self.options.batch_size, len(jobs))
+
+    def _needs(self, operation: Operation, files: Sequence[str], hub: Sequence[str] = ()) -> Needs:
+        gpus = gpus_of(operation)
+        return Needs(
+            gpus=gpus,
+            free_vram_mib=mib(self.options.free_vram_gib),
+            total_ram_mib=mib(self.options.ram_gib) * gpus,  # each of them loads T5
+            files=tuple(files),
+            hub=tuple(hub),
+        )
+
+
+def _mixed_key(job: Job) -> Hashable:
+    """What even runs of different control sets must share."""
+    operation = job.operation
+    assert isinstance(operation, Transfer)
+    shared = as_document(shared_spec(job, operation), indent=None)
+    return (shared, gpus_of(operation), operation.use_distilled, operation.mask_prompt)

@@ -1,0 +1,104 @@
+"""What Cosmos-Transfer1 would refuse or do in silence, said before it costs anything. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cosmos_pipelines.engines.cosmos import controls_of, given_passes, weight_notes
+from cosmos_pipelines.engines.cosmos_transfer1.facts import CHUNK, RANDOM, T5_TOKENS
+from cosmos_pipelines.engines.cosmos_transfer1.request import (
+    computed,
+    pieces_of,
+    rate_of,
+    size_of,
+)
+from cosmos_pipelines.engines.geometry import check_agrees, check_length, chunk_notes, stretched
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
+from cosmos_pipelines.operations.transfer import Transfer
+
+
+def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
+    """Refuse what cannot be generated; what is worth knowing. Raises InputError."""
+    check_length(color)
+    controls = controls_of(operation)
+    for control, video in given_passes(job, controls).items():
+        check_agrees(CONTROL_PASS[control], video, color)
+    _check_settings(operation, controls, color)
+    notes = [n for n in [stretched(color, size_of(color))] if n]
+    notes += chunk_notes(color.frames, CHUNK, 1)
+    notes += weight_notes(operation)
+    notes += _computed_notes(computed(job, operation))
+    notes += _rate_notes(color, operation.fps)
+    if operation.use_distilled:
+        notes.append("The distilled model takes one step, whatever num_steps says.")
+    if operation.canny_threshold != "medium":
+        notes.append("Cosmos-Transfer1 draws the thresholds of edge itself: canny_threshold idles.")
+    return [*notes, *_text_notes(job.text)]
+
+
+def check_upscale(video: Video) -> list[str]:
+    """Refuse what cannot be upscaled; what is worth knowing. Raises InputError."""
+    check_length(video)
+    width, height = size_of(video)
+    notes = [f"The result is {3 * width}x{3 * height}: exactly three times {width}x{height}."]
+    notes += [n for n in [stretched(video, (width, height))] if n]
+    pieces = pieces_of(video.frames)
+    if len(pieces) > 1:
+        notes.append(
+            f"{video.frames} frames are upscaled in {len(pieces)} pieces of {CHUNK}, in one model "
+            "load, and joined."
+        )
+    elif video.frames < CHUNK:
+        notes.append(f"{video.frames} frames cost as much as {CHUNK}.")
+    return notes + _rate_notes(video, None)
+
+
+def _check_settings(operation: Transfer, controls: Sequence[str], color: Video) -> None:
+    if operation.sigma_max is not None and operation.sigma_max > 80:
+        raise InputError(
+            f"sigma_max {operation.sigma_max:g} is too much for Cosmos-Transfer1: 0 to 80.",
+            hint="From 80 on the input would not be used at all.",
+        )
+    if operation.use_distilled and tuple(controls) != ("edge",):
+        raise InputError(
+            f"The distilled model knows the control edge alone, not {', '.join(controls)}.",
+            hint="Give the other controls a weight of 0, or leave out use_distilled.",
+        )
+    if operation.mask_prompt is not None and "seg" not in controls:
+        raise InputError(
+            "Cosmos-Transfer1 applies mask_prompt to seg only, which has no weight here.",
+            hint="Give seg a weight, or leave out mask_prompt.",
+        )
+    if operation.regional_prompts and color.frames < CHUNK:
+        raise InputError(
+            f"Regional prompts need at least {CHUNK} frames; {color.path} has {color.frames}.",
+            hint="Render a longer clip, or leave the regions out.",
+        )
+
+
+def _text_notes(text: str) -> list[str]:
+    tokens = len(text) // 4  # a token of T5 has about four letters of English
+    if tokens <= T5_TOKENS:
+        return []
+    return [f"The prompt has about {tokens} tokens; the model reads the first {T5_TOKENS}."]
+
+
+def _computed_notes(names: Sequence[str]) -> list[str]:
+    notes = []
+    if drawn := [c for c in names if c in RANDOM]:
+        files = " and ".join(f"{CONTROL_PASS[c]}.mp4" for c in drawn)
+        notes.append(
+            f"The model computes {' and '.join(drawn)} with strengths that it draws at random, so "
+            f"this run shares no model load: add {files} to the scene to change that."
+        )
+    if rest := [c for c in names if c not in RANDOM]:
+        notes.append(f"The model computes {' and '.join(rest)} from color.")
+    return notes
+
+
+def _rate_notes(video: Video, fps: int | None) -> list[str]:
+    rate = rate_of(video, fps)
+    if rate == video.rate:
+        return []
+    return [f"The same {video.frames} frames play at {rate} a second instead of {video.fps}."]

@@ -1,0 +1,90 @@
+"""What is known of Cosmos-Transfer1's code, weights and words. Pure.
+
+Read in NVIDIA's code at the commit below, in `transfer.py` and what it calls. What was deduced and
+never seen on a GPU is listed in docs/engines.md, with the place where it is checked at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import Field
+
+from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.cosmos import FAILURES, CosmosOptions
+from cosmos_pipelines.operations.base import Directory
+
+CHUNK: Final = 121
+"""Frames that are generated at once; chunks share one."""
+RANDOM: Final = frozenset({"vis", "edge"})
+"""Controls whose automatic computation draws random strengths, seeded once a process: the second
+run of a batch gets others than it would get alone."""
+T5_TOKENS: Final = 512
+PLAIN_PROMPT: Final = "A photorealistic, highly detailed video in high resolution."
+"""For the upscale of a video without a prompt: a line without one counts as unsafe in a batch."""
+
+SETUP: Final = HostSetup(
+    repository="https://github.com/nvidia-cosmos/cosmos-transfer1",
+    commit="5005e823dbd478ad8e51f6bc28a913a13a994b5f",
+    dockerfile="Dockerfile.transfer1",
+    image="cosmos-pipelines/cosmos_transfer1:5005e823dbd4",
+    smoke=("{python}", "scripts/test_environment.py"),
+    manifest="checkpoints_cosmos_transfer1.json",
+    directories=tuple(
+        Directory(name=name, source=f"engines/cosmos_transfer1/{name}", target=f"/cosmos/{name}")
+        for name in ("code", "checkpoints", "huggingface")
+    ),
+    env={
+        "PYTHONPATH": "{code}",
+        "COSMOS_CHECKPOINTS": "{checkpoints}",
+        "HF_HOME": "{huggingface}",
+        # a T5 that fails to load is otherwise downloaded again, 45 GB in GPU time
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+    },
+)
+
+SAYS: Final[Mapping[str, Sequence[Any]]] = {
+    "loaded": [r"Starting diffusion sampling"],
+    "chunk": [r"Completed diffusion sampling"],
+    "step": [],
+    "failures": [
+        ("blocked", r"GUARDRAIL BLOCKED: (.+)", "The guardrail refused it: {1}"),
+        ("blocked", r"(Input text prompt \d+ is not safe)", "The guardrail refused the prompt."),
+        ("blocked", r"(Generated video \d+ is not safe)", "The guardrail refused the video."),
+        (
+            "validation",
+            r"(Sizes of tensors must match.*)",
+            "Its controls have other sizes or lengths than its video: {1}",
+        ),
+        *FAILURES,
+    ],
+}
+"""Log lines: loguru on stdout. Chunks are told when their sampling is complete, steps never."""
+
+CHECKPOINTS: Final = (
+    "nvidia/Cosmos-Transfer1-7B/base_model.pt",
+    "nvidia/Cosmos-Tokenize1-CV8x8x8-720p/encoder.jit",
+    "nvidia/Cosmos-Tokenize1-CV8x8x8-720p/decoder.jit",
+    "nvidia/Cosmos-Tokenize1-CV8x8x8-720p/mean_std.pt",
+    "nvidia/Cosmos-Guardrail1/video_content_safety_filter/safety_filter.pt",
+    "meta-llama/Llama-Guard-3-8B/model-00001-of-00004.safetensors",
+    "google-t5/t5-11b/pytorch_model.bin|google-t5/t5-11b/model.safetensors",
+)
+"""What every transfer and upscale loads; `a|b`: one of the two is enough."""
+CONTROL_FILE: Final = "nvidia/Cosmos-Transfer1-7B/{}_control.pt"
+DISTILLED_FILE: Final = "nvidia/Cosmos-Transfer1-7B/edge_control_distilled.pt"
+UPSCALER_FILE: Final = "nvidia/Cosmos-Transfer1-7B/4kupscaler_control.pt"
+UPSAMPLER_FILE: Final = "nvidia/Cosmos-UpsamplePrompt1-12B-Transfer/consolidated.safetensors"
+
+
+class Transfer1Options(CosmosOptions):
+    """`[cosmos_transfer1]` of cosmos.toml."""
+
+    batch_size: int = Field(1, ge=1, le=8, description="runs in one forward pass; takes memory")
+    offload_text_encoder: bool = Field(True, description="load T5 only while it is used")
+    offload_guardrail: bool = Field(True, description="load guardrails only while they are used")
+    offload_transformer: bool = Field(False, description="load the transformer for each pass anew")
+    free_vram_gib: float = Field(74, ge=0, description="refuse to start with less on each GPU")
+    ram_gib: float = Field(45, ge=0, description="refuse a host with less memory, for each GPU")

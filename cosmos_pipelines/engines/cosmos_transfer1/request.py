@@ -1,0 +1,203 @@
+"""The files that Cosmos-Transfer1 reads, and what comes out of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from cosmos_pipelines.engines.cosmos import (
+    HUB_DEPTH,
+    HUB_SEG,
+    Placed,
+    controls_of,
+    given_passes,
+    weight_of,
+)
+from cosmos_pipelines.engines.cosmos_transfer1.facts import (
+    CHUNK,
+    CONTROL_FILE,
+    DISTILLED_FILE,
+    PLAIN_PROMPT,
+)
+from cosmos_pipelines.engines.geometry import SIZES_720, Size, aspect_of
+from cosmos_pipelines.operations.base import (
+    CONTROL_PASS,
+    RUN_FOLDER,
+    Expected,
+    Job,
+    Video,
+    as_document,
+)
+from cosmos_pipelines.operations.transfer import Region, Transfer
+from cosmos_pipelines.operations.upscale import Upscale
+
+
+def pieces_of(frames: int) -> list[tuple[int, int]]:
+    """First frame and end of each piece in which a clip is upscaled: at most 121 frames.
+
+    The upscaler fails at a second chunk. All pieces of a longer clip are full ones, since a short
+    one is filled up, costs the same and comes out noisier: the last begins so much earlier.
+    """
+    if frames <= CHUNK:
+        return [(0, frames)]
+    starts = [*range(0, frames - CHUNK, CHUNK), frames - CHUNK]
+    return [(start, start + CHUNK) for start in starts]
+
+
+def keep_of(frames: int) -> list[int]:
+    """How many frames at the end of each piece are used: together, every frame once."""
+    return [end - before for before, end in pairwise([0, *(e for _, e in pieces_of(frames))])]
+
+
+def rate_of(video: Video, fps: int | None) -> int:
+    """Frames a second of the result: the model takes whole numbers only."""
+    return fps or max(1, round(video.rate))
+
+
+def size_of(video: Video) -> Size:
+    """The size in which the model works on a video."""
+    return SIZES_720[aspect_of(video.width, video.height)]
+
+
+def computed(job: Job, operation: Transfer) -> list[str]:
+    """Active controls for which the scene has no pass."""
+    return [c for c in controls_of(operation) if CONTROL_PASS.get(c) not in job.inputs]
+
+
+def shared_spec(job: Job, operation: Transfer) -> dict[str, Any]:
+    """The spec's own values: the same for all lines of a batch."""
+    spec: dict[str, Any] = {
+        "seed": operation.seed,
+        "num_steps": operation.num_steps,
+        "guidance": operation.guidance,
+        "fps": rate_of(job.inputs["color"], operation.fps),
+        "blur_strength": operation.blur_strength,
+        "canny_threshold": operation.canny_threshold,
+    }
+    negative = operation.negative_prompt or job.negative_prompt
+    if negative is not None:
+        spec["negative_prompt"] = negative
+    if operation.sigma_max is not None:
+        spec["sigma_max"] = operation.sigma_max
+    if operation.regional_prompts:
+        spec["regional_prompts"] = [_region(r) for r in operation.regional_prompts]
+    return spec
+
+
+def _region(region: Region) -> dict[str, Any]:
+    if region.box is not None:
+        return {"prompt": region.prompt, "region_definitions_path": list(region.box)}
+    return {"prompt": region.prompt, "mask_prompt": region.mask_prompt}
+
+
+def sections(
+    job: Job, operation: Transfer, placed: Placed, controls: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """A section for each of the `controls`; their order is the order of the model's weights.
+
+    One without a weight gets the colour pass as its file: it is loaded, and counts for nothing.
+    """
+    passes = given_passes(job, controls)
+    made: dict[str, dict[str, Any]] = {}
+    for control in controls:
+        weight = weight_of(operation, control)
+        section: dict[str, Any] = {"control_weight": weight}
+        if control in passes:
+            section["input_control"] = placed.path(CONTROL_PASS[control], passes[control])
+        elif weight == 0:
+            section["input_control"] = placed.path("color", job.inputs["color"])
+        elif control == "seg" and operation.control_prompt is not None:
+            section["input_control_prompt"] = operation.control_prompt
+        if control == "seg" and operation.mask_prompt is not None:
+            section["control_weight_prompt"] = operation.mask_prompt
+        made[control] = section
+    return made
+
+
+def transfer_line(job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:
+    """A line of a batch; null has a control computed, also where the spec has a file for it."""
+    operation = job.operation
+    assert isinstance(operation, Transfer)
+    own = sections(job, operation, placed, controls)
+    return {
+        "visual_input": placed.path("color", job.inputs["color"]),
+        "prompt": job.text,
+        "control_overrides": {c: {"input_control": None, **section} for c, section in own.items()},
+    }
+
+
+def upscale_lines(job: Job, placed: Placed) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A run's sample for our program, and a line of a batch for each of its pieces."""
+    video, text = job.inputs["video"], job.text or PLAIN_PROMPT
+    source, pieces = placed.path("video", video), pieces_of(video.frames)
+    sample = sample_of(job, len(pieces)) | {"prompt": text}
+    if len(pieces) == 1:
+        return sample, [{"visual_input": source, "prompt": text}]
+    sample |= {
+        "source": source.removeprefix(f"{RUN_FOLDER}/"),
+        "pieces": pieces,
+        "keep": keep_of(video.frames),
+        "frames": video.frames,
+        "fps": str(rate_of(video, None)),
+    }
+    paths = [f"{RUN_FOLDER}/pieces/{job.run_id}.{k:03}.mp4" for k in range(len(pieces))]
+    return sample, [{"visual_input": path, "prompt": text} for path in paths]
+
+
+def sample_of(job: Job, chunks: int) -> dict[str, Any]:
+    """A run as our program is told of it."""
+    facts = {"run_id": job.run_id, "prompt": job.text, "chunks": chunks, "spec": None}
+    return {**facts, "output": f"outputs/{expected_of(job).name}"}
+
+
+def json_lines(lines: Sequence[object] | None) -> dict[str, str]:
+    """The document of a batch: a blank line in it would end the whole job."""
+    if lines is None:
+        return {}
+    return {"batch.jsonl": "".join(as_document(line, indent=None) for line in lines)}
+
+
+def control_files(operation: Transfer, controls: Sequence[str]) -> list[str]:
+    """Checkpoints of the controls."""
+    if operation.use_distilled:
+        return [DISTILLED_FILE]
+    return [CONTROL_FILE.format(control) for control in controls]
+
+
+def hub_of(jobs: Sequence[Job]) -> list[str]:
+    """What the automatic controls and masks of all jobs are computed with."""
+    names: set[str] = set()
+    for job in jobs:
+        operation = job.operation
+        assert isinstance(operation, Transfer)
+        missing = computed(job, operation)
+        found = operation.mask_prompt or any(r.mask_prompt for r in operation.regional_prompts)
+        names |= {HUB_DEPTH} if "depth" in missing else set()
+        names |= set(HUB_SEG) if "seg" in missing or found else set()
+    return sorted(names)
+
+
+def expected_of(job: Job) -> Expected:
+    """What must come out."""
+    if isinstance(job.operation, Upscale):
+        source, fps, used = job.inputs["video"], None, {"video": job.inputs["video"]}
+        width, height = (3 * side for side in size_of(source))
+    elif isinstance(job.operation, Transfer):
+        source, fps = job.inputs["color"], job.operation.fps
+        passes = given_passes(job, controls_of(job.operation))
+        used = {"color": source, **{CONTROL_PASS[c]: v for c, v in passes.items()}}
+        width, height = size_of(source)
+    else:
+        color = {"color": job.inputs["color"].sha256}
+        return Expected(run_id=job.run_id, name=f"{job.run_id}.txt", kind="text", made_from=color)
+    return Expected(
+        run_id=job.run_id,
+        name=f"{job.run_id}.mp4",
+        kind="video",
+        width=width,
+        height=height,
+        frames=source.frames,
+        fps=str(rate_of(source, fps)),
+        made_from={name: video.sha256 for name, video in used.items()},
+    )
