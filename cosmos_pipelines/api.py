@@ -107,11 +107,10 @@ class CosmosAPI:
 
     def create_recipe(self, name: str, *, engine: str | None = None, **fields: Any) -> Record:
         """Store transfer settings under a name; the same name again replaces them."""
-        from cosmos_pipelines.engines import engine_named
         from cosmos_pipelines.operations import Transfer
 
         Transfer.parse(fields, what="recipe")
-        engine = engine_named(engine or self.settings.execution.engine).name
+        engine = self.settings.engine(engine).name
         return self.catalog.put_recipe(name, engine, "transfer", fields).as_dict()
 
     def list_recipes(self) -> list[Record]:
@@ -282,7 +281,7 @@ class CosmosAPI:
         from cosmos_pipelines.assets.register import as_orders
 
         planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
-        return as_orders(self.settings, planned, backend)
+        return as_orders(self.catalog, self.settings, planned, backend)
 
     def plan_enhance(
         self,
@@ -295,7 +294,9 @@ class CosmosAPI:
         """The orders that `enhance_prompts` would give; nothing is registered."""
         from cosmos_pipelines.assets.register import as_orders
 
-        return as_orders(self.settings, self._plan_enhance(prompt_ids, fields, engine), backend)
+        return as_orders(
+            self.catalog, self.settings, self._plan_enhance(prompt_ids, fields, engine), backend
+        )
 
     def plan_upscale(
         self,
@@ -310,7 +311,7 @@ class CosmosAPI:
         from cosmos_pipelines.assets.register import as_orders
 
         planned = self._plan_upscale(run_id, video, fields, engine)
-        return as_orders(self.settings, [planned], backend)
+        return as_orders(self.catalog, self.settings, [planned], backend)
 
     # --- operating ----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -20,10 +20,15 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from cosmos_pipelines.engines import Engine, engine_named
+from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1Options
 from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.operations.base import Job
 from cosmos_pipelines.remote.ssh_config import Target
 
 FILE = "cosmos.toml"
+USUAL_S: Final = {"transfer": 3600, "upscale": 3600, "enhance": 1800}
+"""Seconds that an operation may take where neither settings nor its engine say otherwise."""
 
 
 class _Table(BaseModel):
@@ -43,9 +48,9 @@ class Execution(_Table):
     backend: str = Field("local", description="where orders run: local or ssh_docker")
     engine: str = Field("preview", description="the model family; preview is simulated on the CPU")
     grace_s: float = Field(10, gt=0, description="seconds between asking to stop and killing")
-    transfer_timeout_s: int = Field(3600, gt=0)
-    upscale_timeout_s: int = Field(3600, gt=0)
-    enhance_timeout_s: int = Field(1800, gt=0)
+    transfer_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
+    upscale_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
+    enhance_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
 
 
 class Remote(_Table):
@@ -150,6 +155,7 @@ class Settings(BaseSettings):
     remote: Remote = Remote()
     docker: Docker = Docker()
     ui: Ui = Ui()
+    cosmos_transfer1: Transfer1Options = Transfer1Options()
 
     @field_validator("home", mode="after")
     @classmethod
@@ -220,9 +226,20 @@ class Settings(BaseSettings):
             lost_after_s=self.remote.lost_after_s,
         )
 
-    def timeout_s(self, model_type: str) -> int:
-        """Seconds that one operation of this type may take."""
-        return int(getattr(self.execution, f"{model_type}_timeout_s"))
+    def timeout_s(self, engine: Engine, job: Job) -> int:
+        """Seconds that one run may take: as set for its operation, else as its engine says."""
+        model_type = job.operation.model_type
+        given: int | None = getattr(self.execution, f"{model_type}_timeout_s")
+        return given or engine.allowed_s(job) or USUAL_S[model_type]
+
+    def engine(self, name: str | None = None) -> Engine:
+        """The engine called so (default: the project's), with what its table says.
+
+        Raises:
+            UnknownId: there is none.
+        """
+        known = engine_named(name or self.execution.engine)
+        return known.with_options(getattr(self, known.name, None))
 
 
 def find_home(start: Path | None = None) -> Path | None:

@@ -18,7 +18,6 @@ from cosmos_pipelines.assets.partitions import PARTITIONS, latest, place_of
 from cosmos_pipelines.assets.register import job_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Expected
@@ -108,7 +107,7 @@ def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
 def expected(catalog: Catalog, settings: Settings, run: Run) -> Expected:
     """What the run's engine predicts for its video. Raises CosmosError if an input is gone."""
     job = job_of(catalog, settings, run)
-    order = engine_named(run.engine).compile([job], order_id((run.id,), 1))
+    order = settings.engine(run.engine).compile([job], order_id((run.id,), 1))
     return order.expected[0]
 
 

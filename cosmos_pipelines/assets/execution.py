@@ -18,14 +18,15 @@ from cosmos_pipelines import batching
 from cosmos_pipelines.assets.diagnostics import Bundles
 from cosmos_pipelines.assets.gpu_watch import GpuWatch
 from cosmos_pipelines.assets.lease import Lease
-from cosmos_pipelines.assets.register import checked, job_of
-from cosmos_pipelines.assets.results import collect_run, relative
+from cosmos_pipelines.assets.progress import watched_log
+from cosmos_pipelines.assets.register import checked, compiled, job_of
+from cosmos_pipelines.assets.results import collect_run, record_of, relative
 from cosmos_pipelines.assets.run_log import OnLine, RunLog, log_file, set_aside
 from cosmos_pipelines.assets.taking import take
 from cosmos_pipelines.assets.work import TakenOver, Work, verdict_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.engines import Engine, engine_named
+from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import (
     BackendError,
     CosmosError,
@@ -90,13 +91,13 @@ def _batches(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job
     for run in runs:
         try:
             job = job_of(work.catalog, work.settings, run)
-            checked(engine_named(run.engine), job)
+            checked(work.settings.engine(run.engine), job)
         except CosmosError as e:
             work.end(run.id, verdict_of(e))
             continue
         jobs.setdefault(run.engine, []).append(job)
     for name, mine in jobs.items():
-        engine = engine_named(name)
+        engine = work.settings.engine(name)
         for batch in batching.plan(engine, mine):
             yield engine, batch
 
@@ -111,14 +112,13 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
     """Launch one order for `jobs` and bring it to its end."""
     attempt = max(runs[job.run_id].attempt for job in jobs)
     ids = tuple(job.run_id for job in jobs)
-    order = engine.compile(jobs, order_id(ids, attempt))
-    seconds = work.settings.timeout_s(order.model_type) * len(jobs)
     prompts = ",".join(sorted({p for r in ids if (p := runs[r].prompt_id)}))
-    order = order.model_copy(update={"timeout_s": seconds, "labels": {"prompt_id": prompts}})
+    order = compiled(work.settings, engine, jobs, order_id(ids, attempt))
+    order = order.model_copy(update={"labels": {"prompt_id": prompts}})
     try:
         for run_id in ids:
             set_aside(work.settings.outputs, run_id, runs[run_id].attempt - 1)
-        with RunLog(work.settings.outputs, ids, work.on_line) as log:
+        with watched_log(work, engine, ids) as log:
             logger.info(
                 "{engine}: {n} run(s), order {id}", engine=engine.label, n=len(ids), id=order.id
             )
@@ -185,9 +185,10 @@ def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
                 work.catalog.advance(
                     run.id, work.owner, run.status, run.status, **_whereabouts(handle)
                 )
-            with RunLog(work.settings.outputs, order.run_ids, work.on_line) as log:
+            engine = work.settings.engine(order.engine)
+            with watched_log(work, engine, order.run_ids) as log:
                 logger.info("Adopted order {id}, which was started before", id=order.id)
-                _see_through(work, engine_named(order.engine), order, handle, log)
+                _see_through(work, engine, order, handle, log)
             return
     except CosmosError as e:
         logger.error("Order {id}: {error}", id=order_name, error=e)
@@ -243,6 +244,7 @@ def _record(work: Work, engine: Engine, order: Order, handle: Handle, log: RunLo
     work.check_held(order)
     outcome = work.backend.outcome(handle)
     logger.info("Order {id} ended with exit code {code}", id=order.id, code=outcome.exit_code)
+    work.records[order.id] = record_of(work.settings, work.backend, handle, order, outcome)
     for run_id in order.run_ids:
         if not work.catalog.advance(run_id, work.owner, "running", "downloading"):
             run = work.catalog.get_run(run_id)
@@ -292,7 +294,7 @@ def _record_run(
         work.owner,
         "downloading",
         "completed",
-        outputs=outputs | work.peaks.get(order.id, {}),
+        outputs=outputs | work.told(order, run_id),
         exit_code=outcome.exit_code,
     )
     logger.info("{run} completed", run=run_id)

@@ -88,6 +88,7 @@ def _brief(catalog: Catalog, run: Run) -> dict[str, Any]:
         "id": run.id,
         "model_type": run.model_type,
         "status": run.status,
+        "progress": run.progress,
         "prompt": prompt.name if prompt else None,
         "engine": run.engine,
         "backend": run.backend,

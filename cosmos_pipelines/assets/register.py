@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines import batching
+from cosmos_pipelines.assets.history import estimate
 from cosmos_pipelines.assets.intake import current_scene, measured, scene_videos
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.engines import Engine, engine_named
+from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.ids import new_run_id, order_id
 from cosmos_pipelines.operations import (
     Enhance,
     Job,
     Operation,
+    Order,
     Transfer,
     Upscale,
     Video,
@@ -64,9 +66,10 @@ def plan_transfer(
         base, engine = dict(known.config), engine or known.engine
     given = Transfer.parse({**base, **fields}, what="inference")
     scene = current_scene(catalog, settings, prompt.scene)
-    operation = given.for_scene(scene.facts.keys())
+    chosen = settings.engine(engine)
+    operation = given.for_scene(scene.facts.keys(), chosen.computes)
     return _planned(
-        engine or settings.execution.engine,
+        chosen,
         operation,
         prompt.text,
         operation.negative_prompt or prompt.negative_prompt,
@@ -86,7 +89,7 @@ def plan_enhance(
     """An enhancement of a prompt. Raises InputError as `plan_transfer` does."""
     prompt = catalog.get_prompt(prompt_id)
     return _planned(
-        engine or settings.execution.engine,
+        settings.engine(engine),
         Enhance.parse(fields, what="prompt-enhance"),
         prompt.text,
         prompt.negative_prompt,
@@ -111,13 +114,13 @@ def plan_upscale(
         StateError: the parent run has no finished video.
     """
     operation = Upscale.parse(fields, what="upscale")
-    engine = engine or settings.execution.engine
+    chosen = settings.engine(engine)
     if parent_run_id is not None and video is None:
         parent = catalog.get_run(parent_run_id)
         inputs = {"video": measured(_finished_video(settings, parent))}
         prompt = catalog.get_prompt(parent.prompt_id) if parent.prompt_id else None
         return _planned(
-            engine,
+            chosen,
             operation,
             prompt.text if prompt else "",
             prompt.negative_prompt if prompt else None,
@@ -128,7 +131,7 @@ def plan_upscale(
         raise InputError("Give either a run or --video FILE to upscale.")
     source = video.expanduser().resolve()
     inputs = {"video": measured(source)}
-    return _planned(engine, operation, "", None, inputs, {"source": {"video": str(source)}})
+    return _planned(chosen, operation, "", None, inputs, {"source": {"video": str(source)}})
 
 
 def enter(
@@ -212,9 +215,10 @@ def _ignored(engine: Engine, operation: Operation) -> list[str]:
 
 
 def as_orders(
-    settings: Settings, planned: Iterable[Planned], backend: str | None
+    catalog: Catalog, settings: Settings, planned: Iterable[Planned], backend: str | None
 ) -> list[dict[str, Any]]:
     """The orders that planned runs would become, batched, as plain data."""
+    where = backend_for(settings, backend).name
     by_engine: dict[str, list[Planned]] = {}
     for plan in planned:
         by_engine.setdefault(plan.engine.name, []).append(plan)
@@ -224,18 +228,26 @@ def as_orders(
         notes = {plan.job.run_id: plan.notes for plan in mine}
         for batch in batching.plan(engine, [plan.job for plan in mine]):
             ids = tuple(job.run_id for job in batch)
-            order = engine.compile(batch, order_id(ids, 1))
+            order = compiled(settings, engine, batch, order_id(ids, 1))
             orders.append(
                 {
                     "engine": engine.label,
                     "simulated": engine.simulated,
-                    "backend": backend_for(settings, backend).name,
+                    "backend": where,
                     "order": order.model_dump(mode="json"),
                     "expected": [e.model_dump(mode="json") for e in order.expected],
-                    "notes": sorted({note for run_id in ids for note in notes[run_id]}),
+                    "estimate": estimate(catalog, settings, order, where),
+                    "notes": list(dict.fromkeys(note for i in ids for note in notes[i])),
                 }
             )
     return orders
+
+
+def compiled(settings: Settings, engine: Engine, jobs: Sequence[Job], name: str) -> Order:
+    """The order for `jobs`, with the time that they may take together."""
+    seconds = sum(settings.timeout_s(engine, job) for job in jobs)
+    costs = {job.run_id: cost.model_dump() for job in jobs if (cost := engine.cost(job))}
+    return engine.compile(jobs, name).model_copy(update={"timeout_s": seconds, "costs": costs})
 
 
 def _finished_video(settings: Settings, run: Run) -> Path:
@@ -247,17 +259,16 @@ def _finished_video(settings: Settings, run: Run) -> Path:
 
 
 def _planned(
-    engine_name: str,
+    engine: Engine,
     operation: Operation,
     text: str,
     negative_prompt: str | None,
     inputs: Mapping[str, Video],
     row: Mapping[str, Any],
 ) -> Planned:
-    engine = engine_named(engine_name)
     job = Job(
         run_id=new_run_id(),
-        operation=operation,
+        operation=engine.settled(operation),
         text=text,
         negative_prompt=negative_prompt,
         inputs=inputs,

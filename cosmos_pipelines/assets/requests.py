@@ -133,7 +133,7 @@ def _stored(
     if name is None:
         return None, {**request.settings, **fields}
     if fields:
-        engine = engine_named(request.engine or settings.execution.engine).name
+        engine = settings.engine(request.engine).name
         catalog.put_recipe(str(name), engine, "transfer", fields)
     return str(name), dict(request.settings)
 

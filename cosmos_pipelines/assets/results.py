@@ -6,9 +6,10 @@ rate compared with the prediction; a text must say something new. No Dagster in 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from loguru import logger
 
@@ -19,6 +20,9 @@ from cosmos_pipelines.errors import CosmosError, DiskFull, MediaError, RunFailed
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
 from cosmos_pipelines.resources.backend import Backend, Handle
 from cosmos_pipelines.settings import Settings
+
+RECORD: Final = "record.json"
+"""Below the outputs: times of each sample and load, by `gpu_scripts/model_run.py`."""
 
 
 def collect_run(
@@ -55,6 +59,25 @@ def collect_run(
         outputs = _video(catalog, settings, run, expected, received)
         outputs["model_sha256"] = outcome.outputs[expected.name]
     return outputs | {"inputs": dict(expected.made_from)}
+
+
+def record_of(
+    settings: Settings, backend: Backend, handle: Handle, order: Order, outcome: Outcome
+) -> dict[str, Any]:
+    """What the program wrote of its work (times, loads); empty where it writes nothing.
+
+    It is kept beside the log of the order's first run. Without it a run is no worse.
+    """
+    if RECORD not in outcome.outputs:
+        return {}
+    kept = run_directory(settings.outputs, order.run_ids[0]) / "logs" / RECORD
+    try:
+        backend.collect(handle, {RECORD: kept})
+        record = json.loads(kept.read_bytes())
+    except (CosmosError, ValueError) as e:
+        logger.warning("No record of order {id}: {error}", id=order.id, error=e)
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _text(catalog: Catalog, settings: Settings, run: Run, received: Path) -> dict[str, Any]:

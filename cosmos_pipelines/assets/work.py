@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cosmos_pipelines.assets.diagnostics import Bundles
+from cosmos_pipelines.assets.history import timing_of
 from cosmos_pipelines.assets.lease import Lease
 from cosmos_pipelines.assets.run_log import OnLine
 from cosmos_pipelines.catalog.records import ACTIVE, Status
@@ -41,6 +42,13 @@ class Work:
     bundles: Bundles
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what it took of its GPUs."""
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By order: what the program that did it wrote of itself."""
+
+    def told(self, order: Order, run_id: str) -> dict[str, Any]:
+        """What is known of how a run was done, besides what came out."""
+        timing = timing_of(self.records.get(order.id, {}), order, run_id)
+        return self.peaks.get(order.id, {}) | timing
 
     def check_held(self, order: Order) -> None:
         """Go on only with what is still ours.

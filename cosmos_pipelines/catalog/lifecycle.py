@@ -47,6 +47,7 @@ FIELDS: Final = frozenset(
         "container_name",
         "host",
         "image_digest",
+        "progress",
     }
 )
 """What the owner of a run may record on the way."""

@@ -121,6 +121,8 @@ class Run(_Record):
     updated_at: datetime
     source: dict[str, Any]
     notes: list[str]
+    progress: dict[str, Any] | None = None
+    """`done` of `total`, and `text`: how far it is or was when it ended."""
 
     @property
     def duration_s(self) -> float | None:

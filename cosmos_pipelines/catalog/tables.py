@@ -15,7 +15,7 @@ from sqlalchemy import (
 from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. Compared on every open, so that Alembic is loaded only when it must act."""
 
 VERSION_TABLE = "catalog_version"
@@ -134,6 +134,7 @@ runs = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("source", Json, nullable=False),
     Column("notes", Json, nullable=False),
+    Column("progress", Json),
     Column("revision", Integer, nullable=False, unique=True),
     _one_of("status", STATUSES),
     _one_of("model_type", MODEL_TYPES),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from cosmos_pipelines.cli.door import OK, WRONG_STATE, say, tell
 from cosmos_pipelines.cli.output import (
     Columns,
+    duration,
     engine_label,
+    write,
     write_json,
     write_record,
     write_table,
@@ -61,26 +64,49 @@ def planned(orders: Sequence[Row], *, as_json: bool) -> None:
         write_json(list(orders))
         return
     for plan in orders:
-        order = plan["order"]
-        write_record(
-            {
-                "order": order["id"],
-                "engine": plan["engine"],
-                "backend": plan["backend"],
-                "operation": order["model_type"],
-                "runs": len(order["run_ids"]),
-                "command": " ".join(order["argv"]),
-                "gpus": order["gpus"],
-                "timeout": f"{order['timeout_s']} s",
-                "inputs": sorted(order["inputs"]),
-            }
-        )
-        for file in plan["expected"]:
-            size = f"{file['width']}x{file['height']}, {file['frames']} frames, {file['fps']} fps"
-            write_record({"makes": file["name"] + (f" ({size})" if file["width"] else "")})
+        _planned(plan)
         for note in plan["notes"]:
             say(f"note: {note}")
     say("Nothing was done: --dry-run.")
+
+
+def _planned(plan: Row) -> None:
+    order = plan["order"]
+    own = list(order["argv"])
+    model = own[own.index("--") + 1 :] if "--" in own else []
+    write_record(
+        {
+            "order": order["id"],
+            "engine": plan["engine"],
+            "backend": plan["backend"],
+            "operation": order["model_type"],
+            "runs": len(order["run_ids"]),
+            "command": shlex.join(own),
+            "model": shlex.join(model),
+            "gpus": order["gpus"],
+            "timeout": f"{order['timeout_s']} s",
+            "inputs": sorted(order["inputs"]),
+        }
+    )
+    for file in plan["expected"]:
+        size = f"{file['width']}x{file['height']}, {file['frames']} frames, {file['fps']} fps"
+        write_record({"makes": file["name"] + (f" ({size})" if file["width"] else "")})
+    if order["costs"]:
+        chunks = sum(cost["chunks"] for cost in order["costs"].values())
+        write_record({"chunks": chunks, "time": _time(plan["estimate"])})
+    documents = dict(order["documents"])
+    if len(documents) > 1:  # what our own program is told is in --json
+        documents.pop("request.json", None)
+    for name, text in documents.items():
+        write(f"\n--- {name}")
+        write(text.rstrip("\n"))
+
+
+def _time(estimate: Row | None) -> str:
+    if estimate is None:
+        return "unknown: no run like it has completed there"
+    load, runs = duration(estimate["load_s"]), estimate["runs"]
+    return f"about {duration(estimate['seconds'])}, {load} of it to load; from {runs} run(s) there"
 
 
 def _ended(run: Row) -> int:

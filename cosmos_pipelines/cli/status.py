@@ -31,6 +31,7 @@ IN_WORK: Columns = {
     "engine": lambda r: engine_label(r["engine"]),
     "where": lambda r: r["host"] or r["backend"],
     "for": lambda r: duration(r["seconds"]),
+    "progress": lambda r: (r["progress"] or {}).get("text", ""),
     "prompt": lambda r: r["prompt"],
 }
 GPUS: Columns = {

@@ -90,7 +90,7 @@ class Engine(ABC):
         """What the job costs in chunks and steps; None if that is not how it is counted."""
         return None
 
-    def timeout_s(self, job: Job) -> int | None:  # noqa: ARG002
+    def allowed_s(self, job: Job) -> int | None:  # noqa: ARG002
         """Seconds that the job may take where settings name none; None: whatever is usual."""
         return None
 

@@ -133,6 +133,9 @@ class Order(Frozen):
     labels: Mapping[str, str] = Field(
         default={}, description="what its container is marked with besides, as `prompt_id`"
     )
+    costs: Mapping[str, Mapping[str, int]] = Field(
+        default={}, description="chunks, steps and GPUs of each run, where its engine counts so"
+    )
     directories: tuple[Directory, ...] = ()
     image: str | None = Field(None, description="its container's, unless settings say another")
 

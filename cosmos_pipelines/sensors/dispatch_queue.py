@@ -16,7 +16,6 @@ from cosmos_pipelines.assets.partitions import PARTITIONS, place_of
 from cosmos_pipelines.assets.register import job_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations import Job
@@ -83,13 +82,13 @@ def batches_of(catalog: Catalog, settings: Settings, runs: Sequence[Run]) -> lis
     for run in runs:
         try:
             job = job_of(catalog, settings, run)
-            engine_named(run.engine)
+            settings.engine(run.engine)
         except CosmosError:
             batches.append([run])
             continue
         jobs.setdefault((run.engine, run.backend), []).append(job)
     for (engine, _), mine in jobs.items():
-        for batch in batching.plan(engine_named(engine), mine):
+        for batch in batching.plan(settings.engine(engine), mine):
             batches.append([by_id[job.run_id] for job in batch])
     return sorted(batches, key=lambda batch: order[batch[0].id])
 

@@ -44,7 +44,7 @@ from cosmos_pipelines.engines.cosmos_transfer1.request import (
     upscale_lines,
 )
 from cosmos_pipelines.engines.geometry import aspect_of, chunks_of
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.engines.guardrail import check_text
 from cosmos_pipelines.operations.base import (
     CONTROLS,
     RUN_FOLDER,
@@ -87,8 +87,7 @@ class Transfer1(Cosmos):
         if isinstance(operation, Upscale):
             return check_upscale(source_of(job, "video"))
         color = source_of(job, "color")
-        if not job.text.strip():
-            raise InputError(f"The prompt of run {job.run_id} has no text.")
+        check_text(job)
         return check_transfer(operation, job, color) if isinstance(operation, Transfer) else []
 
     def batch_key(self, job: Job) -> Hashable:
@@ -124,8 +123,8 @@ class Transfer1(Cosmos):
             return Cost(chunks=chunks, steps=steps, gpus=operation.num_gpus)
         return None
 
-    def timeout_s(self, job: Job) -> int | None:
-        """See `Engine.timeout_s`. One chunk of an upscale was reported to take 3 h 14 min."""
+    def allowed_s(self, job: Job) -> int | None:
+        """See `Engine.allowed_s`. One chunk of an upscale was reported to take 3 h 14 min."""
         cost = self.cost(job)
         if cost is None:
             return None
@@ -274,3 +273,6 @@ def _mixed_key(job: Job) -> Hashable:
     assert isinstance(operation, Transfer)
     shared = as_document(shared_spec(job, operation), indent=None)
     return (shared, gpus_of(operation), operation.use_distilled, operation.mask_prompt)
+
+
+__all__ = ["Transfer1", "Transfer1Options"]

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.engines.cosmos import FAILURES, CosmosOptions
+from cosmos_pipelines.engines.guardrail import SAID
 from cosmos_pipelines.operations.base import Directory
 
 CHUNK: Final = 121
@@ -46,11 +47,11 @@ SETUP: Final = HostSetup(
 )
 
 SAYS: Final[Mapping[str, Sequence[Any]]] = {
-    "loaded": [r"Starting diffusion sampling"],
-    "chunk": [r"Completed diffusion sampling"],
+    "loaded": [r"running preprocessor"],
+    "chunk": [r"Completed VAE decode"],
     "step": [],
     "failures": [
-        ("blocked", r"GUARDRAIL BLOCKED: (.+)", "The guardrail refused it: {1}"),
+        *SAID,
         ("blocked", r"(Input text prompt \d+ is not safe)", "The guardrail refused the prompt."),
         ("blocked", r"(Generated video \d+ is not safe)", "The guardrail refused the video."),
         (
@@ -58,10 +59,15 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
             r"(Sizes of tensors must match.*)",
             "Its controls have other sizes or lengths than its video: {1}",
         ),
+        (
+            "launch_failed",
+            r"(Failed to load T5 model) using cache_dir",
+            "T5 could not be loaded from the checkpoints: is it complete, is the GPU empty?",
+        ),
         *FAILURES,
     ],
 }
-"""Log lines: loguru on stdout. Chunks are told when their sampling is complete, steps never."""
+"""Log lines: loguru on stdout, without the sample's index. Steps are told nowhere."""
 
 CHECKPOINTS: Final = (
     "nvidia/Cosmos-Transfer1-7B/base_model.pt",

@@ -1,0 +1,64 @@
+"""What earlier runs say of how long the next one will take. No Dagster in this file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any, Final
+
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.operations.base import ModelType, Order
+from cosmos_pipelines.settings import Settings
+
+LOOK_BACK: Final = 200
+"""Completed runs of the operation that are looked at, the newest first."""
+USED: Final = 20
+
+
+def estimate(
+    catalog: Catalog, settings: Settings, order: Order, backend: str
+) -> dict[str, Any] | None:
+    """Seconds that an order will take where it is going, by the median of runs like its own.
+
+    Like: the same engine, operation, place and number of GPUs. Time is taken as proportional to
+    chunks x steps, and one load of the model is added. None where there is no such run.
+
+    Returns: seconds, load_s, runs (how many it is from).
+    """
+    if not order.costs or order.model_type not in ("transfer", "enhance", "upscale"):
+        return None
+    host = settings.remote.host if backend == "ssh_docker" else None
+    gpus = {cost["gpus"] for cost in order.costs.values()}
+    known = [
+        run.outputs["timing"]
+        for run in _completed(catalog, order.model_type)
+        if run.engine == order.engine and run.backend == backend and host in (None, run.host)
+        and run.outputs.get("timing", {}).get("gpus") in gpus
+    ][:USED]  # fmt: skip
+    if not known:
+        return None
+    pace = median(timing["seconds"] / _units(timing) for timing in known)
+    load_s = median(timing["load_s"] for timing in known)
+    seconds = load_s + pace * sum(_units(cost) for cost in order.costs.values())
+    return {"seconds": round(seconds), "load_s": round(load_s), "runs": len(known)}
+
+
+def timing_of(record: Mapping[str, Any], order: Order, run_id: str) -> dict[str, Any]:
+    """`outputs.timing` of a run: seconds of its own, of its load, and what it cost.
+
+    Empty where the record does not tell, or the engine does not count in chunks.
+    """
+    sample = record.get("samples", {}).get(run_id)
+    cost = order.costs.get(run_id)
+    if not isinstance(sample, Mapping) or cost is None:
+        return {}
+    return {"timing": {"seconds": sample["seconds"], "load_s": sample["load_s"], **cost}}
+
+
+def _completed(catalog: Catalog, model_type: ModelType) -> list[Run]:
+    return catalog.list_runs(status="completed", model_type=model_type, limit=LOOK_BACK)
+
+
+def _units(cost: Mapping[str, Any]) -> int:
+    return int(cost["chunks"] * cost["steps"])

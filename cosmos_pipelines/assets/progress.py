@@ -1,0 +1,60 @@
+"""How far runs are, read from their log and kept in the catalog. No Dagster in this file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from cosmos_pipelines.assets.run_log import RunLog
+from cosmos_pipelines.assets.work import Work
+from cosmos_pipelines.engines import Engine
+
+EVERY_S: Final = 1.0
+"""Seconds between two entries of a run; a step of a model takes longer mostly."""
+
+
+class Watcher:
+    """Reads the log lines of an order as they come, and passes them on."""
+
+    def __init__(self, work: Work, engine: Engine) -> None:
+        self._work, self._engine = work, engine
+        self._waiting: dict[str, dict[str, Any]] = {}
+        self._kept_at: dict[str, float] = {}
+
+    def line(self, run_id: str | None, text: str) -> None:
+        """Take a line of a run's log (None: of a whole batch's)."""
+        if self._work.on_line is not None:
+            self._work.on_line(run_id, text)
+        step = self._engine.progress(text)
+        if step is None:
+            return
+        subject = step.run_id or run_id
+        if subject is None:
+            return
+        self._waiting[subject] = {"done": step.done, "total": step.total, "text": step.text}
+        if time.monotonic() - self._kept_at.get(subject, -EVERY_S) >= EVERY_S:
+            self._keep(subject)
+
+    def close(self) -> None:
+        """Keep what has come last."""
+        for run_id in list(self._waiting):
+            self._keep(run_id)
+
+    def _keep(self, run_id: str) -> None:
+        """One that is not running by us any more, or whose id a program made up, stays as it is."""
+        self._kept_at[run_id] = time.monotonic()
+        progress = self._waiting.pop(run_id)
+        self._work.catalog.advance(
+            run_id, self._work.owner, "running", "running", progress=progress
+        )
+
+
+@contextmanager
+def watched_log(work: Work, engine: Engine, run_ids: Sequence[str]) -> Iterator[RunLog]:
+    """The logs of an order's runs, while it is followed."""
+    watcher = Watcher(work, engine)
+    with RunLog(work.settings.outputs, run_ids, watcher.line) as log:
+        yield log
+    watcher.close()

@@ -1,0 +1,46 @@
+"""Texts as NVIDIA's guardrails take them: what they would refuse that one can tell before. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations.base import Job
+
+SAID: Final = (
+    (
+        "blocked",
+        r"(?:Exact|Partial) Match Word: (.+?)\s*$",
+        "The guardrail's blocklist refused it for the word: {1}",
+    ),
+    (
+        "blocked",
+        r"GUARDRAIL BLOCKED: (BLOCKLIST): Prompt blocked by censorship",
+        "The guardrail's list of censored words refused a word of the prompt.",
+    ),
+    (
+        "blocked",
+        r"GUARDRAIL BLOCKED: VIDEOCONTENTSAFETYFILTER: (.+)",
+        "The guardrail refused the finished video: {1}",
+    ),
+    ("blocked", r"GUARDRAIL BLOCKED: \w+: (.+)", "The guardrail refused it: {1}"),
+)
+"""Lines of a block, the most telling first; a prompt with line ends spreads them over several."""
+
+
+def check_text(job: Job) -> None:
+    """Refuse a prompt that no model of NVIDIA's would take.
+
+    Where its output is no terminal, their blocklist marks a censored word by a bare `*`, and takes
+    any that was there before for one.
+
+    Raises:
+        InputError: it is empty, or has an asterisk.
+    """
+    if not job.text.strip():
+        raise InputError(f"The prompt of run {job.run_id} has no text.")
+    if "*" in job.text:
+        raise InputError(
+            "The prompt has an asterisk (*), which NVIDIA's guardrail takes for a censored word.",
+            hint="Write it without.",
+        )
