@@ -18,7 +18,7 @@ from cosmos_pipelines import batching
 from cosmos_pipelines.assets.diagnostics import Bundles
 from cosmos_pipelines.assets.gpu_watch import GpuWatch
 from cosmos_pipelines.assets.lease import Lease
-from cosmos_pipelines.assets.progress import watched_log
+from cosmos_pipelines.assets.progress import WatchedLog
 from cosmos_pipelines.assets.register import checked, compiled, job_of
 from cosmos_pipelines.assets.results import collect_run, record_of, relative
 from cosmos_pipelines.assets.run_log import OnLine, RunLog, log_file, set_aside
@@ -118,7 +118,7 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
     try:
         for run_id in ids:
             set_aside(work.settings.outputs, run_id, runs[run_id].attempt - 1)
-        with watched_log(work, engine, ids) as log:
+        with WatchedLog(work, engine, ids) as log:
             logger.info(
                 "{engine}: {n} run(s), order {id}", engine=engine.label, n=len(ids), id=order.id
             )
@@ -186,7 +186,7 @@ def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
                     run.id, work.owner, run.status, run.status, **_whereabouts(handle)
                 )
             engine = work.settings.engine(order.engine)
-            with watched_log(work, engine, order.run_ids) as log:
+            with WatchedLog(work, engine, order.run_ids) as log:
                 logger.info("Adopted order {id}, which was started before", id=order.id)
                 _see_through(work, engine, order, handle, log)
             return
@@ -201,7 +201,7 @@ def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
         work.end(run.id, verdict)
 
 
-def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: RunLog) -> None:
+def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: WatchedLog) -> None:
     """Follow an order that has been launched until all its runs are recorded as ended."""
     for run_id in order.run_ids:
         work.catalog.advance(run_id, work.owner, "uploading", "running")
@@ -215,6 +215,7 @@ def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: 
                     logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
                     work.backend.cancel(handle, grace, reason="timeout")
         work.peaks[order.id] = gpus.peak()
+        log.keep_progress()
     except TakenOver:
         raise
     except (Unreachable, DiskFull) as e:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 
 from cosmos_pipelines.assets.run_log import RunLog
@@ -15,16 +14,21 @@ EVERY_S: Final = 1.0
 """Seconds between two entries of a run; a step of a model takes longer mostly."""
 
 
-class Watcher:
-    """Reads the log lines of an order as they come, and passes them on."""
+class WatchedLog(RunLog):
+    """The logs of an order's runs, of which the lines are read as they come, and passed on."""
 
-    def __init__(self, work: Work, engine: Engine) -> None:
+    def __init__(self, work: Work, engine: Engine, run_ids: Sequence[str]) -> None:
+        super().__init__(work.settings.outputs, run_ids, self._line)
         self._work, self._engine = work, engine
         self._waiting: dict[str, dict[str, Any]] = {}
         self._kept_at: dict[str, float] = {}
 
-    def line(self, run_id: str | None, text: str) -> None:
-        """Take a line of a run's log (None: of a whole batch's)."""
+    def keep_progress(self) -> None:
+        """Put what has come last into the catalog too."""
+        for run_id in list(self._waiting):
+            self._keep(run_id)
+
+    def _line(self, run_id: str | None, text: str) -> None:
         if self._work.on_line is not None:
             self._work.on_line(run_id, text)
         step = self._engine.progress(text)
@@ -37,11 +41,6 @@ class Watcher:
         if time.monotonic() - self._kept_at.get(subject, -EVERY_S) >= EVERY_S:
             self._keep(subject)
 
-    def close(self) -> None:
-        """Keep what has come last."""
-        for run_id in list(self._waiting):
-            self._keep(run_id)
-
     def _keep(self, run_id: str) -> None:
         """One that is not running by us any more, or whose id a program made up, stays as it is."""
         self._kept_at[run_id] = time.monotonic()
@@ -49,12 +48,3 @@ class Watcher:
         self._work.catalog.advance(
             run_id, self._work.owner, "running", "running", progress=progress
         )
-
-
-@contextmanager
-def watched_log(work: Work, engine: Engine, run_ids: Sequence[str]) -> Iterator[RunLog]:
-    """The logs of an order's runs, while it is followed."""
-    watcher = Watcher(work, engine)
-    with RunLog(work.settings.outputs, run_ids, watcher.line) as log:
-        yield log
-    watcher.close()

@@ -453,3 +453,21 @@ def test_threads_may_execute_different_runs_at_once(project: Project) -> None:
     for thread in threads:
         thread.join(60)
     assert {project.catalog.get_run(run.id).status for run in runs} == {"completed"}
+
+
+def test_how_far_a_run_is_can_be_read_while_it_runs(project: Project, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    run = pending(project, f"wait {gate}")
+    process = elsewhere(project, run)
+    until(lambda: project.catalog.get_run(run.id).progress)
+    (active,) = status(project.catalog, project.settings)["active"]
+    assert active["progress"] == {
+        "done": 1, "total": 6, "text": "transfer 1 of 1: frame 1 of 6"
+    }  # fmt: skip
+    gate.unlink()
+    assert process.wait(20) == 0
+    ended = project.catalog.get_run(run.id)
+    assert ended.status == "completed"
+    assert ended.progress is not None
+    assert ended.progress["done"] == 6

@@ -64,6 +64,20 @@ def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path
     subprocess.run([sys.executable, "-c", program, url], check=True)
 
 
+def test_a_catalog_of_the_first_version_keeps_its_runs(catalog_url: str) -> None:
+    with Catalog.open(catalog_url) as catalog:
+        prompt, _ = catalog.add_prompt("text", None, "city", "name", {})
+        run = catalog.add_run("transfer", "preview", "local", {}, prompt_id=prompt.id)
+        with catalog.write() as tx:  # as 0001 left it
+            tx.connection.execute(text("ALTER TABLE runs DROP COLUMN progress"))
+            tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
+    with Catalog.open(catalog_url) as catalog:
+        assert catalog.get_run(run.id) == run
+        assert catalog.claim(run.id, "us")
+        assert catalog.advance(run.id, "us", "uploading", "uploading", progress={"done": 1})
+        assert catalog.get_run(run.id).progress == {"done": 1}
+
+
 def test_a_database_of_a_newer_version_is_refused(catalog_url: str) -> None:
     with Catalog.open(catalog_url) as catalog, catalog.write() as tx:
         tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
