@@ -167,6 +167,8 @@ _SAYINGS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
 def _translate(context: ExceptionContext, where: str) -> None:
     """Raise our own error for what a user can do something about."""
     cause = context.original_exception
+    if not isinstance(cause, Exception):
+        return  # an interrupt that came in the middle of a statement is no fault of the database
     # the first line only: those below may quote a row, hence anything
     said = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     for part, kind, what, hint in _SAYINGS:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from cosmos_pipelines.catalog import Catalog, Run
 from cosmos_pipelines.catalog.lifecycle import ENDED, NEXT
@@ -277,3 +279,21 @@ def test_no_walk_ever_stores_an_illegal_state(
 def test_the_statuses_of_the_type_are_those_of_the_table() -> None:
     assert get_args(Status) == STATUSES
     assert set(NEXT) == set(STATUSES)
+
+
+def test_an_interrupt_in_a_statement_stays_an_interrupt_and_rolls_back(catalog: Catalog) -> None:
+    run = add_run(catalog)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) "
+    try:
+        with pytest.raises(KeyboardInterrupt), catalog.write() as tx:
+            tx.connection.execute(text("UPDATE runs SET priority = 7"))
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            tx.connection.execute(text(count + "SELECT count(*) FROM n"))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert catalog.get_run(run.id).priority == run.priority
