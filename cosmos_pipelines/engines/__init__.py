@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cosmos_pipelines.engines.base import Engine, Progress
+from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1
 from cosmos_pipelines.engines.preview import Preview
 from cosmos_pipelines.errors import UnknownId
 
-ENGINES: dict[str, Engine] = {e.name: e for e in (Preview(),)}
+ENGINES: dict[str, Engine] = {e.name: e for e in (Preview(), Transfer1())}
 
 
 def engine_named(name: str) -> Engine:

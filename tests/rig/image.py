@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+MODELS: Final = Path(__file__).resolve().parents[1] / "models"
 PYTHON: Final = "opt/python"
 PACKAGES: Final = ("numpy", "av", "pillow")
 LEFT_OUT: Final = {"__pycache__", "test", "tests", "idlelib", "ensurepip", "lib2to3", "tkinter",
@@ -25,6 +26,7 @@ class Images:
 
     `busybox`: a shell and its programs. `preview`: busybox and the very Python, numpy, PyAV and
     Pillow that run these tests, so that what is computed in it is the same to the last bit.
+    `models`: preview with ffmpeg and the simulated torchrun, for the simulators of tests/models.
     """
 
     def __init__(self, place: Path) -> None:
@@ -36,7 +38,7 @@ class Images:
         if not path.exists():
             part = path.with_suffix(".part")
             with tarfile.open(part, "w") as tar:
-                {"busybox": _busybox, "preview": _preview}[name](tar)
+                {"busybox": _busybox, "preview": _preview, "models": _models}[name](tar)
             part.rename(path)
         return path
 
@@ -72,6 +74,19 @@ def _preview(tar: tarfile.TarFile) -> None:
             binaries.append(here)
     for library in sorted(_libraries(binaries)):
         tar.add(Path(library).resolve(), library.lstrip("/"))
+
+
+def _models(tar: tarfile.TarFile) -> None:
+    _preview(tar)
+    tar.add(MODELS / "bin" / "torchrun", "usr/bin/torchrun")
+    _link(tar, "usr/bin/env", "/bin/busybox")
+    programs = [Path(found) for name in ("ffmpeg", "ffprobe") if (found := shutil.which(name))]
+    for program in programs:
+        tar.add(program.resolve(), f"usr/bin/{program.name}")
+    there = set(tar.getnames())
+    for library in sorted(_libraries(programs)):
+        if library.lstrip("/") not in there:
+            tar.add(Path(library).resolve(), library.lstrip("/"))
 
 
 def _installed(names: Iterable[str]) -> Iterable[tuple[Path, str]]:

@@ -1,0 +1,98 @@
+"""Cosmos-Transfer1, simulated, in containers of a GPU host: what a night there may bring."""
+
+from __future__ import annotations
+
+import json
+
+from cosmos_pipelines.assets.register import enter, plan_enhance, plan_upscale
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.media.probe import probe
+from tests.support.cosmos_host import FRAMES
+from tests.support.gpu_host import RemoteProject
+from tests.support.project import write_video
+
+FIVE = ("one", "two [sim:blocked bleeding]", "three\n'quoted' $(reboot)", "夜の雨", "five")
+
+
+def transfers(project: RemoteProject, *texts: str, **fields: object) -> list[Run]:
+    """A pending run for each text."""
+    return [project.pending(text, engine="cosmos_transfer1", **fields) for text in texts]
+
+
+def test_a_blocked_sample_costs_its_mates_nothing(transfer1: RemoteProject) -> None:
+    runs = transfer1.execute(*transfers(transfer1, *FIVE))
+    assert [run.status for run in runs] == ["completed", "failed", *["completed"] * 3]
+    assert runs[1].error_kind == "blocked"
+    assert "bleeding" in (runs[1].error_message or "")
+    assert len({run.container_name for run in runs}) == 1
+    log = transfer1.model_log(runs[0])
+    assert log.count("SIMULATOR of NVIDIA") == 2, "the model was loaded once for the first, once after"
+    for run in runs:
+        if run.status == "completed":
+            found = probe(transfer1.settings.home / run.outputs["video"], deep=True)
+            assert (found.width, found.height, found.frames) == (960, 704, FRAMES)
+            assert run.outputs["timing"]["chunks"] == 1
+
+
+def test_only_what_is_missing_is_made_again(transfer1: RemoteProject) -> None:
+    made, again = transfer1.execute(*transfers(transfer1, "one", "two [sim:oom]"))
+    assert (made.status, again.error_kind) == ("completed", "out_of_memory")
+    before = (transfer1.settings.home / made.outputs["video"]).stat().st_mtime_ns
+    same, _ = transfer1.execute(made, again)
+    assert same == made
+    assert (transfer1.settings.home / made.outputs["video"]).stat().st_mtime_ns == before
+    assert "[1/1]" in transfer1.model_log(again)
+
+
+def test_missing_weights_are_told_before_the_model_is_started(transfer1: RemoteProject) -> None:
+    weights = transfer1.host.root / "data/cosmos/engines/cosmos_transfer1/checkpoints"
+    (weights / "nvidia/Cosmos-Transfer1-7B/depth_control.pt").unlink()
+    (run,) = transfer1.execute(*transfers(transfer1, "one"))
+    assert (run.status, run.error_kind) == ("failed", "launch_failed")
+    assert "depth_control.pt" in (run.error_message or "")
+    assert "SIMULATOR of" not in transfer1.model_log(run)
+
+
+def test_a_gpu_that_is_taken_is_told_before_the_model_is_started(transfer1: RemoteProject) -> None:
+    transfer1.host.gpu("0, Simulated H100 80GB, 81559, 20000, 3, 41, 92.1, 550.54.15, GPU-0")
+    (run,) = transfer1.execute(*transfers(transfer1, "one"))
+    assert run.error_kind == "out_of_memory"
+    assert "SIMULATOR of" not in transfer1.model_log(run)
+
+
+def test_what_is_made_before_the_model_dies_is_kept(transfer1: RemoteProject) -> None:
+    runs = transfer1.execute(*transfers(transfer1, "one", "two", "three [sim:die]", "four"))
+    assert [run.status for run in runs][:3] == ["completed", "completed", "failed"]
+    assert runs[2].error_kind == "out_of_memory"
+
+
+def test_a_long_clip_is_upscaled_whole(transfer1: RemoteProject) -> None:
+    clip = write_video(transfer1.settings.home / "a clip.mp4", frames=130, width=128, height=72)
+    planned = plan_upscale(transfer1.catalog, transfer1.settings, None, {}, video=clip)
+    (run,) = transfer1.execute(enter(transfer1.catalog, transfer1.settings, planned))
+    assert run.status == "completed", run.error_message
+    found = probe(transfer1.settings.home / run.outputs["video"], deep=True)
+    assert (found.width, found.height, found.frames, str(found.fps)) == (3840, 2112, 130, "24")
+
+
+def test_prompts_are_enhanced_in_one_load_and_an_echo_is_a_failure(
+    transfer1: RemoteProject,
+) -> None:
+    catalog, settings = transfer1.catalog, transfer1.settings
+    texts = ("a street", "a square [sim:same]", "a garden")
+    prompts = [run.prompt_id or "" for run in transfers(transfer1, *texts)]
+    planned = [plan_enhance(catalog, settings, prompt, {}) for prompt in prompts]
+    runs = transfer1.execute(*(enter(catalog, settings, plan) for plan in planned))
+    assert [run.status for run in runs] == ["completed", "failed", "completed"]
+    assert runs[1].error_kind == "model_failed"
+    assert all(run.outputs["enhanced_text"] for run in (runs[0], runs[2]))
+    order = transfer1.host.root / "data/cosmos/runs" / (runs[0].batch_id or "") / "order.json"
+    assert len(json.loads(order.read_text())["run_ids"]) == 3
+
+
+def test_a_run_that_hangs_is_stopped_and_its_finished_mates_stay(transfer1: RemoteProject) -> None:
+    execution = transfer1.settings.execution.model_copy(update={"transfer_timeout_s": 4})
+    tight = transfer1.settings.model_copy(update={"execution": execution})
+    project = RemoteProject(tight, transfer1.catalog, transfer1.backend, transfer1.host)
+    one, two = project.execute(*transfers(project, "one", "two [sim:hang]"))
+    assert (one.status, two.status, two.error_kind) == ("completed", "failed", "timeout")

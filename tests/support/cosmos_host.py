@@ -1,0 +1,66 @@
+"""A project whose runs are made by simulators of NVIDIA's models, in containers of the rig."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.resources import backend_for
+from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+from tests.models.trees import checkout, fake_checkpoints, fake_hub
+from tests.rig.fleet import Fleet
+from tests.rig.host import Host
+from tests.support.cosmos_models import FAMILY
+from tests.support.gpu_host import SETTINGS, RemoteProject
+from tests.support.project import settings_in, write_video
+
+REMOTE_DIR: Final = "data/cosmos"
+PASSES: Final = ("color", "depth", "segmentation", "edge", "vis")
+FRAMES: Final = 26
+
+
+def install(host: Host, engine: str, here: Path) -> None:
+    """Put what `cosmos host setup` and `checkpoints` would bring on a host, simulated."""
+    family, own = FAMILY[engine], host.root / REMOTE_DIR / "engines" / engine
+    own.mkdir(parents=True)
+    checkout(family, here / "code")  # git cannot work in another machine's root
+    shutil.copytree(here / "code", own / "code")
+    for name in ("checkpoints", "huggingface"):
+        (own / name).mkdir()
+    fake_hub(own / "huggingface")
+    fake_checkpoints(family, own / ("checkpoints" if family == "transfer1" else "huggingface"))
+    host.image("models")
+    setup = ENGINES[engine].setup
+    assert setup is not None
+    host.docker("tag", "cosmos-rig/models:1", setup.image)
+    subprocess.run(["chown", "-R", "2001:2001", str(host.root / REMOTE_DIR)], check=True)
+
+
+def cosmos_host(home: Path, fleet: Fleet, host: Host, engine: str) -> RemoteProject:
+    """A project of this engine on this host, with the scene `city` in all five passes."""
+    install(host, engine, home.with_name(engine))
+    text = SETTINGS.format(config=fleet.ssh_config, wait_s=30, lost_after_s=4)
+    text = text.replace('engine = "stand_in"', f'engine = "{engine}"')
+    text += f"\n[{engine}]\nram_gib = 0\n"
+    settings = settings_in(home, text.replace('mounts = ["/data/models:/models:ro"]', ""))
+    for i, name in enumerate(PASSES):
+        write_video(settings.inputs / "city" / f"{name}.mp4", seed=40 * i, frames=FRAMES)
+    backend = backend_for(settings)
+    assert isinstance(backend, SshDockerBackend)
+    return RemoteProject(settings, Catalog.open(settings.catalog_url), backend, host)
+
+
+@pytest.fixture
+def transfer1(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[RemoteProject]:
+    """A project of Cosmos-Transfer1 on the first host, simulated."""
+    project = cosmos_host(tmp_path / "home", fleet, gpu1, "cosmos_transfer1")
+    yield project
+    project.backend.close()
+    project.catalog.close()

@@ -1,0 +1,42 @@
+"""A project whose engines are NVIDIA's, played here by the simulators of tests/models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.resources import backend_for
+from cosmos_pipelines.resources.local import LocalBackend
+from tests.models.trees import checkout, fake_checkpoints, fake_hub
+from tests.support.project import Project, settings_in
+
+FAMILY: Final = {
+    "cosmos_transfer1": "transfer1",
+    "cosmos_transfer2_5": "transfer2_5",
+    "cosmos3": "cosmos3",
+}
+
+
+def models_in(place: Path, engine: str) -> str:
+    """A simulated checkout with its weights below `place`; the engine's table of cosmos.toml."""
+    family, own = FAMILY[engine], place / engine
+    code, checkpoints, hub = (own / name for name in ("code", "checkpoints", "huggingface"))
+    own.mkdir(parents=True)
+    checkout(family, code)
+    fake_hub(hub)
+    fake_checkpoints(family, checkpoints if family == "transfer1" else hub)
+    checkpoints.mkdir(exist_ok=True)
+    places = {"code": code, "checkpoints": checkpoints, "huggingface": hub}
+    lines = [f'{name} = "{path}"' for name, path in places.items()]
+    return "\n".join([f"[{engine}]", *lines, "free_vram_gib = 0", "ram_gib = 0", ""])
+
+
+def cosmos_project(home: Path, engine: str = "cosmos_transfer1", more: str = "") -> Project:
+    """A project of this engine; `more` are further lines of its table."""
+    table = models_in(home / "models", engine)
+    text = f'[execution]\nengine = "{engine}"\ngrace_s = 2\n\n{table}{more}\n'
+    settings = settings_in(home, text)
+    backend = backend_for(settings)
+    assert isinstance(backend, LocalBackend)
+    return Project(settings, Catalog.open(settings.catalog_url), backend)
