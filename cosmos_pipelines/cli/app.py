@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "backup": Entry("backup", _KEEP, "Copy the catalog to one file."),
     "init": Entry("init", _SET_UP, "Start a project: write a commented cosmos.toml."),
     "doctor": Entry("doctor", _SET_UP, "Check everything that runs need, here and there."),
+    "host": Entry("host", _SET_UP, "Make a GPU host ready for an engine."),
     "demo": Entry("demo", _SET_UP, "Render a scene and run all three operations on it."),
     "ui": Entry("ui", _SET_UP, "Serve the web page."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -81,8 +82,8 @@ def _planned(plan: Row) -> None:
             "backend": plan["backend"],
             "operation": order["model_type"],
             "runs": len(order["run_ids"]),
-            "command": shlex.join(own),
-            "model": shlex.join(model),
+            "command": _typed(own[: len(own) - len(model)]),
+            "model": _typed(model),
             "gpus": order["gpus"],
             "timeout": f"{order['timeout_s']} s",
             "inputs": sorted(order["inputs"]),
@@ -100,6 +101,11 @@ def _planned(plan: Row) -> None:
     for name, text in documents.items():
         write(f"\n--- {name}")
         write(text.rstrip("\n"))
+
+
+def _typed(words: Sequence[str]) -> str:
+    """Words as one would type them; place holders stand without quotation marks."""
+    return re.sub(r"'([\w./:{}-]*)'", r"\1", shlex.join(words))
 
 
 def _time(estimate: Row | None) -> str:

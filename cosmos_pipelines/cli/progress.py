@@ -63,6 +63,19 @@ def shown_steps() -> Iterator[OnStep]:
         yield on_step
 
 
+@contextmanager
+def shown_bar() -> Iterator[tuple[Callable[[str, int, int, str], None], Callable[[str], None]]]:
+    """One bar on a terminal (name, done, total, what), and how to print a line above it."""
+    with _bars() as bars:
+        task = bars.add_task("", total=None)
+
+        def bar(name: str, done: int, total: int, what: str) -> None:
+            shown = one_line(f"{name}  {what}")[: max(bars.console.width - 60, 20)]
+            bars.update(task, description=shown, completed=done, total=total)
+
+        yield bar, lambda line: _above(bars, line)
+
+
 def named_run(text: str) -> str | None:
     """The run that a line of a whole batch's log speaks of."""
     found = RUN.search(text)

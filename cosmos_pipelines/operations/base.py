@@ -166,7 +166,7 @@ def as_document(data: object, *, indent: int | None = 2) -> str:
 
     A text that happens to say `{run}` itself is escaped, so that it stays as it is.
     """
-    text = json.dumps(data, indent=indent, sort_keys=indent is not None, ensure_ascii=False)
+    text = json.dumps(data, indent=indent, ensure_ascii=False)
     text = text.replace("{run}", "\\u007brun}")
     return text.replace(json.dumps(RUN_FOLDER)[1:-1], "{run}") + "\n"
 

@@ -6,17 +6,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from cosmos_pipelines.engines.base import Cost, HostSetup
+from cosmos_pipelines.engines.controls import computed, controls_of, transfer_of, weight_of
 from cosmos_pipelines.engines.cosmos import (
     Cosmos,
     Needs,
     Placed,
-    controls_of,
     gpus_of,
-    mib,
     one_key,
     port_of,
     source_of,
-    weight_of,
 )
 from cosmos_pipelines.engines.cosmos_transfer1.checks import check_transfer, check_upscale
 from cosmos_pipelines.engines.cosmos_transfer1.facts import (
@@ -30,7 +28,6 @@ from cosmos_pipelines.engines.cosmos_transfer1.facts import (
     Transfer1Options,
 )
 from cosmos_pipelines.engines.cosmos_transfer1.request import (
-    computed,
     control_files,
     expected_of,
     hub_of,
@@ -44,7 +41,7 @@ from cosmos_pipelines.engines.cosmos_transfer1.request import (
     upscale_lines,
 )
 from cosmos_pipelines.engines.geometry import aspect_of, chunks_of
-from cosmos_pipelines.engines.guardrail import check_text
+from cosmos_pipelines.engines.guardrail import check_asterisks, check_text
 from cosmos_pipelines.operations.base import (
     CONTROLS,
     RUN_FOLDER,
@@ -85,6 +82,7 @@ class Transfer1(Cosmos):
 
     def _check(self, job: Job, operation: Operation) -> list[str]:
         if isinstance(operation, Upscale):
+            check_asterisks("prompt", job.text)
             return check_upscale(source_of(job, "video"))
         color = source_of(job, "color")
         check_text(job)
@@ -147,18 +145,14 @@ class Transfer1(Cosmos):
     def _transfer(self, jobs: Sequence[Job], order_id: str) -> Order:
         one_key(jobs, _mixed_key)
         placed, first = Placed(), jobs[0]
-        operation = first.operation
-        assert isinstance(operation, Transfer)
-        wanted = {
-            c for j in jobs if isinstance(j.operation, Transfer) for c in controls_of(j.operation)
-        }
+        operation = transfer_of(first)
+        wanted = {control for job in jobs for control in controls_of(transfer_of(job))}
         controls = [c for c in (*CONTROLS, "keypoint") if c in wanted]
-        spec = shared_spec(first, operation)
+        many = len(jobs) > 1
+        spec: dict[str, Any] = {} if many else {"prompt": first.text}
         spec["input_video_path"] = placed.path("color", first.inputs["color"])
-        spec |= sections(first, operation, placed, controls)
-        lines = [transfer_line(job, placed, controls) for job in jobs] if len(jobs) > 1 else None
-        if lines is None:
-            spec["prompt"] = first.text
+        spec |= shared_spec(first, operation) | sections(first, operation, placed, controls)
+        lines = [transfer_line(job, placed, controls) for job in jobs] if many else None
         samples = [sample_of(job, chunks_of(job.inputs["color"].frames, CHUNK, 1)) for job in jobs]
         needs = self._needs(
             operation, (*CHECKPOINTS, *control_files(operation, controls)), hub_of(jobs)
@@ -175,15 +169,15 @@ class Transfer1(Cosmos):
         assert isinstance(operation, Upscale)
         made = [upscale_lines(job, placed) for job in jobs]
         lines = [line for _, own in made for line in own]
+        single = {"prompt": lines[0]["prompt"]} if len(lines) == 1 else {}
         spec: dict[str, Any] = {
+            **single,
             "input_video_path": lines[0]["visual_input"],
             "seed": operation.seed,
             "num_steps": operation.num_steps,
             "fps": rate_of(jobs[0].inputs["video"], None),
             "upscale": {"control_weight": operation.control_weight},
         }
-        if len(lines) == 1:
-            spec["prompt"] = lines[0]["prompt"]
         needs = self._needs(operation, (*CHECKPOINTS, UPSCALER_FILE))
         batch = lines if len(lines) > 1 else None
         samples = [sample for sample, _ in made]
@@ -198,9 +192,10 @@ class Transfer1(Cosmos):
             sample |= {"output": f"outputs/{job.run_id}.txt"}
             samples.append(sample | {"resolution": job.operation.resolution})
         needs = self._needs(jobs[0].operation, (UPSAMPLER_FILE,)).model_dump(mode="json")
+        needs["total_ram_mib"] = 0  # what T5 takes; it is not loaded here
         request = {"program": "transfer1_upsample.py", "samples": samples, "needs": needs}
-        expected = tuple(expected_of(job) for job in jobs)
-        return self._order(jobs, order_id, (), request, {}, placed, expected=expected)
+        expected = [expected_of(job) for job in jobs]
+        return self._order(jobs, order_id, (), request, {}, placed, expected)
 
     def _model_order(
         self,
@@ -227,13 +222,12 @@ class Transfer1(Cosmos):
             "samples": samples,
             "batch_size": batch_size,
             "needs": needs.model_dump(mode="json"),
-            "says": SAYS,
+            "says": SAYS if batch_size == 1 else {**SAYS, "begins": []},
         }
         documents = {"spec.json": as_document(fields), **json_lines(lines)}
-        expected = tuple(expected_of(job) for job in jobs)
-        return self._order(
-            jobs, order_id, [*command, *more], request, documents, placed, expected=expected
-        )
+        expected = [expected_of(job) for job in jobs]
+        words = [*command, *more]
+        return self._order(jobs, order_id, words, request, documents, placed, expected)
 
     def _command(self, operation: Operation, order_id: str) -> list[str]:
         """NVIDIA's own form. Values stand as words of their own: `--seed=7` would not be seen."""
@@ -256,21 +250,10 @@ class Transfer1(Cosmos):
         texts = [job.text for job in jobs]
         return 1 if len(set(texts)) < len(texts) else min(self.options.batch_size, len(jobs))
 
-    def _needs(self, operation: Operation, files: Sequence[str], hub: Sequence[str] = ()) -> Needs:
-        gpus = gpus_of(operation)
-        return Needs(
-            gpus=gpus,
-            free_vram_mib=mib(self.options.free_vram_gib),
-            total_ram_mib=mib(self.options.ram_gib) * gpus,  # each of them loads T5
-            files=tuple(files),
-            hub=tuple(hub),
-        )
-
 
 def _mixed_key(job: Job) -> Hashable:
     """What even runs of different control sets must share."""
-    operation = job.operation
-    assert isinstance(operation, Transfer)
+    operation = transfer_of(job)
     shared = as_document(shared_spec(job, operation), indent=None)
     return (shared, gpus_of(operation), operation.use_distilled, operation.mask_prompt)
 

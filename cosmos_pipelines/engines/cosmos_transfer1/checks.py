@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cosmos_pipelines.engines.cosmos import controls_of, given_passes, weight_notes
-from cosmos_pipelines.engines.cosmos_transfer1.facts import CHUNK, RANDOM, T5_TOKENS
-from cosmos_pipelines.engines.cosmos_transfer1.request import (
+from cosmos_pipelines.engines.controls import (
     computed,
-    pieces_of,
-    rate_of,
-    size_of,
+    computed_notes,
+    controls_of,
+    found_notes,
+    given_passes,
+    idle_notes,
+    weight_notes,
 )
+from cosmos_pipelines.engines.cosmos_transfer1.facts import CHUNK, RANDOM, T5_TOKENS
+from cosmos_pipelines.engines.cosmos_transfer1.request import pieces_of, rate_of, size_of
 from cosmos_pipelines.engines.geometry import check_agrees, check_length, chunk_notes, stretched
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
@@ -26,20 +29,20 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
         check_agrees(CONTROL_PASS[control], video, color)
     _check_settings(operation, controls, color)
     notes = [n for n in [stretched(color, size_of(color))] if n]
-    notes += chunk_notes(color.frames, CHUNK, 1)
+    notes += chunk_notes(color.frames, CHUNK, 1, "short clips are reported to come out noisy")
     notes += weight_notes(operation)
-    notes += _computed_notes(computed(job, operation))
+    notes += _computed_notes(job, operation)
+    notes += idle_notes(job, operation)
+    notes += _mask_notes(operation, controls, color)
     notes += _rate_notes(color, operation.fps)
     if operation.use_distilled:
         notes.append("The distilled model takes one step, whatever num_steps says.")
-    if operation.canny_threshold != "medium":
-        notes.append("Cosmos-Transfer1 draws the thresholds of edge itself: canny_threshold idles.")
     return [*notes, *_text_notes(job.text)]
 
 
 def check_upscale(video: Video) -> list[str]:
     """Refuse what cannot be upscaled; what is worth knowing. Raises InputError."""
-    check_length(video)
+    check_length(video, most=None)  # no piece of it is too long
     width, height = size_of(video)
     notes = [f"The result is {3 * width}x{3 * height}: exactly three times {width}x{height}."]
     notes += [n for n in [stretched(video, (width, height))] if n]
@@ -84,16 +87,30 @@ def _text_notes(text: str) -> list[str]:
     return [f"The prompt has about {tokens} tokens; the model reads the first {T5_TOKENS}."]
 
 
-def _computed_notes(names: Sequence[str]) -> list[str]:
-    notes = []
+def _computed_notes(job: Job, operation: Transfer) -> list[str]:
+    notes, names = [], computed(job, operation)
     if drawn := [c for c in names if c in RANDOM]:
         files = " and ".join(f"{CONTROL_PASS[c]}.mp4" for c in drawn)
         notes.append(
             f"The model computes {' and '.join(drawn)} with strengths that it draws at random, so "
             f"this run shares no model load: add {files} to the scene to change that."
         )
-    if rest := [c for c in names if c not in RANDOM]:
-        notes.append(f"The model computes {' and '.join(rest)} from color.")
+    if "edge" in drawn and operation.canny_threshold != "medium":
+        notes.append("It draws the thresholds of edge whatever canny_threshold says.")
+    notes += computed_notes(c for c in names if c not in RANDOM)
+    if "keypoint" in names:
+        notes.append("The first run with keypoint downloads the files that find people's poses.")
+    return notes + found_notes(job, operation)
+
+
+def _mask_notes(operation: Transfer, controls: Sequence[str], color: Video) -> list[str]:
+    if operation.mask_prompt is None:
+        return []
+    notes = []
+    if len(controls) > 1:
+        notes.append("mask_prompt counts for seg alone; the other controls count everywhere.")
+    if color.frames > CHUNK:
+        notes.append(f"The mask follows the picture for {CHUNK} frames; then it stands still.")
     return notes
 
 

@@ -22,6 +22,12 @@ RANDOM: Final = frozenset({"vis", "edge"})
 """Controls whose automatic computation draws random strengths, seeded once a process: the second
 run of a batch gets others than it would get alone."""
 T5_TOKENS: Final = 512
+HUB_DEPTH: Final = "models--depth-anything--Depth-Anything-V2-Small-hf"
+HUB_SEG: Final = (
+    "models--facebook--sam2-hiera-large",
+    "models--IDEA-Research--grounding-dino-tiny",
+)
+"""What controls and masks are computed with, loaded by name from the Hugging Face cache."""
 PLAIN_PROMPT: Final = "A photorealistic, highly detailed video in high resolution."
 """For the upscale of a video without a prompt: a line without one counts as unsafe in a batch."""
 
@@ -48,6 +54,7 @@ SETUP: Final = HostSetup(
 
 SAYS: Final[Mapping[str, Sequence[Any]]] = {
     "loaded": [r"running preprocessor"],
+    "begins": [r"Running batch generation with batch_size=\d+"],
     "chunk": [r"Completed VAE decode"],
     "step": [],
     "failures": [
@@ -67,7 +74,10 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
         *FAILURES,
     ],
 }
-"""Log lines: loguru on stdout, without the sample's index. Steps are told nowhere."""
+"""Log lines: loguru on stdout, without the sample's index. Steps are told nowhere.
+
+`begins` is said of each forward pass, so of each sample where a pass has one.
+"""
 
 CHECKPOINTS: Final = (
     "nvidia/Cosmos-Transfer1-7B/base_model.pt",

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from cosmos_pipelines.engines.cosmos import (
-    HUB_DEPTH,
-    HUB_SEG,
-    Placed,
-    controls_of,
+from cosmos_pipelines.engines.controls import (
+    computed,
     given_passes,
+    negative_of,
+    transfer_of,
+    used_videos,
     weight_of,
 )
+from cosmos_pipelines.engines.cosmos import Placed
 from cosmos_pipelines.engines.cosmos_transfer1.facts import (
     CHUNK,
     CONTROL_FILE,
     DISTILLED_FILE,
+    HUB_DEPTH,
+    HUB_SEG,
     PLAIN_PROMPT,
 )
 from cosmos_pipelines.engines.geometry import SIZES_720, Size, aspect_of
@@ -60,11 +63,6 @@ def size_of(video: Video) -> Size:
     return SIZES_720[aspect_of(video.width, video.height)]
 
 
-def computed(job: Job, operation: Transfer) -> list[str]:
-    """Active controls for which the scene has no pass."""
-    return [c for c in controls_of(operation) if CONTROL_PASS.get(c) not in job.inputs]
-
-
 def shared_spec(job: Job, operation: Transfer) -> dict[str, Any]:
     """The spec's own values: the same for all lines of a batch."""
     spec: dict[str, Any] = {
@@ -75,8 +73,7 @@ def shared_spec(job: Job, operation: Transfer) -> dict[str, Any]:
         "blur_strength": operation.blur_strength,
         "canny_threshold": operation.canny_threshold,
     }
-    negative = operation.negative_prompt or job.negative_prompt
-    if negative is not None:
+    if negative := negative_of(job):
         spec["negative_prompt"] = negative
     if operation.sigma_max is not None:
         spec["sigma_max"] = operation.sigma_max
@@ -103,10 +100,10 @@ def sections(
     for control in controls:
         weight = weight_of(operation, control)
         section: dict[str, Any] = {"control_weight": weight}
-        if control in passes:
-            section["input_control"] = placed.path(CONTROL_PASS[control], passes[control])
-        elif weight == 0:
+        if weight == 0:  # not its pass, which nobody has checked: a shorter one would cut the clip
             section["input_control"] = placed.path("color", job.inputs["color"])
+        elif control in passes:
+            section["input_control"] = placed.path(CONTROL_PASS[control], passes[control])
         elif control == "seg" and operation.control_prompt is not None:
             section["input_control_prompt"] = operation.control_prompt
         if control == "seg" and operation.mask_prompt is not None:
@@ -117,9 +114,7 @@ def sections(
 
 def transfer_line(job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:
     """A line of a batch; null has a control computed, also where the spec has a file for it."""
-    operation = job.operation
-    assert isinstance(operation, Transfer)
-    own = sections(job, operation, placed, controls)
+    own = sections(job, transfer_of(job), placed, controls)
     return {
         "visual_input": placed.path("color", job.inputs["color"]),
         "prompt": job.text,
@@ -129,7 +124,7 @@ def transfer_line(job: Job, placed: Placed, controls: Sequence[str]) -> dict[str
 
 def upscale_lines(job: Job, placed: Placed) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A run's sample for our program, and a line of a batch for each of its pieces."""
-    video, text = job.inputs["video"], job.text or PLAIN_PROMPT
+    video, text = job.inputs["video"], job.text if job.text.strip() else PLAIN_PROMPT
     source, pieces = placed.path("video", video), pieces_of(video.frames)
     sample = sample_of(job, len(pieces)) | {"prompt": text}
     if len(pieces) == 1:
@@ -169,8 +164,7 @@ def hub_of(jobs: Sequence[Job]) -> list[str]:
     """What the automatic controls and masks of all jobs are computed with."""
     names: set[str] = set()
     for job in jobs:
-        operation = job.operation
-        assert isinstance(operation, Transfer)
+        operation = transfer_of(job)
         missing = computed(job, operation)
         found = operation.mask_prompt or any(r.mask_prompt for r in operation.regional_prompts)
         names |= {HUB_DEPTH} if "depth" in missing else set()
@@ -184,9 +178,7 @@ def expected_of(job: Job) -> Expected:
         source, fps, used = job.inputs["video"], None, {"video": job.inputs["video"]}
         width, height = (3 * side for side in size_of(source))
     elif isinstance(job.operation, Transfer):
-        source, fps = job.inputs["color"], job.operation.fps
-        passes = given_passes(job, controls_of(job.operation))
-        used = {"color": source, **{CONTROL_PASS[c]: v for c, v in passes.items()}}
+        source, fps, used = job.inputs["color"], job.operation.fps, used_videos(job)
         width, height = size_of(source)
     else:
         color = {"color": job.inputs["color"].sha256}
