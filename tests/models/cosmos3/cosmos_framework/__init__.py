@@ -1,0 +1,1 @@
+"""Part of the simulator of the framework of Cosmos 3."""
