@@ -21,7 +21,9 @@ from pydantic_settings import (
 )
 
 from cosmos_pipelines.engines import Engine, engine_named
+from cosmos_pipelines.engines.cosmos3 import Cosmos3Options
 from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1Options
+from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5Options
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations.base import Job
 from cosmos_pipelines.remote.ssh_config import Target
@@ -69,6 +71,9 @@ class Remote(_Table):
     lost_after_s: float = Field(15, gt=2, description="silence after which a connection is lost")
     wait_s: float = Field(
         3600, ge=0, description="how long to wait for a host that is gone before a run fails"
+    )
+    hf_token_file: Path | None = Field(
+        None, description="file of mode 600 here with a Hugging Face token; HF_TOKEN wins"
     )
 
     @field_validator("host")
@@ -156,6 +161,8 @@ class Settings(BaseSettings):
     docker: Docker = Docker()
     ui: Ui = Ui()
     cosmos_transfer1: Transfer1Options = Transfer1Options()
+    cosmos_transfer2_5: Transfer2_5Options = Transfer2_5Options()
+    cosmos3: Cosmos3Options = Cosmos3Options()
 
     @field_validator("home", mode="after")
     @classmethod

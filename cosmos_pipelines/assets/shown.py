@@ -112,6 +112,10 @@ def show_run(catalog: Catalog, settings: Settings, run: Run) -> Shown:
     metadata: dict[str, Any] = {**made, "engine": engine_label(run.engine), "run": run.id}
     if run.duration_s is not None:
         metadata["seconds taken"] = round(run.duration_s, 2)
+    if timing := run.outputs.get("timing"):
+        metadata["model seconds"] = float(timing["seconds"])
+        metadata["load seconds"] = float(timing["load_s"])
+        metadata["chunks"] = int(timing["chunks"])
     if prompt:
         metadata["prompt"] = dg.MetadataValue.text(prompt.text)
         metadata["prompt id"] = prompt.id

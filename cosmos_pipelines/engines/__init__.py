@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from cosmos_pipelines.engines.base import Engine, Progress
+from cosmos_pipelines.engines.cosmos3 import Cosmos3
 from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1
+from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5
 from cosmos_pipelines.engines.preview import Preview
 from cosmos_pipelines.errors import UnknownId
 
-ENGINES: dict[str, Engine] = {e.name: e for e in (Preview(), Transfer1())}
+ENGINES: dict[str, Engine] = {e.name: e for e in (Preview(), Transfer1(), Transfer2_5(), Cosmos3())}
 
 
 def engine_named(name: str) -> Engine:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Self, cast
 
 from pydantic import Field
@@ -17,9 +17,9 @@ from cosmos_pipelines.engines.base import Engine, EngineOptions, Progress
 from cosmos_pipelines.errors import ErrorKind, InputError
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations.base import (
-    CONTROL_PASS,
     RUN_FOLDER,
     Directory,
+    Expected,
     Frozen,
     Job,
     ModelType,
@@ -30,14 +30,6 @@ from cosmos_pipelines.operations.base import (
     Video,
     as_document,
 )
-from cosmos_pipelines.operations.transfer import ControlWeights, Transfer
-
-HUB_DEPTH: Final = "models--depth-anything--Depth-Anything-V2-Small-hf"
-HUB_SEG: Final = (
-    "models--facebook--sam2-hiera-large",
-    "models--IDEA-Research--grounding-dino-tiny",
-)
-"""What controls are computed with, loaded by name from the Hugging Face cache."""
 
 Failure = tuple[ErrorKind, str, str]
 """Kind, the regular expression of a log line, and a sentence with `{1}` for its first group."""
@@ -59,7 +51,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
     ),
     (
         "launch_failed",
-        r"(LocalEntryNotFoundError|OfflineModeIsEnabled)",
+        r"(LocalEntryNotFoundError|OfflineModeIsEnabled|couldn't connect to 'https://huggingface)",
         "A model is not in the Hugging Face cache: `cosmos host checkpoints`.",
     ),
 )
@@ -102,6 +94,7 @@ class Cosmos(Engine):
     refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {}
     """Fields that the model does not have: chosen all the same, they are an error."""
     gpu_counts: ClassVar[tuple[int, ...]] = (1,)
+    more_gpus: ClassVar[str] = "More GPUs make it faster, they do not save memory."
 
     def __init__(self, options: CosmosOptions) -> None:
         self.options = options
@@ -164,7 +157,8 @@ class Cosmos(Engine):
         request: Mapping[str, Any],
         documents: Mapping[str, str],
         placed: Placed,
-        **facts: Any,
+        expected: Sequence[Expected],
+        env: Mapping[str, str] | None = None,
     ) -> Order:
         """The order that has `model_run.py` start `command` (none: the program's name alone)."""
         assert self.setup is not None
@@ -179,13 +173,24 @@ class Cosmos(Engine):
             engine=self.name,
             model_type=kind,
             argv=("{python}", f"{{scripts}}/{program}", "{run}/request.json", *words),
-            env={**self.setup.env, "COSMOS_CWD": "{code}"},
+            env={**self.setup.env, **(env or {}), "COSMOS_CWD": "{code}"},
             inputs=placed.files,
             documents={"request.json": as_document({**head, **shown}), **documents},
             gpus=gpus_of(jobs[0].operation),
             directories=self.directories(),
             image=self.setup.image,
-            **facts,
+            expected=tuple(expected),
+        )
+
+    def _needs(self, operation: Operation, files: Sequence[str], hub: Sequence[str] = ()) -> Needs:
+        """What a load of the model takes; every GPU's process loads all of it."""
+        gpus = gpus_of(operation)
+        return Needs(
+            gpus=gpus,
+            free_vram_mib=mib(self.options.free_vram_gib),
+            total_ram_mib=mib(self.options.ram_gib) * gpus,
+            files=tuple(files),
+            hub=tuple(hub),
         )
 
     def _check_fields(self, operation: Operation) -> None:
@@ -201,28 +206,35 @@ class Cosmos(Engine):
                 hint="Leave it out, or ask another engine.",
             )
 
+    def _gpu_counts(self) -> tuple[int, ...]:
+        return self.gpu_counts
+
     def _check_gpus(self, operation: Operation) -> None:
-        count = gpus_of(operation)
-        if count not in self.gpu_counts:
-            *most, last = map(str, self.gpu_counts)
+        count, counts = gpus_of(operation), self._gpu_counts()
+        if count not in counts:
+            *most, last = map(str, counts)
             allowed = f"{', '.join(most)} or {last}" if most else last
+            asked = "one GPU" if count == 1 else f"{count} GPUs"
             raise InputError(
-                f"{self.label} cannot be spread over {count} GPUs; it can use {allowed}.",
-                hint="More GPUs make it faster, they do not save memory.",
+                f"{self.label} cannot run on {asked}; it can use {allowed}.", hint=self.more_gpus
             )
 
 
 class Placed:
-    """Which input files an order brings, each once, and what they are called in its documents."""
+    """Which input files an order brings, each once, and what they are called in its documents.
 
-    def __init__(self) -> None:
+    `run`: the run folder as its documents say it, absolute or from where they lie.
+    """
+
+    def __init__(self, run: str = RUN_FOLDER) -> None:
         self.files: dict[str, Video] = {}
+        self.run = run
 
     def path(self, name: str, video: Video) -> str:
         """Place a file; its path as a document says it."""
         file = f"{name}-{video.sha256[:16]}.mp4"
         self.files[file] = video
-        return f"{RUN_FOLDER}/inputs/{file}"
+        return f"{self.run}/inputs/{file}"
 
 
 def gpus_of(operation: Operation) -> int:
@@ -240,41 +252,6 @@ def source_of(job: Job, name: str) -> Video:
         given = ", ".join(sorted(job.inputs)) or "nothing"
         raise InputError(f"Run {job.run_id} needs the input {name!r}; it was given {given}.")
     return job.inputs[name]
-
-
-def weights_of(operation: Transfer) -> ControlWeights:
-    """Settled weights. Raises InputError if they are not."""
-    if operation.weights is None:
-        raise InputError("The control weights are not settled: give vis, edge, depth and seg.")
-    return operation.weights
-
-
-def controls_of(operation: Transfer) -> tuple[str, ...]:
-    """Controls that steer the picture, in the order in which they are written everywhere."""
-    keypoint = ("keypoint",) if operation.keypoint_weight > 0 else ()
-    return (*weights_of(operation).active, *keypoint)
-
-
-def weight_of(operation: Transfer, control: str) -> float:
-    """The weight of one control, as it was chosen."""
-    if control == "keypoint":
-        return operation.keypoint_weight
-    return float(getattr(weights_of(operation), control))
-
-
-def given_passes(job: Job, controls: Iterable[str]) -> dict[str, Video]:
-    """The scene's passes for these controls, as far as it has them, by control."""
-    return {c: job.inputs[p] for c in controls if (p := CONTROL_PASS.get(c, "")) in job.inputs}
-
-
-def weight_notes(operation: Transfer) -> list[str]:
-    """Weights that the model will divide by their sum, and what they become."""
-    weights = {c: weight_of(operation, c) for c in controls_of(operation)}
-    total = sum(weights.values())
-    if total <= 1.000001:
-        return []
-    become = ", ".join(f"{c} {w / total:.2f}" for c, w in weights.items())
-    return [f"The weights add up to {total:.2f}; the model divides them by that: {become}."]
 
 
 def port_of(order_id: str) -> int:

@@ -54,6 +54,21 @@ def stretched(video: Video, size: Size) -> str | None:
     return f"{said}: things become {abs(change - 1):.1%} {'wider' if change > 1 else 'narrower'}."
 
 
+def cropped(video: Video, size: Size) -> str | None:
+    """What scaling to cover `size` and cutting the rest off does; None if it does nothing."""
+    width, height = size
+    if (video.width, video.height) == size:
+        return None
+    scale = max(width / video.width, height / video.height)
+    lost = {"width": 1 - width / (scale * video.width)}
+    lost["height"] = 1 - height / (scale * video.height)
+    side = max(lost, key=lambda name: lost[name])
+    said = f"{video.width}x{video.height} is scaled to {width}x{height}"
+    return (
+        f"{said}." if lost[side] < 0.002 else f"{said}: {lost[side]:.1%} of its {side} is cut off."
+    )
+
+
 def chunks_of(frames: int, length: int, overlap: int) -> int:
     """How many chunks of `length` frames, each sharing `overlap` with the one before, a clip takes.
 
@@ -62,13 +77,13 @@ def chunks_of(frames: int, length: int, overlap: int) -> int:
     return 1 + max(0, ceil((frames - length) / (length - overlap)))
 
 
-def chunk_notes(frames: int, length: int, overlap: int) -> list[str]:
-    """What the length of a clip means for its price and its quality."""
+def chunk_notes(frames: int, length: int, overlap: int, short: str) -> list[str]:
+    """What the length of a clip means for its price and its quality; `short`: less than a chunk."""
     chunks = chunks_of(frames, length, overlap)
     if frames < length:
         return [
-            f"{frames} frames cost as much as {length}, and short clips are reported to come out "
-            f"noisy; {length} frames would cost the same one chunk."
+            f"{frames} frames cost as much as {length}, and {short}; {length} frames would cost "
+            "the same one chunk."
         ]
     fewer = length + (chunks - 2) * (length - overlap)
     full = length + (chunks - 1) * (length - overlap)
@@ -80,20 +95,20 @@ def chunk_notes(frames: int, length: int, overlap: int) -> list[str]:
     ]
 
 
-def check_length(video: Video, least: int = 2) -> None:
-    """Refuse a clip that a model would crash on or cut.
+def check_length(video: Video, least: int = 2, most: int | None = LONGEST) -> None:
+    """Refuse a clip that a model would crash on, or cut in silence.
 
     Raises:
-        InputError: it has fewer frames than `least`, or more than are read.
+        InputError: it has fewer frames than `least`, or more than `most`.
     """
     if video.frames < least:
         raise InputError(
             f"{video.path} has {video.frames} frame(s); the model needs at least {least}.",
             hint="Render a longer clip: best are the lengths at which a chunk is full.",
         )
-    if video.frames > LONGEST:
+    if most is not None and video.frames > most:
         raise InputError(
-            f"{video.path} has {video.frames:,} frames; the model reads the first {LONGEST:,} and "
+            f"{video.path} has {video.frames:,} frames; the model reads the first {most:,} and "
             "leaves out the rest.",
             hint="Cut the scene into shorter ones.",
         )

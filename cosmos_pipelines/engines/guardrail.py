@@ -29,18 +29,32 @@ SAID: Final = (
 
 
 def check_text(job: Job) -> None:
-    """Refuse a prompt that no model of NVIDIA's would take.
-
-    Where its output is no terminal, their blocklist marks a censored word by a bare `*`, and takes
-    any that was there before for one.
+    """Refuse a prompt that NVIDIA's guardrails would not let pass.
 
     Raises:
         InputError: it is empty, or has an asterisk.
     """
+    check_not_empty(job)
+    check_asterisks("prompt", job.text)
+
+
+def check_not_empty(job: Job) -> None:
+    """Refuse a prompt without a text. Raises InputError."""
     if not job.text.strip():
         raise InputError(f"The prompt of run {job.run_id} has no text.")
-    if "*" in job.text:
+
+
+def check_asterisks(name: str, text: str | None) -> None:
+    """Refuse a text with an asterisk.
+
+    Where its output is no terminal, NVIDIA's blocklist marks a censored word by a bare `*`, and
+    takes any that was there before for one.
+
+    Raises:
+        InputError: it has one.
+    """
+    if text and "*" in text:
         raise InputError(
-            "The prompt has an asterisk (*), which NVIDIA's guardrail takes for a censored word.",
+            f"The {name} has an asterisk (*), which NVIDIA's guardrail takes for a censored word.",
             hint="Write it without.",
         )

@@ -1,4 +1,4 @@
-"""Cosmos-Transfer1, simulated, in containers of a GPU host: what a night there may bring."""
+"""NVIDIA's models, simulated, in containers of a GPU host: what a night there may bring."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_blocked_sample_costs_its_mates_nothing(transfer1: RemoteProject) -> N
     assert "bleeding" in (runs[1].error_message or "")
     assert len({run.container_name for run in runs}) == 1
     log = transfer1.model_log(runs[0])
-    assert log.count("SIMULATOR of NVIDIA") == 2, "the model was loaded once for the first, once after"
+    assert log.count("SIMULATOR of NVIDIA") == 2, "loaded once, and once again"
     for run in runs:
         if run.status == "completed":
             found = probe(transfer1.settings.home / run.outputs["video"], deep=True)
@@ -96,3 +96,40 @@ def test_a_run_that_hangs_is_stopped_and_its_finished_mates_stay(transfer1: Remo
     project = RemoteProject(tight, transfer1.catalog, transfer1.backend, transfer1.host)
     one, two = project.execute(*transfers(project, "one", "two [sim:hang]"))
     assert (one.status, two.status, two.error_kind) == ("completed", "failed", "timeout")
+
+
+def test_transfer2_5_skips_what_is_blocked_and_each_run_has_its_own_seed(
+    transfer2_5: RemoteProject,
+) -> None:
+    runs = [
+        transfer2_5.pending(text, engine="cosmos_transfer2_5", seed=seed)
+        for seed, text in enumerate(FIVE)
+    ]
+    ended = transfer2_5.execute(*runs)
+    assert [run.status for run in ended] == ["completed", "failed", *["completed"] * 3]
+    assert (ended[1].error_kind, len({run.container_name for run in ended})) == ("blocked", 1)
+    assert "bleeding" in (ended[1].error_message or "")
+    assert transfer2_5.model_log(runs[0]).count("SIMULATOR of NVIDIA") == 1
+    for run in ended:
+        if run.status == "completed":
+            found = probe(transfer2_5.settings.home / run.outputs["video"], deep=True)
+            assert (found.width, found.height, found.frames) == (64, 48, FRAMES)
+
+
+def test_transfer2_5_keeps_what_was_made_before_memory_ran_out(
+    transfer2_5: RemoteProject,
+) -> None:
+    texts = ("one", "two [sim:oom]", "three")
+    runs = [transfer2_5.pending(text, engine="cosmos_transfer2_5") for text in texts]
+    ended = transfer2_5.execute(*runs)
+    assert [run.status for run in ended] == ["completed", "failed", "failed"]
+    assert ended[1].error_kind == "out_of_memory"
+
+
+def test_cosmos3_makes_a_batch(cosmos3: RemoteProject) -> None:
+    runs = [cosmos3.pending(text, engine="cosmos3") for text in ("one", "two", "three")]
+    ended = cosmos3.execute(*runs)
+    assert [run.status for run in ended] == ["completed"] * 3, [r.error_message for r in ended]
+    for run in ended:
+        found = probe(cosmos3.settings.home / run.outputs["video"], deep=True)
+        assert found.frames == FRAMES

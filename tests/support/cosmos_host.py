@@ -57,10 +57,26 @@ def cosmos_host(home: Path, fleet: Fleet, host: Host, engine: str) -> RemoteProj
     return RemoteProject(settings, Catalog.open(settings.catalog_url), backend, host)
 
 
-@pytest.fixture
-def transfer1(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[RemoteProject]:
-    """A project of Cosmos-Transfer1 on the first host, simulated."""
-    project = cosmos_host(tmp_path / "home", fleet, gpu1, "cosmos_transfer1")
+def _opened(home: Path, fleet: Fleet, host: Host, engine: str) -> Iterator[RemoteProject]:
+    project = cosmos_host(home, fleet, host, engine)
     yield project
     project.backend.close()
     project.catalog.close()
+
+
+@pytest.fixture
+def transfer1(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[RemoteProject]:
+    """A project of Cosmos-Transfer1 on the first host, simulated."""
+    yield from _opened(tmp_path / "home", fleet, gpu1, "cosmos_transfer1")
+
+
+@pytest.fixture
+def transfer2_5(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[RemoteProject]:
+    """A project of Cosmos-Transfer2.5 on the first host, simulated."""
+    yield from _opened(tmp_path / "home", fleet, gpu1, "cosmos_transfer2_5")
+
+
+@pytest.fixture
+def cosmos3(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[RemoteProject]:
+    """A project of Cosmos 3 on the first host, simulated."""
+    yield from _opened(tmp_path / "home", fleet, gpu1, "cosmos3")

@@ -157,7 +157,7 @@ class Transfer1(Cosmos):
         needs = self._needs(
             operation, (*CHECKPOINTS, *control_files(operation, controls)), hub_of(jobs)
         )
-        guardrail = ["--offload_guardrail_models"] if self.options.offload_guardrail else []
+        guardrail = ["--offload_guardrail_models"] if self.options.offload_guardrail_models else []
         size = self._batch_size(jobs)
         return self._model_order(
             jobs, order_id, (spec, lines), samples, needs, placed, guardrail, size
@@ -239,16 +239,20 @@ class Transfer1(Cosmos):
         words += ["--controlnet_specs", "{run}/spec.json", "--num_gpus", gpus]
         if isinstance(operation, Transfer) and operation.use_distilled:
             words.append("--use_distilled")
-        if self.options.offload_text_encoder:
+        if self.options.offload_text_encoder_model:
             words.append("--offload_text_encoder_model")
-        if self.options.offload_transformer:
+        if self.options.offload_diffusion_transformer:
             words.append("--offload_diffusion_transformer")
         return words
 
     def _batch_size(self, jobs: Sequence[Job]) -> int:
-        """Outputs of a pass can only be told apart by their texts, so equal texts go alone."""
-        texts = [job.text for job in jobs]
-        return 1 if len(set(texts)) < len(texts) else min(self.options.batch_size, len(jobs))
+        """Runs in one forward pass: it has one size, length and weights, its first one's.
+
+        Its outputs can only be told apart by their texts, so equal texts go alone.
+        """
+        texts, keys = {job.text for job in jobs}, {self.batch_key(job) for job in jobs}
+        alone = len(texts) < len(jobs) or len(keys) > 1
+        return 1 if alone else min(self.options.batch_size, len(jobs))
 
 
 def _mixed_key(job: Job) -> Hashable:

@@ -99,8 +99,12 @@ class Transfer1Options(CosmosOptions):
     """`[cosmos_transfer1]` of cosmos.toml."""
 
     batch_size: int = Field(1, ge=1, le=8, description="runs in one forward pass; takes memory")
-    offload_text_encoder: bool = Field(True, description="load T5 only while it is used")
-    offload_guardrail: bool = Field(True, description="load guardrails only while they are used")
-    offload_transformer: bool = Field(False, description="load the transformer for each pass anew")
+    offload_text_encoder_model: bool = Field(True, description="load T5 only while it is used")
+    offload_guardrail_models: bool = Field(
+        True, description="load guardrails only while they are used"
+    )
+    offload_diffusion_transformer: bool = Field(
+        False, description="load the transformer for each pass anew"
+    )
     free_vram_gib: float = Field(74, ge=0, description="refuse to start with less on each GPU")
     ram_gib: float = Field(45, ge=0, description="refuse a host with less memory, for each GPU")

@@ -1,0 +1,106 @@
+"""Which controls steer a transfer, how strongly, and from which files. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
+from cosmos_pipelines.operations.transfer import ControlWeights, Transfer
+
+FED = {"blur_strength": "vis", "canny_threshold": "edge", "control_prompt": "seg"}
+"""Settings of a control's computation, and the control: a file of the scene leaves them idle."""
+
+
+def transfer_of(job: Job) -> Transfer:
+    """The operation of a job that is a transfer."""
+    assert isinstance(job.operation, Transfer)
+    return job.operation
+
+
+def weights_of(operation: Transfer) -> ControlWeights:
+    """Settled weights. Raises InputError if they are not."""
+    if operation.weights is None:
+        raise InputError("The control weights are not settled: give vis, edge, depth and seg.")
+    return operation.weights
+
+
+def controls_of(operation: Transfer) -> tuple[str, ...]:
+    """Controls that steer the picture, in the order in which they are written everywhere."""
+    keypoint = ("keypoint",) if operation.keypoint_weight > 0 else ()
+    return (*weights_of(operation).active, *keypoint)
+
+
+def weight_of(operation: Transfer, control: str) -> float:
+    """The weight of one control, as it was chosen."""
+    if control == "keypoint":
+        return operation.keypoint_weight
+    return float(getattr(weights_of(operation), control))
+
+
+def given_passes(job: Job, controls: Iterable[str]) -> dict[str, Video]:
+    """The scene's passes for these controls, as far as it has them, by control."""
+    return {c: job.inputs[p] for c in controls if (p := CONTROL_PASS.get(c, "")) in job.inputs}
+
+
+def computed(job: Job, operation: Transfer) -> list[str]:
+    """Active controls for which the scene has no pass."""
+    return [c for c in controls_of(operation) if CONTROL_PASS.get(c) not in job.inputs]
+
+
+def used_videos(job: Job) -> dict[str, Video]:
+    """The colour pass and the passes of the active controls, by pass."""
+    passes = given_passes(job, controls_of(transfer_of(job)))
+    return {"color": job.inputs["color"], **{CONTROL_PASS[c]: v for c, v in passes.items()}}
+
+
+def negative_of(job: Job) -> str | None:
+    """What to avoid: as the run says, else as its prompt says."""
+    return transfer_of(job).negative_prompt or job.negative_prompt or None
+
+
+def weight_notes(operation: Transfer) -> list[str]:
+    """Weights that the model will divide by their sum, and what they become."""
+    weights = {c: weight_of(operation, c) for c in controls_of(operation)}
+    total = sum(weights.values())
+    if total <= 1.000001:
+        return []
+    return [f"The weights add up to {total:.2f}; the model divides them by that: {become(weights)}"]
+
+
+def become(weights: dict[str, float]) -> str:
+    """What weights are when they are divided by their sum."""
+    total = sum(weights.values())
+    return ", ".join(f"{c} {w / total:.2f}" for c, w in weights.items()) + "."
+
+
+def computed_notes(names: Iterable[str]) -> list[str]:
+    """Controls that no pass of the scene gives."""
+    told = listed([*names])
+    return [f"The model computes {told} from color."] if told else []
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    *most, last = names or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def idle_notes(job: Job, operation: Transfer) -> list[str]:
+    """Settings that were chosen and do nothing here."""
+    fields, missing = Transfer.model_fields, computed(job, operation)
+    return [
+        f"{name} does nothing: the model does not compute {control} here."
+        for name, control in FED.items()
+        if getattr(operation, name) != fields[name].default and control not in missing
+    ]
+
+
+def found_notes(job: Job, operation: Transfer) -> list[str]:
+    """What seg looks for where nobody has said it."""
+    if "seg" not in computed(job, operation) or operation.control_prompt is not None:
+        return []
+    return [
+        "seg looks for the first 128 words of the prompt; a control_prompt as `road . car . tree` "
+        "finds more."
+    ]

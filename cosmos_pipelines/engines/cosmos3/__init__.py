@@ -1,0 +1,122 @@
+"""Cosmos 3: transfer with NVIDIA's framework, a JSON document a sample. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.controls import controls_of, transfer_of
+from cosmos_pipelines.engines.cosmos import Needs, Placed, gpus_of, mib, port_of, source_of
+from cosmos_pipelines.engines.cosmos3.checks import check_transfer
+from cosmos_pipelines.engines.cosmos3.facts import (
+    CHUNK,
+    HUB,
+    SAYS,
+    SETUP,
+    SUPER_GIB,
+    SUPER_GPUS,
+    Cosmos3Options,
+)
+from cosmos_pipelines.engines.cosmos3.request import expected_of, size_of, spec_of
+from cosmos_pipelines.engines.guardrail import check_not_empty
+from cosmos_pipelines.engines.separate import Separate, spec_path
+from cosmos_pipelines.operations.base import Expected, Job, ModelType, Operation
+from cosmos_pipelines.operations.transfer import Transfer
+
+MODULE = "cosmos_framework.scripts.inference"
+
+
+class Cosmos3(Separate):
+    """Cosmos 3: Nano on one GPU or more, Super on four or eight; chunks of 121."""
+
+    name: ClassVar[str] = "cosmos3"
+    label: ClassVar[str] = "Cosmos 3"
+    version: ClassVar[str] = "1"
+    operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer"})
+    computes: ClassVar[frozenset[str]] = frozenset({"vis", "edge"})
+    defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
+        "transfer": {  # those of NVIDIA's own transfers
+            "num_steps": 50,
+            "guidance": 3.0,
+            "resolution": "720",
+            "num_conditional_frames": 1,
+        }
+    }
+    refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {
+        "transfer": frozenset(
+            {
+                "control_prompt",
+                "mask_prompt",
+                "keypoint_weight",
+                "regional_prompts",
+                "use_distilled",
+                "sigma_max",  # of another sampler
+            }
+        )
+    }
+    gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8)  # two guided passes: an odd number fails
+    more_gpus: ClassVar[str] = "More GPUs make it faster, and share its weights."
+    setup: ClassVar[HostSetup | None] = SETUP
+    chunk: ClassVar[int] = CHUNK
+    produces: ClassVar[Mapping[str, str | None]] = {
+        "video": "{name}/vision.mp4",
+        "text": None,
+        "marker": "{name}/sample_outputs.json",
+    }
+    says: ClassVar[Mapping[str, Sequence[Any]]] = SAYS
+    options: Cosmos3Options
+
+    def __init__(self, options: Cosmos3Options | None = None) -> None:
+        super().__init__(options or Cosmos3Options())
+
+    def _check(self, job: Job, operation: Operation) -> list[str]:
+        assert isinstance(operation, Transfer)
+        color = source_of(job, "color")
+        check_not_empty(job)
+        return check_transfer(operation, job, color)
+
+    def batch_key(self, job: Job) -> Hashable:
+        """Runs of one shape: what the framework compiles for a first shape serves no other one."""
+        settled = self._settled(job)
+        shape = (controls_of(transfer_of(settled)), size_of(settled))
+        return (self.name, "transfer", *shape, self._shared(job))
+
+    def _shared(self, job: Job) -> Hashable:
+        return gpus_of(job.operation)
+
+    def _in_turn(self, jobs: Sequence[Job]) -> list[Job]:
+        """By path: the framework sorts what it is given."""
+        return sorted(jobs, key=spec_path)
+
+    def _spec(self, job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
+        return spec_of(job, placed)
+
+    def _expected(self, job: Job) -> Expected:
+        return expected_of(job)
+
+    def _command(self, job: Job, specs: Sequence[str], order_id: str) -> list[str]:
+        gpus = gpus_of(job.operation)
+        words = ["{python}"]
+        if gpus > 1:
+            words = ["torchrun", f"--nproc-per-node={gpus}", "--master-addr=127.0.0.1"]
+            words += [f"--master-port={port_of(order_id)}"]
+        words += ["-m", MODULE, "--parallelism-preset=latency", "-i", *specs]
+        words += ["-o", "{run}/made", "--checkpoint-path", self.options.checkpoint]
+        if self.options.offload_guardrail_models:
+            words += ["--offload-guardrail-models"]
+        return words
+
+    def _gpu_counts(self) -> tuple[int, ...]:
+        return SUPER_GPUS if self.options.checkpoint == "Cosmos3-Super" else self.gpu_counts
+
+    def _needs_of(self, jobs: Sequence[Job]) -> Needs:
+        operation, checkpoint = jobs[0].operation, self.options.checkpoint
+        needs = self._needs(operation, (), (f"models--nvidia--{checkpoint}", *HUB))
+        if checkpoint == "Cosmos3-Super":  # its weights are spread over the GPUs
+            share = mib(SUPER_GIB / gpus_of(operation))
+            return needs.model_copy(update={"free_vram_mib": max(needs.free_vram_mib, share)})
+        return needs
+
+
+__all__ = ["Cosmos3", "Cosmos3Options"]

@@ -1,0 +1,135 @@
+"""What is known of Cosmos 3's transfers: NVIDIA's framework, its weights and words. Pure.
+
+Read in files of several commits of the framework; the one below is the only one that several of
+them belong to, and no tag or release names another. That it knows `weight` was deduced from the
+order in which files were renamed. What is not known is refused in `checks.py`, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.cosmos import FAILURES, CosmosOptions
+from cosmos_pipelines.engines.geometry import Size
+from cosmos_pipelines.engines.guardrail import SAID
+from cosmos_pipelines.operations.base import Directory
+
+CHUNK: Final = 121
+"""Frames that are generated at once: as NVIDIA's own transfers; the code's default is 93."""
+MOST_GUIDANCE: Final = 7.0
+CONTROL_GUIDANCE: Final = 1.5
+SEG_GUIDANCE: Final = 2.0
+"""For seg alone. The code sets both itself, but for a single control only."""
+SHIFT: Final = 10.0
+HINTS: Final[Mapping[str, str]] = {
+    "edge": "edge",
+    "vis": "blur",
+    "depth": "depth",
+    "seg": "seg",
+}
+"""What our controls are called there, in the order in which they are used."""
+
+SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
+    "256": {
+        "1:1": (256, 256),
+        "4:3": (320, 256),
+        "3:4": (256, 320),
+        "16:9": (320, 192),
+        "9:16": (192, 320),
+    },
+    "480": {
+        "1:1": (640, 640),
+        "4:3": (736, 544),
+        "3:4": (544, 736),
+        "16:9": (832, 480),
+        "9:16": (480, 832),
+    },
+    "720": {
+        "1:1": (960, 960),
+        "4:3": (1104, 832),
+        "3:4": (832, 1104),
+        "16:9": (1280, 720),
+        "9:16": (720, 1280),
+    },
+}
+"""Sizes of the result: everything is scaled to cover them, and cut at the edges."""
+
+Checkpoint = Literal["Cosmos3-Nano", "Cosmos3-Super"]
+SUPER_GIB: Final = 128
+"""GPU memory that Super takes, over all GPUs together."""
+SUPER_GPUS: Final = (4, 8)
+
+_PARTS: Final = "cosmos_framework.scripts.inference, cosmos_framework.inference.transfer"
+
+SETUP: Final = HostSetup(
+    repository="https://github.com/NVIDIA/cosmos-framework",
+    commit="0c4b34eba4cbec3246121a4525c645add18939ff",
+    dockerfile="Dockerfile.cosmos3",
+    image="cosmos-pipelines/cosmos3:0c4b34eba4cb",
+    smoke=("{python}", "-c", f"import {_PARTS}; print('[SUCCESS] cosmos_framework')"),
+    manifest="checkpoints_cosmos3.json",
+    directories=tuple(
+        Directory(name=name, source=f"engines/cosmos3/{name}", target=f"/cosmos/{name}")
+        for name in ("code", "huggingface")
+    ),
+    env={
+        "PYTHONPATH": "{code}",
+        "PYTHONNOUSERSITE": "1",
+        # NVIDIA's own base images name a libtorch there that clashes
+        "LD_LIBRARY_PATH": "",
+        "HF_HOME": "{huggingface}",
+        # each repository is asked for by `uvx hf download`, also one that is in the cache
+        "HF_HUB_OFFLINE": "1",
+        "UV_OFFLINE": "1",
+        "UV_CACHE_DIR": "{huggingface}/uv",
+    },
+)
+
+SAYS: Final[Mapping[str, Sequence[Any]]] = {
+    "loaded": [r"Saved sample args to '"],
+    "begins": [r"Saved sample args to '.*?(?P<name>[^/']+)/sample_args\.json'"],
+    # no line tells a chunk's end; that the steps begin anew does
+    "chunk": [],
+    "step": [r"Sampling:\s+\d+%\|.*?\|\s*(?P<step>\d+)/(?P<steps>\d+) "],
+    "failures": [
+        *SAID,
+        (
+            "validation",
+            r"(Missing pre-computed control input for '[^']+')",
+            "A control has no file, and the model cannot compute it: {1}",
+        ),
+        (
+            "validation",
+            r"(Cannot pad an empty frame tensor)",
+            "A control is shorter than the first one.",
+        ),
+        ("validation", r"^(.+) \[type=\w+, input_value=", "The model refused its document: {1}"),
+        (
+            "launch_failed",
+            r"CalledProcessError: Command '\['uvx'.*?'download', '([^']+)'",
+            "{1} is not in the Hugging Face cache: `cosmos host checkpoints`.",
+        ),
+        ("launch_failed", r"Rank \d+ download failed: (.+)", "A download failed: {1}"),
+        ("launch_failed", r"FileNotFoundError.*'(uvx)'", "The image has no uvx, or no hf for it."),
+        *FAILURES,
+        ("model_failed", r"Error generating sample '[^']+': (.+)", "{1}"),
+    ],
+}
+"""Log lines: loguru on stdout; the bar of the steps on stderr, of the first GPU alone."""
+
+HUB: Final = ("models--nvidia--Cosmos-Guardrail1", "models--Qwen--Qwen3Guard-Gen-0.6B")
+"""Loaded with every checkpoint, though nothing of a transfer goes through them."""
+
+
+class Cosmos3Options(CosmosOptions):
+    """`[cosmos3]` of cosmos.toml."""
+
+    checkpoint: Checkpoint = Field("Cosmos3-Nano", description="Cosmos3-Super takes 4 GPUs or 8")
+    offload_guardrail_models: bool = Field(
+        False, description="load guardrails only while they are used"
+    )
+    free_vram_gib: float = Field(32, ge=0, description="refuse to start with less on each GPU")

@@ -1,0 +1,104 @@
+"""The documents that Cosmos 3 reads for a transfer, and what comes out of it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cosmos_pipelines.engines.controls import (
+    computed,
+    controls_of,
+    given_passes,
+    negative_of,
+    transfer_of,
+    used_videos,
+    weight_of,
+)
+from cosmos_pipelines.engines.cosmos import Placed
+from cosmos_pipelines.engines.cosmos3.facts import (
+    CHUNK,
+    CONTROL_GUIDANCE,
+    HINTS,
+    SEG_GUIDANCE,
+    SHIFT,
+    SIZES,
+)
+from cosmos_pipelines.engines.geometry import Size, aspect_of
+from cosmos_pipelines.engines.separate import frames_of
+from cosmos_pipelines.operations.base import CONTROL_PASS, Expected, Job
+from cosmos_pipelines.operations.transfer import Transfer
+
+
+def rate_of(job: Job) -> int:
+    """Frames a second of the result, which the model takes as a whole number."""
+    return transfer_of(job).fps or max(1, round(job.inputs["color"].rate))
+
+
+def size_of(job: Job) -> Size:
+    """Width and height of the result."""
+    color = job.inputs["color"]
+    return SIZES[str(transfer_of(job).resolution)][aspect_of(color.width, color.height)]
+
+
+def spec_of(job: Job, placed: Placed) -> dict[str, Any]:
+    """A sample's document. Every unknown key is refused by the model.
+
+    Left out: `num_frames`, which limits nothing; the colour pass where nothing is computed from it,
+    since its rate would count instead of `fps`.
+    """
+    operation, color = transfer_of(job), job.inputs["color"]
+    controls = controls_of(operation)
+    spec: dict[str, Any] = {
+        "name": job.run_id,
+        "model_mode": "video2video",
+        "prompt": job.text,
+        "negative_prompt": negative_of(job) or "",
+        "seed": operation.seed,
+        "num_steps": operation.num_steps,
+        "guidance": operation.guidance,
+        "control_guidance": SEG_GUIDANCE if controls == ("seg",) else CONTROL_GUIDANCE,
+        "shift": SHIFT,
+        "resolution": operation.resolution,
+        "aspect_ratio": aspect_of(color.width, color.height).replace(":", ","),
+        "fps": rate_of(job),
+        "num_video_frames_per_chunk": CHUNK,
+        "num_conditional_frames": operation.num_conditional_frames,
+    }
+    if operation.max_frames is not None:
+        spec["max_frames"] = frames_of(job)
+    if computed(job, operation):
+        spec["vision_path"] = placed.path("color", color)
+    hints = {c: hint for c, hint in HINTS.items() if c in controls}
+    return spec | {hint: _hint(job, operation, placed, c) for c, hint in hints.items()}
+
+
+def _hint(job: Job, operation: Transfer, placed: Placed, control: str) -> dict[str, Any]:
+    hint: dict[str, Any] = {}
+    passes = given_passes(job, [control])
+    if control in passes:
+        hint["control_path"] = placed.path(CONTROL_PASS[control], passes[control])
+    elif control == "edge":
+        hint["preset_edge_threshold"] = operation.canny_threshold
+    elif control == "vis":
+        hint["preset_blur_strength"] = operation.blur_strength
+    weights = {weight_of(operation, c) for c in controls_of(operation)}
+    if len(weights) > 1:  # equal ones say nothing, and older versions refuse the key
+        hint["weight"] = weight_of(operation, control)
+    return hint
+
+
+def expected_of(job: Job) -> Expected:
+    """What must come out."""
+    used = used_videos(job)
+    if not computed(job, transfer_of(job)):
+        del used["color"]
+    width, height = size_of(job)
+    return Expected(
+        run_id=job.run_id,
+        name=f"{job.run_id}.mp4",
+        kind="video",
+        width=width,
+        height=height,
+        frames=frames_of(job),
+        fps=str(rate_of(job)),
+        made_from={name: video.sha256 for name, video in used.items()},
+    )

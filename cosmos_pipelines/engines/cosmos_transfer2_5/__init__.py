@@ -1,0 +1,110 @@
+"""Cosmos-Transfer2.5 (2B): transfer with a JSON document a sample. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.controls import computed, controls_of, transfer_of
+from cosmos_pipelines.engines.cosmos import Needs, Placed, gpus_of, port_of, source_of
+from cosmos_pipelines.engines.cosmos_transfer2_5.checks import check_transfer
+from cosmos_pipelines.engines.cosmos_transfer2_5.facts import (
+    CHUNK,
+    DISTILLED,
+    DISTILLED_STEPS,
+    HUB,
+    HUB_SEG,
+    SAYS,
+    SETUP,
+    Transfer2_5Options,
+)
+from cosmos_pipelines.engines.cosmos_transfer2_5.request import expected_of, spec_of
+from cosmos_pipelines.engines.guardrail import check_text
+from cosmos_pipelines.engines.separate import Separate
+from cosmos_pipelines.operations.base import Expected, Job, ModelType, Operation
+from cosmos_pipelines.operations.transfer import Transfer
+
+
+class Transfer2_5(Separate):
+    """Cosmos-Transfer2.5: one 80 GB GPU or more, the input's own size, chunks of 93."""
+
+    name: ClassVar[str] = "cosmos_transfer2_5"
+    label: ClassVar[str] = "Cosmos-Transfer2.5"
+    version: ClassVar[str] = "1"
+    operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer"})
+    computes: ClassVar[frozenset[str]] = frozenset({"vis", "edge", "depth", "seg"})
+    defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
+        "transfer": {
+            "num_steps": 35,
+            "guidance": 3.0,
+            "resolution": "720",
+            "num_conditional_frames": 1,
+        }
+    }
+    refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {
+        "transfer": frozenset({"keypoint_weight", "regional_prompts"})
+    }
+    # Those that NVIDIA shows or measures; 24 latent frames would also divide by 3, 6, 12 and 24.
+    gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8)
+    setup: ClassVar[HostSetup | None] = SETUP
+    chunk: ClassVar[int] = CHUNK
+    produces: ClassVar[Mapping[str, str | None]] = {"video": "{name}.mp4", "text": "{name}.txt"}
+    says: ClassVar[Mapping[str, Sequence[Any]]] = SAYS
+    options: Transfer2_5Options
+
+    def __init__(self, options: Transfer2_5Options | None = None) -> None:
+        super().__init__(options or Transfer2_5Options())
+
+    def settled(self, operation: Operation) -> Operation:
+        """See `Engine.settled`: the distilled model takes fewer steps."""
+        if isinstance(operation, Transfer) and operation.use_distilled:
+            steps = operation.num_steps or DISTILLED_STEPS
+            operation = operation.model_copy(update={"num_steps": steps})
+        return super().settled(operation)
+
+    def _check(self, job: Job, operation: Operation) -> list[str]:
+        assert isinstance(operation, Transfer)
+        color = source_of(job, "color")
+        check_text(job)
+        return check_transfer(operation, job, color)
+
+    def batch_key(self, job: Job) -> Hashable:
+        """The control set decides which model is loaded, so runs of different sets go apart."""
+        return (self.name, "transfer", controls_of(transfer_of(job)), self._shared(job))
+
+    def _shared(self, job: Job) -> Hashable:
+        return (gpus_of(job.operation), transfer_of(job).use_distilled)
+
+    def _spec(self, job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:
+        return spec_of(job, placed, controls)
+
+    def _expected(self, job: Job) -> Expected:
+        return expected_of(job)
+
+    def _command(self, job: Job, specs: Sequence[str], order_id: str) -> list[str]:
+        gpus = gpus_of(job.operation)
+        words = ["{python}"]
+        if gpus > 1:
+            words = ["torchrun", f"--nproc_per_node={gpus}", f"--master_port={port_of(order_id)}"]
+        words += ["examples/inference.py", "-i", *specs, "-o", "{run}/made"]
+        if transfer_of(job).use_distilled:
+            words += ["--model", DISTILLED]
+        if gpus > 1:
+            # The first rank alone would leave a blocked sample, and the others wait for it.
+            words += ["--no-keep-going"]
+        if self.options.offload_guardrail_models:
+            words += ["--offload-guardrail-models"]
+        return words
+
+    def _environment(self, job: Job) -> Mapping[str, str]:
+        return {"COSMOS_EXPERIMENTAL_CHECKPOINTS": "1"} if transfer_of(job).use_distilled else {}
+
+    def _needs_of(self, jobs: Sequence[Job]) -> Needs:
+        found = any(
+            transfer_of(job).mask_prompt or "seg" in computed(job, transfer_of(job)) for job in jobs
+        )
+        return self._needs(jobs[0].operation, (), (*HUB, *(HUB_SEG if found else ())))
+
+
+__all__ = ["Transfer2_5", "Transfer2_5Options"]

@@ -1,0 +1,145 @@
+"""What Cosmos-Transfer2.5 would refuse or do in silence, said before it costs anything. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cosmos_pipelines.engines.controls import (
+    computed,
+    computed_notes,
+    controls_of,
+    found_notes,
+    given_passes,
+    idle_notes,
+    negative_of,
+    weight_notes,
+)
+from cosmos_pipelines.engines.cosmos_transfer2_5.facts import CHUNK, MOST_GUIDANCE, SIZES
+from cosmos_pipelines.engines.cosmos_transfer2_5.request import rate_of, size_of
+from cosmos_pipelines.engines.geometry import (
+    LONGEST,
+    aspect_of,
+    check_agrees,
+    check_length,
+    chunk_notes,
+)
+from cosmos_pipelines.engines.guardrail import check_asterisks
+from cosmos_pipelines.engines.separate import frames_of
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
+from cosmos_pipelines.operations.transfer import Transfer
+
+
+def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
+    """Refuse what cannot be generated; what is worth knowing. Raises InputError."""
+    controls = controls_of(operation)
+    _check_lengths(operation, color)
+    for control, video in given_passes(job, controls).items():
+        check_agrees(CONTROL_PASS[control], video, color)
+    _check_settings(operation, color)
+    if operation.use_distilled:
+        _check_distilled(controls, frames_of(job))
+    else:
+        check_asterisks("negative prompt", negative_of(job))
+    return [
+        *_size_notes(operation, color),
+        *_length_notes(operation, job),
+        *weight_notes(operation),
+        *computed_notes(computed(job, operation)),
+        *found_notes(job, operation),
+        *idle_notes(job, operation),
+        *_rate_notes(color),
+        *_setting_notes(operation, job),
+    ]
+
+
+def _check_lengths(operation: Transfer, color: Video) -> None:
+    overlap = operation.num_conditional_frames or 0
+    check_length(color, max(2, overlap + 1), None if operation.max_frames else LONGEST)
+    if operation.max_frames is not None and operation.max_frames <= max(1, overlap):
+        raise InputError(
+            f"max_frames {operation.max_frames} leaves too few frames for a video: "
+            f"at least {max(2, overlap + 1)} are needed."
+        )
+
+
+def _check_settings(operation: Transfer, color: Video) -> None:
+    if operation.fps is not None:
+        raise InputError(
+            f"Cosmos-Transfer2.5 keeps the rate of the colour pass, {color.fps} frames a second: "
+            "fps cannot be chosen.",
+            hint="Leave it out, or render the scene at that rate.",
+        )
+    if color.rate < 1:
+        raise InputError(f"{color.path} plays at {color.fps} frames a second, less than one.")
+    guidance = operation.guidance
+    if guidance is not None and (guidance > MOST_GUIDANCE or guidance != int(guidance)):
+        raise InputError(
+            f"guidance {guidance:g} is none for Cosmos-Transfer2.5: it takes whole numbers from 0 "
+            f"to {MOST_GUIDANCE}."
+        )
+    if operation.resolution not in SIZES:
+        raise InputError(
+            f"Cosmos-Transfer2.5 has no resolution {operation.resolution}; it has "
+            f"{', '.join(SIZES)}."
+        )
+
+
+def _check_distilled(controls: Sequence[str], frames: int) -> None:
+    if tuple(controls) != ("edge",):
+        raise InputError(
+            f"The distilled model knows the control edge alone, not {', '.join(controls)}.",
+            hint="Give the other controls a weight of 0, or leave out use_distilled.",
+        )
+    if frames != CHUNK:
+        raise InputError(
+            f"The distilled model makes clips of {CHUNK} frames exactly, not of {frames}.",
+            hint=f"Set max_frames to {CHUNK}, or leave out use_distilled."
+            if frames > CHUNK
+            else "Render a longer clip, or leave out use_distilled.",
+        )
+
+
+def _size_notes(operation: Transfer, color: Video) -> list[str]:
+    notes = []
+    own = SIZES[str(operation.resolution)][aspect_of(color.width, color.height)]
+    back = size_of(color)
+    if (color.width, color.height) != own:
+        notes.append(
+            f"The model works at {own[0]}x{own[1]}, to which {color.width}x{color.height} is "
+            f"resized; the result is resized to {back[0]}x{back[1]}."
+        )
+    if operation.resolution == "480":
+        notes.append("The model was trained at 720: results at 480 are reported to be worse.")
+    if operation.resolution == "1080":
+        notes.append("The model was trained at 720; how much memory 1080 takes is not known.")
+    return notes
+
+
+def _length_notes(operation: Transfer, job: Job) -> list[str]:
+    frames, whole = frames_of(job), job.inputs["color"].frames
+    notes = []
+    if frames < whole:
+        notes.append(f"Only the first {frames} of {whole} frames are used.")
+    overlap = operation.num_conditional_frames or 0
+    return notes + chunk_notes(frames, CHUNK, overlap, "short clips are filled up by mirroring")
+
+
+def _rate_notes(color: Video) -> list[str]:
+    rate = rate_of(color)
+    if rate == color.rate:
+        return []
+    return [
+        f"The same frames play at {rate} a second instead of {color.fps}: the model cuts the "
+        "fraction off."
+    ]
+
+
+def _setting_notes(operation: Transfer, job: Job) -> list[str]:
+    notes = []
+    if operation.mask_prompt is not None:
+        notes.append("Where mask_prompt finds nothing at all, controls count everywhere.")
+    if operation.use_distilled:
+        negative = " and no negative prompt" if negative_of(job) else ""
+        notes.append(f"The distilled model has no guidance{negative}.")
+    return notes

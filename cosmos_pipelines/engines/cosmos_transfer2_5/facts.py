@@ -1,0 +1,137 @@
+"""What is known of Cosmos-Transfer2.5's code, weights and words. Pure.
+
+Read in NVIDIA's code, in `config.py`, `inference.py` and what they call. What was deduced and never
+seen on a GPU is listed in docs/engines.md, with the place where it is checked at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import Field
+
+from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.cosmos import FAILURES, CosmosOptions
+from cosmos_pipelines.engines.geometry import SIZES_720, Size
+from cosmos_pipelines.engines.guardrail import SAID
+from cosmos_pipelines.operations.base import Directory
+
+CHUNK: Final = 93
+"""Frames that are generated at once; chunks share none, one or two."""
+DISTILLED: Final = "edge/distilled"
+DISTILLED_STEPS: Final = 4
+MOST_GUIDANCE: Final = 7
+
+SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
+    "480": {
+        "1:1": (480, 480),
+        "4:3": (640, 480),
+        "3:4": (480, 640),
+        "16:9": (768, 432),
+        "9:16": (432, 768),
+    },
+    "720": SIZES_720,
+    "1080": {
+        "1:1": (1024, 1024),
+        "4:3": (1440, 1056),
+        "3:4": (1056, 1440),
+        "16:9": (1920, 1056),
+        "9:16": (1056, 1920),
+    },
+}
+"""Working sizes; the result is resized back to the input's."""
+
+SETUP: Final = HostSetup(
+    repository="https://github.com/nvidia-cosmos/cosmos-transfer2.5",
+    commit="2ff49d0717af02057ae79bc75c00fbff9da1b4e7",
+    dockerfile="Dockerfile.transfer2_5",
+    image="cosmos-pipelines/cosmos_transfer2_5:2ff49d0717af",
+    smoke=("{python}", "{scripts}/smoke_transfer2_5.py"),
+    manifest="checkpoints_cosmos_transfer2_5.json",
+    directories=tuple(
+        Directory(name=name, source=f"engines/cosmos_transfer2_5/{name}", target=f"/cosmos/{name}")
+        for name in ("code", "huggingface")
+    ),
+    env={
+        # the checkout alone: what NVIDIA's own base images put there breaks it
+        "PYTHONPATH": "{code}",
+        "HF_HOME": "{huggingface}",
+        # each file is asked for by `uvx hf download`, also one that is in the cache
+        "HF_HUB_OFFLINE": "1",
+        "UV_OFFLINE": "1",
+        "UV_CACHE_DIR": "{huggingface}/uv",
+    },
+)
+
+SAYS: Final[Mapping[str, Sequence[Any]]] = {
+    "loaded": [r"Generating \d+ samples: "],
+    "begins": [r"\[\d+/\d+\] Processing sample (?P<name>\S+)"],
+    # a chunk is told when it begins, so that the second one ends the first
+    "chunk": [r"Generating chunk (?!1/)\d+/\d+", r"Average time per chunk: "],
+    "step": [r"Generating samples:\s+\d+%\|.*?\|\s*(?P<step>\d+)/(?P<steps>\d+) "],
+    "failures": [
+        *SAID,
+        (
+            "blocked",
+            r"(Guardrail blocked generation\. Negative prompt)",
+            "The guardrail refused the negative prompt.",
+        ),
+        ("blocked", r"(Guardrail blocked generation\. Prompt)", "The guardrail refused it."),
+        (
+            "blocked",
+            # the filter dies of its own message where many frames are unsafe
+            r"Unsafe frame detected in frame_number \d+: (.+)",
+            "The guardrail found unsafe frames in the finished video: {1}",
+        ),
+        (
+            "validation",
+            r"(No input frames; cannot pad)",
+            "A control is shorter than its video.",
+        ),
+        ("validation", r"^(.+) \[type=\w+, input_value=", "The model refused its document: {1}"),
+        (
+            "launch_failed",
+            r"CalledProcessError: Command '\['uvx'.*?'download', '([^']+)'",
+            "{1} is not in the Hugging Face cache, or not at the revision that is wanted: "
+            "`cosmos host checkpoints`.",
+        ),
+        ("launch_failed", r"FileNotFoundError.*'(uvx)'", "The image has no uvx, or no hf for it."),
+        (
+            "launch_failed",
+            r"Could not find or download weights for (\w+)",
+            "What computes depth is not on the host: add depth.mp4 to the scene, or fetch it.",
+        ),
+        ("launch_failed", r"Checkpoint '([^']+)' not found", "The code knows no checkpoint {1}."),
+        *FAILURES,
+        (
+            "model_failed",
+            r"(No boxes detected\. Exiting)",
+            "seg found nothing in the first frame of what it was told to look for.",
+        ),
+    ],
+}
+"""Log lines: loguru on stdout; the bar of the steps on stderr, one for each GPU."""
+
+HUB: Final = (
+    "models--nvidia--Cosmos-Transfer2.5-2B",
+    "models--nvidia--Cosmos-Predict2.5-2B",
+    "models--nvidia--Cosmos-Reason1-7B",
+    "models--nvidia--Cosmos-Guardrail1",
+    "models--Qwen--Qwen3Guard-Gen-0.6B",
+)
+"""What every run loads from the Hugging Face cache; which revisions, only the manifest knows."""
+HUB_SEG: Final = (
+    "models--facebook--sam2-hiera-large",
+    "models--IDEA-Research--grounding-dino-base",
+)
+"""What seg and masks are found with. What computes depth has a cache of its own elsewhere."""
+
+
+class Transfer2_5Options(CosmosOptions):
+    """`[cosmos_transfer2_5]` of cosmos.toml."""
+
+    offload_guardrail_models: bool = Field(
+        False, description="load guardrails only while they are used"
+    )
+    free_vram_gib: float = Field(66, ge=0, description="refuse to start with less on each GPU")

@@ -1,0 +1,122 @@
+"""What the engines share whose samples have a JSON document each. Pure.
+
+Only what the document cannot say is the same for all samples of an order; their seeds, steps and
+lengths are their own.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from cosmos_pipelines.engines.base import Cost
+from cosmos_pipelines.engines.controls import controls_of, transfer_of
+from cosmos_pipelines.engines.cosmos import Cosmos, Needs, Placed, one_key
+from cosmos_pipelines.engines.geometry import chunks_of
+from cosmos_pipelines.operations.base import CONTROLS, Expected, Job, Order, as_document
+from cosmos_pipelines.operations.transfer import Transfer
+
+
+class Separate(Cosmos):
+    """An engine that takes several documents, loads its model once, and makes one at a time."""
+
+    chunk: ClassVar[int]
+    """Frames that are generated at once."""
+    produces: ClassVar[Mapping[str, str | None]]
+    """A sample's files below the folder that the model writes into."""
+    says: ClassVar[Mapping[str, Sequence[Any]]]
+    """What the model's log lines mean."""
+
+    @abstractmethod
+    def _shared(self, job: Job) -> Hashable:
+        """What even runs of different control sets must share."""
+
+    @abstractmethod
+    def _spec(self, job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:
+        """A sample's document; `controls` are those of all samples of the order."""
+
+    @abstractmethod
+    def _expected(self, job: Job) -> Expected:
+        """What must come out."""
+
+    @abstractmethod
+    def _command(self, job: Job, specs: Sequence[str], order_id: str) -> list[str]:
+        """The model's own entry point with these documents, which write below `{run}/made`."""
+
+    @abstractmethod
+    def _needs_of(self, jobs: Sequence[Job]) -> Needs:
+        """What must be there before the model is loaded."""
+
+    def _environment(self, job: Job) -> Mapping[str, str]:  # noqa: ARG002
+        """Variables besides those of the set-up."""
+        return {}
+
+    def _in_turn(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs in the order in which the model makes them."""
+        return list(jobs)
+
+    def cost(self, job: Job) -> Cost:
+        """See `Engine.cost`."""
+        operation = transfer_of(self._settled(job))
+        overlap = operation.num_conditional_frames or 0
+        return Cost(
+            chunks=chunks_of(frames_of(job), self.chunk, overlap),
+            steps=operation.num_steps or 1,
+            gpus=operation.num_gpus,
+        )
+
+    def allowed_s(self, job: Job) -> int:
+        """See `Engine.allowed_s`: an hour for loading, half an hour for each chunk."""
+        return 3600 + 1800 * self.cost(job).chunks
+
+    def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
+        """See `Engine.compile`.
+
+        Runs of different control sets are one order only where somebody asked for that.
+        """
+        jobs = [self._settled(job) for job in jobs]
+        one_key(jobs, self._shared)
+        wanted = {control for job in jobs for control in controls_of(transfer_of(job))}
+        controls = [control for control in CONTROLS if control in wanted]
+        placed, in_turn = Placed(".."), self._in_turn(jobs)
+        documents = {
+            spec_path(job): as_document(self._spec(job, placed, controls)) for job in in_turn
+        }
+        request = {
+            "folder": "made",
+            "lines": None,
+            "produces": self.produces,
+            "samples": [self._sample(job) for job in in_turn],
+            "batch_size": 1,
+            "needs": self._needs_of(jobs).model_dump(mode="json"),
+            "says": self.says,
+        }
+        command = self._command(jobs[0], [f"{{run}}/{path}" for path in documents], order_id)
+        expected = [self._expected(job) for job in jobs]
+        env = self._environment(jobs[0])
+        return self._order(jobs, order_id, command, request, documents, placed, expected, env)
+
+    def _settled(self, job: Job) -> Job:
+        return job.model_copy(update={"operation": self.settled(job.operation)})
+
+    def _sample(self, job: Job) -> dict[str, Any]:
+        return {
+            "run_id": job.run_id,
+            "prompt": job.text,
+            "output": f"outputs/{self._expected(job).name}",
+            "chunks": self.cost(job).chunks,
+            "spec": spec_path(job),
+        }
+
+
+def spec_path(job: Job) -> str:
+    """Where a sample's document lies, below the run folder."""
+    return f"specs/{job.run_id}.json"
+
+
+def frames_of(job: Job) -> int:
+    """How many frames of the colour pass are used."""
+    operation = job.operation
+    most = operation.max_frames if isinstance(operation, Transfer) else None
+    return min(job.inputs["color"].frames, most or job.inputs["color"].frames)

@@ -1,0 +1,172 @@
+"""An engine that needs a set-up of its host, with a stand-in for NVIDIA's checkout, on the rig.
+
+Its code is a git repository that lies on the host, its image a small one that is built of the
+rig's own, its smoke test a program that imports nothing and says what it is told to say.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.preview import Preview
+from cosmos_pipelines.operations.base import Directory
+from cosmos_pipelines.settings import Settings
+from tests.rig.fleet import Fleet
+from tests.rig.host import Host
+from tests.support.project import settings_in
+
+NAME = "rigged"
+IMAGE = "cosmos-rig/rigged:1"
+REPOSITORY = "/data/repository"
+OWN = "data/cosmos/engines/rigged"
+
+SMOKE = """\
+import pathlib
+print("\\033[92m[SUCCESS]\\033[0m torch found")
+if pathlib.Path("broken").exists():
+    print("\\033[91m[ERROR]\\033[0m Package not successfully imported: \\033[93mvllm\\033[0m")
+"""
+DOCKERFILE = """\
+ARG BASE=cosmos-rig/preview:1
+FROM ${BASE}
+COPY requirements.txt /requirements.txt
+RUN cat /requirements.txt >/built && echo "this is a step of the build"
+"""
+SETTINGS = """
+[execution]
+backend = "ssh_docker"
+engine = "rigged"
+grace_s = 2
+
+[remote]
+host = "gpu1"
+ssh_config = "{config}"
+remote_dir = "/data/cosmos"
+connect_timeout_s = 3
+lost_after_s = 4
+wait_s = 20
+
+[docker]
+{docker}
+"""
+
+
+class Rigged(Preview):
+    """The preview engine, as if it needed NVIDIA's code."""
+
+    name: ClassVar[str] = NAME
+    label: ClassVar[str] = "rigged for tests"
+
+
+@dataclass
+class Ready:
+    """A project, a bare host, and a repository of the engine's code on both."""
+
+    settings: Settings
+    host: Host
+    source: Path
+    commit: str
+
+    @property
+    def own(self) -> Path:
+        """The engine's directory on the host, seen from here."""
+        return self.host.root / OWN
+
+    def code(self, name: str) -> bytes:
+        """A file of the code on the host."""
+        return (self.own / "code" / name).read_bytes()
+
+
+def _git(source: Path, *words: str) -> str:
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.autocrlf=false"]
+    done = subprocess.run(
+        ["git", *who, "-C", str(source), *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def _commit(source: Path, message: str) -> str:
+    _git(source, "add", "--all")
+    _git(source, "commit", "--quiet", "--message", message)
+    return _git(source, "rev-parse", "HEAD")
+
+
+def publish(host: Host, source: Path) -> None:
+    """Have the repository on the host as well; git itself cannot work in another machine's root."""
+    there = host.root / REPOSITORY.lstrip("/")
+    subprocess.run(["rm", "-rf", str(there)], check=True)
+    subprocess.run(["cp", "-r", str(source / ".git"), str(there)], check=True)
+    subprocess.run(["chown", "-R", "2001:2001", str(there)], check=True)
+
+
+def make_repository(source: Path) -> str:
+    """A stand-in for NVIDIA's checkout, as it comes from Windows; its commit."""
+    source.mkdir(parents=True)
+    _git(source, "init", "--quiet", "--initial-branch=main")
+    (source / "smoke.py").write_bytes(SMOKE.encode().replace(b"\n", b"\r\n"))
+    (source / "run.sh").write_bytes(b"#!/bin/sh\r\necho it runs\r\n")
+    (source / "run.sh").chmod(0o755)
+    (source / "requirements.txt").write_bytes(b"torch\r\n")
+    (source / "assets").mkdir()
+    (source / "assets" / "a b.txt").write_text("x")
+    (source / "link").symlink_to("assets/a b.txt")
+    return _commit(source, "first")
+
+
+@contextmanager
+def registered(setup: HostSetup) -> Iterator[None]:
+    """The engine as one of all while inside."""
+    before = ENGINES.get(NAME)
+    ENGINES[NAME] = type("Rigged", (Rigged,), {"setup": setup})()
+    try:
+        yield
+    finally:
+        del ENGINES[NAME]
+        ENGINES.update({NAME: before} if before else {})
+
+
+def setup_of(commit: str, dockerfile: Path, **fields: object) -> HostSetup:
+    """What the engine needs."""
+    return HostSetup(
+        repository=f"file://{REPOSITORY}",
+        commit=commit,
+        dockerfile=str(dockerfile),
+        image=IMAGE,
+        smoke=("{python}", "smoke.py"),
+        manifest="checkpoints_cosmos3.json",  # whole repositories, no published hashes
+        directories=tuple(
+            Directory(name=name, source=f"engines/{NAME}/{name}", target=f"/cosmos/{name}")
+            for name in ("code", "checkpoints", "huggingface")
+        ),
+        env={"HF_HUB_OFFLINE": "1"},
+    ).model_copy(update=fields)
+
+
+def settings_for(home: Path, fleet: Fleet, docker: str = "") -> Settings:
+    """A project of the engine on the first host."""
+    return settings_in(home, SETTINGS.format(config=fleet.ssh_config, docker=docker))
+
+
+@pytest.fixture
+def bare(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[Ready]:
+    """A project whose engine nobody has set up on the first host yet."""
+    gpu1.image("preview")
+    for image in (IMAGE, "cosmos-rig/other:1"):
+        gpu1.console("sh", "-c", f"docker rmi -f {image} >/dev/null 2>&1 || true")
+    commit = make_repository(tmp_path / "source")
+    publish(gpu1, tmp_path / "source")
+    (tmp_path / "Dockerfile").write_bytes(DOCKERFILE.encode().replace(b"\n", b"\r\n"))
+    os.environ.pop("HF_TOKEN", None)
+    with registered(setup_of(commit, tmp_path / "Dockerfile")):
+        settings = settings_for(tmp_path / "home", fleet)
+        yield Ready(settings, gpu1, tmp_path / "source", commit)
