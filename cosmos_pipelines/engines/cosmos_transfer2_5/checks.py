@@ -14,7 +14,12 @@ from cosmos_pipelines.engines.controls import (
     negative_of,
     weight_notes,
 )
-from cosmos_pipelines.engines.cosmos_transfer2_5.facts import CHUNK, MOST_GUIDANCE, SIZES
+from cosmos_pipelines.engines.cosmos_transfer2_5.facts import (
+    CHUNK,
+    DEPTH_FILE,
+    MOST_GUIDANCE,
+    SIZES,
+)
 from cosmos_pipelines.engines.cosmos_transfer2_5.request import rate_of, size_of
 from cosmos_pipelines.engines.geometry import (
     LONGEST,
@@ -45,7 +50,7 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
         *_size_notes(operation, color),
         *_length_notes(operation, job),
         *weight_notes(operation),
-        *computed_notes(computed(job, operation)),
+        *_computed_notes(computed(job, operation)),
         *found_notes(job, operation),
         *idle_notes(job, operation),
         *_rate_notes(color),
@@ -123,6 +128,16 @@ def _length_notes(operation: Transfer, job: Job) -> list[str]:
         notes.append(f"Only the first {frames} of {whole} frames are used.")
     overlap = operation.num_conditional_frames or 0
     return notes + chunk_notes(frames, CHUNK, overlap, "short clips are filled up by mirroring")
+
+
+def _computed_notes(names: Sequence[str]) -> list[str]:
+    notes = computed_notes(names)
+    if "depth" in names:
+        notes.append(
+            f"Depth is computed with {DEPTH_FILE} below the host's Hugging Face cache: it must be "
+            "there, since runs are offline."
+        )
+    return notes
 
 
 def _rate_notes(color: Video) -> list[str]:

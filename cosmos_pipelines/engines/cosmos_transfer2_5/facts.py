@@ -23,6 +23,9 @@ DISTILLED: Final = "edge/distilled"
 DISTILLED_STEPS: Final = 4
 MOST_GUIDANCE: Final = 7
 
+DEPTH_FILE: Final = "cosmos_depth_models/video_depth_anything_vits/video_depth_anything_vits.pth"
+"""What depth is computed with, below the Hugging Face cache but not of its form."""
+
 SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
     "480": {
         "1:1": (480, 480),
@@ -100,7 +103,7 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
         (
             "launch_failed",
             r"Could not find or download weights for (\w+)",
-            "What computes depth is not on the host: add depth.mp4 to the scene, or fetch it.",
+            f"What computes depth is not on the host, at {DEPTH_FILE}.",
         ),
         ("launch_failed", r"Checkpoint '([^']+)' not found", "The code knows no checkpoint {1}."),
         *FAILURES,
@@ -125,7 +128,7 @@ HUB_SEG: Final = (
     "models--facebook--sam2-hiera-large",
     "models--IDEA-Research--grounding-dino-base",
 )
-"""What seg and masks are found with. What computes depth has a cache of its own elsewhere."""
+"""What seg and masks are found with."""
 
 
 class Transfer2_5Options(CosmosOptions):

@@ -1,0 +1,56 @@
+"""NVIDIA's engines in Dagster: forms, batch, checks and metadata, with simulated models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cosmos_pipelines.assets.partitions import UPSCALED, VIDEOS
+from tests.models.trees import path_with_torchrun
+from tests.support.cosmos_models import cosmos_project
+from tests.support.dagster_project import add_prompt, materialize, metadata_of, run_job
+from tests.support.project import Project, write_video
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project of Cosmos-Transfer1 with a scene in all five passes."""
+    monkeypatch.setenv("PATH", path_with_torchrun())
+    made = cosmos_project(tmp_path / "home")
+    made.scene(frames=4)
+    for i, name in enumerate(("edge", "vis")):
+        write_video(made.settings.inputs / "city" / f"{name}.mp4", frames=4, seed=90 + i)
+    yield made
+    made.catalog.close()
+
+
+def test_a_sweep_from_the_form_becomes_videos_and_4k_in_their_partitions(
+    project: Project,
+) -> None:
+    prompts = [add_prompt(project, text).id for text in ("one", "two [sim:blocked bleeding]")]
+    with dg.DagsterInstance.ephemeral() as instance:
+        settings = {"num_steps": 12, "regional_prompts": []}
+        made = run_job(
+            project, instance, "create_runs", "register_runs", prompts=prompts, settings=settings
+        )
+        assert made.success
+        good, blocked = sorted(project.catalog.list_runs(), key=lambda r: r.created_at)
+        result = run_job(
+            project, instance, "execute_runs_batch", "execute_batch",
+            run_ids=[good.id, blocked.id],
+        )  # fmt: skip
+        assert not result.success
+        shown = metadata_of(instance, VIDEOS, good.id)
+        assert (shown["engine"], shown["chunks"], shown["size"]) == (
+            "Cosmos-Transfer1", 1, "960 x 704",
+        )  # fmt: skip
+        assert metadata_of(instance, VIDEOS, blocked.id) == {}
+        larger = materialize(project, instance, UPSCALED, good.id)
+        assert larger.success
+        assert metadata_of(instance, UPSCALED, good.id)["size"] == "2880 x 2112"
+        checks = larger.get_asset_check_evaluations()
+        wrong = {c.check_name for c in checks if not c.passed}
+        assert {"frames", "picture_size", "rate", "hash"} <= {c.check_name for c in checks} - wrong
