@@ -1,0 +1,205 @@
+"""What a manifest of checkpoints says, where its files lie, and what was recorded of them.
+
+Standard library only, Python 3.10 or newer. Two places: the checkpoint directory, where a file is
+`<repo>/<path>`, and the cache of Hugging Face, where it is
+`hub/models--<org>--<name>/snapshots/<commit>/<path>`: from there libraries take what they load by a
+repository's name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+MAIN = "main"
+RECORD = ".cosmos-sizes.json"
+"""In each place: sizes and hashes as they were when we downloaded."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a manifest: a file of a repository, or with `*` in its path several."""
+
+    repo: str
+    path: str
+    target: str
+    """`checkpoints` or `huggingface`."""
+    needed_for: tuple[str, ...] = ()
+    """Operations; without any it is known, but nothing that we order needs it."""
+    control: str | None = None
+    """The one control or variant that needs it; None: all do."""
+    optional: bool = False
+    """Left out unless its control is named."""
+    size: int | None = None
+    md5: str | None = None
+    revision: str | None = None
+    """Branch, tag or commit; None: the main branch."""
+    gated: bool = False
+    exclude: tuple[str, ...] = ()
+    into: str | None = None
+    """Directory below the place that it goes to, where that is not the usual one."""
+
+    @property
+    def several(self) -> bool:
+        """Whether its path is a pattern."""
+        return "*" in self.path
+
+    @property
+    def at(self) -> str:
+        """What to ask the hub for."""
+        return self.revision or MAIN
+
+    def has(self, path: str) -> bool:
+        """Whether a file of the repository is one of its files."""
+        if not self.several:
+            return path == self.path
+        return fnmatchcase(path, self.path) and not any(fnmatchcase(path, x) for x in self.exclude)
+
+
+def read_manifest(file: Path) -> list[Entry]:
+    """The entries of a manifest. Raises ValueError if it is none."""
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))["files"]
+        return [_entry(row) for row in rows]
+    except (OSError, KeyError, TypeError) as e:
+        raise ValueError(f"{file} cannot be read: {e}") from e
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    tuples = {key: tuple(row.get(key) or ()) for key in ("needed_for", "exclude")}
+    entry = Entry(**(row | tuples))
+    if entry.target not in ("checkpoints", "huggingface"):
+        raise ValueError(f"{entry.repo}: the target {entry.target!r} is neither place")
+    for path in (entry.path, entry.into or ""):
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"{entry.repo}: the path {path!r} leads elsewhere")
+    return entry
+
+
+def chosen(entries: Sequence[Entry], only: Iterable[str] = ()) -> list[Entry]:
+    """The entries for some operations and controls; none named means all of them.
+
+    Raises:
+        ValueError: a word is neither.
+    """
+    operations = {word for entry in entries for word in entry.needed_for}
+    controls = {entry.control for entry in entries if entry.control}
+    wanted = set(only)
+    if unknown := wanted - operations - controls:
+        known = ", ".join(sorted(operations | controls))
+        raise ValueError(f"there is no {', '.join(sorted(unknown))} here; known: {known}")
+    for_operations, for_controls = wanted & operations or operations, wanted & controls or controls
+    return [
+        entry
+        for entry in entries
+        if for_operations & set(entry.needed_for)
+        and (entry.control is None or entry.control in for_controls)
+        and (not entry.optional or entry.control in wanted)
+    ]
+
+
+class Place:
+    """One of the two places, with its record."""
+
+    def __init__(self, target: str, root: Path) -> None:
+        self.target, self.root = target, root
+        self._lock = threading.Lock()
+        self._record: dict[str, dict[str, Any]] = {"files": {}, "listed": {}}
+        with suppress(OSError, ValueError, AttributeError):  # none yet, or none that can be used
+            read = json.loads((root / RECORD).read_text(encoding="utf-8"))
+            for part in self._record:
+                self._record[part] |= read.get(part) or {}
+
+    def base(self, entry: Entry, commit: str | None = None) -> Path | None:
+        """The directory of a repository's files; None if it is not known at which commit."""
+        if entry.into:
+            return self.root / entry.into
+        if self.target == "checkpoints":
+            return self.root / entry.repo
+        commit = commit or self.commit(entry)
+        return self._repository(entry) / "snapshots" / commit if commit else None
+
+    def commit(self, entry: Entry) -> str | None:
+        """The commit whose files the cache has for this entry's revision."""
+        if _COMMIT.fullmatch(entry.at):
+            return entry.at
+        try:
+            said = (self._repository(entry) / "refs" / entry.at).read_text(encoding="utf-8")
+        except OSError:
+            return None
+        return said.strip() or None
+
+    def set_commit(self, entry: Entry, commit: str) -> None:
+        """Let a branch or tag in the cache mean this commit."""
+        usual = self.target == "huggingface" and not entry.into
+        if usual and not _COMMIT.fullmatch(entry.at):
+            write_whole(self._repository(entry) / "refs" / entry.at, commit)
+
+    def _repository(self, entry: Entry) -> Path:
+        return self.root / "hub" / f"models--{entry.repo.replace('/', '--')}"
+
+    def known(self, file: Path) -> dict[str, Any]:
+        """What was recorded of a file: size, and sha256 or git (the hash of a git blob)."""
+        facts = self._record["files"].get(self._key(file))
+        return dict(facts) if isinstance(facts, dict) else {}
+
+    def note(self, file: Path, facts: dict[str, Any]) -> None:
+        """Record a file's facts."""
+        with self._lock:
+            if self._record["files"].get(self._key(file)) != facts:
+                self._record["files"][self._key(file)] = facts
+                self._save()
+
+    def listed(self, entry: Entry) -> list[str] | None:
+        """The files of an entry's repository as they were listed; None if they never were."""
+        found = self._record["listed"].get(f"{entry.repo}@{entry.at}")
+        return [str(path) for path in found] if isinstance(found, list) else None
+
+    def note_listed(self, entry: Entry, paths: Sequence[str]) -> None:
+        """Record which files a repository has."""
+        with self._lock:
+            self._record["listed"][f"{entry.repo}@{entry.at}"] = sorted(paths)
+            self._save()
+
+    def _key(self, file: Path) -> str:
+        return file.relative_to(self.root).as_posix()
+
+    def _save(self) -> None:
+        write_whole(self.root / RECORD, json.dumps(self._record, indent=1, sort_keys=True))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text file; it appears with all its content or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def places_of(entries: Iterable[Entry], environment: dict[str, str]) -> dict[str, Place]:
+    """The places that these entries need: COSMOS_CHECKPOINTS, HF_HOME.
+
+    Raises:
+        ValueError: one is not set.
+    """
+    names = {"checkpoints": "COSMOS_CHECKPOINTS", "huggingface": "HF_HOME"}
+    needed = sorted({entry.target for entry in entries})
+    if missing := [names[target] for target in needed if not environment.get(names[target])]:
+        raise ValueError(f"set {' and '.join(missing)}")
+    return {target: Place(target, Path(environment[names[target]])) for target in needed}

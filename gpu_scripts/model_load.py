@@ -1,0 +1,298 @@
+"""One load of the model: what it says, what it has written, and how it ended.
+
+Runs on the GPU side: Python 3.10 or newer and its standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from model_judging import Assigned, End, Failure, Line, Load, assigned
+from model_log import Log, Progress
+from model_position import Mark, Position
+from model_process import Processes
+from model_request import Part, Pattern, Request, filled
+from model_samples import Samples
+
+SETTLED_S = 1.0
+"""Seconds after which a text that nobody adds to is taken for whole."""
+LONGEST_LINE = 1 << 16
+"""Bytes; what is longer without an end is looked at as it is."""
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ERROR = re.compile(r"^(?:\[rank\d+\]:\s*)?(?:[\w.]*\.)?(\w*(?:Error|Exception)): *(\S.*)$")
+"""The last line of a traceback, as Python and torchrun's ranks print it."""
+KILLED = re.compile(r"exitcode\s*:\s*-9\b|Signal 9 \(SIGKILL\)|died with .*SIGKILL")
+"""What torchrun says where a signal 9, not ours, ended one of its workers."""
+ROOT_CAUSE = "Root Cause (first observed failure)"
+"""torchrun's heading of the worker that failed first: it has ended the others itself."""
+HEADING = "ChildFailedError"
+"""torchrun's own exception: it says that a rank failed, never why."""
+
+
+class LoadOfModel:
+    """Listens to a load of the model that makes `parts`, and takes what is finished."""
+
+    def __init__(
+        self, request: Request, parts: Sequence[Part], number: int, samples: Samples, log: Log
+    ) -> None:
+        self._request = request
+        self._says = request.says
+        self.parts = parts
+        self._number = number
+        self._samples = samples
+        self._log = log
+        self._progress = Progress(log)
+        self.folder = request.run / folder_of(request.folder, number)
+        self.made = 0
+        self._reached: set[int] = set()
+        self._texts: dict[int, tuple[str, float]] = {}
+        """By number: what was found, and since when it has been that."""
+        self._given: set[int] = set()
+        """Numbers whose video was taken."""
+        names = [part.sample.run_id for part in parts]
+        self._position = Position(names, list(self._told_as()), request.batch_size)
+        self._chunks: dict[int, int] = {}
+        self._steps: dict[int, int] = {}
+        """The last step that was told of a part."""
+        self._lines: list[tuple[Mark, Failure]] = []
+        self._half = b""
+        self._said = ("", "")
+        """The last line that looks like an error, and the last line."""
+        self._killed = False
+        self._started = time.monotonic()
+        self._loaded: float | None = None
+        self._last_made = 0.0
+        self._group_began: dict[int, float] = {}
+
+    def run(self, processes: Processes, command: Sequence[str]) -> Load:
+        """Start the model, listen until it has ended; what is known of it then.
+
+        Raises:
+            Stopped: we were told to stop before it was started.
+        """
+        self._log.say(f"{self._place(0)} loading (load {self._number})")
+        try:
+            code = processes.listen(command, self.heard, self.tick)
+        except OSError as e:
+            failure = Failure("launch_failed", f"{command[0]} cannot be started: {e.strerror}.")
+            self._lines = [(self._position.mark(), failure)]
+            return self._ended(End(127))
+        if self._half:
+            self._scan(self._half)
+        self._look(ended=True, well=code == 0)
+        self._progress.settle()
+        self._log.model_ended()
+        error, last = self._said
+        return self._ended(End(code, error or last, self._killed))
+
+    def _ended(self, end: End) -> Load:
+        at = self._position
+        return Load(
+            parts=len(self.parts),
+            batch_size=self._request.batch_size,
+            reached=self._reached | self._unread(end),
+            begun=at.furthest,
+            exact=at.exact,
+            lines=[Line(at.part_of(mark), failure) for mark, failure in self._lines],
+            end=end,
+        )
+
+    def _unread(self, end: End) -> set[int]:
+        """Parts without a text that have a video though the load failed; they are made again."""
+        if self._request.text is not None or self._request.marker is not None or end.code == 0:
+            return set()
+        there = [n for n in range(len(self.parts)) if self.has_video(n)]
+        return set(there[:-1] if len(there) == len(self.parts) else there)
+
+    def heard(self, data: bytes) -> None:
+        """Pass on what the model writes, and look at its lines."""
+        self._log.pass_on(data)
+        *lines, self._half = re.split(rb"[\r\n]", self._half + data)
+        if len(self._half) > LONGEST_LINE:
+            lines, self._half = [*lines, self._half], b""
+        for line in lines:
+            self._scan(line)
+
+    def tick(self) -> None:
+        """Look for what is finished."""
+        self._look(ended=False, well=False)
+        self._samples.look()
+        self._progress.tick()
+        self._log.flush()
+
+    def _scan(self, raw: bytes) -> None:
+        line = ANSI.sub("", raw.decode("utf-8", "replace")).strip()
+        if not line:
+            return
+        self._remember(line)
+        says = self._says
+        if self._loaded is None and _first(says.loaded, line):
+            self._loaded = time.monotonic()
+            self._tell()
+        if begins := _first(says.begins, line):
+            self._position.begins(begins)
+        for number in self._position.mentioned(line):
+            if number in self._given or self.has_video(number):
+                self._position.written(number)
+                self._look(ended=False, well=False)
+        if _first(says.chunk, line):
+            at = self._position.now
+            self._chunks[at] = self._chunks.get(at, 0) + 1
+            self._tell()
+        elif step := _first(says.step, line):
+            self._count_step(int(step.group("step")))
+            self._tell(step.group("step"), step.group("steps"))
+        for kind, pattern, sentence in says.failures:
+            if found := pattern.search(line):
+                self._look(ended=False, well=False)  # was it said after the present part?
+                failure = Failure(kind, filled(sentence, found))
+                self._lines.append((self._position.mark(), failure))
+                return
+
+    def _count_step(self, step: int) -> None:
+        """Steps that begin anew tell the end of a chunk where no line does."""
+        at = self._position.now
+        if not self._says.chunk and step < self._steps.get(at, 0):
+            self._chunks[at] = self._chunks.get(at, 0) + 1
+        self._steps[at] = step
+
+    def _remember(self, line: str) -> None:
+        error = ERROR.match(line)
+        if error and error[1] != HEADING:
+            self._said = (f"{error[1]}: {error[2]}", line)
+        else:
+            self._said = (self._said[0], line)
+        if ROOT_CAUSE in line:
+            self._killed = False
+        self._killed = self._killed or bool(KILLED.search(line))
+
+    def _tell(self, step: str = "", steps: str = "") -> None:
+        group = self._group(self._position.now)
+        if self._reached.issuperset(group):
+            return  # its end was told before its lines could be read
+        at = group.start
+        made = sum(self._chunks.get(n, 0) for n in group)
+        sample = self.parts[at].sample
+        chunk = self._samples.chunks_made(sample) + made + (1 if step else 0)
+        doing = f", step {step}/{steps}" if step else ""
+        chunk = min(chunk, sample.chunks)
+        self._progress.tell(f"{self._place(at)} chunk {chunk}/{sample.chunks}{doing}")
+
+    def _place(self, number: int) -> str:
+        return self._samples.place(self.parts[number].sample)
+
+    def _group(self, number: int) -> range:
+        """The sub-batch that a part is in."""
+        size = self._request.batch_size
+        start = number // size * size
+        return range(start, min(start + size, len(self.parts)))
+
+    def _look(self, *, ended: bool, well: bool) -> None:
+        """Take what is finished; `ended`: nothing more will be written; `well`: with exit 0."""
+        for number in range(len(self.parts)):
+            if number not in self._given and (text := self._found(number, well)) is not None:
+                before = self._texts.get(number)
+                if before is None or before[0] != text:
+                    self._texts[number] = (text, time.monotonic())
+        for start in range(0, len(self.parts), self._request.batch_size):
+            group = self._group(start)
+            texts = {n - start: self._texts[n][0] for n in group if n in self._texts}
+            if texts and not self._reached.issuperset(group):
+                prompts = [self._prompt(n) for n in group]
+                complete = ended or self._complete(group)
+                self._settle(group, assigned(prompts, texts, complete))
+
+    def _found(self, number: int, well: bool) -> str | None:
+        """What the text of a finished video says; None: it is not finished."""
+        if not self.has_video(number):
+            return None
+        marker = self._request.marker
+        if marker is not None and not self._path(marker, number).is_file():
+            return None
+        if self._request.text is None:
+            self._position.there(number)
+            return "" if well or marker is not None else None
+        try:
+            return self._path(self._request.text, number).read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return None
+
+    def _prompt(self, number: int) -> str | None:
+        return None if self._request.text is None else self.parts[number].sample.prompt
+
+    def _complete(self, group: range) -> bool:
+        """Whether the model has written all that it will write of a sub-batch."""
+        if any(number > group[-1] for number in self._texts):
+            return True
+        if not all(number in self._texts for number in group):
+            return False
+        return time.monotonic() - max(self._texts[n][1] for n in group) >= SETTLED_S
+
+    def _settle(self, group: range, whose: Assigned) -> None:
+        for number, owner in whose.videos.items():
+            if group[number] not in self._given:
+                self._given.add(group[number])
+                self._take(group[number], group[owner], len(group))
+        for owner, failure in whose.failed.items():
+            if group[owner] not in self._reached:
+                self._reached.add(group[owner])
+                self._position.there(group[owner])
+                self._progress.settle()
+                self._samples.fail_part(self.parts[group[owner]], failure)
+
+    def _take(self, number: int, owner: int, together: int) -> None:
+        """The video of this number is that part's."""
+        if owner in self._reached:
+            return
+        now = time.monotonic()
+        start = self._group(owner).start
+        began = max(self._last_made, self._loaded or self._started)
+        began = self._group_began.setdefault(start, began)
+        facts = {
+            "seconds": (now - began) / together,
+            "load_s": round(self._loaded - self._started, 1) if self._loaded else None,
+            "load": self._number,
+            "prompt_txt": self._prompt(owner) is not None,
+        }
+        self.made += 1
+        self._reached.add(owner)
+        self._position.there(owner)
+        self._said = ("", self._said[1])
+        self._last_made = now
+        self._progress.settle()
+        self._samples.take(self.parts[owner], self._path(self._request.video, number), facts)
+
+    def _told_as(self) -> Iterator[list[str]]:
+        """How a line of the model writes the files of each part."""
+        request = self._request
+        patterns = [p for p in (request.video, request.text, request.marker) if p is not None]
+        for number in range(len(self.parts)):
+            paths = [self._path(pattern, number) for pattern in patterns]
+            yield [str(path.relative_to(self._request.run)) for path in paths]
+
+    def has_video(self, number: int) -> bool:
+        """Whether a part has a video, and be it one without a text that says that it is whole."""
+        return bool(_size(self._path(self._request.video, number)))
+
+    def _path(self, pattern: str, number: int) -> Path:
+        name = self.parts[number].sample.run_id
+        return self.folder / pattern.replace("{index}", str(number)).replace("{name}", name)
+
+
+def folder_of(folder: str, number: int) -> str:
+    """What a load writes into."""
+    return folder if number == 1 else f"{folder}.{number}"
+
+
+def _first(patterns: Sequence[Pattern], line: str) -> re.Match[str] | None:
+    return next((found for pattern in patterns if (found := pattern.search(line))), None)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

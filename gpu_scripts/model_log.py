@@ -1,0 +1,93 @@
+"""Standard output, which is the run's log: the model's bytes as they come, our own lines between.
+
+Runs on the GPU side: Python 3.10 or newer and its standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+PATIENCE_S = 1.0
+"""How long a line of ours waits for the end of a line of the model."""
+PACE_S = 0.5
+"""Seconds between two lines that tell progress."""
+
+
+class Log:
+    """Writes at once, or as soon as the model has ended its line."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._fd = sys.stdout.fileno()
+        self._last = b"\n"
+        self._waiting: list[str] = []
+        self._since = 0.0
+        self._alone = True
+
+    def pass_on(self, data: bytes) -> None:
+        """The model's bytes, unchanged."""
+        if data:
+            self._alone = False
+            self._write(data)
+            self.flush()
+
+    def model_ended(self) -> None:
+        """The model will write no more, not even the end of its last line."""
+        self._alone = True
+        self.flush()
+
+    def say(self, line: str) -> None:
+        """A line of our own."""
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.append(line)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait, if the model is between two lines, or for too long in one."""
+        late = time.monotonic() - self._since > PATIENCE_S
+        if self._waiting and (self._alone or late or self._last in b"\r\n"):
+            start = "" if self._last == b"\n" else "\n"
+            text = start + "".join(f"{line}\n" for line in self._waiting)
+            self._waiting = []
+            self._write(text.encode("utf-8", "replace"))
+
+    def _write(self, data: bytes) -> None:
+        self._last = data[-1:]
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._fd, left) :]
+
+
+class Progress:
+    """Tells how far the present sample is, twice a second at most, and always the last word."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._waiting: str | None = None
+        self._told: str | None = None
+        self._at = -PACE_S
+
+    def tell(self, line: str) -> None:
+        """Say `line` now, or later, or never if something newer comes."""
+        self._waiting = line if line != self._told else None
+        self.tick()
+
+    def tick(self) -> None:
+        """Say what waits, if it is time."""
+        if self._waiting is not None and time.monotonic() - self._at >= PACE_S:
+            self.settle()
+
+    def settle(self) -> None:
+        """Say what waits: something else comes next."""
+        if self._waiting is not None:
+            self._log.say(self._waiting)
+            self._told, self._waiting, self._at = self._waiting, None, time.monotonic()
+
+
+def one_line(text: str, most: int = 300) -> str:
+    """`text` without line breaks and control characters, cut where it is longer than `most`."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= most else line[: most - 1] + "…"

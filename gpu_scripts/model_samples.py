@@ -1,0 +1,143 @@
+"""What has become of the samples, over all loads of the model: made, failed, or still to make.
+
+Runs on the GPU side: Python 3.10 or newer and its standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from model_files import FULL, move, sha256_of, write_whole
+from model_judging import Failure
+from model_log import Log, one_line
+from model_pieces import Ffmpeg, PieceFailed
+from model_process import Stopped
+from model_request import Part, Request, Sample
+
+
+class Samples:
+    """Takes what the model has made, and says what became of each sample.
+
+    Pieces are joined beside the model's work: it takes minutes, and the model goes on meanwhile.
+    """
+
+    def __init__(self, request: Request, log: Log, ffmpeg: Ffmpeg | None) -> None:
+        self._request = request
+        self._log = log
+        self._ffmpeg = ffmpeg
+        self._made: dict[str, dict[str, Any]] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
+        self.failed: dict[str, Failure] = {}
+        self._pieces: dict[str, dict[int, Path]] = {}
+        self._joins: dict[Future[None], Sample] = {}
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self.loads = 0
+
+    @property
+    def all_made(self) -> bool:
+        """Whether there is nothing left to wish for."""
+        return len(self._made) == len(self._request.samples)
+
+    def open_parts(self) -> list[Part]:
+        """Parts that are still to be made."""
+        return [p for p in self._request.parts() if self._is_open(p)]
+
+    def _is_open(self, part: Part) -> bool:
+        run_id = part.sample.run_id
+        if run_id in self.failed or run_id in self._made:
+            return False
+        return part.piece is None or part.piece not in self._pieces.get(run_id, ())
+
+    def place(self, sample: Sample) -> str:
+        """How a line of ours about a sample begins."""
+        of = len(self._request.samples)
+        return f"[{sample.place}/{of}] {sample.run_id} {self._request.operation}:"
+
+    def chunks_made(self, sample: Sample) -> int:
+        """Of a sample's chunks, those in its finished pieces."""
+        pieces = len(self._pieces.get(sample.run_id, ()))
+        return round(sample.chunks * pieces / len(sample.pieces)) if pieces else 0
+
+    def take(self, part: Part, video: Path, facts: dict[str, Any]) -> None:
+        """The model has made a part; `facts` are those of the record."""
+        sample = part.sample
+        if not self._is_open(part):
+            return
+        known = self._facts.setdefault(sample.run_id, {"seconds": 0.0})
+        known.update({**facts, "seconds": known["seconds"] + facts["seconds"]})
+        if part.piece is None or len(sample.pieces) == 1:
+            self._take_whole(sample, video)
+            return
+        pieces = self._pieces.setdefault(sample.run_id, {})
+        pieces[part.piece] = video
+        if len(pieces) == len(sample.pieces):
+            paths = [pieces[k] for k in range(len(pieces))]
+            assert self._ffmpeg is not None
+            output = self._request.run / sample.output
+            join = self._pool.submit(self._ffmpeg.join, sample, paths, output)
+            self._joins[join] = sample
+
+    def _take_whole(self, sample: Sample, video: Path) -> None:
+        try:
+            digest = sha256_of(video)
+            move(video, self._request.run / sample.output)
+        except OSError as e:
+            if e.errno not in FULL:
+                raise
+            self.fail(sample, Failure("disk_full", "No space left where the model runs."))
+            return
+        self._done(sample, {"model_sha256": digest})
+
+    def _done(self, sample: Sample, more: dict[str, Any]) -> None:
+        facts = self._facts[sample.run_id]
+        self._made[sample.run_id] = {**facts, **more, "seconds": round(facts["seconds"], 1)}
+        seconds = f"{facts['seconds']:.1f} s"
+        self._log.say(f"{self.place(sample)} done in {seconds}, {sample.output}")
+
+    def fail(self, sample: Sample, failure: Failure) -> None:
+        """Say why a sample will have no video, once."""
+        if sample.run_id in self.failed or sample.run_id in self._made:
+            return
+        self.failed[sample.run_id] = failure
+        sentence = one_line(failure.sentence, 500)
+        self._log.say(f"FAILED {sample.run_id}: {failure.kind}: {sentence}")
+
+    def fail_part(self, part: Part, failure: Failure) -> None:
+        """The same, for a part of it."""
+        if part.piece is not None and len(part.sample.pieces) > 1:
+            which = f"Piece {part.piece + 1} of {len(part.sample.pieces)}"
+            failure = failure._replace(sentence=f"{which}: {failure.sentence}")
+        self.fail(part.sample, failure)
+
+    def look(self) -> None:
+        """Take the joined videos that are ready."""
+        self._settle({join for join in self._joins if join.done()})
+
+    def finish_joins(self) -> None:
+        """Wait for all of them."""
+        while self._joins:
+            self._settle(wait(self._joins, timeout=0.2).done)  # a signal is heard in between
+
+    def _settle(self, joins: Collection[Future[None]]) -> None:
+        for join in joins:
+            sample = self._joins.pop(join)
+            try:
+                join.result()
+            except PieceFailed as e:
+                self.fail(sample, e.failure)
+            except Stopped:
+                continue  # neither made nor failed, as all that was in work then
+            else:
+                self._done(sample, {})
+
+    def close(self) -> None:
+        """Take what was joined, leave what was not, write the record."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._settle([join for join in self._joins if not join.cancelled()])
+        self._joins.clear()
+        record = json.dumps({"loads": self.loads, "samples": self._made}, indent=2)
+        write_whole(self._request.run / "outputs" / "record.json", f"{record}\n".encode())

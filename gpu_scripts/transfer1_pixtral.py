@@ -1,0 +1,148 @@
+"""Answer prompts with NVIDIA's prompt upsampler, Pixtral on vLLM: one load of the model for all.
+
+    python transfer1_pixtral.py RUN/request.json RUN_ID...
+
+`transfer1_upsample.py` starts this in the checkout of Cosmos-Transfer1, once the clips are made,
+and looks after it. Runs on the GPU side; all but the model needs the standard library only.
+
+The upsampler has no seed: it samples with a temperature of 0.6, and the same prompt gives another
+answer each time. It is not told to give its memory back after each prompt, which gives the same
+answer twice.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from model_files import write_whole
+from model_judging import Failure
+from model_log import one_line
+from transfer1_request import Prompt, read_prompts
+
+MEMORY_RAN_OUT = 3
+Answer = Callable[[str, str], str]
+"""The longer prompt for a prompt and the path of a clip."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """0: all are answered. 1: some are not. 3: the GPU's memory ran out, the others were left."""
+    path = Path(argv[0])
+    request = read_prompts(path)
+    prompts = [prompt for prompt in request.prompts if prompt.run_id in argv[1:]]
+    prepare(request.run / "tmp")
+    answer = load()
+    worst = 0
+    for prompt in prompts:
+        worst = max(worst, answered(prompt, request.run, answer))
+        if worst == MEMORY_RAN_OUT:
+            break
+    return worst
+
+
+def prepare(own: Path) -> None:
+    """Set what vLLM and the upsampler read from their environment, before they are imported."""
+    own.mkdir(parents=True, exist_ok=True)
+    # The upsampler writes its two pictures under fixed names into the directory for such files.
+    os.environ["TMPDIR"] = str(own)
+    tempfile.tempdir = None
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    os.environ.setdefault("VLLM_ATTENTION_BACKEND", "FLASHINFER")
+    os.environ.update(one_process(own))
+    os.environ.setdefault("OMP_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
+    sys.path.insert(0, str(Path.cwd()))
+    others = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), *([others] if others else [])])
+
+
+def one_process(own: Path) -> dict[str, str]:
+    """What torchrun sets, as for the only process of all.
+
+    Its agent's store is no: where this variable is True, torch waits for a torchrun.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
+        "LOCAL_WORLD_SIZE": "1",
+        "GROUP_RANK": "0",
+        "ROLE_RANK": "0",
+        "ROLE_NAME": "default",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "False",
+        "TORCHELASTIC_MAX_RESTARTS": "0",
+        "TORCHELASTIC_RUN_ID": "none",
+        "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
+        "TORCHELASTIC_ERROR_FILE": str(own / "error.json"),
+    }
+
+
+def load() -> Answer:
+    """Load the model."""
+    from cosmos_transfer1.auxiliary.upsampler.model.upsampler import (  # type: ignore[import-not-found,unused-ignore]
+        PixtralPromptUpsampler,
+    )
+
+    model = PixtralPromptUpsampler(os.environ["COSMOS_CHECKPOINTS"], False)
+    answer: Answer = model._prompt_upsample_with_offload
+    return answer
+
+
+def answered(prompt: Prompt, run: Path, answer: Answer) -> int:
+    """Answer one prompt and write what was said; the exit code that it asks for."""
+    began = time.monotonic()
+    failure: Failure | None
+    say(f"{prompt.place} chunk 0/1")
+    try:
+        text = answer(prompt.text, str(run / prompt.clip)).strip()
+    except Exception as e:  # noqa: BLE001  whatever it was, the other prompts are answered
+        traceback.print_exc()
+        sys.stderr.flush()
+        failure = failure_of(e)
+    else:
+        failure = no_answer(prompt.text, text)
+    if failure:
+        say(f"FAILED {prompt.run_id}: {failure.kind}: {failure.sentence}")
+        return MEMORY_RAN_OUT if failure.kind == "out_of_memory" else 1
+    write_whole(run / prompt.output, f"{text}\n".encode())
+    say(f"{prompt.place} done in {time.monotonic() - began:.1f} s, {prompt.output}")
+    return 0
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an exception of the model means."""
+    if "OutOfMemoryError" in type(error).__name__ or "CUDA out of memory" in str(error):
+        return Failure("out_of_memory", "The GPU's memory ran out.")
+    return Failure("model_failed", one_line(f"{type(error).__name__}: {error}"))
+
+
+def no_answer(prompt: str, answer: str) -> Failure | None:
+    """Why an answer is none."""
+    if not answer:
+        return Failure("model_failed", "The model gave an empty answer.")
+    if answer == prompt.strip():
+        return Failure("model_failed", "The model gave the prompt back as it was.")
+    return None
+
+
+def say(line: str) -> None:
+    """A line of our own, at once."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # vLLM's own end can hang; who started us ends what it leaves behind.
+    os._exit(code)

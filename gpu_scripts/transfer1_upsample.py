@@ -1,0 +1,153 @@
+"""Have NVIDIA's prompt upsampler answer the prompts of a request.
+
+    python transfer1_upsample.py RUN/request.json
+
+Started in the checkout of Cosmos-Transfer1, with COSMOS_CHECKPOINTS saying where its weights are.
+Looks first whether everything is there that the model needs, makes a clip of the first frames of
+each source, then starts `transfer1_pixtral.py`, which loads the model once for all prompts. Lines
+and exit codes are those of `model_run.py`. Runs on the GPU side: Python 3.10 or newer, its standard
+library, and ffmpeg.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import model_needs
+from model_judging import End, Failure, never_reached, of_the_end
+from model_load import ERROR
+from model_log import Log, one_line
+from model_needs import Refused
+from model_pieces import Ffmpeg, PieceFailed
+from model_process import Processes, Stopped
+from model_run import STOPPED, asking
+from transfer1_request import Prompt, Prompts, read_prompts
+
+FRAMES = 10
+"""Of a clip; the upsampler looks at the first two."""
+OURS = re.compile(r"(?:FAILED (rs_\w+):|\[\d+/\d+\] (rs_\w+) enhance: (done)?)")
+"""The worker's own lines: a failed prompt; one that is begun, or done."""
+WORKER = Path(__file__).with_name("transfer1_pixtral.py")
+FAILURES = (
+    (
+        "out_of_memory",
+        r"OutOfMemoryError|CUDA out of memory|No available memory for the cache blocks"
+        r"|less than desired GPU memory utilization",
+        "The GPU's memory ran out: Pixtral takes nearly all of it.",
+    ),
+    ("disk_full", r"No space left on device", "No space left where the model runs."),
+    ("launch_failed", r"(?:ModuleNotFoundError|ImportError): (.+)", "Code is missing: {}."),
+    ("launch_failed", r"FileNotFoundError: (.+)", "A file is missing: {}."),
+)
+"""Kind, pattern and sentence; vLLM says the cause in a process of its own, before ours fails."""
+
+
+class Enhancement:
+    """A request in work: listens to the model and knows whose turn it is."""
+
+    def __init__(self, request: Prompts, log: Log, processes: Processes) -> None:
+        self._request = request
+        self._log = log
+        self._processes = processes
+        self._half = b""
+        self._told: set[str] = set()
+        """Of which a line has said why they have no answer."""
+        self._at_work: str | None = None
+        self._begun = False
+        self._cause: Failure | None = None
+        self._error = ""
+
+    def carry_out(self) -> int:
+        """Answer all prompts; the exit code.
+
+        Raises:
+            Stopped: TERM or INT has come.
+        """
+        ready = [prompt for prompt in self._request.prompts if self._clip(prompt)]
+        if ready:
+            self._log.say(f"{ready[0].place} loading (load 1)")
+            words = [sys.executable, str(WORKER), str(self._request.run / "request.json")]
+            ids = [prompt.run_id for prompt in ready]
+            code = self._processes.listen([*words, *ids], self._heard, self._log.flush)
+            self._scan(self._half)
+            self._log.model_ended()
+            if self._processes.was_stopped(code):
+                raise Stopped
+            self._blame(ready, code)
+        return 0 if all(self._made(prompt) for prompt in self._request.prompts) else 1
+
+    def _made(self, prompt: Prompt) -> bool:
+        return (self._request.run / prompt.output).is_file()
+
+    def _clip(self, prompt: Prompt) -> bool:
+        try:
+            source, target = self._request.run / prompt.source, self._request.run / prompt.clip
+            Ffmpeg(self._processes).clip(source, FRAMES, prompt.resolution, target)
+        except PieceFailed as e:
+            self._fail(prompt, e.failure)
+            return False
+        return True
+
+    def _fail(self, prompt: Prompt, failure: Failure) -> None:
+        self._told.add(prompt.run_id)
+        self._log.say(f"FAILED {prompt.run_id}: {failure.kind}: {failure.sentence}")
+
+    def _heard(self, data: bytes) -> None:
+        self._log.pass_on(data)
+        *lines, self._half = re.split(rb"[\r\n]", self._half + data)
+        for line in lines:
+            self._scan(line)
+
+    def _scan(self, raw: bytes) -> None:
+        line = raw.decode("utf-8", "replace").strip()
+        if ours := OURS.match(line):
+            self._begun = True
+            self._at_work = None if ours[1] or ours[3] else ours[2]
+            if ours[1]:
+                self._told.add(ours[1])
+            if not ours[1] or "out_of_memory" not in line:
+                self._cause, self._error = None, ""
+            return
+        if error := ERROR.match(line):
+            self._error = f"{error[1]}: {error[2]}"
+        for kind, pattern, sentence in FAILURES:
+            if self._cause is None and (found := re.search(pattern, line)):
+                what = one_line(found[1], 200) if found.groups() else ""
+                self._cause = Failure(kind, sentence.format(what))
+
+    def _blame(self, prompts: Sequence[Prompt], code: int) -> None:
+        """Say of each prompt that nothing was said of why it has no answer."""
+        left = [p for p in prompts if p.run_id not in self._told and not self._made(p)]
+        end = End(code, self._error)
+        missing = Failure("output_missing", "The model ended and left no answer.")
+        why = self._cause or of_the_end(end) or missing
+        rest = never_reached([why], end, sum(map(self._made, prompts)), self._at_work or "")
+        for prompt in left:
+            tried = not self._begun or prompt.run_id == self._at_work
+            self._fail(prompt, why if tried else rest)
+
+
+def main(argv: Sequence[str]) -> int:
+    """See the module; the exit code."""
+    log, processes = Log(), Processes()
+    processes.catch_signals()
+    try:
+        if len(argv) != 1:
+            raise Refused("validation", "usage: transfer1_upsample.py RUN/request.json")
+        request = read_prompts(Path(argv[0]))
+        model_needs.check(request.needs, request.engine, request.run, asking(processes))
+        return Enhancement(request, log, processes).carry_out()
+    except Refused as e:
+        log.say(f"REFUSED: {e.kind}: {one_line(str(e), 500)}")
+        return 2
+    except Stopped:
+        return STOPPED
+    finally:
+        processes.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
