@@ -334,6 +334,34 @@ class CosmosAPI:
                 on_check(rows[-1])
         return rows
 
+    def host_setup(
+        self, engine: str, *, on_line: Callable[[str], None] | None = None, **wish: Any
+    ) -> Record:
+        """Make the GPU host ready for an engine: code, image, smoke test.
+
+        `wish`: source, base, dockerfile, image, arguments; see `resources.host_setup.Wish`.
+        """
+        from cosmos_pipelines.assets.host_setup import set_up
+        from cosmos_pipelines.resources.host_setup import Wish
+
+        return set_up(self.settings, engine, Wish(**wish), on_line)
+
+    def host_checkpoints(
+        self,
+        engine: str,
+        action: Literal["verify", "download", "stop"] = "verify",
+        *,
+        deep: bool = False,
+        only: Sequence[str] = (),
+        on_line: Callable[[str], None] | None = None,
+    ) -> Record:
+        """Verify or download an engine's checkpoints on the GPU host, or stop what does so."""
+        from cosmos_pipelines.assets.host_checkpoints import checkpoints, stop_checkpoints
+
+        if action == "stop":
+            return stop_checkpoints(self.settings, engine)
+        return checkpoints(self.settings, engine, action, deep=deep, only=only, on_line=on_line)
+
     def why(self, run_id: str) -> Record:
         """Why a run failed (or what it does): the cause, the evidence, the next command."""
         from cosmos_pipelines.assets.why import explain

@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.disks",
     "tests.support.docker_listener",
     "tests.support.gpu_host",
+    "tests.support.host_engine",
     "tests.support.cosmos_host",  # imports it
     "tests.support.sshd",
     "tests.support.staged",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from cosmos_pipelines.engines import ENGINES, engine_named
+from cosmos_pipelines.engines import ENGINES, Engine, engine_named
 from cosmos_pipelines.errors import UnknownId
 from cosmos_pipelines.resources import BACKENDS
 from cosmos_pipelines.resources.checks import Check, Checked, Finding, fail, go_through, ok
 from cosmos_pipelines.resources.checks_here import checks_here
 from cosmos_pipelines.settings import FILE, Settings
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.resources.checks_host import HostChecks
 
 HOST_BACKEND: Final = "ssh_docker"
 
@@ -57,12 +61,26 @@ def _examine_host(settings: Settings) -> Iterator[Checked]:
     from cosmos_pipelines.resources.local import SCRIPTS
     from cosmos_pipelines.resources.parcel import scripts_parcel
 
-    engine = settings.execution.engine
+    name = settings.execution.engine
+    engine = settings.engine(name) if name in ENGINES else None
+    setup = engine.setup if engine else None
     with HostChecks(
         settings.ssh_target,
         remote_dir=settings.remote.remote_dir,
-        image=lambda: image_of(settings.docker, engine),
-        needs_gpu=engine in ENGINES and not ENGINES[engine].simulated,
+        image=lambda: image_of(settings.docker, name, setup.image if setup else None),
+        needs_gpu=engine is not None and not engine.simulated,
         scripts=scripts_parcel(SCRIPTS).name,
+        set_up=f"cosmos host setup {name}" if setup else None,
     ) as host:
-        yield from go_through(host.checks())
+        yield from go_through([*host.checks(), *_of_engine(host, engine, SCRIPTS)])
+
+
+def _of_engine(host: HostChecks, engine: Engine | None, scripts: Path) -> list[Check]:
+    """What the engine needs there besides, if it needs a set-up."""
+    from cosmos_pipelines.resources.checks_engine import EngineChecks
+    from cosmos_pipelines.resources.manifest import read_manifest
+
+    if engine is None or engine.setup is None:
+        return []
+    file = scripts / engine.setup.manifest
+    return EngineChecks(host, engine, engine.setup, lambda: read_manifest(file)).checks()

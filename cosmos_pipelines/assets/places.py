@@ -16,6 +16,7 @@ from cosmos_pipelines.errors import BackendError, CosmosError, Unreachable
 from cosmos_pipelines.remote.gpu import GpuState
 from cosmos_pipelines.resources import backend_for
 from cosmos_pipelines.resources.backend import Backend
+from cosmos_pipelines.resources.host_orders import of_host
 from cosmos_pipelines.settings import Settings
 
 LOOK_S: Final = 5.0
@@ -98,7 +99,8 @@ def _asking(settings: Settings, place: Place) -> Callable[[], None]:
 def _ask(backend: Backend, place: Place) -> None:
     """The GPUs are told also where Docker cannot be used."""
     try:
-        place.orders = tuple(backend.active())
+        # Those of a host's set-up belong to no run, and are nobody's remains.
+        place.orders = tuple(order for order in backend.active() if not of_host(order))
     except BackendError as e:
         place.problem = str(e)
         if isinstance(e, Unreachable):

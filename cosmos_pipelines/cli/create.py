@@ -17,8 +17,8 @@ from cosmos_pipelines.cli.parameters import (
     PromptId,
     RecipeName,
     open_api,
+    pairs_of,
 )
-from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Transfer
 
 app = new_app(help="Register a prompt, a run or a recipe.")
@@ -44,7 +44,11 @@ def prompt(
 ) -> None:
     """Register a prompt for a scene and print its id. The same content is always one prompt."""
     made = open_api(ctx).create_prompt(
-        text, scene, negative_prompt=negative, name=name, parameters=_pairs(parameter or [])
+        text,
+        scene,
+        negative_prompt=negative,
+        name=name,
+        parameters=pairs_of(parameter or [], "--parameter"),
     )
     if not made["created"]:
         say(f"That prompt exists already, as {made['name']}.")
@@ -93,11 +97,3 @@ def _print(made: dict[str, Any], key: str, *, as_json: bool) -> None:
         write_json(made)
     else:
         write(made[key])
-
-
-def _pairs(words: list[str]) -> dict[str, str]:
-    pairs = [word.partition("=") for word in words]
-    for key, sign, _ in pairs:
-        if not key or not sign:
-            raise InputError(f"--parameter {key!r} is not of the form KEY=VALUE.")
-    return {key: value for key, _, value in pairs}

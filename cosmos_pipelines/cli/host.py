@@ -13,7 +13,7 @@ import typer
 from cosmos_pipelines.cli.door import GPU_SIDE, OK, one_line, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json, write_record
-from cosmos_pipelines.cli.parameters import Json, open_api
+from cosmos_pipelines.cli.parameters import Json, open_api, pairs_of
 from cosmos_pipelines.errors import InputError
 
 app = new_app(help="Make a GPU host ready for an engine.")
@@ -61,7 +61,7 @@ def setup(
         base=base,
         dockerfile=dockerfile,
         image=image,
-        arguments=_pairs(build_arg or []),
+        arguments=pairs_of(build_arg or [], "--build-arg"),
     )
     if as_json:
         write_json(made)
@@ -124,7 +124,8 @@ def _print(told: dict[str, Any]) -> None:
     write_record({key: told[key] for key in shown} | {"gigabytes": round(told["bytes"] / 1e9, 1)})
     for file in told["files"]:
         if file["state"] not in ("ok", "unverifiable"):
-            write(f"{file['state']}  {one_line(file['path'])}  {one_line(file['what'])}")
+            why = "" if file["what"] == file["state"] else f": {file['what']}"
+            write(one_line(f"{file['state']:<10}  {file['path']}{why}"))
 
 
 @contextmanager
@@ -157,11 +158,3 @@ def _shown() -> Iterator[Callable[[str], None]]:
                 above(one_line(line))
 
         yield on_terminal
-
-
-def _pairs(words: list[str]) -> dict[str, str]:
-    pairs = [word.partition("=") for word in words]
-    for key, sign, _ in pairs:
-        if not key or not sign:
-            raise InputError(f"--build-arg {key!r} is not of the form NAME=VALUE.")
-    return {key: value for key, _, value in pairs}

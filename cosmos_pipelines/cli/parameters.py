@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.errors import CosmosError, InputError
 
 if TYPE_CHECKING:
     from cosmos_pipelines.api import CosmosAPI
@@ -19,6 +20,19 @@ def open_api(ctx: typer.Context) -> CosmosAPI:
     from cosmos_pipelines.api import CosmosAPI
 
     return CosmosAPI(ctx.obj.home if ctx.obj else None)
+
+
+def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
+    """What an option that may be given often says, each time as KEY=VALUE.
+
+    Raises:
+        InputError: a word is not of that form.
+    """
+    pairs = [word.partition("=") for word in words]
+    for key, sign, _ in pairs:
+        if not key or not sign:
+            raise InputError(f"{option} {key!r} is not of the form KEY=VALUE.")
+    return {key: value for key, _, value in pairs}
 
 
 def complete_prompts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:

@@ -174,6 +174,31 @@ def images_argv() -> list[str]:
     return ["docker", "images", "--quiet", "--no-trunc"]
 
 
+def tag_argv(image: str, tag: str) -> list[str]:
+    """Give an image that is there another name."""
+    return ["docker", "image", "tag", _image_word(image), _image_word(tag)]
+
+
+def build_argv(
+    tag: str, context: str, *, labels: Mapping[str, str], arguments: Mapping[str, str]
+) -> list[str]:
+    """Build an image of a directory; the Dockerfile comes on standard input.
+
+    `arguments`: build arguments, which the image's history shows for ever: no secrets.
+
+    Raises:
+        InputError: a name that Docker would take for something else.
+    """
+    for key in arguments:
+        _check_variable(key)
+    return [
+        *("docker", "build", "--file=-", f"--tag={_image_word(tag)}"),
+        *(f"--label={key}={value}" for key, value in sorted(labels.items())),
+        *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
+        *("--", context),
+    ]
+
+
 def info_argv() -> list[str]:
     """Facts of the engine, or why it does not answer, as a JSON object: `parse_info`."""
     return ["docker", "info", "--format={{json .}}"]
@@ -207,8 +232,7 @@ def _csv(words: Iterable[str]) -> str:
 def _check(spec: ContainerSpec) -> None:
     if not NAME.fullmatch(spec.name):
         raise InputError(f"{spec.name!r} cannot be a container's name.")
-    if not spec.image or spec.image.startswith("-") or any(c.isspace() for c in spec.image):
-        raise InputError(f"{spec.image!r} cannot be an image.", hint="See [docker] in cosmos.toml.")
+    _image_word(spec.image)
     for key in spec.env:
         _check_variable(key)
     for key in spec.labels:
@@ -219,6 +243,12 @@ def _check(spec: ContainerSpec) -> None:
             _check_path(path)
     if any("\0" in word for word in (*spec.argv, *spec.env.values(), *spec.labels.values())):
         raise InputError(f"The container {spec.name} has a zero byte in its words.")
+
+
+def _image_word(image: str) -> str:
+    if not image or image.startswith("-") or any(c.isspace() or c == "\0" for c in image):
+        raise InputError(f"{image!r} cannot be an image.", hint="See [docker] in cosmos.toml.")
+    return image
 
 
 def _check_variable(name: str) -> None:

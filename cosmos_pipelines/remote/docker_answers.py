@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -51,6 +51,7 @@ class Image:
     size: int
     """Bytes."""
     architecture: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -259,6 +260,7 @@ def _image(facts: Mapping[str, Any]) -> Image:
             tags=tuple(facts.get("RepoTags") or ()),
             size=int(facts.get("Size") or 0),
             architecture=facts.get("Architecture") or "",
+            labels=dict((facts.get("Config") or {}).get("Labels") or {}),
         )
     except (LookupError, TypeError, ValueError, AttributeError):
         raise _unreadable(json.dumps(facts)) from None

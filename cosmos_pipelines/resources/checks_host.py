@@ -59,9 +59,16 @@ class HostChecks:
         image: Callable[[], str],
         needs_gpu: bool,
         scripts: str,
+        set_up: str | None = None,
     ) -> None:
-        """`image` may raise SettingsError; `scripts` is what ours are called below scripts/."""
+        """`image` may raise SettingsError; `scripts` is what ours are called below scripts/.
+
+        `set_up`: the command that brings the image, where there is one.
+        """
         self.target, self.image, self.needs_gpu = target, image, needs_gpu
+        self._set_up = set_up
+        self.image_digest: str | None = None
+        """Of the image, once it was found."""
         self.remote_dir, self.scripts = remote_dir, scripts
         self.connection = Connection(target)
 
@@ -217,8 +224,9 @@ class HostChecks:
         done = self._ask(docker.image_argv(image))
         images = docker_answers.parse_images(done.stdout.decode(errors="replace"))
         if not images:
-            do = f"ssh {self.target.host} docker pull {shlex.quote(image)}"
+            do = self._set_up or f"ssh {self.target.host} docker pull {shlex.quote(image)}"
             return fail(f"{image} is not there", do)
+        self.image_digest = images[0].digest
         return ok(f"{image}, {images[0].digest}, {images[0].size / (1 << 30):.1f} GiB")
 
     # Files and time ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,14 +92,23 @@ class HostFolder:
         """The run folder as the login user's shell finds it."""
         return f"{self.remote_dir}/runs/{run_folder.check_order_id(order_id)}"
 
-    def ask(self, argv: Sequence[str], *, input: bytes | None = None, timeout_s: float) -> Answer:
-        """Run a script and read its answer.
+    def ask(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes | Iterable[bytes] | None = None,
+        timeout_s: float,
+    ) -> Answer:
+        """Run a script and read its answer; `timeout_s` is for each part of the input.
 
         Raises:
             BackendError: it could not write there (`disk_full`, `launch_failed`).
             Unreachable, LinkLost, NotAllowed: see `Connection`.
         """
-        done = self.connection.run(argv, timeout_s=timeout_s, input=input)
+        return self.answered(self.connection.run(argv, timeout_s=timeout_s, input=input))
+
+    def answered(self, done: Completed) -> Answer:
+        """The answer of a script that has ended. Raises BackendError as `ask`."""
         if done.exit_code != 0:
             raise self._refused(done)
         return Answer(self.host, host_script.parts(done.stdout))

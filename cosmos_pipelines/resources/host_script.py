@@ -169,18 +169,18 @@ started=
 [ ! -e "$2/pid" ] || started=1
 mv -T -- "$2" ".$2.$3.part" && rm -rf -- ".$2.$3.part" || exit 73
 # Who was away for long may come back and want to start it.
-[ -z "$started" ] || printf '%s\n' "$2" >>../ended || exit 73
+[ -z "$started" ] || [ "$4" = again ] || printf '%s\n' "$2" >>../ended || exit 73
 """
 
 
 def arrive(directory: str, scripts: str, order_id: str, **commands: Sequence[str]) -> list[str]:
     """Make our directories; say where they are, who we are, whether scripts and image are there."""
-    return _script(_ARRIVE, directory, scripts, order_id, **commands)
+    return script(_ARRIVE, directory, scripts, order_id, **commands)
 
 
 def bring_scripts(root: str, name: str, token: str) -> list[str]:
     """Take a tar of scripts, whose last member is `complete`."""
-    return _script(_BRING_SCRIPTS, root, name, token)
+    return script(_BRING_SCRIPTS, root, name, token)
 
 
 def start(
@@ -192,34 +192,36 @@ def start(
 ) -> list[str]:
     """Take a run folder as a tar, link its inputs (hash, name), start it unless it was started."""
     words = [word for pair in inputs for word in pair]
-    return _script(_START, root, order_id, token, *words, **commands)
+    return script(_START, root, order_id, token, *words, **commands)
 
 
 def look(folder: str, *files: str, inspect: Sequence[str]) -> list[str]:
     """Clock, container, these files of the folder, size of the log."""
-    return _script(_LOOK, folder, *files, inspect=inspect)
+    return script(_LOOK, folder, *files, inspect=inspect)
 
 
 def follow(folder: str, offset: int, *, ended: Sequence[str], inspect: Sequence[str]) -> list[str]:
     """The log from a byte on until `ended` ends; how the run stands then, on standard error."""
     # `exec`: what is killed must be the program itself, not a shell around it
     commands = {"ended": ["exec", *ended], "inspect": inspect}
-    return _script(_FOLLOW, folder, str(offset + 1), **commands)
+    return script(_FOLLOW, folder, str(offset + 1), **commands)
 
 
 def rest(folder: str, offset: int) -> list[str]:
     """The log from a byte to its present end."""
-    return _script(_REST, folder, str(offset + 1))
+    return script(_REST, folder, str(offset + 1))
 
 
 def stop(folder: str, reason: str, **commands: Sequence[str]) -> list[str]:
     """Note the reason, ask the container to stop, kill it; look."""
-    return _script(_STOP, folder, reason, **commands)
+    return script(_STOP, folder, reason, **commands)
 
 
-def discard(root: str, order_id: str, token: str, **commands: Sequence[str]) -> list[str]:
-    """Remove the ended container and the run folder."""
-    return _script(_DISCARD, root, order_id, token, **commands)
+def discard(
+    root: str, order_id: str, token: str, *, again: bool, **commands: Sequence[str]
+) -> list[str]:
+    """Remove the ended container and the run folder; `again`: it may be started another time."""
+    return script(_DISCARD, root, order_id, token, "again" if again else "", **commands)
 
 
 def parts(answer: bytes) -> dict[str, str]:
@@ -243,7 +245,8 @@ def parts(answer: bytes) -> dict[str, str]:
     return found
 
 
-def _script(text: str, *arguments: str, **commands: Sequence[str]) -> list[str]:
+def script(text: str, *arguments: str, **commands: Sequence[str]) -> list[str]:
+    """A script with its arguments; `commands` are functions in it."""
     functions = "".join(
         f"{name}() {{ {command_line(argv)}; }}\n" for name, argv in commands.items()
     )

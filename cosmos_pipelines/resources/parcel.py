@@ -16,6 +16,8 @@ from cosmos_pipelines.resources import run_folder
 
 COMPLETE: Final = "complete"
 """The last member of a parcel of scripts."""
+SENT: Final = (".py", ".sh", ".json")
+"""Endings of the files that a host needs; the others are for whoever sets it up."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,19 @@ class Parcel:
 def scripts_parcel(directory: Path) -> Parcel:
     """The files of a directory of scripts; equal content has an equal name."""
     files = [
-        (path.name, path.read_bytes())
+        (path.name, with_lf(path.read_bytes()))
         for path in sorted(directory.iterdir())
-        if path.is_file() and path.suffix in (".py", ".sh")
+        if path.is_file() and path.suffix in SENT
     ]
     digest = hashlib.sha256()
     for name, content in files:
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return Parcel(digest.hexdigest()[:16], _tar([*files, (COMPLETE, b"")]))
+
+
+def with_lf(text: bytes) -> bytes:
+    """A text with Unix line ends: no shell starts `sh\\r`, as a checkout on Windows may have it."""
+    return text.replace(b"\r\n", b"\n")
 
 
 def order_parcel(order: Order, run: str) -> bytes:

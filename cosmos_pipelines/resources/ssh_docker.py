@@ -152,8 +152,8 @@ class SshDockerBackend(Backend):
         """See `Backend.alive`."""
         return self._look(handle.order_id).alive
 
-    def discard(self, order_id: str) -> None:
-        """See `Backend.discard`."""
+    def discard(self, order_id: str, *, again: bool = False) -> None:
+        """See `Backend.discard`. `again`: an order of this id may be started another time."""
         run_folder.check_order_id(order_id)
         name = container_name(order_id)
 
@@ -164,7 +164,11 @@ class SshDockerBackend(Backend):
                     f"Order {order_id} is still running.", hint="Cancel it before removing it."
                 )
             argv = host_script.discard(
-                self.host.remote_dir, order_id, uuid.uuid4().hex, remove=docker.rm_argv(name)
+                self.host.remote_dir,
+                order_id,
+                uuid.uuid4().hex,
+                again=again,
+                remove=docker.rm_argv(name),
             )
             if refused := self.host.ask(argv, timeout_s=START_S).refused():
                 raise refused

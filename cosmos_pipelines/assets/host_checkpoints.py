@@ -1,0 +1,153 @@
+"""`cosmos host checkpoints`: an engine's weights on the host, looked at or brought. No Dagster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from cosmos_pipelines.assets.host import (
+    OnLine,
+    engine_with_setup,
+    host_backend,
+    log_file,
+    setting,
+    telling,
+)
+from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.errors import BackendError, InputError, StateError
+from cosmos_pipelines.resources import host_orders
+from cosmos_pipelines.resources.host_orders import Action
+from cosmos_pipelines.resources.host_setup import Setting, arrive, directories_of
+from cosmos_pipelines.resources.host_token import placed, token_of
+from cosmos_pipelines.resources.host_work import Ended, follow, result_of
+from cosmos_pipelines.resources.local import SCRIPTS
+from cosmos_pipelines.resources.manifest import read_manifest
+from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+from cosmos_pipelines.settings import Settings, environment_of
+
+
+def checkpoints(
+    settings: Settings,
+    name: str,
+    action: Action,
+    *,
+    deep: bool = False,
+    only: Sequence[str] = (),
+    on_line: OnLine | None = None,
+) -> dict[str, Any]:
+    """Verify or download the checkpoints of an engine on the host.
+
+    One that goes on there already is followed instead, whoever started it. It outlives this
+    process: whoever is interrupted can ask again.
+
+    Raises:
+        InputError: there is no such engine, or no such operation or control in its manifest.
+        BackendError: it could not be carried out; a file that is not well is no such failure.
+    """
+    engine, setup = engine_with_setup(settings, name)
+    _check_words(setup, only)
+    if action == "download" and settings.docker.network == "none":  # that is meant for runs
+        open_to_all = settings.docker.model_copy(update={"network": None})
+        settings = settings.model_copy(update={"docker": open_to_all})
+    log = log_file(settings, f"{engine.name}-checkpoints")
+    with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
+        at = setting(engine, setup, backend, tell)
+        try:
+            ended = _going_on(at, backend) or _started(
+                settings, at, engine, backend, action, deep=deep, only=only
+            )
+        except KeyboardInterrupt:
+            tell("It goes on there: the same command shows it again, --stop ends it.")
+            raise
+        told = _result(at, backend, ended)
+        backend.discard(ended.handle.order_id, again=True)
+        return {"engine": engine.name, "host": at.host.host, **told, "log": str(log)}
+
+
+def stop_checkpoints(settings: Settings, name: str) -> dict[str, Any]:
+    """End what verifies or downloads checkpoints on the host.
+
+    Raises:
+        StateError: nothing does.
+    """
+    engine, _ = engine_with_setup(settings, name)
+    with closing(host_backend(settings)) as backend:
+        handle = backend.find(host_orders.checkpoints_id(engine.name))
+        if handle is None or not backend.alive(handle):
+            raise StateError(f"Nothing verifies or downloads checkpoints on {backend.host.host}.")
+        backend.cancel(handle)
+        backend.discard(handle.order_id, again=True)
+        return {"engine": engine.name, "host": backend.host.host, "stopped": True}
+
+
+def _going_on(at: Setting, backend: SshDockerBackend) -> Ended | None:
+    """The end of what was started before; None if nothing goes on there."""
+    handle = backend.find(host_orders.checkpoints_id(at.engine))
+    if handle is None:
+        return None
+    if not backend.alive(handle):
+        backend.discard(handle.order_id, again=True)
+        return None
+    argv = backend.order_of(handle).argv
+    what = "a download" if "download" in argv else "a verification"
+    at.tell(f"{what} goes on there since {backend.running_s(handle):.0f} s; it is shown here.")
+    return follow(backend, handle, at.tell)
+
+
+def _started(
+    settings: Settings,
+    at: Setting,
+    engine: Engine,
+    backend: SshDockerBackend,
+    action: Action,
+    *,
+    deep: bool,
+    only: Sequence[str],
+) -> Ended:
+    token = None
+    if action == "download":
+        file = settings.remote.hf_token_file
+        given = None if file is None else settings.home / file.expanduser()
+        token = token_of(environment_of(settings), given)
+    arrived = arrive(at, code=False)
+    with placed(at.host, arrived.root, at.engine, token) as directory:
+        order = host_orders.checkpoints_order(
+            at.engine,
+            at.setup,
+            directories_of(engine),
+            action,
+            deep=deep,
+            only=only,
+            token=directory,
+        )
+        return follow(backend, backend.launch(order), at.tell)
+
+
+def _result(at: Setting, backend: SshDockerBackend, ended: Ended) -> dict[str, Any]:
+    outcome, where = ended.outcome, at.host.host
+    if outcome.stopped is not None:
+        raise BackendError(
+            "cancelled", f"It was stopped on {where}.", hint="A download goes on where it was."
+        )
+    if outcome.exit_code is None:
+        raise BackendError("lost", f"It vanished on {where}.", hint="Start it again.")
+    if host_orders.RESULT not in outcome.outputs:
+        raise BackendError(
+            "model_failed",
+            f"checkpoints.py on {where} ended with exit code {outcome.exit_code}: {ended.last}",
+        )
+    told: dict[str, Any] = json.loads(result_of(backend, ended.handle))
+    return told
+
+
+def _check_words(setup: HostSetup, only: Sequence[str]) -> None:
+    files = read_manifest(SCRIPTS / setup.manifest).files
+    known = {word for file in files for word in (*file.needed_for, file.control) if word}
+    if unknown := sorted(set(only) - known):
+        raise InputError(
+            f"Nothing is needed for {', '.join(unknown)}.",
+            hint=f"Known: {', '.join(sorted(known))}.",
+        )

@@ -1,0 +1,124 @@
+"""`cosmos host setup`: a GPU host made ready for an engine, and a test that it is. No Dagster."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from cosmos_pipelines.assets.host import (
+    OnLine,
+    engine_with_setup,
+    host_backend,
+    log_file,
+    setting,
+    telling,
+)
+from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.remote.docker_answers import Image
+from cosmos_pipelines.resources import host_orders
+from cosmos_pipelines.resources.container import image_of
+from cosmos_pipelines.resources.host_code import have_code
+from cosmos_pipelines.resources.host_image import have_image
+from cosmos_pipelines.resources.host_setup import (
+    Arrived,
+    Setting,
+    Wish,
+    arrive,
+    directories_of,
+    record,
+)
+from cosmos_pipelines.resources.host_work import follow
+from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+from cosmos_pipelines.settings import Settings
+
+SMOKE_S: Final = 1800.0
+"""Seconds that imports may take, from a cold disk."""
+
+
+def set_up(
+    settings: Settings, name: str, wish: Wish, on_line: OnLine | None = None
+) -> dict[str, Any]:
+    """Have code and image of an engine on the host and test that it imports what it needs.
+
+    `on_line` is told each step, and what git and Docker say; all of it is kept in
+    `outputs/host_setup/<engine>.log`.
+
+    Raises:
+        InputError: there is no such engine, or it needs no set-up.
+        StateError: containers use the code that would be replaced.
+        BackendError: a step failed; those before it stay.
+    """
+    engine, setup = engine_with_setup(settings, name)
+    log = log_file(settings, engine.name)
+    with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
+        at = setting(engine, setup, backend, tell)
+        arrived = arrive(at)
+        commit = have_code(at, arrived, wish.source)
+        image = have_image(at, arrived.root, commit, wish)
+        facts = _facts(at, commit, image, arrived, log)
+        record(at, arrived.root, facts)
+        used = image_of(settings.docker, engine.name, setup.image)
+        if used != setup.image:
+            tell(f"warning: runs use {used}, which settings name, and so does the smoke test.")
+        facts["smoke"] = _smoke(at, engine, backend)
+        told = record(at, arrived.root, facts)
+        if not facts["smoke"]["passed"]:
+            raise _smoke_failed(at, facts["smoke"], log)
+        return told
+
+
+def _facts(at: Setting, commit: str, image: Image, arrived: Arrived, log: Path) -> dict[str, Any]:
+    return {
+        "engine": at.engine,
+        "host": at.host.host,
+        "commit": commit,
+        "verified": commit == at.setup.commit,
+        "code": at.directories["code"],
+        "root": arrived.root,
+        "image": at.setup.image,
+        "image_id": image.id,
+        "image_digest": image.digest,
+        "dockerfile": image.labels.get("cosmos.dockerfile"),
+        "log": str(log),
+    }
+
+
+def _smoke(at: Setting, engine: Engine, backend: SshDockerBackend) -> dict[str, Any]:
+    """What the smoke test found; its exit code is recorded, but proves nothing."""
+    at.tell("smoke test: importing what a run needs ...")
+    order = host_orders.smoke_order(engine.name, at.setup, directories_of(engine), uuid4().hex[:12])
+    handle = backend.launch(order)
+    try:
+        ended = follow(backend, handle, at.tell, SMOKE_S)
+    except (KeyboardInterrupt, BackendError):
+        with suppress(BackendError):
+            backend.cancel(handle)
+            backend.discard(order.id)
+        raise
+    backend.discard(order.id)
+    smoke = host_orders.read_smoke(ended.log)
+    at.tell(f"smoke test: {'passed' if smoke.passed else 'FAILED'}.")
+    return {
+        "passed": smoke.passed,
+        "found": list(smoke.found),
+        "missing": list(smoke.missing),
+        "exit_code": ended.outcome.exit_code,
+        "image_digest": handle.image_digest,
+        "last": ended.last,
+    }
+
+
+def _smoke_failed(at: Setting, smoke: dict[str, Any], log: Path) -> BackendError:
+    missing = smoke["missing"]
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    said = (
+        f"{missing[0]}{more}" if missing else f"it found nothing; it ended with {smoke['last']!r}"
+    )
+    return BackendError(
+        "model_failed",
+        f"The smoke test on {at.host.host} failed: {said.rstrip('.')}.",
+        hint=f"All that was said is in {log}; --image NAME takes an image of your own.",
+    )
