@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 from pathlib import Path
 
+FINISHED = "finished.json"
+"""In the run folder: what is finished, as `result.json` will tell it, should that never come."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a disk, or a share of it, that is full."""
 
@@ -45,3 +48,20 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+class Finished:
+    """The outputs that are finished so far, kept for the case that the host dies."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._outputs: dict[str, dict[str, str | int]] = {}
+
+    def add(self, output: str, digest: str | None = None) -> None:
+        """Tell of a file below `outputs/`, which has its name already; `digest`: its SHA-256."""
+        path = self._run / output
+        facts: dict[str, str | int] = {"sha256": digest or sha256_of(path)}
+        facts["size"] = path.stat().st_size
+        self._outputs[output.removeprefix("outputs/")] = facts
+        text = json.dumps({"outputs": self._outputs}, indent=2)
+        write_whole(self._run / FINISHED, f"{text}\n".encode())

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from model_files import FULL, move, sha256_of, write_whole
+from model_files import FINISHED, FULL, Finished, move, sha256_of, write_whole
 from model_judging import Failure
 from model_log import Log, one_line
 from model_pieces import Ffmpeg, PieceFailed
@@ -29,6 +29,7 @@ class Samples:
         self._request = request
         self._log = log
         self._ffmpeg = ffmpeg
+        self._finished = Finished(request.run)
         self._made: dict[str, dict[str, Any]] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, Failure] = {}
@@ -94,9 +95,18 @@ class Samples:
 
     def _done(self, sample: Sample, more: dict[str, Any]) -> None:
         facts = self._facts[sample.run_id]
+        self._tell_finished(sample, more.get("model_sha256"))
         self._made[sample.run_id] = {**facts, **more, "seconds": round(facts["seconds"], 1)}
         seconds = f"{facts['seconds']:.1f} s"
         self._log.say(f"{self.place(sample)} done in {seconds}, {sample.output}")
+
+    def _tell_finished(self, sample: Sample, digest: str | None) -> None:
+        try:
+            self._finished.add(sample.output, digest)
+        except OSError as e:
+            if e.errno not in FULL:
+                raise
+            self._log.say(f"No room for {FINISHED}: a power cut now would cost this sample.")
 
     def fail(self, sample: Sample, failure: Failure) -> None:
         """Say why a sample will have no video, once."""
@@ -134,10 +144,16 @@ class Samples:
             else:
                 self._done(sample, {})
 
+    def _say_again(self) -> None:
+        """What failed, once more at the log's end: of a long log only that may be read."""
+        for run_id, failure in self.failed.items():
+            self._log.say(f"FAILED {run_id}: {failure.kind}: {one_line(failure.sentence, 500)}")
+
     def close(self) -> None:
         """Take what was joined, leave what was not, write the record."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._settle([join for join in self._joins if not join.cancelled()])
         self._joins.clear()
+        self._say_again()
         record = json.dumps({"loads": self.loads, "samples": self._made}, indent=2)
         write_whole(self._request.run / "outputs" / "record.json", f"{record}\n".encode())

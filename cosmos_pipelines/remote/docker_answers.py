@@ -131,7 +131,7 @@ _PROBLEMS: Final[tuple[tuple[str, ProblemKind, str], ...]] = (
      "Install nvidia-container-toolkit on the host and restart Docker."),
     (r"no such image|unable to find image|manifest unknown|pull access denied|"
      r"repository does not exist|no such object.*sha256", "no_image",
-     "Run `cosmos host setup`, which brings the image."),
+     "Bring it there (`docker pull`, `docker load`); a model of NVIDIA's: `cosmos host setup`."),
     (r"bind source path does not exist|invalid mount config|error while creating mount|"
      r"error mounting", "bad_mount", "A folder is missing on the host, or may not be read there."),
     (r"is not running", "not_running", "It has ended already."),

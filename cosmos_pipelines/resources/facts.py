@@ -18,7 +18,15 @@ from cosmos_pipelines.remote import gpu
 ASK_S: Final = 5.0
 """For one program."""
 KERNEL_LINES: Final = 200
-RECORDS: Final = ("start.log", "pid", "boot_id", "stop", "result.json", "exit_code")
+RECORDS: Final = (
+    "start.log",
+    "pid",
+    "boot_id",
+    "stop",
+    "finished.json",
+    "result.json",
+    "exit_code",
+)
 LONGEST: Final = 256 << 10
 """Characters of one file."""
 

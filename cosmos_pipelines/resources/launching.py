@@ -113,9 +113,17 @@ class Launching:
             answer = self.host.ask(argv, input=parcel, timeout_s=START_S)
             seen = answer.seen(order.id)
             if not seen.started:
-                raise answer.refused() or BackendError(
-                    "launch_failed", f"{self.host.host} did not start {order.id} nor say why."
-                )
+                raise self._why_not(order, answer)
             return seen
 
         return self.patiently(start)
+
+    def _why_not(self, order: Order, answer: Answer) -> BackendError:
+        """Why an order was not started; a model that is not there has a command that brings it."""
+        refused = answer.refused() or BackendError(
+            "launch_failed", f"{self.host.host} did not start {order.id} nor say why."
+        )
+        if order.directories and "bind source path" in refused.message:
+            bring = f"Set the host up: `cosmos host setup {order.engine}`."
+            return BackendError(refused.kind, refused.message, hint=bring)
+        return refused

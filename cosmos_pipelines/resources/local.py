@@ -134,8 +134,8 @@ class LocalBackend(Backend):
         if self.alive(handle):
             raise StateError(f"Order {handle.order_id} is still running.")
         self._end_rest(handle)
-        names = (run_folder.EXIT_CODE, run_folder.RESULT, run_folder.STOP)
-        return run_folder.read_outcome(*(_read(_run_dir(handle) / name) for name in names))
+        texts = (_read(_run_dir(handle) / name) for name in run_folder.OUTCOME)
+        return run_folder.read_outcome(*texts)
 
     def collect(self, handle: Handle, names: Mapping[str, Path]) -> None:
         """See `Backend.collect`."""

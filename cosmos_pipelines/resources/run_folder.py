@@ -4,6 +4,7 @@ order.json, inputs/, outputs/, the engine's documents   placed before the start
 start.log                                               what run.sh says if it refuses to start
 pid, boot_id, run.log                                   by run.sh while it runs
 stop                                                    the reason, by whoever cancels it
+finished.json                                           by the program, after each sample
 result.json, exit_code                                  by run.sh at the end, in this order
 """
 
@@ -25,8 +26,9 @@ STOP: Final = "stop"
 RESULT: Final = "result.json"
 EXIT_CODE: Final = "exit_code"
 MESSAGES: Final = "start.log"
+FINISHED: Final = "finished.json"
 OURS: Final = frozenset(
-    {ORDER, LOG, STARTED, STOP, RESULT, EXIT_CODE, MESSAGES, "boot_id", "reserve"}
+    {ORDER, LOG, STARTED, STOP, RESULT, EXIT_CODE, MESSAGES, FINISHED, "boot_id", "reserve"}
 )
 """Names in the run folder that no document of an order may take."""
 
@@ -83,17 +85,28 @@ def read_start(text: str) -> tuple[int, int, str]:
     return int(pid), int(ticks), boot
 
 
-def read_outcome(exit_code: str | None, result: str | None, stop: str | None) -> Outcome:
-    """How a run ended, from the contents of `exit_code`, `result.json` and `stop` (None: absent).
+OUTCOME: Final = (EXIT_CODE, RESULT, STOP, FINISHED)
+"""What `read_outcome` wants the contents of."""
+
+
+def read_outcome(
+    exit_code: str | None, result: str | None, stop: str | None, finished: str | None = None
+) -> Outcome:
+    """How a run ended, from the contents of its records (None: absent).
+
+    One that vanished has the outputs that its program had called finished.
 
     Raises:
-        BackendError: a record is not what run.sh writes.
+        BackendError: a record is not what run.sh or the program writes.
     """
     stopped = cast(StopReason, stop.strip()) if stop else None
-    if exit_code is None or result is None:
+    gone = exit_code is None or result is None
+    text = finished if gone else result
+    if text is None:
         return Outcome(exit_code=None, stopped=stopped)
     try:
-        outputs = {name: facts["sha256"] for name, facts in json.loads(result)["outputs"].items()}
-        return Outcome(exit_code=int(exit_code), outputs=outputs, stopped=stopped)
+        outputs = {name: facts["sha256"] for name, facts in json.loads(text)["outputs"].items()}
+        code = None if gone or exit_code is None else int(exit_code)
+        return Outcome(exit_code=code, outputs=outputs, stopped=stopped)
     except (ValueError, LookupError, TypeError, AttributeError) as e:
         raise BackendError("model_failed", f"The run's {RESULT} cannot be read: {e}.") from e

@@ -110,12 +110,12 @@ class SshDockerBackend(Backend):
 
     def outcome(self, handle: Handle) -> Outcome:
         """See `Backend.outcome`."""
-        files = (*host_script.RECORDS, run_folder.RESULT)
+        files = (*host_script.RECORDS, run_folder.RESULT, run_folder.FINISHED)
         seen = self._look(handle.order_id, *files)
         if seen.alive:
             raise StateError(f"Order {handle.order_id} is still running.")
-        texts = (run_folder.EXIT_CODE, run_folder.RESULT, run_folder.STOP)
-        outcome = run_folder.read_outcome(*(seen.files.get(name) for name in texts))
+        texts = (seen.files.get(name) for name in run_folder.OUTCOME)
+        outcome = run_folder.read_outcome(*texts)
         if outcome.exit_code is None and seen.container and seen.container.oom_killed:
             return outcome.model_copy(update={"exit_code": 137})
         return outcome

@@ -7,6 +7,7 @@ import json
 from cosmos_pipelines.assets.register import enter, plan_enhance, plan_upscale
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.media.probe import probe
+from tests.rig.host import until
 from tests.support.cosmos_host import FRAMES
 from tests.support.gpu_host import RemoteProject
 from tests.support.project import write_video
@@ -53,6 +54,15 @@ def test_missing_weights_are_told_before_the_model_is_started(transfer1: RemoteP
     assert "SIMULATOR of" not in transfer1.model_log(run)
 
 
+def test_a_host_that_was_not_set_up_is_told_with_the_command(transfer1: RemoteProject) -> None:
+    engine = transfer1.host.root / "data/cosmos/engines/cosmos_transfer1"
+    (engine / "code").rename(engine / "elsewhere")
+    (run,) = transfer1.execute(*transfers(transfer1, "one"))
+    assert (run.status, run.error_kind) == ("failed", "launch_failed")
+    assert "engines/cosmos_transfer1/code" in (run.error_message or "")
+    assert "`cosmos host setup cosmos_transfer1`" in (run.error_message or "")
+
+
 def test_a_gpu_that_is_taken_is_told_before_the_model_is_started(transfer1: RemoteProject) -> None:
     transfer1.host.gpu("0, Simulated H100 80GB, 81559, 20000, 3, 41, 92.1, 550.54.15, GPU-0")
     (run,) = transfer1.execute(*transfers(transfer1, "one"))
@@ -96,6 +106,19 @@ def test_a_run_that_hangs_is_stopped_and_its_finished_mates_stay(transfer1: Remo
     project = RemoteProject(tight, transfer1.catalog, transfer1.backend, transfer1.host)
     one, two = project.execute(*transfers(project, "one", "two [sim:hang]"))
     assert (one.status, two.status, two.error_kind) == ("completed", "failed", "timeout")
+
+
+def test_what_was_made_before_the_power_was_cut_comes_home(transfer1: RemoteProject) -> None:
+    one, two = transfers(transfer1, "one", "two [sim:hang]")
+    process = transfer1.elsewhere(one, two)
+    log = transfer1.settings.outputs / f"run_{one.id}" / "logs" / "run.log"
+    until(lambda: log.is_file() and f"{one.id} transfer: done in" in log.read_text(), "a video")
+    transfer1.host.power_off()
+    transfer1.host.boot()
+    process.communicate(timeout=60)
+    one, two = (transfer1.catalog.get_run(run.id) for run in (one, two))
+    assert (one.status, two.status, two.error_kind) == ("completed", "failed", "lost")
+    assert one.outputs["frames"] == FRAMES
 
 
 def test_transfer2_5_skips_what_is_blocked_and_each_run_has_its_own_seed(
