@@ -39,7 +39,10 @@ class Cost(Frozen):
 
 
 class EngineOptions(Frozen):
-    """What a project says of an engine in its table of cosmos.toml; pixels do not depend on it."""
+    """What a project says of an engine in its table of cosmos.toml.
+
+    Pixels depend on it only where it says so, and then a note with each run tells it.
+    """
 
 
 class HostSetup(Frozen):

@@ -55,8 +55,9 @@ def used_videos(job: Job) -> dict[str, Video]:
 
 
 def negative_of(job: Job) -> str | None:
-    """What to avoid: as the run says, else as its prompt says."""
-    return transfer_of(job).negative_prompt or job.negative_prompt or None
+    """What to avoid: as the run says, even if that is nothing, else as its prompt says."""
+    own = transfer_of(job).negative_prompt
+    return job.negative_prompt if own is None else own
 
 
 def weight_notes(operation: Transfer) -> list[str]:

@@ -40,9 +40,15 @@ FAILURES: Final[tuple[Failure, ...]] = (
     ("disk_full", r"No space left on device|Errno 28", "No space left where the model runs."),
     (
         "launch_failed",
-        r"GatedRepoError|Access to model (\S+) is restricted|403 Client Error|401 Client Error",
+        r"GatedRepoError|Access to model (\S+) is restricted|access(?: a)? gated repo|"
+        r"403 Client Error|401 Client Error",
         "A gated download was refused: accept its licence and give a token, then "
         "`cosmos host checkpoints`.",
+    ),
+    (
+        "launch_failed",
+        r"(RevisionNotFoundError|404 Client Error)",
+        "A pinned revision is not on the hub any more; a copy of yours, or a newer pin, is needed.",
     ),
     (
         "launch_failed",
@@ -56,6 +62,11 @@ FAILURES: Final[tuple[Failure, ...]] = (
     ),
 )
 """Of PyTorch, Python and the Hugging Face libraries; each family adds its own before these."""
+IGNORES: Final = (
+    r"final user prompt:",  # may say anything
+    r"Unexpected error occurred when running .* guardrail",  # which then counts as safe
+)
+"""Lines that say no failure, whatever words are in them."""
 
 _PROGRESS: Final = re.compile(
     r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): chunk (\d+)/(\d+)(?:, step (\d+)/(\d+))?"
@@ -80,7 +91,8 @@ class Needs(Frozen):
 
     gpus: int = 1
     free_vram_mib: int
-    total_ram_mib: int = 0
+    free_vram_percent: int | None = Field(None, description="of each GPU's own memory")
+    free_ram_mib: int = 0
     free_disk_mib: int = 2048
     files: tuple[str, ...] = Field(
         (), description="below the checkpoints; `a|b`: one of the two is enough"
@@ -188,7 +200,7 @@ class Cosmos(Engine):
         return Needs(
             gpus=gpus,
             free_vram_mib=mib(self.options.free_vram_gib),
-            total_ram_mib=mib(self.options.ram_gib) * gpus,
+            free_ram_mib=mib(self.options.ram_gib) * gpus,
             files=tuple(files),
             hub=tuple(hub),
         )

@@ -89,7 +89,7 @@ class Separate(Cosmos):
             "produces": self.produces,
             "samples": [self._sample(job) for job in in_turn],
             "batch_size": 1,
-            "needs": self._needs_of(jobs).model_dump(mode="json"),
+            "needs": self._needs_of(jobs).model_dump(mode="json", exclude_none=True),
             "says": self.says,
         }
         command = self._command(jobs[0], [f"{{run}}/{path}" for path in documents], order_id)

@@ -249,7 +249,8 @@ def test_a_process_that_was_taken_over_touches_nothing_of_its_heir(project: Proj
     run = pending(project, "slow 0.2")
     first = elsewhere(project, run, LEASE_S="1")
     wait_for_frame(first, 1)
-    first.send_signal(signal.SIGSTOP)
+    with project.catalog.write():  # not in a transaction of its own: SQLite lets nobody else write
+        first.send_signal(signal.SIGSTOP)
     time.sleep(1.2)
     (done,) = execute(project, run)
     first.send_signal(signal.SIGCONT)

@@ -12,6 +12,7 @@ from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.engines.cosmos3 import Cosmos3, Cosmos3Options
 from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1, Transfer1Options
 from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5, Transfer2_5Options
+from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import OPERATIONS, Enhance, Job, Outcome, Transfer, Upscale
 from tests.engines.test_cosmos_cases import NAMES, video_of
 
@@ -258,3 +259,28 @@ def test_longer_clips_may_take_longer() -> None:
     assert T1.allowed_s(upscale(frames=400)) == 3600 + 4 * 5 * 3600
     enhance = Job(run_id="rs_e", operation=Enhance.parse({}), inputs={})
     assert T1.allowed_s(enhance) is None
+
+
+def test_an_empty_negative_prompt_is_one() -> None:
+    empty = job(negative_prompt="").model_copy(update={"negative_prompt": "fog"})
+    documents = T1.compile([empty], "order_1").documents
+    assert json.loads(documents["spec.json"])["negative_prompt"] == ""
+    with pytest.raises(InputError, match="blocks an empty negative prompt"):
+        T25.check(empty)
+    assert (
+        json.loads(C3.compile([empty], "o").documents["specs/rs_1.json"])["negative_prompt"] == ""
+    )
+
+
+def test_a_prompt_is_not_enhanced_by_a_single_frame_nor_upscaled_by_nothing() -> None:
+    color = {"color": video_of("color", "1280x704 1@24")}
+    one = Job(run_id="rs_1", operation=Enhance(), text="A street", inputs=color)
+    with pytest.raises(InputError, match="at least 2"):
+        T1.check(one)
+    with pytest.raises(InputError, match="nothing of its source"):
+        T1.check(upscale(control_weight=0))
+
+
+def test_a_fraction_of_sigma_is_written_as_it_is() -> None:
+    documents = T25.compile([job(sigma_max=123.4567)], "o").documents
+    assert json.loads(documents["specs/rs_1.json"])["sigma_max"] == "123.4567"

@@ -40,6 +40,25 @@ def test_a_control_that_is_drawn_at_random_shares_with_nobody() -> None:
     assert batches(T25, drawn) == [["rs_0", "rs_1"]]
 
 
+def test_what_seg_looks_for_in_one_run_is_not_looked_for_in_another() -> None:
+    asked = job("rs_1", passes=(), weights={"seg": 1}, control_prompt="road . car")
+    other = job("rs_2", "A forest with deer", passes=(), weights={"seg": 1})
+    assert batches(T1, [asked, other]) == [["rs_1"], ["rs_2"]]
+
+
+def test_regions_that_are_found_in_the_picture_go_one_run_a_pass() -> None:
+    engine = Transfer1(Transfer1Options(batch_size=2))
+    region = [{"prompt": "a red car", "mask_prompt": "car"}]
+    jobs = [job(f"rs_{n}", f"Street {n}", regional_prompts=region) for n in range(2)]
+    argv = engine.compile(jobs, "order_1").argv
+    assert argv[argv.index("--batch_size") + 1] == "1"
+
+
+def test_a_pass_that_would_not_fit_an_index_cannot_be_asked_for() -> None:
+    with pytest.raises(ValueError, match="less than or equal to 6"):
+        Transfer1Options(batch_size=7)
+
+
 def test_transfer2_5_shares_a_load_between_runs_of_one_control_set() -> None:
     jobs = [
         job("rs_1"),

@@ -173,7 +173,50 @@ FAILURES: list[tuple[Any, str, str, str]] = [
         "The model refused its document: Extra inputs are not permitted",
     ),
     (C3, "Error generating sample 'rs_1': bad video", "model_failed", "bad video"),
-]
+    (C3, "ValueError: Duplicate name: 'rs_1'", "validation",
+     "Two documents have one name: Duplicate name: 'rs_1'"),
+    (T25, "Error: Inference samplename rs_1 is not unique", "validation",
+     "Two documents have one name: samplename rs_1 is not unique"),
+    (T1, "Failed to load T5 model using cache_dir '/c', falling back: CUDA out of memory",
+     "out_of_memory", "The GPU's memory ran out while T5 was loaded."),
+    (T1, "RuntimeError: input tensor must fit into 32-bit index math", "validation",
+     "Too much in one pass: a batch_size, or a piece to upscale, that is too large."),
+    (T1, "AssertionError: Temporal dimension 60 is not divisible by chunk_length 121",
+     "validation",
+     "A region needs a clip of whole chunks: "
+     "Temporal dimension 60 is not divisible by chunk_length 121"),
+    *(
+        (engine, line, "launch_failed",
+         "A gated download was refused: accept its licence and give a token, then "
+         "`cosmos host checkpoints`.")
+        for engine in ENGINES
+        for line in (
+            "OSError: You are trying to access a gated repo.",
+            "Cannot access gated repo for url https://huggingface.co/meta-llama/x",
+            "401 Client Error: Unauthorized for url: https://huggingface.co/x",
+        )
+    ),
+    *(
+        (engine, "RevisionNotFoundError: 404 Client Error", "launch_failed",
+         "A pinned revision is not on the hub any more; a copy of yours, or a newer pin, is "
+         "needed.")
+        for engine in ENGINES
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[transfer] final user prompt: a billboard that says No space left on device",
+        "Unexpected error occurred when running Llama Guard 3 guardrail: CUDA out of memory",
+        "Unexpected error occurred when running Qwen3Guard guardrail: CUDA out of memory",
+    ],
+)
+def test_lines_that_only_sound_like_a_failure_are_left_alone(engine: Any, line: str) -> None:
+    assert found(says(engine)["ignores"], PREFIX + line)
+    assert not found(says(engine)["ignores"], PREFIX + "torch.OutOfMemoryError: CUDA out of memory")
 
 
 @pytest.mark.parametrize(("engine", "line", "kind", "sentence"), FAILURES)

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from cosmos_pipelines.engines.base import HostSetup
-from cosmos_pipelines.engines.cosmos import FAILURES, CosmosOptions
+from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.geometry import Size
 from cosmos_pipelines.engines.guardrail import SAID
 from cosmos_pipelines.operations.base import Directory
@@ -59,8 +59,8 @@ SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
 """Sizes of the result: everything is scaled to cover them, and cut at the edges."""
 
 Checkpoint = Literal["Cosmos3-Nano", "Cosmos3-Super"]
-SUPER_GIB: Final = 128
-"""GPU memory that Super takes, over all GPUs together."""
+SUPER_GIB: Final = 120
+"""GPU memory that Super takes, over all GPUs together: 128 GB."""
 SUPER_GPUS: Final = (4, 8)
 
 _PARTS: Final = "cosmos_framework.scripts.inference, cosmos_framework.inference.transfer"
@@ -115,9 +115,12 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
         ),
         ("launch_failed", r"Rank \d+ download failed: (.+)", "A download failed: {1}"),
         ("launch_failed", r"FileNotFoundError.*'(uvx)'", "The image has no uvx, or no hf for it."),
+        ("validation", r"(Duplicate name: '[^']+')", "Two documents have one name: {1}"),
+        ("validation", r"(control_weights must have a positive sum)", "All weights are 0."),
         *FAILURES,
         ("model_failed", r"Error generating sample '[^']+': (.+)", "{1}"),
     ],
+    "ignores": IGNORES,
 }
 """Log lines: loguru on stdout; the bar of the steps on stderr, of the first GPU alone."""
 
@@ -132,4 +135,4 @@ class Cosmos3Options(CosmosOptions):
     offload_guardrail_models: bool = Field(
         False, description="load guardrails only while they are used"
     )
-    free_vram_gib: float = Field(32, ge=0, description="refuse to start with less on each GPU")
+    free_vram_gib: float = Field(30, ge=0, description="refuse to start with less on each GPU")

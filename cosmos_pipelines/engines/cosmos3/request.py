@@ -52,6 +52,9 @@ def spec_of(job: Job, placed: Placed) -> dict[str, Any]:
         "model_mode": "video2video",
         "prompt": job.text,
         "negative_prompt": negative_of(job) or "",
+        # its defaults would put the picture's own length and size into what is to be avoided
+        "negative_metadata_mode": "none",
+        "negative_prompt_keep_metadata": False,
         "seed": operation.seed,
         "num_steps": operation.num_steps,
         "guidance": operation.guidance,

@@ -23,6 +23,7 @@ from cosmos_pipelines.engines.cosmos_transfer1.facts import (
     RANDOM,
     SAYS,
     SETUP,
+    TOGETHER,
     UPSAMPLER_FILE,
     UPSCALER_FILE,
     Transfer1Options,
@@ -40,7 +41,7 @@ from cosmos_pipelines.engines.cosmos_transfer1.request import (
     transfer_line,
     upscale_lines,
 )
-from cosmos_pipelines.engines.geometry import aspect_of, chunks_of
+from cosmos_pipelines.engines.geometry import aspect_of, check_length, chunks_of
 from cosmos_pipelines.engines.guardrail import check_asterisks, check_text
 from cosmos_pipelines.operations.base import (
     CONTROLS,
@@ -83,10 +84,14 @@ class Transfer1(Cosmos):
     def _check(self, job: Job, operation: Operation) -> list[str]:
         if isinstance(operation, Upscale):
             check_asterisks("prompt", job.text)
-            return check_upscale(source_of(job, "video"))
+            return check_upscale(operation, source_of(job, "video"))
         color = source_of(job, "color")
         check_text(job)
-        return check_transfer(operation, job, color) if isinstance(operation, Transfer) else []
+        if not isinstance(operation, Transfer):
+            check_length(color, most=None)  # two frames are looked at
+            return []
+        together = [TOGETHER] if self.options.batch_size > 1 else []
+        return [*check_transfer(operation, job, color), *together]
 
     def batch_key(self, job: Job) -> Hashable:
         """Everything that one process takes once: all but video, text and weights.
@@ -100,7 +105,7 @@ class Transfer1(Cosmos):
             key += (rate_of(job.inputs["video"], None),)
         elif isinstance(operation, Transfer):
             shared = as_document(shared_spec(job, operation), indent=None)
-            key = (controls_of(operation), shared, operation.use_distilled, operation.mask_prompt)
+            key = (controls_of(operation), shared, *_spec_only(operation))
             if set(computed(job, operation)) & RANDOM:
                 key += (job.run_id,)
             if self.options.batch_size > 1:  # one forward pass has one size, length and weights
@@ -191,9 +196,11 @@ class Transfer1(Cosmos):
             sample = {"run_id": job.run_id, "prompt": job.text, "source": source}
             sample |= {"output": f"outputs/{job.run_id}.txt"}
             samples.append(sample | {"resolution": job.operation.resolution})
-        needs = self._needs(jobs[0].operation, (UPSAMPLER_FILE,)).model_dump(mode="json")
-        needs["total_ram_mib"] = 0  # what T5 takes; it is not loaded here
-        request = {"program": "transfer1_upsample.py", "samples": samples, "needs": needs}
+        # vLLM takes 98 % of a GPU, whatever its size; T5, for which the memory is, is not loaded
+        share = {"free_vram_mib": 0, "free_vram_percent": 98, "free_ram_mib": 0}
+        needs = self._needs(jobs[0].operation, (UPSAMPLER_FILE,)).model_copy(update=share)
+        request = {"samples": samples, "needs": needs.model_dump(mode="json", exclude_none=True)}
+        request["program"] = "transfer1_upsample.py"
         expected = [expected_of(job) for job in jobs]
         return self._order(jobs, order_id, (), request, {}, placed, expected)
 
@@ -221,7 +228,7 @@ class Transfer1(Cosmos):
             "produces": {"video": f"{folder}output.mp4", "text": f"{folder}{text}"},
             "samples": samples,
             "batch_size": batch_size,
-            "needs": needs.model_dump(mode="json"),
+            "needs": needs.model_dump(mode="json", exclude_none=True),
             "says": SAYS if batch_size == 1 else {**SAYS, "begins": []},
         }
         documents = {"spec.json": as_document(fields), **json_lines(lines)}
@@ -251,7 +258,9 @@ class Transfer1(Cosmos):
         Its outputs can only be told apart by their texts, so equal texts go alone.
         """
         texts, keys = {job.text for job in jobs}, {self.batch_key(job) for job in jobs}
-        alone = len(texts) < len(jobs) or len(keys) > 1
+        # regions and masks that are found in the picture would be those of the pass's last run
+        found = any(t.mask_prompt or t.regional_prompts for t in map(transfer_of, jobs))
+        alone = len(texts) < len(jobs) or len(keys) > 1 or found
         return 1 if alone else min(self.options.batch_size, len(jobs))
 
 
@@ -259,7 +268,12 @@ def _mixed_key(job: Job) -> Hashable:
     """What even runs of different control sets must share."""
     operation = transfer_of(job)
     shared = as_document(shared_spec(job, operation), indent=None)
-    return (shared, gpus_of(operation), operation.use_distilled, operation.mask_prompt)
+    return (shared, gpus_of(operation), *_spec_only(operation))
+
+
+def _spec_only(operation: Transfer) -> tuple[Hashable, ...]:
+    """What stands in the spec or the command besides: a line that does not say it inherits it."""
+    return (operation.use_distilled, operation.mask_prompt, operation.control_prompt)
 
 
 __all__ = ["Transfer1", "Transfer1Options"]

@@ -19,6 +19,7 @@ from cosmos_pipelines.engines.geometry import check_agrees, check_length, chunk_
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
 from cosmos_pipelines.operations.transfer import Transfer
+from cosmos_pipelines.operations.upscale import Upscale
 
 
 def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
@@ -40,8 +41,13 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
     return [*notes, *_text_notes(job.text)]
 
 
-def check_upscale(video: Video) -> list[str]:
+def check_upscale(operation: Upscale, video: Video) -> list[str]:
     """Refuse what cannot be upscaled; what is worth knowing. Raises InputError."""
+    if operation.control_weight == 0:
+        raise InputError(
+            "control_weight 0 would make a video that has nothing of its source.",
+            hint="Give it a weight above 0; 0.5 is usual.",
+        )
     check_length(video, most=None)  # no piece of it is too long
     width, height = size_of(video)
     notes = [f"The result is {3 * width}x{3 * height}: exactly three times {width}x{height}."]

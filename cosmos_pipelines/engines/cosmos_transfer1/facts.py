@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from cosmos_pipelines.engines.base import HostSetup
-from cosmos_pipelines.engines.cosmos import FAILURES, CosmosOptions
+from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.guardrail import SAID
 from cosmos_pipelines.operations.base import Directory
 
@@ -28,6 +28,10 @@ HUB_SEG: Final = (
     "models--IDEA-Research--grounding-dino-tiny",
 )
 """What controls and masks are computed with, loaded by name from the Hugging Face cache."""
+TOGETHER: Final = (
+    "The runs of one forward pass (batch_size) share one draw of noise: the result is not to the "
+    "pixel what this run would give alone."
+)
 PLAIN_PROMPT: Final = "A photorealistic, highly detailed video in high resolution."
 """For the upscale of a video without a prompt: a line without one counts as unsafe in a batch."""
 
@@ -67,12 +71,28 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
             "Its controls have other sizes or lengths than its video: {1}",
         ),
         (
+            "validation",
+            r"(Temporal dimension \d+ is not divisible by chunk_length \d+)",
+            "A region needs a clip of whole chunks: {1}",
+        ),
+        (
+            "validation",
+            r"(input tensor must fit into 32-bit index math)",
+            "Too much in one pass: a batch_size, or a piece to upscale, that is too large.",
+        ),
+        (
+            "out_of_memory",
+            r"Failed to load T5 model.*(CUDA out of memory|OutOfMemoryError)",
+            "The GPU's memory ran out while T5 was loaded.",
+        ),
+        (
             "launch_failed",
             r"(Failed to load T5 model) using cache_dir",
             "T5 could not be loaded from the checkpoints: is it complete, is the GPU empty?",
         ),
         *FAILURES,
     ],
+    "ignores": IGNORES,
 }
 """Log lines: loguru on stdout, without the sample's index. Steps are told nowhere.
 
@@ -98,7 +118,9 @@ UPSAMPLER_FILE: Final = "nvidia/Cosmos-UpsamplePrompt1-12B-Transfer/consolidated
 class Transfer1Options(CosmosOptions):
     """`[cosmos_transfer1]` of cosmos.toml."""
 
-    batch_size: int = Field(1, ge=1, le=8, description="runs in one forward pass; takes memory")
+    batch_size: int = Field(
+        1, ge=1, le=6, description="runs in one forward pass: takes memory, changes pixels"
+    )
     offload_text_encoder_model: bool = Field(True, description="load T5 only while it is used")
     offload_guardrail_models: bool = Field(
         True, description="load guardrails only while they are used"

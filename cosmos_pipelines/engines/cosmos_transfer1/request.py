@@ -73,7 +73,7 @@ def shared_spec(job: Job, operation: Transfer) -> dict[str, Any]:
         "blur_strength": operation.blur_strength,
         "canny_threshold": operation.canny_threshold,
     }
-    if negative := negative_of(job):
+    if (negative := negative_of(job)) is not None:
         spec["negative_prompt"] = negative
     if operation.sigma_max is not None:
         spec["sigma_max"] = operation.sigma_max

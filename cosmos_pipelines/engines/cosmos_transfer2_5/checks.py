@@ -17,6 +17,7 @@ from cosmos_pipelines.engines.controls import (
 from cosmos_pipelines.engines.cosmos_transfer2_5.facts import (
     CHUNK,
     DEPTH_FILE,
+    DISTILLED_STEPS,
     MOST_GUIDANCE,
     SIZES,
 )
@@ -46,6 +47,11 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
         _check_distilled(controls, frames_of(job))
     else:
         check_asterisks("negative prompt", negative_of(job))
+        if negative_of(job) == "":
+            raise InputError(
+                "Cosmos-Transfer2.5's guardrail blocks an empty negative prompt.",
+                hint="Leave it out: then NVIDIA's own is used.",
+            )
     return [
         *_size_notes(operation, color),
         *_length_notes(operation, job),
@@ -157,4 +163,6 @@ def _setting_notes(operation: Transfer, job: Job) -> list[str]:
     if operation.use_distilled:
         negative = " and no negative prompt" if negative_of(job) else ""
         notes.append(f"The distilled model has no guidance{negative}.")
+        if operation.num_steps != DISTILLED_STEPS:
+            notes.append(f"The distilled model was made for {DISTILLED_STEPS} steps.")
     return notes

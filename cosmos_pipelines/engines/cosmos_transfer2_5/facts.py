@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from cosmos_pipelines.engines.base import HostSetup
-from cosmos_pipelines.engines.cosmos import FAILURES, CosmosOptions
+from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.geometry import SIZES_720, Size
 from cosmos_pipelines.engines.guardrail import SAID
 from cosmos_pipelines.operations.base import Directory
@@ -92,6 +92,7 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
             r"(No input frames; cannot pad)",
             "A control is shorter than its video.",
         ),
+        ("validation", r"(samplename \S+ is not unique)", "Two documents have one name: {1}"),
         ("validation", r"^(.+) \[type=\w+, input_value=", "The model refused its document: {1}"),
         (
             "launch_failed",
@@ -113,6 +114,7 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
             "seg found nothing in the first frame of what it was told to look for.",
         ),
     ],
+    "ignores": IGNORES,
 }
 """Log lines: loguru on stdout; the bar of the steps on stderr, one for each GPU."""
 

@@ -46,10 +46,10 @@ def spec_of(job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]
         "resolution": operation.resolution,
         "num_conditional_frames": operation.num_conditional_frames,
     }
-    if negative := negative_of(job):
+    if (negative := negative_of(job)) is not None:
         spec["negative_prompt"] = negative
     if operation.sigma_max is not None:
-        spec["sigma_max"] = f"{operation.sigma_max:g}"
+        spec["sigma_max"] = repr(operation.sigma_max).removesuffix(".0")
     if operation.max_frames is not None:
         spec["max_frames"] = frames_of(job)
     branches = CONTROLS if len(controls) > 1 else controls
