@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from loguru import logger
@@ -19,9 +18,10 @@ from cosmos_pipelines.assets.diagnostics import Bundles
 from cosmos_pipelines.assets.gpu_watch import GpuWatch
 from cosmos_pipelines.assets.lease import Lease
 from cosmos_pipelines.assets.progress import WatchedLog
+from cosmos_pipelines.assets.recording import Launched, record_all
 from cosmos_pipelines.assets.register import checked, compiled, job_of
-from cosmos_pipelines.assets.results import collect_run, record_of, relative
-from cosmos_pipelines.assets.run_log import OnLine, RunLog, log_file, set_aside
+from cosmos_pipelines.assets.results import relative
+from cosmos_pipelines.assets.run_log import OnLine, log_file, set_aside
 from cosmos_pipelines.assets.taking import take
 from cosmos_pipelines.assets.work import TakenOver, Work, verdict_of
 from cosmos_pipelines.catalog.records import Run
@@ -31,11 +31,10 @@ from cosmos_pipelines.errors import (
     BackendError,
     CosmosError,
     DiskFull,
-    RunFailed,
     Unreachable,
 )
 from cosmos_pipelines.ids import order_id
-from cosmos_pipelines.operations.base import Job, Order, Outcome, Verdict
+from cosmos_pipelines.operations.base import Job, Order, Verdict
 from cosmos_pipelines.resources.backend import Backend, Handle
 from cosmos_pipelines.resources.process import owner_name
 from cosmos_pipelines.settings import Settings
@@ -127,7 +126,7 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
                 work.catalog.advance(
                     run_id, work.owner, "uploading", "uploading", batch_id=order.id, log_path=path
                 )
-            _see_through(work, engine, order, _launch(work, order), log)
+            _see_through(work, Launched(engine, order, _launch(work, order), log, ids))
     except CosmosError as e:
         logger.error("Order {id}: {error}", id=order.id, error=e)
         for run_id in ids:
@@ -136,7 +135,7 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
 
 def _launch(work: Work, order: Order) -> Handle:
     """Start the order and record where; an interrupt in the middle leaves nothing running."""
-    work.check_held(order)
+    work.check_held(order.id, order.run_ids)
     try:
         handle = work.backend.launch(order)
         for run_id in order.run_ids:
@@ -186,9 +185,10 @@ def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
                     run.id, work.owner, run.status, run.status, **_whereabouts(handle)
                 )
             engine = work.settings.engine(order.engine)
-            with WatchedLog(work, engine, order.run_ids) as log:
+            mine = tuple(run.id for run in members)  # its others may be in a later order by now
+            with WatchedLog(work, engine, mine) as log:
                 logger.info("Adopted order {id}, which was started before", id=order.id)
-                _see_through(work, engine, order, handle, log)
+                _see_through(work, Launched(engine, order, handle, log, mine))
             return
     except CosmosError as e:
         logger.error("Order {id}: {error}", id=order_name, error=e)
@@ -201,101 +201,55 @@ def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
         work.end(run.id, verdict)
 
 
-def _see_through(work: Work, engine: Engine, order: Order, handle: Handle, log: WatchedLog) -> None:
-    """Follow an order that has been launched until all its runs are recorded as ended."""
-    for run_id in order.run_ids:
+def _see_through(work: Work, on: Launched) -> None:
+    """Follow an order that has been launched until our runs of it are recorded as ended."""
+    for run_id in on.mine:
         work.catalog.advance(run_id, work.owner, "uploading", "running")
-    grace = work.settings.execution.grace_s
     try:
-        with GpuWatch(work.backend, order) as gpus:
-            for chunk in work.backend.follow(handle, log.offset):
-                work.check_held(order)
-                log.write(chunk)
-                if work.backend.running_s(handle) > order.timeout_s:
-                    logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
-                    work.backend.cancel(handle, grace, reason="timeout")
-        work.peaks[order.id] = gpus.peak()
-        log.keep_progress()
+        _follow(work, on)
     except TakenOver:
         raise
     except (Unreachable, DiskFull) as e:
-        for run_id in order.run_ids:  # what goes on there is found again by the next attempt
+        for run_id in on.mine:  # what goes on there is found again by the next attempt
             work.end(run_id, verdict_of(e))
         return
+    except CosmosError as e:
+        if isinstance(e, BackendError):
+            _give_up(work, on, e)
+            return
+        # trouble of our own, as with a catalog that is locked, is no reason to stop a model
+        raise BackendError("lost", f"It was left to itself: {e}") from e
     except BaseException as e:
-        work.check_held(order)  # what another process follows is not ours to stop
-        logger.warning("Stopping {id}: {why}", id=order.id, why=type(e).__name__)
-        ended: BaseException = e
-        try:
-            work.backend.cancel(handle, grace, reason="cancelled")
-            if not isinstance(e, Exception):
-                _record(work, engine, order, handle, log)
-        except Unreachable as away:  # it may go on there, whatever the user wanted
-            ended = away
-        for run_id in order.run_ids:
-            work.end(run_id, verdict_of(ended))
+        _give_up(work, on, e)
         if isinstance(e, Exception):
             return
         raise
-    _record(work, engine, order, handle, log)
+    record_all(work, on)
 
 
-def _record(work: Work, engine: Engine, order: Order, handle: Handle, log: RunLog) -> None:
-    """Collect, verify and finish each run of an order that has ended."""
-    work.check_held(order)
-    outcome = work.backend.outcome(handle)
-    logger.info("Order {id} ended with exit code {code}", id=order.id, code=outcome.exit_code)
-    work.records[order.id] = record_of(work.settings, work.backend, handle, order, outcome)
-    for run_id in order.run_ids:
-        if not work.catalog.advance(run_id, work.owner, "running", "downloading"):
-            run = work.catalog.get_run(run_id)
-            if run.status != "downloading" or run.leased_by != work.owner:
-                continue  # a mate that ended before, or is somebody else's now
-        try:
-            _record_run(work, engine, order, handle, outcome, run_id, log)
-        except CosmosError as e:
-            logger.error("{run}: {error}", run=run_id, error=e)
-            work.end(run_id, verdict_of(e), outcome.exit_code)
-    ended = [work.catalog.get_run(run_id).status for run_id in order.run_ids]
-    if "failed" not in ended:
-        try:
-            work.backend.discard(order.id)
-        except BackendError as e:
-            logger.warning("What is left of {id} was not removed: {error}", id=order.id, error=e)
+def _follow(work: Work, on: Launched) -> None:
+    order, handle = on.order, on.handle
+    with GpuWatch(work.backend, order) as gpus:
+        for chunk in work.backend.follow(handle, on.log.offset):
+            work.check_held(order.id, on.mine)
+            on.log.write(chunk)
+            if work.backend.running_s(handle) > order.timeout_s:
+                logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
+                grace = work.settings.execution.grace_s
+                work.backend.cancel(handle, grace, reason="timeout")
+    work.peaks[order.id] = gpus.peak()
+    on.log.keep_progress()
 
 
-def _record_run(
-    work: Work,
-    engine: Engine,
-    order: Order,
-    handle: Handle,
-    outcome: Outcome,
-    run_id: str,
-    log: RunLog,
-) -> None:
-    expected = [e for e in order.expected if e.run_id == run_id]
-    if not all(e.name in outcome.outputs for e in expected):
-        verdict = engine.diagnose(outcome, log.tail(), run_id)
-        logger.error("{run}: {kind}: {m}", run=run_id, kind=verdict.kind, m=verdict.message)
-        work.end(run_id, verdict, outcome.exit_code)
-        return
+def _give_up(work: Work, on: Launched, error: BaseException) -> None:
+    """Stop an order that can or shall not be followed; what it has finished is brought home."""
+    work.check_held(on.order.id, on.mine)  # what another process follows is not ours to stop
+    logger.warning("Stopping {id}: {why}", id=on.order.id, why=type(error).__name__)
+    ended = error
     try:
-        still_ours = partial(work.check_held, order)
-        outputs = collect_run(
-            work.catalog, work.settings, work.backend, handle, order, run_id, outcome, still_ours
-        )
-    except RunFailed:
-        if outcome.exit_code == 0:
-            raise
-        verdict = engine.diagnose(outcome, log.tail(), run_id)  # the cause, not its trace
-        work.end(run_id, verdict, outcome.exit_code)
-        return
-    work.catalog.advance(
-        run_id,
-        work.owner,
-        "downloading",
-        "completed",
-        outputs=outputs | work.told(order, run_id),
-        exit_code=outcome.exit_code,
-    )
-    logger.info("{run} completed", run=run_id)
+        work.backend.cancel(on.handle, work.settings.execution.grace_s, reason="cancelled")
+        record_all(work, on, verdict_of(error) if isinstance(error, Exception) else None)
+    except Unreachable as away:  # it may go on there, whatever the user wanted
+        ended = away
+    for run_id in on.mine:
+        work.end(run_id, verdict_of(ended))

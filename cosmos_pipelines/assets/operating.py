@@ -25,7 +25,7 @@ from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import InputError, StateError, UnknownId
 from cosmos_pipelines.ids import is_prompt_id
 from cosmos_pipelines.resources import backend_for
-from cosmos_pipelines.resources.process import owner_gone
+from cosmos_pipelines.resources.process import owner_gone, owner_name
 from cosmos_pipelines.settings import Settings
 
 LOG_POLL_S = 0.05
@@ -220,20 +220,43 @@ def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
         return catalog.get_run(run.id)
     run = catalog.get_run(run.id)
     backend = backend_for(settings, run.backend)
-    handle = backend.find(run.batch_id) if run.batch_id else None
-    if handle is not None:
-        backend.cancel(handle, settings.execution.grace_s, reason="cancelled")
-    deadline = time.monotonic() + settings.execution.grace_s
+    handle, grace_s = None, settings.execution.grace_s
+    deadline = time.monotonic() + grace_s
     while (run := catalog.get_run(run.id)).status in ACTIVE:
+        if handle is None and run.batch_id and (handle := backend.find(run.batch_id)):
+            backend.cancel(handle, grace_s, reason="cancelled")
+            deadline = time.monotonic() + grace_s
         if any(left.id == run.id for left in orphans(catalog)):
-            execute_runs([run.id], catalog=catalog, settings=settings, backend=backend)
+            if handle is None:
+                _cancel_unstarted(catalog, run)
+            else:
+                execute_runs([run.id], catalog=catalog, settings=settings, backend=backend)
         elif time.monotonic() > deadline:
-            raise StateError(
-                f"Run {run.id} was stopped, but {run.leased_by} has not recorded it yet.",
-                hint="See `cosmos status`.",
-            )
+            raise _not_yet(run, started=handle is not None)
         time.sleep(LOG_POLL_S)
     return run
+
+
+def _cancel_unstarted(catalog: Catalog, run: Run) -> None:
+    """End a run whose process died before it had started anything."""
+    owner = owner_name()
+    if catalog.adopt(run.id, owner):
+        said = "Stopped before it had started."
+        catalog.advance(
+            run.id, owner, run.status, "cancelled", error_kind="cancelled", error_message=said
+        )
+
+
+def _not_yet(run: Run, *, started: bool) -> StateError:
+    if started:
+        return StateError(
+            f"Run {run.id} was stopped, but {run.leased_by} has not recorded it yet.",
+            hint="See `cosmos status`.",
+        )
+    return StateError(
+        f"Run {run.id} is {run.status} and has not started yet: nothing was stopped.",
+        hint="Ask again in a moment.",
+    )
 
 
 def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:

@@ -6,9 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+from loguru import logger
+
 from cosmos_pipelines.assets.run_log import RunLog
 from cosmos_pipelines.assets.work import Work
 from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.errors import CosmosError
 
 EVERY_S: Final = 1.0
 """Seconds between two entries of a run; a step of a model takes longer mostly."""
@@ -45,6 +48,9 @@ class WatchedLog(RunLog):
         """One that is not running by us any more, or whose id a program made up, stays as it is."""
         self._kept_at[run_id] = time.monotonic()
         progress = self._waiting.pop(run_id)
-        self._work.catalog.advance(
-            run_id, self._work.owner, "running", "running", progress=progress
-        )
+        try:
+            self._work.catalog.advance(
+                run_id, self._work.owner, "running", "running", progress=progress
+            )
+        except CosmosError as e:  # a note that is missing is no reason to stop a model
+            logger.warning("{run}: its progress was not kept: {error}", run=run_id, error=e)

@@ -20,6 +20,8 @@ from cosmos_pipelines.resources.process import owner_gone
 
 OURS_TO_BLAME: Final[frozenset[str]] = frozenset({"unreachable", "disk_full", "lost"})
 """Failures after which the model's work may still be found where it was done."""
+BROKEN_OFF: Final[frozenset[str]] = frozenset({"cancelled", "launch_failed"})
+"""What an interrupt or an error of ours is called: it may have come while results came home."""
 
 
 def take(
@@ -80,20 +82,24 @@ def _left_behind(work: Work, run: Run) -> str | None:
 
     Also if its host is away: nothing else may start before somebody has looked.
     """
-    if run.batch_id is None or run.error_kind not in OURS_TO_BLAME:
+    ours = run.error_kind in OURS_TO_BLAME
+    if run.batch_id is None or not (ours or run.error_kind in BROKEN_OFF):
         return None
     try:
         handle = work.backend.find(run.batch_id)
         if handle is None:
             return None
         if work.backend.alive(handle):
-            return run.batch_id
+            return run.batch_id if ours else None
         outcome = work.backend.outcome(handle)
+        wanted = {e.name for e in work.backend.order_of(handle).expected if e.run_id == run.id}
     except Unreachable:
-        return run.batch_id
-    # A model that failed may have left files as well. One whose end nobody saw is looked at.
+        return run.batch_id if ours else None
+    # A model that failed may have left broken files as well, unless it called them finished itself.
+    # One whose end nobody saw is looked at.
     sound = outcome.exit_code == 0 or run.error_kind == "unreachable"
-    return run.batch_id if outcome.outputs and sound else None
+    made = wanted <= (outcome.outputs.keys() if sound else outcome.finished)
+    return run.batch_id if wanted and made else None
 
 
 def _clear(work: Work, before: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,15 +51,15 @@ class Work:
         timing = timing_of(self.records.get(order.id, {}), order, run_id)
         return self.peaks.get(order.id, {}) | timing
 
-    def check_held(self, order: Order) -> None:
-        """Go on only with what is still ours.
+    def check_held(self, order_id: str, run_ids: Iterable[str]) -> None:
+        """Go on only with what is still ours of an order.
 
         Raises:
             TakenOver: it is not.
         """
-        if not self.lease.held(order.run_ids):
+        if not self.lease.held(run_ids):
             raise TakenOver(
-                f"Order {order.id} was taken over while this process stood still.",
+                f"Order {order_id} was taken over while this process stood still.",
                 hint="See `cosmos status`.",
             )
 

@@ -145,10 +145,13 @@ class Cosmos(Engine):
 
     def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
         """See `Engine.diagnose`: what `model_run.py` said of this run, else of the whole order."""
+        if run_id is not None and run_id in outcome.failed:
+            return outcome.failed[run_id]
+        said = re.findall(_FAILED.format(run_id), log_tail, re.MULTILINE) if run_id else []
         if outcome.stopped is None:
-            said = re.findall(_FAILED.format(run_id), log_tail, re.MULTILINE) if run_id else []
-            for kind, sentence in reversed(said or _REFUSED.findall(log_tail)):
-                return Verdict(kind=cast(ErrorKind, kind), message=sentence)
+            said = said or _REFUSED.findall(log_tail)
+        for kind, sentence in reversed(said):
+            return Verdict(kind=cast(ErrorKind, kind), message=sentence)
         return super().diagnose(outcome, log_tail, run_id)
 
     def directories(self) -> tuple[Directory, ...]:

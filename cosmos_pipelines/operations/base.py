@@ -171,6 +171,13 @@ def as_document(data: object, *, indent: int | None = 2) -> str:
     return text.replace(json.dumps(RUN_FOLDER)[1:-1], "{run}") + "\n"
 
 
+class Verdict(Frozen):
+    """Why one run of an order failed."""
+
+    kind: ErrorKind
+    message: str
+
+
 class Outcome(Frozen):
     """How an order ended, as the side that executed it says."""
 
@@ -179,13 +186,12 @@ class Outcome(Frozen):
     stopped: Literal["cancelled", "timeout"] | None = Field(
         None, description="set if we ended it ourselves"
     )
-
-
-class Verdict(Frozen):
-    """Why one run of an order failed."""
-
-    kind: ErrorKind
-    message: str
+    finished: frozenset[str] = Field(
+        frozenset(), description="those of the outputs that their program itself called finished"
+    )
+    failed: Mapping[str, Verdict] = Field(
+        default={}, description="why runs have no result, as far as their program has told"
+    )
 
 
 def explain(error: ValidationError) -> str:

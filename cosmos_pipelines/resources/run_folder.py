@@ -101,12 +101,14 @@ def read_outcome(
     """
     stopped = cast(StopReason, stop.strip()) if stop else None
     gone = exit_code is None or result is None
-    text = finished if gone else result
-    if text is None:
-        return Outcome(exit_code=None, stopped=stopped)
     try:
-        outputs = {name: facts["sha256"] for name, facts in json.loads(text)["outputs"].items()}
+        own = json.loads(finished) if finished else {"outputs": {}}
+        made = own if gone or result is None else json.loads(result)
+        outputs = {name: facts["sha256"] for name, facts in made["outputs"].items()}
+        failed = {run: {"kind": k, "message": m} for run, (k, m) in own.get("failed", {}).items()}
         code = None if gone or exit_code is None else int(exit_code)
-        return Outcome(exit_code=code, outputs=outputs, stopped=stopped)
+        told = {"finished": [*own["outputs"]], "failed": failed}
+        facts = {"exit_code": code, "outputs": outputs, "stopped": stopped}
+        return Outcome.model_validate(facts | told)
     except (ValueError, LookupError, TypeError, AttributeError) as e:
         raise BackendError("model_failed", f"The run's {RESULT} cannot be read: {e}.") from e

@@ -1,0 +1,89 @@
+"""How the runs of an order ended: collected, verified and finished, each by itself. No Dagster.
+
+What a run's program has finished is its result, however the order as a whole came to its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from loguru import logger
+
+from cosmos_pipelines.assets.progress import WatchedLog
+from cosmos_pipelines.assets.results import collect_run, record_of
+from cosmos_pipelines.assets.work import Work, verdict_of
+from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.errors import BackendError, CosmosError, RunFailed
+from cosmos_pipelines.operations.base import Order, Outcome, Verdict
+from cosmos_pipelines.resources.backend import Handle
+
+
+@dataclass(frozen=True)
+class Launched:
+    """An order that was started, and those of its runs that are ours to bring to their end."""
+
+    engine: Engine
+    order: Order
+    handle: Handle
+    log: WatchedLog
+    mine: tuple[str, ...]
+
+
+def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> None:
+    """Collect, verify and finish each of our runs of an order that has ended.
+
+    `otherwise`: why those without a result have none, if it is not for the engine to say.
+    """
+    order = on.order
+    work.check_held(order.id, on.mine)
+    outcome = work.backend.outcome(on.handle)
+    logger.info("Order {id} ended with exit code {code}", id=order.id, code=outcome.exit_code)
+    work.records[order.id] = record_of(work.settings, work.backend, on.handle, order, outcome)
+    for run_id in on.mine:
+        if not work.catalog.advance(run_id, work.owner, "running", "downloading"):
+            run = work.catalog.get_run(run_id)
+            if run.status != "downloading" or run.leased_by != work.owner:
+                continue  # a mate that ended before, or is somebody else's now
+        try:
+            _record(work, on, outcome, run_id, otherwise)
+        except CosmosError as e:
+            logger.error("{run}: {error}", run=run_id, error=e)
+            work.end(run_id, verdict_of(e), outcome.exit_code)
+    ended = [work.catalog.get_run(run_id).status for run_id in order.run_ids]
+    if "failed" not in ended:
+        try:
+            work.backend.discard(order.id)
+        except BackendError as e:
+            logger.warning("What is left of {id} was not removed: {error}", id=order.id, error=e)
+
+
+def _record(
+    work: Work, on: Launched, outcome: Outcome, run_id: str, otherwise: Verdict | None
+) -> None:
+    expected = [e for e in on.order.expected if e.run_id == run_id]
+    if not all(e.name in outcome.outputs for e in expected):
+        verdict = otherwise or on.engine.diagnose(outcome, on.log.tail(), run_id)
+        logger.error("{run}: {kind}: {m}", run=run_id, kind=verdict.kind, m=verdict.message)
+        work.end(run_id, verdict, outcome.exit_code)
+        return
+    held = partial(work.check_held, on.order.id, on.mine)
+    try:
+        outputs = collect_run(
+            work.catalog, work.settings, work.backend, on.handle, on.order, run_id, outcome, held
+        )
+    except RunFailed:
+        if outcome.exit_code == 0:
+            raise
+        verdict = otherwise or on.engine.diagnose(outcome, on.log.tail(), run_id)
+        work.end(run_id, verdict, outcome.exit_code)  # the cause, not its trace
+        return
+    work.catalog.advance(
+        run_id,
+        work.owner,
+        "downloading",
+        "completed",
+        outputs=outputs | work.told(on.order, run_id),
+        exit_code=outcome.exit_code,
+    )
+    logger.info("{run} completed", run=run_id)
