@@ -121,6 +121,7 @@ def _ended(run: Row) -> int:
     if run["status"] in ("failed", "cancelled"):
         kind = run["error_kind"] or "cancelled"
         why = run["error_message"] or ""
+        why += "" if why.endswith((".", "!", "?", "`")) else "."
         tell(f"Run {run['id']} {run['status']} ({kind}): {why} See `cosmos why {run['id']}`.")
         return exit_code_of(kind)
     tell(f"Run {run['id']} is {run['status']}: another process executes it. See `cosmos status`.")
