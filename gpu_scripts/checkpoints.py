@@ -9,6 +9,8 @@ is `outputs/checkpoints.json` of the run folder (COSMOS_RUN_DIR), or else the la
 
 COSMOS_CHECKPOINTS, HF_HOME: the places. HF_ENDPOINT: a mirror of https://huggingface.co. The token
 is HF_TOKEN or the content of the file HF_TOKEN_PATH, which is removed as soon as it has been read.
+To a mirror by plain http it is not sent, unless that is on this machine: one PROBLEM says so, and
+what needs no token is brought all the same.
 Standard library only, Python 3.10 or newer.
 """
 
@@ -72,12 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         only = [word for words in given.only for word in words.split(",") if word]
         entries = chosen(read_manifest(given.manifest), only)
         places = places_of(entries, dict(os.environ))
+        address = os.environ.get("HF_ENDPOINT") or ENDPOINT
+        asked = given.action == "download"
+        hub = Hub(address, token, pause_s=given.pause) if asked else None
     except ValueError as e:
         sys.stderr.write(f"checkpoints.py: {e}\n")
         return 2
     failed: list[Found] = []
-    if given.action == "download":
-        hub = Hub(os.environ.get("HF_ENDPOINT") or ENDPOINT, token, pause_s=given.pause)
+    if hub:
+        if hub.withholds:
+            say(f"PROBLEM HF_TOKEN: not sent to {hub.host}: over http anybody could read it")
         failed = download(entries, places, hub, threads=given.threads, say=say)
     found = _verified(entries, places, failed, given)
     result = _result(given, found, time.monotonic() - began)

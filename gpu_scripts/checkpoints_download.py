@@ -22,6 +22,7 @@ from typing import Any
 
 from checkpoints_hub import Facts, Hub, Passing, Refused
 from checkpoints_manifest import Entry, Place
+from checkpoints_names import stays_inside
 from checkpoints_verify import BLOCK, Found, Item, Meter, Say, blocks, gigabytes, new_hash
 
 MARGIN = 1 << 30
@@ -123,7 +124,7 @@ def _ask(items: Sequence[Item], hub: Hub, fail: Fail) -> list[Wanted]:
         try:
             facts = hub.facts(item.entry, item.path)
             base = item.place.base(item.entry, facts.commit)
-            if base is None or ".." in Path(item.path).parts or item.path.startswith("/"):
+            if base is None or not stays_inside(item.path):
                 return Refused(f"{hub.host} does not tell where it belongs")
             return Wanted(Item(item.entry, item.place, item.path, base / item.path), facts)
         except (Refused, Passing, OSError) as e:

@@ -1,7 +1,8 @@
 """Asks a Hugging Face hub, or a mirror of one, over plain HTTPS. Standard library only.
 
-The token goes to the endpoint alone: a redirect to another host (where large files lie) is followed
-without it. Nothing here prints it.
+The token goes to the endpoint alone, and not over plain HTTP unless that is on this machine: a
+redirect to another host (where large files lie) is followed without it. Nothing here prints it, or
+the user and password that an endpoint's address may have, which are sent instead of a token.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from checkpoints_manifest import Entry
+from checkpoints_names import COMMIT, endpoint_of, host_of, keeps_secrets, shown, stays_inside
 
 T = TypeVar("T")
 
@@ -63,13 +65,15 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 
 class Hub:
-    """An endpoint and what it is asked with."""
+    """An endpoint and what it is asked with. Raises ValueError if it is none."""
 
     def __init__(
         self, endpoint: str, token: str | None, *, pause_s: float = 2.0, tries: int = 6
     ) -> None:
-        self.endpoint = endpoint.rstrip("/")
-        self._token = token
+        self.endpoint, self._basic = endpoint_of(endpoint)
+        self.withholds = bool(token) and not keeps_secrets(self.endpoint)
+        """Whether it was given a token that it does not send."""
+        self._token = None if self.withholds else token
         self.pause_s, self.tries = pause_s, tries
         self._opener = urllib.request.build_opener(_Stay)
 
@@ -88,8 +92,8 @@ class Hub:
                             headers.pop(name, None)
                     seen = headers | seen
                     if not redirected or {"x-linked-size", "x-linked-etag"} <= set(seen):
-                        return _facts(seen)
-                    url = urljoin(url, headers["location"])
+                        return self._checked(_facts(seen), entry)
+                    url = _next(url, headers["location"])
             raise Refused(f"{self.host} redirects for ever")
 
         return self.patiently(ask)
@@ -104,9 +108,25 @@ class Hub:
             return str(told["sha"]), [str(one["rfilename"]) for one in told["siblings"]]
 
         try:
-            return self.patiently(ask)
+            commit, names = self.patiently(ask)
+            self._check_commit(commit, entry)
+            for name in names:
+                if not stays_inside(name):
+                    said = f"{self.host} lists {shown(name)} in {entry.repo}"
+                    raise Refused(f"{said}, which leads elsewhere")
+            return commit, names
         except (ValueError, KeyError, TypeError) as e:
             raise Refused(f"{self.host} does not list the files of {entry.repo}: {e}") from e
+
+    def _checked(self, facts: Facts, entry: Entry) -> Facts:
+        if facts.commit is not None:
+            self._check_commit(facts.commit, entry)
+        return facts
+
+    def _check_commit(self, commit: str, entry: Entry) -> None:
+        if not COMMIT.fullmatch(commit):
+            said = f"{self.host} says that {entry.repo} is at {shown(commit)}"
+            raise Refused(f"{said}, which is no commit")
 
     def open(self, entry: Entry, path: str, offset: int) -> http.client.HTTPResponse:
         """The content from a byte on: 206; the whole content where that cannot be had: 200.
@@ -120,7 +140,7 @@ class Hub:
     @property
     def host(self) -> str:
         """As people are told."""
-        return urlsplit(self.endpoint).netloc
+        return host_of(self.endpoint)
 
     def patiently(self, ask: Callable[[], T]) -> T:
         """Ask again after failures that may pass, with growing pauses."""
@@ -141,7 +161,7 @@ class Hub:
             answer = self._open("GET", url, headers, entry)
             if answer.status not in _REDIRECT:
                 return answer
-            url = urljoin(url, answer.headers["location"])
+            url = _next(url, answer.headers["location"])
             answer.close()
         raise Refused(f"{self.host} redirects for ever")
 
@@ -154,8 +174,9 @@ class Hub:
         request.add_header("Accept-Encoding", "identity")  # or sizes are those of packed files
         request.add_header("User-Agent", "cosmos-pipelines")
         ours = urlsplit(url)[:2] == urlsplit(self.endpoint)[:2]
-        if ours and self._token:
-            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
+        if ours and (self._basic or self._token):
+            secret = f"Basic {self._basic}" if self._basic else f"Bearer {self._token}"
+            request.add_unredirected_header("Authorization", secret)
         try:
             answer: http.client.HTTPResponse = self._opener.open(request, timeout=TIMEOUT_S)
             return answer
@@ -163,20 +184,25 @@ class Hub:
             if e.code in _REDIRECT and e.headers.get("location"):
                 return e  # type: ignore[return-value]  # it is an answer as well
             raise self._failure(e, entry, ours) from None
+        except http.client.InvalidURL:  # it would tell all of it
+            raise Refused(f"{host_of(url)} cannot be asked: its address is none") from None
         except (OSError, http.client.HTTPException) as e:
             reason = getattr(e, "reason", None) or e
-            raise Passing(f"{urlsplit(url).netloc} cannot be reached: {reason}") from None
+            raise Passing(f"{host_of(url)} cannot be reached: {reason}") from None
 
     def _failure(self, e: urllib.error.HTTPError, entry: Entry, ours: bool) -> Exception:
         code = e.headers.get("X-Error-Code") or ""
         e.close()
         # What the store of large files refuses is an address that has expired.
         if e.code in _AGAIN or not ours:
-            return Passing(f"{urlsplit(e.url).netloc} answers {e.code}")
+            return Passing(f"{host_of(e.url)} answers {e.code}")
+        if e.code == 401 and self._basic:
+            return Refused(f"{self.host} does not accept the user and password of HF_ENDPOINT")
         if e.code == 401 and not self._token:
             sure = entry.gated or code == "GatedRepo"
             what = "needs a token" if sure else "needs a token or does not exist"
-            return Refused(f"{entry.repo} {what}, and none was given: set HF_TOKEN")
+            none = "yours is not sent there" if self.withholds else "none was given: set HF_TOKEN"
+            return Refused(f"{entry.repo} {what}, and {none}")
         if e.code == 401:
             return Refused(f"the token is not accepted by {self.host} for {entry.repo}")
         if e.code == 403:
@@ -189,6 +215,16 @@ class Hub:
         if e.code == 404:
             return Refused(f"{self.host} has no {entry.repo}, or not for this token")
         return Refused(f"{self.host} answers {e.code} {e.reason}")
+
+
+def _next(url: str, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        there = urljoin(url, location)
+        _ = urlsplit(there).port
+        return there
+    except ValueError:  # its text may tell a signed address
+        raise Refused(f"{host_of(url)} leads to an address that is none") from None
 
 
 def _facts(headers: Mapping[str, str]) -> Facts:

@@ -19,6 +19,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from checkpoints_names import COMMIT, is_repo, is_revision, shown, stays_inside
+
 MAIN = "main"
 RECORD = ".cosmos-sizes.json"
 """In each place: sizes and hashes as they were when we downloaded."""
@@ -80,9 +82,13 @@ def _entry(row: dict[str, Any]) -> Entry:
     entry = Entry(**(row | tuples))
     if entry.target not in ("checkpoints", "huggingface"):
         raise ValueError(f"{entry.repo}: the target {entry.target!r} is neither place")
-    for path in (entry.path, entry.into or ""):
-        if path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(f"{entry.repo}: the path {path!r} leads elsewhere")
+    if not is_repo(entry.repo):
+        raise ValueError(f"the repository {shown(entry.repo)} is not OWNER/NAME")
+    if not is_revision(entry.at):
+        raise ValueError(f"{entry.repo}: {shown(entry.at)} is no branch, tag or commit")
+    for path in (entry.path, *([entry.into] if entry.into else [])):
+        if not stays_inside(path):
+            raise ValueError(f"{entry.repo}: the path {shown(path)} leads elsewhere")
     return entry
 
 
@@ -135,9 +141,9 @@ class Place:
             return entry.at
         try:
             said = (self._repository(entry) / "refs" / entry.at).read_text(encoding="utf-8")
-        except OSError:
+        except (OSError, ValueError):
             return None
-        return said.strip() or None
+        return said.strip() if COMMIT.fullmatch(said.strip()) else None
 
     def set_commit(self, entry: Entry, commit: str) -> None:
         """Let a branch or tag in the cache mean this commit."""
@@ -163,7 +169,9 @@ class Place:
     def listed(self, entry: Entry) -> list[str] | None:
         """The files of an entry's repository as they were listed; None if they never were."""
         found = self._record["listed"].get(f"{entry.repo}@{entry.at}")
-        return [str(path) for path in found] if isinstance(found, list) else None
+        if not isinstance(found, list):
+            return None
+        return [path for path in map(str, found) if stays_inside(path)]
 
     def note_listed(self, entry: Entry, paths: Sequence[str]) -> None:
         """Record which files a repository has."""

@@ -11,6 +11,9 @@ import json
 import os
 from pathlib import Path
 
+from model_judging import Failure
+from model_log import Log, one_line
+
 FINISHED = "finished.json"
 """In the run folder: what is finished, as `result.json` will tell it, should that never come."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -50,18 +53,58 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-class Finished:
-    """The outputs that are finished so far, kept for the case that the host dies."""
+def not_written(error: OSError) -> Failure:
+    """What the system's refusal of a sample's file means for it."""
+    if error.errno in FULL:
+        return Failure("disk_full", "No space left where the model runs.")
+    return Failure("model_failed", f"A file cannot be read or written: {error.strerror or error}.")
 
-    def __init__(self, run: Path) -> None:
+
+class Finished:
+    """What has become of the samples so far, kept for the case that the host dies."""
+
+    def __init__(self, run: Path, log: Log) -> None:
         self._run = run
+        self._log = log
         self._outputs: dict[str, dict[str, str | int]] = {}
+        self.failed: dict[str, list[str]] = {}
+        """Run id -> kind and sentence."""
 
     def add(self, output: str, digest: str | None = None) -> None:
         """Tell of a file below `outputs/`, which has its name already; `digest`: its SHA-256."""
-        path = self._run / output
-        facts: dict[str, str | int] = {"sha256": digest or sha256_of(path)}
-        facts["size"] = path.stat().st_size
+        try:
+            path = self._run / output
+            facts: dict[str, str | int] = {"sha256": digest or sha256_of(path)}
+            facts["size"] = path.stat().st_size
+        except OSError as e:
+            self._log.say(f"{output} cannot be read: {e.strerror or e}.")
+            return
         self._outputs[output.removeprefix("outputs/")] = facts
-        text = json.dumps({"outputs": self._outputs}, indent=2)
-        write_whole(self._run / FINISHED, f"{text}\n".encode())
+        self._write()
+
+    def fail(self, run_id: str, failure: Failure, *, say: bool = True) -> None:
+        """Tell why a sample will have no file; without `say`, the log tells it already."""
+        self.failed[run_id] = [failure.kind, one_line(failure.sentence, 500)]
+        if say:
+            self._say(run_id)
+        self._write()
+
+    def say_again(self) -> None:
+        """What failed, once more at the log's end: of a long log only that may be read."""
+        for run_id in self.failed:
+            self._say(run_id)
+
+    def _say(self, run_id: str) -> None:
+        kind, sentence = self.failed[run_id]
+        self._log.say(f"FAILED {run_id}: {kind}: {sentence}")
+
+    def _write(self) -> None:
+        told = {"outputs": self._outputs, "failed": self.failed}
+        self.write(FINISHED, told, "a power cut now would cost what it tells")
+
+    def write(self, name: str, told: object, otherwise: str) -> None:
+        """Write a file of the run folder; what happens where that cannot be is said."""
+        try:
+            write_whole(self._run / name, f"{json.dumps(told, indent=2)}\n".encode())
+        except OSError as e:
+            self._log.say(f"{name} cannot be written ({e.strerror or e}): {otherwise}.")

@@ -1,25 +1,19 @@
-"""Which sample a finished video belongs to, why others have none, and whether to go on. Pure.
+"""Why samples have no video, and whether to go on with the others. Pure.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
-
-A load of the model makes a row of parts, numbered from 0, in sub-batches of `batch_size`. Where
-a guardrail drops members of a sub-batch, the survivors' files are written one after the other, from
-its first number on: only the text beside a video says whose it is.
 """
 
 from __future__ import annotations
 
 import signal
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from model_log import one_line
 
 OF_THE_PLACE = frozenset({"out_of_memory", "launch_failed", "disk_full", "lost"})
 """Kinds that are no fault of one sample: another load would only meet them again."""
-SHOWN = 60
-"""Characters of a text that are shown."""
 
 
 class Failure(NamedTuple):
@@ -27,15 +21,6 @@ class Failure(NamedTuple):
 
     kind: str
     sentence: str
-
-
-class Assigned(NamedTuple):
-    """Whose the files of a sub-batch are."""
-
-    videos: dict[int, int]
-    """Number of the files -> number of the part that they belong to."""
-    failed: dict[int, Failure]
-    """Parts that cannot be given a video."""
 
 
 class Line(NamedTuple):
@@ -52,55 +37,6 @@ class End(NamedTuple):
     said: str = ""
     killed: bool = False
     """A process of it was killed by signal 9, not by us."""
-
-
-def assigned(prompts: Sequence[str | None], texts: Mapping[int, str], complete: bool) -> Assigned:
-    """Whose the files of one sub-batch are.
-
-    `prompts` are its parts' in order (None: not to be compared), `texts` what was found, by number;
-    one line break at the end of a text is forgiven.
-    Before it is `complete` (nothing more will be written) only what is certain is told.
-    """
-    videos: dict[int, int] = {}
-    failed: dict[int, Failure] = {}
-    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for number, text in sorted(texts.items()):
-        alike[_owners(prompts, text)].append(number)
-    foreign = alike.pop((), [])
-    for owners, numbers in alike.items():
-        if owners == tuple(numbers) or (complete and len(owners) == len(numbers)):
-            videos.update(zip(numbers, owners, strict=True))  # survivors keep their order
-        elif complete:
-            failed.update(dict.fromkeys(owners, _alike(len(owners), len(numbers))))
-    if complete:
-        for number in set(foreign) - {*videos.values(), *failed}:
-            failed[number] = _foreign(texts[number], prompts[number])
-    return Assigned(videos, failed)
-
-
-def _owners(prompts: Sequence[str | None], text: str) -> tuple[int, ...]:
-    """Parts that have this prompt."""
-    if None in prompts:
-        return tuple(range(len(prompts)))
-    exact = tuple(k for k, prompt in enumerate(prompts) if text == prompt)
-    return exact or tuple(k for k, prompt in enumerate(prompts) if text == f"{prompt}\n")
-
-
-def _alike(prompts: int, videos: int) -> Failure:
-    said = f"{videos} video(s) of {prompts} samples that have one prompt"
-    return Failure("model_failed", f"The output cannot be told apart: {said}.")
-
-
-def _foreign(text: str, prompt: str | None) -> Failure:
-    """Both texts, from a little before the place where they part."""
-    prompt = prompt or ""
-    same = next((n for n, (a, b) in enumerate(zip(text, prompt)) if a != b), None)  # noqa: B905
-    start = max(0, (min(len(text), len(prompt)) if same is None else same) - SHOWN // 3)
-    shown = [("…" if start else "") + one_line(t[start:], SHOWN) for t in (text, prompt)]
-    return Failure(
-        "model_failed",
-        f'The video\'s text is not the prompt: it says "{shown[0]}", the prompt "{shown[1]}".',
-    )
 
 
 class Load(NamedTuple):

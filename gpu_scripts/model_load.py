@@ -10,26 +10,17 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from model_judging import Assigned, End, Failure, Line, Load, assigned
+from model_assigning import Assigned, assigned
+from model_judging import End, Failure, Line, Load
 from model_log import Log, Progress
 from model_position import Mark, Position
 from model_process import Processes
 from model_request import Part, Pattern, Request, filled
 from model_samples import Samples
+from model_words import LastWords, Lines
 
 SETTLED_S = 1.0
 """Seconds after which a text that nobody adds to is taken for whole."""
-LONGEST_LINE = 1 << 16
-"""Bytes; what is longer without an end is looked at as it is."""
-ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-ERROR = re.compile(r"^(?:\[rank\d+\]:\s*)?(?:[\w.]*\.)?(\w*(?:Error|Exception)): *(\S.*)$")
-"""The last line of a traceback, as Python and torchrun's ranks print it."""
-KILLED = re.compile(r"exitcode\s*:\s*-9\b|Signal 9 \(SIGKILL\)|died with .*SIGKILL")
-"""What torchrun says where a signal 9, not ours, ended one of its workers."""
-ROOT_CAUSE = "Root Cause (first observed failure)"
-"""torchrun's heading of the worker that failed first: it has ended the others itself."""
-HEADING = "ChildFailedError"
-"""torchrun's own exception: it says that a rank failed, never why."""
 
 
 class LoadOfModel:
@@ -58,10 +49,8 @@ class LoadOfModel:
         self._steps: dict[int, int] = {}
         """The last step that was told of a part."""
         self._lines: list[tuple[Mark, Failure]] = []
-        self._half = b""
-        self._said = ("", "")
-        """The last line that looks like an error, and the last line."""
-        self._killed = False
+        self._output = Lines()
+        self._words = LastWords()
         self._started = time.monotonic()
         self._loaded: float | None = None
         self._last_made = 0.0
@@ -80,13 +69,12 @@ class LoadOfModel:
             failure = Failure("launch_failed", f"{command[0]} cannot be started: {e.strerror}.")
             self._lines = [(self._position.mark(), failure)]
             return self._ended(End(127))
-        if self._half:
-            self._scan(self._half)
+        for line in self._output.rest():
+            self._scan(line)
         self._look(ended=True, well=code == 0)
         self._progress.settle()
         self._log.model_ended()
-        error, last = self._said
-        return self._ended(End(code, error or last, self._killed))
+        return self._ended(End(code, self._words.said, self._words.killed))
 
     def _ended(self, end: End) -> Load:
         at = self._position
@@ -94,11 +82,22 @@ class LoadOfModel:
             parts=len(self.parts),
             batch_size=self._request.batch_size,
             reached=self._reached | self._unread(end),
-            begun=at.furthest,
+            begun=self._begun(end),
             exact=at.exact,
             lines=[Line(at.part_of(mark), failure) for mark, failure in self._lines],
             end=end,
         )
+
+    def _begun(self, end: End) -> int:
+        """The last part that is known to have been begun."""
+        at = self._position
+        if end.code == 0 or not self._texts:
+            return at.furthest
+        group = self._group(max(self._texts))
+        if self._reached.issuperset(group) or not self._is_last(group):
+            return at.furthest
+        # It has written some of a sub-batch, and seems to be at the next one.
+        return at.furthest if self._may_be_refused(group) else min(at.furthest, group[-1])
 
     def _unread(self, end: End) -> set[int]:
         """Parts without a text that have a video though the load failed; they are made again."""
@@ -110,10 +109,7 @@ class LoadOfModel:
     def heard(self, data: bytes) -> None:
         """Pass on what the model writes, and look at its lines."""
         self._log.pass_on(data)
-        *lines, self._half = re.split(rb"[\r\n]", self._half + data)
-        if len(self._half) > LONGEST_LINE:
-            lines, self._half = [*lines, self._half], b""
-        for line in lines:
+        for line in self._output.cut(data):
             self._scan(line)
 
     def tick(self) -> None:
@@ -123,11 +119,8 @@ class LoadOfModel:
         self._progress.tick()
         self._log.flush()
 
-    def _scan(self, raw: bytes) -> None:
-        line = ANSI.sub("", raw.decode("utf-8", "replace")).strip()
-        if not line:
-            return
-        self._remember(line)
+    def _scan(self, line: str) -> None:
+        self._words.heard(line)
         says = self._says
         if self._loaded is None and _first(says.loaded, line):
             self._loaded = time.monotonic()
@@ -145,6 +138,8 @@ class LoadOfModel:
         elif step := _first(says.step, line):
             self._count_step(int(step.group("step")))
             self._tell(step.group("step"), step.group("steps"))
+        if _first(says.ignores, line):
+            return
         for kind, pattern, sentence in says.failures:
             if found := pattern.search(line):
                 self._look(ended=False, well=False)  # was it said after the present part?
@@ -158,16 +153,6 @@ class LoadOfModel:
         if not self._says.chunk and step < self._steps.get(at, 0):
             self._chunks[at] = self._chunks.get(at, 0) + 1
         self._steps[at] = step
-
-    def _remember(self, line: str) -> None:
-        error = ERROR.match(line)
-        if error and error[1] != HEADING:
-            self._said = (f"{error[1]}: {error[2]}", line)
-        else:
-            self._said = (self._said[0], line)
-        if ROOT_CAUSE in line:
-            self._killed = False
-        self._killed = self._killed or bool(KILLED.search(line))
 
     def _tell(self, step: str = "", steps: str = "") -> None:
         group = self._group(self._position.now)
@@ -201,9 +186,7 @@ class LoadOfModel:
             group = self._group(start)
             texts = {n - start: self._texts[n][0] for n in group if n in self._texts}
             if texts and not self._reached.issuperset(group):
-                prompts = [self._prompt(n) for n in group]
-                complete = ended or self._complete(group)
-                self._settle(group, assigned(prompts, texts, complete))
+                self._settle(group, self._whose(group, texts, ended, well))
 
     def _found(self, number: int, well: bool) -> str | None:
         """What the text of a finished video says; None: it is not finished."""
@@ -217,19 +200,36 @@ class LoadOfModel:
             return "" if well or marker is not None else None
         try:
             return self._path(self._request.text, number).read_text("utf-8", "replace")
-        except FileNotFoundError:
+        except OSError:
             return None
 
     def _prompt(self, number: int) -> str | None:
         return None if self._request.text is None else self.parts[number].sample.prompt
 
-    def _complete(self, group: range) -> bool:
-        """Whether the model has written all that it will write of a sub-batch."""
-        if any(number > group[-1] for number in self._texts):
-            return True
-        if not all(number in self._texts for number in group):
-            return False
-        return time.monotonic() - max(self._texts[n][1] for n in group) >= SETTLED_S
+    def _whose(self, group: range, texts: dict[int, str], ended: bool, well: bool) -> Assigned:
+        """Whose the files of a sub-batch are, as far as it can be told now."""
+        now, last = time.monotonic(), max(self._texts)
+        whole = [n for n in texts if group[n] < last or now - self._texts[group[n]][1] >= SETTLED_S]
+        return assigned(
+            [self._prompt(n) for n in group],
+            texts,
+            complete=ended or last > group[-1] or len(whole) == len(group),
+            settled=whole,
+            died=ended and not well and self._is_last(group),
+            refused=self._may_be_refused(group),
+        )
+
+    def _is_last(self, group: range) -> bool:
+        """Whether nothing says that the model has come to another sub-batch after this one."""
+        at = self._position
+        later = any(number > group[-1] for number in self._texts)
+        return not later and not (at.exact and at.now > group[-1])
+
+    def _may_be_refused(self, group: range) -> bool:
+        """Whether the guardrail may have dropped one of a sub-batch."""
+        at = self._position
+        first = at.first_taken_for(group, self._texts)
+        return any(f.kind == "blocked" and at.part_of(mark) >= first for mark, f in self._lines)
 
     def _settle(self, group: range, whose: Assigned) -> None:
         for number, owner in whose.videos.items():
@@ -260,7 +260,7 @@ class LoadOfModel:
         self.made += 1
         self._reached.add(owner)
         self._position.there(owner)
-        self._said = ("", self._said[1])
+        self._words.survived()
         self._last_made = now
         self._progress.settle()
         self._samples.take(self.parts[owner], self._path(self._request.video, number), facts)

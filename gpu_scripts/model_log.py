@@ -57,8 +57,11 @@ class Log:
     def _write(self, data: bytes) -> None:
         self._last = data[-1:]
         left = memoryview(data)
-        while left:
-            left = left[os.write(self._fd, left) :]
+        try:
+            while left:
+                left = left[os.write(self._fd, left) :]
+        except OSError:  # a disk that is full: the log has a gap, the work goes on
+            self._last = b""
 
 
 class Progress:

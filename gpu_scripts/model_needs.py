@@ -40,7 +40,9 @@ class Needs:
 
     gpus: int = 0
     free_vram_mib: int = 0
-    total_ram_mib: int = 0
+    free_vram_percent: int = 0
+    """Of each GPU's own memory."""
+    free_ram_mib: int = 0
     free_disk_mib: int = 0
     files: tuple[str, ...] = ()
     """Below the directory of checkpoints; `a|b`: one of the two is enough."""
@@ -68,7 +70,7 @@ def check(needs: Needs, engine: str, run: Path, ask: Ask) -> None:
     _check_files(needs.files, hint)
     _check_hub(needs.hub, hint)
     _check_gpus(needs, ask)
-    _check_ram(needs.total_ram_mib)
+    _check_ram(needs.free_ram_mib)
     free = shutil.disk_usage(run).free >> 20
     if free < needs.free_disk_mib:
         said = f"{free} MiB are free where {run} lies, {needs.free_disk_mib} MiB are needed"
@@ -119,12 +121,14 @@ def _check_gpus(needs: Needs, ask: Ask) -> None:
         raise Refused("launch_failed", f"{said}: ask for fewer, or give the container more")
     # A process of rank n takes the n-th GPU that it can see, not the emptiest one.
     for gpu in gpus[: needs.gpus]:
-        if gpu.free_mib is not None and gpu.free_mib < needs.free_vram_mib:
+        share = (gpu.total_mib or 0) * needs.free_vram_percent // 100
+        needed = max(needs.free_vram_mib, share)
+        if gpu.free_mib is not None and gpu.free_mib < needed:
             said = (
                 f"GPU {gpu.index} ({gpu.name}) has {gpu.free_mib} of {gpu.total_mib} MiB free, "
-                f"{needs.free_vram_mib} MiB are needed"
+                f"{needed} MiB are needed"
             )
-            small = gpu.total_mib is not None and gpu.total_mib < needs.free_vram_mib
+            small = gpu.total_mib is not None and gpu.total_mib < needed
             advice = "take a larger GPU" if small else "end what else uses it"
             raise Refused("out_of_memory", f"{said}: {advice}")
 
@@ -153,16 +157,18 @@ def _visible(gpus: list[Gpu], only: str | None) -> list[Gpu]:
 def _check_ram(needed_mib: int) -> None:
     if not needed_mib:
         return
-    total = _total_ram_mib()
-    if total is not None and total < needed_mib:
-        said = f"this host gives {total} MiB of memory, {needed_mib} MiB are needed"
-        raise Refused("out_of_memory", f"{said} to load the model: take a host with more")
+    free = _free_ram_mib()
+    if free is not None and free < needed_mib:
+        said = f"this host has {free} MiB of memory to give, {needed_mib} MiB are needed"
+        advice = "end what else uses it, or take a host with more"
+        raise Refused("out_of_memory", f"{said} to load the model: {advice}")
 
 
-def _total_ram_mib() -> int | None:
+def _free_ram_mib() -> int | None:
+    """What can be had without swapping; less, where the container has a limit."""
     sizes = []
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemTotal:"):
+        if line.startswith("MemAvailable:"):
             sizes.append(int(line.split()[1]) >> 10)
     for path in map(Path, CGROUP_LIMITS):
         limit = path.read_text(encoding="ascii").strip() if path.is_file() else ""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from model_files import move
+from model_files import FULL, move
 from model_judging import Failure
 from model_log import one_line
 from model_needs import Refused
@@ -133,7 +133,7 @@ class Ffmpeg:
         ran = self._processes.run([self._ffmpeg, "-v", "error", "-nostdin", "-y", *words])
         if ran.code:
             lines = [line for line in ran.err.splitlines() if line.strip()] or ["no reason given"]
-            if "No space left on device" in ran.err:
+            if any(os.strerror(number) in ran.err for number in FULL):
                 raise PieceFailed("disk_full", "No space left where the model runs.")
             why = one_line("; ".join(dict.fromkeys(lines[:2] + lines[-1:])))
             raise PieceFailed(kind, f"The video could not be {done}: {why}.")

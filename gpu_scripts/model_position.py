@@ -32,7 +32,8 @@ class Position:
         self._batch_size = batch_size
         self._begins = 0
         """How often the model has said that it begins with a part."""
-        self._tells = False
+        self.tells = False
+        """Whether the model says what it has written."""
         self._now = Mark(0, 0, 0)
         self.furthest = 0
         """The last part that is known to have been begun."""
@@ -59,7 +60,7 @@ class Position:
 
     def written(self, number: int) -> None:
         """It has said that this part's files are written, and that is true."""
-        self._tells = True
+        self.tells = True
         self._move(told=(number // self._batch_size + 1) * self._batch_size)
 
     def there(self, number: int) -> None:
@@ -79,9 +80,20 @@ class Position:
         """The part that was in work then."""
         if self.exact:
             return mark.begun
-        return mark.told if self._tells else mark.seen
+        return mark.told if self.tells else mark.seen
 
     @property
     def now(self) -> int:
         """The part in work."""
         return self.part_of(self._now)
+
+    def first_taken_for(self, group: range, written: Collection[int]) -> int:
+        """The first part at which the model may have seemed to be when it said a line of a group.
+
+        Where it does not say what it begins with, it seems to be at a group before, if that has
+        left no files; `written` are the parts that have.
+        """
+        if self.exact:
+            return group.start
+        before = [n // self._batch_size for n in written if n < group.start]
+        return (max(before) + 1) * self._batch_size if self.tells and before else 0

@@ -135,6 +135,8 @@ class Says:
     step: tuple[Pattern, ...]
     failures: tuple[tuple[str, Pattern, str], ...]
     """Kind, pattern, and the sentence with `{1}` for the first group."""
+    ignores: tuple[Pattern, ...] = ()
+    """Lines that say no failure, whatever words are in them."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,8 @@ def read_needs(fields: Fields) -> Needs:
     return Needs(
         gpus=needs.count("gpus", 0),
         free_vram_mib=needs.count("free_vram_mib", 0),
-        total_ram_mib=needs.count("total_ram_mib", 0),
+        free_vram_percent=needs.count("free_vram_percent", 0),
+        free_ram_mib=needs.count("free_ram_mib", 0),
         free_disk_mib=needs.count("free_disk_mib", 0),
         files=needs.texts("files"),
         hub=needs.texts("hub"),
@@ -271,8 +274,8 @@ def _says(fields: Fields) -> Says:
         ):
             raise Refused("validation", f"{item!r} is not kind, pattern and sentence of a failure")
         failures.append((item[0], _pattern(item[1]), item[2]))
-    known = {key: _patterns(fields, key) for key in ("loaded", "begins", "chunk", "step")}
-    return Says(**known, failures=tuple(failures))
+    keys = ("loaded", "begins", "chunk", "step", "ignores")
+    return Says(**{key: _patterns(fields, key) for key in keys}, failures=tuple(failures))
 
 
 def _patterns(fields: Fields, key: str) -> tuple[Pattern, ...]:

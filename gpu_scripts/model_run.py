@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import model_needs
+from model_files import not_written
 from model_judging import Failure, Load, goes_on, judged, never_reached
 from model_load import LoadOfModel, folder_of
 from model_log import Log, one_line
@@ -142,11 +143,19 @@ class Order:
                     self._ffmpeg.split(sample, self.request.run)
                 except PieceFailed as e:
                     self.samples.fail(sample, e.failure)
+                except OSError as e:
+                    self.samples.fail(sample, not_written(e))
 
     def _one_load(self, parts: Sequence[Part], number: int) -> Sequence[Part]:
         """Load the model for `parts`; those that another load shall make."""
+        try:
+            words = self._words(parts, number)
+        except OSError as e:
+            for part in parts:
+                self.samples.fail(part.sample, not_written(e))
+            return []
         model = LoadOfModel(self.request, parts, number, self.samples, self._log)
-        load = model.run(self._processes, self._words(parts, number))
+        load = model.run(self._processes, words)
         if self._processes.was_stopped(load.end.code):
             raise Stopped
         failures = self._judge(model, load)

@@ -5,18 +5,19 @@ Runs on the GPU side: Python 3.10 or newer and its standard library only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from model_files import FINISHED, FULL, Finished, move, sha256_of, write_whole
+from model_files import Finished, move, not_written, sha256_of
 from model_judging import Failure
-from model_log import Log, one_line
+from model_log import Log
 from model_pieces import Ffmpeg, PieceFailed
 from model_process import Stopped
 from model_request import Part, Request, Sample
+
+RECORD = "outputs/record.json"
 
 
 class Samples:
@@ -29,10 +30,9 @@ class Samples:
         self._request = request
         self._log = log
         self._ffmpeg = ffmpeg
-        self._finished = Finished(request.run)
+        self._finished = Finished(request.run, log)
         self._made: dict[str, dict[str, Any]] = {}
         self._facts: dict[str, dict[str, Any]] = {}
-        self.failed: dict[str, Failure] = {}
         self._pieces: dict[str, dict[int, Path]] = {}
         self._joins: dict[Future[None], Sample] = {}
         self._pool = ThreadPoolExecutor(max_workers=1)
@@ -49,7 +49,7 @@ class Samples:
 
     def _is_open(self, part: Part) -> bool:
         run_id = part.sample.run_id
-        if run_id in self.failed or run_id in self._made:
+        if run_id in self._finished.failed or run_id in self._made:
             return False
         return part.piece is None or part.piece not in self._pieces.get(run_id, ())
 
@@ -87,34 +87,21 @@ class Samples:
             digest = sha256_of(video)
             move(video, self._request.run / sample.output)
         except OSError as e:
-            if e.errno not in FULL:
-                raise
-            self.fail(sample, Failure("disk_full", "No space left where the model runs."))
+            self.fail(sample, not_written(e))
             return
         self._done(sample, {"model_sha256": digest})
 
     def _done(self, sample: Sample, more: dict[str, Any]) -> None:
         facts = self._facts[sample.run_id]
-        self._tell_finished(sample, more.get("model_sha256"))
+        self._finished.add(sample.output, more.get("model_sha256"))
         self._made[sample.run_id] = {**facts, **more, "seconds": round(facts["seconds"], 1)}
         seconds = f"{facts['seconds']:.1f} s"
         self._log.say(f"{self.place(sample)} done in {seconds}, {sample.output}")
 
-    def _tell_finished(self, sample: Sample, digest: str | None) -> None:
-        try:
-            self._finished.add(sample.output, digest)
-        except OSError as e:
-            if e.errno not in FULL:
-                raise
-            self._log.say(f"No room for {FINISHED}: a power cut now would cost this sample.")
-
     def fail(self, sample: Sample, failure: Failure) -> None:
         """Say why a sample will have no video, once."""
-        if sample.run_id in self.failed or sample.run_id in self._made:
-            return
-        self.failed[sample.run_id] = failure
-        sentence = one_line(failure.sentence, 500)
-        self._log.say(f"FAILED {sample.run_id}: {failure.kind}: {sentence}")
+        if sample.run_id not in self._finished.failed and sample.run_id not in self._made:
+            self._finished.fail(sample.run_id, failure)
 
     def fail_part(self, part: Part, failure: Failure) -> None:
         """The same, for a part of it."""
@@ -139,21 +126,19 @@ class Samples:
                 join.result()
             except PieceFailed as e:
                 self.fail(sample, e.failure)
+            except OSError as e:
+                self.fail(sample, not_written(e))
             except Stopped:
                 continue  # neither made nor failed, as all that was in work then
             else:
                 self._done(sample, {})
-
-    def _say_again(self) -> None:
-        """What failed, once more at the log's end: of a long log only that may be read."""
-        for run_id, failure in self.failed.items():
-            self._log.say(f"FAILED {run_id}: {failure.kind}: {one_line(failure.sentence, 500)}")
 
     def close(self) -> None:
         """Take what was joined, leave what was not, write the record."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._settle([join for join in self._joins if not join.cancelled()])
         self._joins.clear()
-        self._say_again()
-        record = json.dumps({"loads": self.loads, "samples": self._made}, indent=2)
-        write_whole(self._request.run / "outputs" / "record.json", f"{record}\n".encode())
+        self._finished.say_again()
+        failed = self._finished.failed
+        record = {"loads": self.loads, "samples": self._made, "failed": failed}
+        self._finished.write(RECORD, record, "nobody will know how long it took")

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from model_files import write_whole
+from model_files import not_written, write_whole
 from model_judging import Failure
 from model_log import one_line
 from transfer1_request import Prompt, read_prompts
@@ -110,13 +110,21 @@ def answered(prompt: Prompt, run: Path, answer: Answer) -> int:
         sys.stderr.flush()
         failure = failure_of(e)
     else:
-        failure = no_answer(prompt.text, text)
+        failure = no_answer(prompt.text, text) or not_put(text, run / prompt.output)
     if failure:
         say(f"FAILED {prompt.run_id}: {failure.kind}: {failure.sentence}")
         return MEMORY_RAN_OUT if failure.kind == "out_of_memory" else 1
-    write_whole(run / prompt.output, f"{text}\n".encode())
     say(f"{prompt.place} done in {time.monotonic() - began:.1f} s, {prompt.output}")
     return 0
+
+
+def not_put(text: str, output: Path) -> Failure | None:
+    """Write an answer; why it could not be."""
+    try:
+        write_whole(output, f"{text}\n".encode())
+    except OSError as e:
+        return not_written(e)
+    return None
 
 
 def failure_of(error: Exception) -> Failure:

@@ -17,18 +17,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import model_needs
+from model_files import Finished, not_written
 from model_judging import End, Failure, never_reached, of_the_end
-from model_load import ERROR
 from model_log import Log, one_line
 from model_needs import Refused
 from model_pieces import Ffmpeg, PieceFailed
 from model_process import Processes, Stopped
 from model_run import STOPPED, asking
+from model_words import ERROR, Lines
 from transfer1_request import Prompt, Prompts, read_prompts
 
 FRAMES = 10
 """Of a clip; the upsampler looks at the first two."""
-OURS = re.compile(r"(?:FAILED (rs_\w+):|\[\d+/\d+\] (rs_\w+) enhance: (done)?)")
+OURS = re.compile(r"(?:FAILED (rs_\w+): (\w+): (.+)|\[\d+/\d+\] (rs_\w+) enhance: (done)?)")
 """The worker's own lines: a failed prompt; one that is begun, or done."""
 WORKER = Path(__file__).with_name("transfer1_pixtral.py")
 FAILURES = (
@@ -52,9 +53,10 @@ class Enhancement:
         self._request = request
         self._log = log
         self._processes = processes
-        self._half = b""
+        self._finished = Finished(request.run, log)
+        self._output = Lines()
         self._told: set[str] = set()
-        """Of which a line has said why they have no answer."""
+        """Whose end was told, well or not."""
         self._at_work: str | None = None
         self._begun = False
         self._cause: Failure | None = None
@@ -66,18 +68,27 @@ class Enhancement:
         Raises:
             Stopped: TERM or INT has come.
         """
-        ready = [prompt for prompt in self._request.prompts if self._clip(prompt)]
-        if ready:
-            self._log.say(f"{ready[0].place} loading (load 1)")
-            words = [sys.executable, str(WORKER), str(self._request.run / "request.json")]
-            ids = [prompt.run_id for prompt in ready]
-            code = self._processes.listen([*words, *ids], self._heard, self._log.flush)
-            self._scan(self._half)
-            self._log.model_ended()
-            if self._processes.was_stopped(code):
-                raise Stopped
-            self._blame(ready, code)
+        try:
+            ready = [prompt for prompt in self._request.prompts if self._clip(prompt)]
+            if ready:
+                self._log.say(f"{ready[0].place} loading (load 1)")
+                self._have_answered(ready)
+        finally:
+            self._finished.say_again()
         return 0 if all(self._made(prompt) for prompt in self._request.prompts) else 1
+
+    def _have_answered(self, prompts: Sequence[Prompt]) -> None:
+        words = [sys.executable, str(WORKER), str(self._request.run / "request.json")]
+        ids = [prompt.run_id for prompt in prompts]
+        code = self._processes.listen([*words, *ids], self._heard, self._log.flush)
+        for line in self._output.rest():
+            self._scan(line)
+        self._log.model_ended()
+        for prompt in prompts:
+            self._keep(prompt)  # what it had no time to say
+        if self._processes.was_stopped(code):
+            raise Stopped
+        self._blame(prompts, code)
 
     def _made(self, prompt: Prompt) -> bool:
         return (self._request.run / prompt.output).is_file()
@@ -89,26 +100,29 @@ class Enhancement:
         except PieceFailed as e:
             self._fail(prompt, e.failure)
             return False
+        except OSError as e:
+            self._fail(prompt, not_written(e))
+            return False
         return True
 
     def _fail(self, prompt: Prompt, failure: Failure) -> None:
         self._told.add(prompt.run_id)
-        self._log.say(f"FAILED {prompt.run_id}: {failure.kind}: {failure.sentence}")
+        self._finished.fail(prompt.run_id, failure)
 
     def _heard(self, data: bytes) -> None:
         self._log.pass_on(data)
-        *lines, self._half = re.split(rb"[\r\n]", self._half + data)
-        for line in lines:
+        for line in self._output.cut(data):
             self._scan(line)
 
-    def _scan(self, raw: bytes) -> None:
-        line = raw.decode("utf-8", "replace").strip()
+    def _scan(self, line: str) -> None:
         if ours := OURS.match(line):
+            failed, kind, sentence, at, done = ours.groups()
             self._begun = True
-            self._at_work = None if ours[1] or ours[3] else ours[2]
-            if ours[1]:
-                self._told.add(ours[1])
-            if not ours[1] or "out_of_memory" not in line:
+            self._at_work = None if failed or done else at
+            for prompt in self._request.prompts:
+                if prompt.run_id in (failed, done and at):
+                    self._keep(prompt, Failure(kind, sentence) if failed else None)
+            if not failed or "out_of_memory" not in line:
                 self._cause, self._error = None, ""
             return
         if error := ERROR.match(line):
@@ -118,9 +132,19 @@ class Enhancement:
                 what = one_line(found[1], 200) if found.groups() else ""
                 self._cause = Failure(kind, sentence.format(what))
 
+    def _keep(self, prompt: Prompt, failure: Failure | None = None) -> None:
+        """Keep how a prompt has ended, if it has: it was said to have failed, or is answered."""
+        if prompt.run_id in self._told or not (failure or self._made(prompt)):
+            return
+        self._told.add(prompt.run_id)
+        if failure:
+            self._finished.fail(prompt.run_id, failure, say=False)
+        else:
+            self._finished.add(prompt.output)
+
     def _blame(self, prompts: Sequence[Prompt], code: int) -> None:
         """Say of each prompt that nothing was said of why it has no answer."""
-        left = [p for p in prompts if p.run_id not in self._told and not self._made(p)]
+        left = [prompt for prompt in prompts if prompt.run_id not in self._told]
         end = End(code, self._error)
         missing = Failure("output_missing", "The model ended and left no answer.")
         why = self._cause or of_the_end(end) or missing

@@ -131,6 +131,18 @@ class Done:
     def loads(self) -> int:
         return int(self.record["loads"])
 
+    @property
+    def finished(self) -> dict[str, Any]:
+        """What would be known if the host had died then."""
+        found: dict[str, Any] = json.loads((self.folder / "finished.json").read_bytes())
+        return found
+
+    @property
+    def kept(self) -> dict[int, tuple[str, str]]:
+        """The failures in it."""
+        failed = self.finished["failed"]
+        return {int(run[3:], 16): (kind, sentence) for run, (kind, sentence) in failed.items()}
+
     def result(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / "result.json").read_bytes())
         return found

@@ -11,6 +11,7 @@ are the words "video of <prompt>", or a copy of the line's `video`. What a part 
     oom             PyTorch's error                    signal N    kills itself
     raise TEXT      ValueError: TEXT                   hang | stubborn | orphan (a child that stays)
     no_text | lie   writes a part of it, or nothing    text TEXT   writes this beside the video
+    gone N          ends with N instead of writing     half TEXT   ends while it writes the text
 
 A refused sub-batch ends it with a TypeError, as Cosmos-Transfer1 does; with `--skip` it is left
 out, as Cosmos-Transfer2.5 does. Survivors of a sub-batch are written one after the other.
@@ -133,10 +134,15 @@ def write(folder: Path, part: Part) -> None:
     """The video first, its text last."""
     if told(part, "lie"):
         return
+    if code := told(part, "gone"):
+        sys.exit(int(code))
     if part.get("video"):
         shutil.copy(part["video"], folder / "output.mp4")
     else:
         (folder / "output.mp4").write_text(f"video of {part['prompt']}")
+    if half := told(part, "half"):
+        (folder / "prompt.txt").write_text(half)
+        sys.exit(1)
     if not told(part, "no_text"):
         (folder / "prompt.txt").write_text(told(part, "text") or part["prompt"])
 

@@ -1,4 +1,4 @@
-"""Whose a video is, why there is none, and whether to go on: the rules by themselves."""
+"""Why there is no video, and whether to go on: the rules by themselves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from model_judging import (
     Failure,
     Line,
     Load,
-    assigned,
     goes_on,
     judged,
     never_reached,
@@ -28,71 +27,6 @@ BLOCKED = Failure("blocked", "a word")
 MEMORY = Failure("out_of_memory", "no memory")
 KINDS = st.sampled_from(["blocked", "model_failed", "output_missing", *sorted(OF_THE_PLACE)])
 FAILURES = st.builds(Failure, KINDS, st.just("why"))
-PROMPTS = st.lists(st.sampled_from(["a", "a\n", "ab", "b", "c"]), min_size=1, max_size=6)
-
-
-@st.composite
-def sub_batches(draw: st.DrawFn) -> tuple[list[str], list[int]]:
-    """Prompts, and the parts whose videos come out."""
-    prompts = draw(PROMPTS)
-    survive = draw(st.lists(st.booleans(), min_size=len(prompts), max_size=len(prompts)))
-    return prompts, [n for n, alive in enumerate(survive) if alive]
-
-
-@given(sub_batches())
-def test_no_video_is_ever_given_to_a_sample_that_it_is_not_of(
-    batch: tuple[list[str], list[int]],
-) -> None:
-    prompts, survivors = batch
-    texts = {place: prompts[part] for place, part in enumerate(survivors)}
-    whose = assigned(prompts, texts, complete=True)
-    for place, part in whose.videos.items():
-        assert part == survivors[place]
-    assert not set(whose.videos.values()) & set(whose.failed)
-    unclear = set(survivors) - set(whose.videos.values())
-    assert unclear <= set(whose.failed)
-    assert all(prompts.count(prompts[part]) > 1 for part in unclear)
-
-
-@given(sub_batches(), st.data())
-def test_what_is_told_early_is_not_taken_back(
-    batch: tuple[list[str], list[int]], data: st.DataObject
-) -> None:
-    prompts, survivors = batch
-    texts = {place: prompts[part] for place, part in enumerate(survivors)}
-    seen = data.draw(st.sets(st.sampled_from(sorted(texts)))) if texts else set()
-    early = assigned(prompts, {n: texts[n] for n in seen}, complete=False)
-    late = assigned(prompts, texts, complete=True)
-    assert not early.failed
-    if len(set(prompts)) == len(prompts):
-        assert early.videos.items() <= late.videos.items()
-
-
-@given(st.lists(st.sampled_from("abc"), min_size=2, max_size=5), st.sampled_from(["x", "a\n\n"]))
-def test_a_foreign_text_is_nobodys(prompts: list[str], text: str) -> None:
-    whose = assigned(prompts, {0: text}, complete=True)
-    assert not whose.videos
-    assert whose.failed[0].kind == "model_failed"
-    assert not assigned(prompts, {0: text}, complete=False).failed
-
-
-@given(PROMPTS)
-def test_samples_without_prompts_are_told_apart_only_if_all_are_there(prompts: list[str]) -> None:
-    none = [None for _ in prompts]
-    texts = dict(enumerate(prompts))
-    assert assigned(none, texts, complete=False).videos == {n: n for n in texts}
-    if len(prompts) > 1:
-        del texts[0]
-        assert not assigned(none, texts, complete=False).videos
-        assert set(assigned(none, texts, complete=True).failed) == set(range(len(prompts)))
-
-
-def test_texts_are_shown_from_where_they_part() -> None:
-    long = "word " * 100
-    said = assigned([f"{long} end"], {0: f"{long} fin"}, complete=True).failed[0].sentence
-    assert ' fin", the prompt "' in said
-    assert ' end".' in said
-    assert len(said) < 200
 
 
 @st.composite

@@ -38,15 +38,20 @@ A, B = "0, NVIDIA A100-SXM4-80GB, 81920, 80000", "1, NVIDIA H100, PCIe, 81559, 4
         ({"gpus": 1, "free_vram_mib": 76000}, [A, B], "1", "has 4000 of 81559 MiB free"),
         ({"gpus": 1, "free_vram_mib": 76000}, [B, A], "0", None),
         ({"gpus": 1, "free_vram_mib": 90000}, [A], None, "take a larger GPU"),
+        ({"gpus": 1, "free_vram_percent": 97}, [A], None, None),
+        ({"gpus": 1, "free_vram_percent": 98}, [A], None, "80000 of 81920 MiB free, 80281 MiB are"),
+        ({"gpus": 2, "free_vram_percent": 9}, [A, B], None, "4000 of 81559 MiB free, 7340 MiB are"),
+        ({"gpus": 1, "free_vram_percent": 9, "free_vram_mib": 80001}, [A], None, "80001 MiB are"),
+        ({"gpus": 1, "free_vram_percent": 98}, ["0, GB10, [N/A], [N/A]"], None, None),
         ({"gpus": 1, "free_vram_mib": 9}, ["0, GB10, [N/A], [N/A]"], None, None),
         ({"gpus": 2, "free_vram_mib": 9}, [A, B], "0", "launch_failed: 2 GPU(s) are needed, 1 "),
         ({"gpus": 1}, [A], "", "launch_failed: 1 GPU(s) are needed, 0 "),
         ({"gpus": 1}, ["No devices were found"], None, "launch_failed: nvidia-smi shows no GPU"),
         ({"gpus": 1}, None, None, "launch_failed: nvidia-smi shows no GPU"),
         ({"gpus": 0}, None, None, None),
-        ({"total_ram_mib": 1 << 30}, None, None, "out_of_memory: this host gives "),
+        ({"free_ram_mib": 1 << 30}, None, None, "out_of_memory: this host has "),
         ({"free_disk_mib": 1 << 40}, None, None, "disk_full: "),
-        ({"free_disk_mib": 1, "total_ram_mib": 1}, None, None, None),
+        ({"free_disk_mib": 1, "free_ram_mib": 1}, None, None, None),
     ],
 )
 def test_a_place_that_is_too_small_is_refused_before_the_model_is_started(
@@ -118,6 +123,7 @@ def test_an_empty_hub_is_refused(folder: Path, tmp_path: Path) -> None:
         ({"folder": "other"}, "the command has no word"),
         ({"lines": "other.jsonl"}, "cannot read other.jsonl"),
         ({"says": {"chunk": ["("]}}, "no regular expression"),
+        ({"says": {"ignores": ["("]}}, "no regular expression"),
         ({"says": {"failures": [["blocked"]]}}, "not kind, pattern and sentence"),
         ({"produces": {}}, "video of produces"),
         ({"needs": {"gpus": "all"}}, "gpus of needs"),
@@ -157,3 +163,16 @@ def test_a_call_without_a_command_is_refused(folder: Path) -> None:
     Order(folder, [[]]).place()
     assert start(folder, argv_of(folder, [])).wait(20) == 2
     assert "usage: model_run.py" in Done(folder, 2).log
+
+
+def test_memory_that_others_use_counts_as_taken(folder: Path) -> None:
+    """A host that has as much memory as is needed, but not now."""
+    sizes = dict(
+        line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    )
+    total, free = (int(sizes[key].split()[0]) >> 10 for key in ("MemTotal", "MemAvailable"))
+    needs = {"free_ram_mib": (total + free) // 2}
+    done = carried_out(folder, [], request={"needs": needs})
+    assert done.code == 2
+    assert "of memory to give" in done.log
+    assert "end what else uses it" in done.log

@@ -253,10 +253,29 @@ def test_the_model_goes_on_while_pieces_are_joined(tmp_path: Path) -> None:
     assert (folder / "outputs" / f"{run_id(1)}.mp4").exists()
 
 
-def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
+def test_a_joined_video_that_cannot_be_put_in_its_place_fails_its_sample_alone(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "run"
+    wanted = order(folder, 20, 12)
+    (folder / "outputs" / f"{run_id(0)}.mp4").mkdir(parents=True)
+    assert wanted.lines is not None
+    wanted.does = [[], ["sleep 2"], []]
+    ones = [{"prompt": f"prompt {n}", "does": wanted.does[n]} for n in (1, 2)]
+    wanted.samples = [wanted.samples[0], {"chunks": 1}, {"chunks": 1}]
+    wanted.lines = [*wanted.lines, *ones]
+    done = carry_out(wanted)
+    assert done.failed == {0: ("model_failed", "A file cannot be read or written: Is a directory.")}
+    assert done.record["samples"].keys() == {run_id(1), run_id(2)}
+    assert (done.code, done.loads) == (1, 1)
+    assert "Traceback" not in done.log
+
+
+@pytest.mark.parametrize("words", ["No space left on device", "Disk quota exceeded"])
+def test_a_full_disk_is_told_as_one(tmp_path: Path, words: str) -> None:
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "ffmpeg"
-    script.write_text("#!/bin/sh\necho 'av_interleaved_write: No space left on device' >&2; exit 1")
+    script.write_text(f"#!/bin/sh\necho 'av_interleaved_write: {words}' >&2; exit 1")
     script.chmod(0o755)
     env = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     done = carry_out(order(tmp_path / "run", 20, 12, env=env))

@@ -419,8 +419,11 @@ def test_a_full_disk_is_told_as_one(folder: Path) -> None:
         check=False,
         timeout=60,
     )
-    assert done.returncode != 0
-    assert "No space left on device" in done.stdout + done.stderr
+    told = done.stdout + done.stderr
+    assert done.returncode == 1, told
+    assert "Traceback" not in told
+    assert "outputs/record.json cannot be written (No space left on device)" in told
+    assert Done(folder, 1).kept.keys() == {0, 1}  # of another disk, nothing can be moved there
 
 
 def test_the_parts_of_python_that_are_used_are_in_python_3_10() -> None:

@@ -4,6 +4,7 @@ upsampler, and with one of a few lines that fails in more ways.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
@@ -40,6 +41,8 @@ class PixtralPromptUpsampler:
         print("asked for", word, flush=True)
         if word == "memory":
             raise type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory. Tried to")
+        if word == "raise":
+            raise RuntimeError(rest)
         if word == "die":
             os.kill(os.getpid(), int(rest))
         if word == "crash":
@@ -237,6 +240,45 @@ def test_a_signal_ends_it_and_keeps_what_was_answered(host: Path, folder: Path) 
     assert set(answers(done)) == {0}
     assert done.failed == {}
     assert not lives(int(found[1]))
+
+
+def test_each_answer_and_failure_is_kept_as_soon_as_it_is_known(host: Path, folder: Path) -> None:
+    """While another prompt is in work: the host may die then."""
+    prompts = ["first", "raise it broke", "third", "hang", "x"]
+    script = start(folder, placed(host, folder, prompts), env_of(host, "ours"))
+    until(said(folder, r"hangs (\d+)\n"))
+    until(lambda: f"{run_id(2)}.txt" in Done(folder, -1).finished["outputs"])
+    kept = Done(folder, -1)
+    answer = (folder / "outputs" / f"{run_id(0)}.txt").read_bytes()
+    facts = {"sha256": hashlib.sha256(answer).hexdigest(), "size": len(answer)}
+    assert kept.finished["outputs"][f"{run_id(0)}.txt"] == facts
+    assert kept.finished["outputs"].keys() == {f"{run_id(n)}.txt" for n in (0, 2)}
+    assert kept.kept == {1: ("model_failed", "RuntimeError: it broke")}
+    script.send_signal(signal.SIGTERM)
+    assert script.wait(20) == 143
+
+
+def test_what_failed_is_told_again_at_the_end(host: Path, folder: Path) -> None:
+    """By whoever it was told: the clip, the model, its end."""
+    argv = placed(host, folder, ["no clip", "raise it broke", "third", "crash 4", "last"])
+    (folder / "inputs" / "none.mp4").write_bytes(b"no video")
+    request = json.loads((folder / "request.json").read_text())
+    request["samples"][0]["source"] = "inputs/none.mp4"
+    (folder / "request.json").write_text(json.dumps(request))
+    done = Done(folder, start(folder, argv, env_of(host, "ours")).wait(60))
+    assert done.kinds == {0: "validation", 1: "model_failed", 3: "model_failed", 4: "lost"}
+    assert done.kept == done.failed
+    last = [line.split()[1] for line in done.log.splitlines()[-4:]]
+    assert last == [f"{run_id(n)}:" for n in (0, 1, 3, 4)]
+    assert done.finished["outputs"].keys() == {f"{run_id(2)}.txt"}
+
+
+def test_an_answer_that_cannot_be_written_fails_its_prompt_alone(host: Path, folder: Path) -> None:
+    argv = placed(host, folder, ["first", "second"])
+    (folder / "outputs" / f"{run_id(0)}.txt").mkdir(parents=True)
+    done = Done(folder, start(folder, argv, env_of(host, "ours")).wait(60))
+    assert done.failed == {0: ("model_failed", "A file cannot be read or written: Is a directory.")}
+    assert done.finished["outputs"].keys() == {f"{run_id(1)}.txt"}
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,16 @@ Large files lie on a second server, as the real one's do, which must never see a
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -178,14 +181,31 @@ class _Store(_Handler):
         self.connection.close()
 
 
+def _within(namespace: Path, make: Callable[[], Any]) -> Any:
+    """What `make` makes in another network namespace: its sockets stay there."""
+
+    def work() -> None:
+        with namespace.open() as file:
+            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0):
+                raise OSError(ctypes.get_errno(), "setns")
+        made.append(make())
+
+    made: list[Any] = []
+    thread = threading.Thread(target=work)  # only this thread goes there
+    thread.start()
+    thread.join()
+    return made[0]
+
+
 @contextmanager
-def serving(address: str = "127.0.0.1") -> Iterator[Hub]:
-    """A hub and its store, each on a port of its own."""
+def serving(address: str = "127.0.0.1", namespace: Path | None = None) -> Iterator[Hub]:
+    """A hub and its store, each on a port of its own, here or in a network namespace."""
     hub = Hub()
     servers = []
     for kind in (_Handler, _Store):
         handler = type(kind.__name__, (kind,), {"hub": hub})
-        server = ThreadingHTTPServer((address, 0), handler)
+        make = partial(ThreadingHTTPServer, (address, 0), handler)
+        server = _within(namespace, make) if namespace else make()
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
