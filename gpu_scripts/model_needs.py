@@ -6,6 +6,7 @@ these would say so only after minutes of loading, or not clearly at all.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ NVIDIA_SMI = (
 )
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Of a container's memory, by version 2 and version 1 of control groups."""
+SIZES = ".cosmos-sizes.json"
+"""What `checkpoints.py` keeps beside the files."""
 NAMED = 3
 """Missing files that are told by name."""
 
@@ -83,14 +86,32 @@ def _check_files(files: tuple[str, ...], hint: str) -> None:
     place = os.environ.get("COSMOS_CHECKPOINTS")
     if not place:
         raise Refused("launch_failed", "COSMOS_CHECKPOINTS does not say where the checkpoints are")
-    missing = [name for name in files if not any(_filled(Path(place, n)) for n in name.split("|"))]
+    sizes = _sizes(Path(place))
+    missing, wrong = [], []
+    for name in files:
+        found = [one for one in name.split("|") if _size(Path(place, one))]
+        if not found:
+            missing.append(name.replace("|", " or "))
+        for one in found:
+            if one in sizes and _size(Path(place, one)) != sizes[one]:
+                wrong.append(f"{one} has {_size(Path(place, one))} of {sizes[one]} bytes")
     if missing:
-        wanted = [name.replace("|", " or ") for name in missing]
-        raise Refused("launch_failed", f"{_listed(wanted)} below {place}: {hint}")
+        raise Refused("launch_failed", f"{_listed(missing)} below {place}: {hint}")
+    if wrong:
+        raise Refused("launch_failed", f"{', '.join(wrong[:NAMED])} below {place}: {hint}")
 
 
-def _filled(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _sizes(place: Path) -> dict[str, int]:
+    """Sizes as they were when `checkpoints.py` downloaded; none where others brought the files."""
+    try:
+        known = json.loads((place / SIZES).read_text(encoding="utf-8"))["files"]
+        return {name: int(facts["size"]) for name, facts in known.items() if "size" in facts}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def _check_hub(names: tuple[str, ...], hint: str) -> None:

@@ -54,6 +54,20 @@ def test_missing_weights_are_told_before_the_model_is_started(transfer1: RemoteP
     assert "SIMULATOR of" not in transfer1.model_log(run)
 
 
+def test_weights_of_the_wrong_size_are_told_before_the_model_is_started(
+    transfer1: RemoteProject,
+) -> None:
+    weights = transfer1.host.root / "data/cosmos/engines/cosmos_transfer1/checkpoints"
+    name = "nvidia/Cosmos-Transfer1-7B/base_model.pt"
+    whole = {"files": {name: {"size": 14_000_000_000}}, "listed": {}}  # as a download recorded it
+    (weights / ".cosmos-sizes.json").write_text(json.dumps(whole))
+    (run,) = transfer1.execute(*transfers(transfer1, "one"))
+    assert (run.status, run.error_kind) == ("failed", "launch_failed")
+    assert f"{name} has " in (run.error_message or "")
+    assert " of 14000000000 bytes" in (run.error_message or "")
+    assert "SIMULATOR of" not in transfer1.model_log(run)
+
+
 def test_a_host_that_was_not_set_up_is_told_with_the_command(transfer1: RemoteProject) -> None:
     engine = transfer1.host.root / "data/cosmos/engines/cosmos_transfer1"
     (engine / "code").rename(engine / "elsewhere")
