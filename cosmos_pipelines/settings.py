@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -27,8 +26,8 @@ from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5Options
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations.base import Job
 from cosmos_pipelines.remote.ssh_config import Target
+from cosmos_pipelines.settings_file import FILE, explain_settings, find_home, read_settings
 
-FILE = "cosmos.toml"
 USUAL_S: Final = {"transfer": 3600, "upscale": 3600, "enhance": 1800}
 """Seconds that an operation may take where neither settings nor its engine say otherwise."""
 
@@ -249,12 +248,6 @@ class Settings(BaseSettings):
         return known.with_options(getattr(self, known.name, None))
 
 
-def find_home(start: Path | None = None) -> Path | None:
-    """The nearest directory at or above `start` (default: here) that holds cosmos.toml."""
-    here = (start or Path.cwd()).resolve()
-    return next((d for d in (here, *here.parents) if (d / FILE).is_file()), None)
-
-
 def load_settings(home: Path | None = None) -> Settings:
     """Read the settings.
 
@@ -271,7 +264,7 @@ def load_settings(home: Path | None = None) -> Settings:
             "or set COSMOS_HOME.",
         )
     file = given / FILE
-    values, text = _read(file)
+    values, text = read_settings(file)
     if (dagster_home := os.environ.get("DAGSTER_HOME")) and not values.get("dagster_home"):
         values["dagster_home"] = dagster_home
     values["home"] = given
@@ -279,50 +272,7 @@ def load_settings(home: Path | None = None) -> Settings:
         # COSMOS_HOME must not move home away from the file that was read
         return Settings(**values).model_copy(update={"home": given.expanduser().resolve()})
     except ValidationError as e:
-        raise SettingsError(_explain(e, file, text)) from None
-
-
-def _read(file: Path) -> tuple[dict[str, Any], str]:
-    if not file.is_file():
-        return {}, ""
-    text = file.read_text(encoding="utf-8")
-    try:
-        return tomllib.loads(text), text
-    except tomllib.TOMLDecodeError as e:
-        raise SettingsError(f"{file} is not valid TOML: {e}.") from None
-
-
-def _explain(error: ValidationError, file: Path, text: str) -> str:
-    parts = []
-    for e in error.errors(include_url=False):
-        names = [str(x) for x in e["loc"]]
-        variable = "COSMOS_" + "__".join(names).upper()
-        if variable in os.environ:
-            where = f"environment variable {variable}"
-        else:
-            line = _line_of(names, text)
-            where = f"{file}, line {line}" if line else str(file)
-        what = (
-            "is not a setting" if e["type"] == "extra_forbidden" else f"{e['input']!r}: {e['msg']}"
-        )
-        parts.append(f"{where}: {'.'.join(names)} {what}")
-    return "; ".join(parts)
-
-
-def _line_of(names: list[str], text: str) -> int | None:
-    """1-based line of a key in TOML text; tables as `[a]`, keys as `b = ...` or `a.b = ...`."""
-    table: list[str] = []
-    found = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if m := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-            table = [x.strip(" \"'") for x in m[1].split(".")]
-            if table == names[: len(table)]:
-                found = number
-        elif m := re.match(r"\s*([\w.\"'-]+)\s*=", line):
-            full = table + [x.strip(" \"'") for x in m[1].split(".")]
-            if full == names[: len(full)]:
-                found = number
-    return found
+        raise SettingsError(explain_settings(e, file, text)) from None
 
 
 def environment_of(settings: Settings) -> Mapping[str, str]:

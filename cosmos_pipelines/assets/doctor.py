@@ -11,7 +11,8 @@ from cosmos_pipelines.errors import UnknownId
 from cosmos_pipelines.resources import BACKENDS
 from cosmos_pipelines.resources.checks import Check, Checked, Finding, fail, go_through, ok
 from cosmos_pipelines.resources.checks_here import checks_here
-from cosmos_pipelines.settings import FILE, Settings
+from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_file import FILE
 
 if TYPE_CHECKING:
     from cosmos_pipelines.resources.checks_host import HostChecks

@@ -12,7 +12,8 @@ from cosmos_pipelines.cli.door import say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write
 from cosmos_pipelines.errors import StateError
-from cosmos_pipelines.settings import FILE, Settings
+from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_file import FILE
 
 app = new_app()
 

@@ -60,6 +60,14 @@ class HostSetup(Frozen):
     env: Mapping[str, str] = {}
 
 
+def own_directories(engine: str, *names: str) -> tuple[Directory, ...]:
+    """An engine's directories where its set-up puts them, by their names."""
+    return tuple(
+        Directory(name=name, source=f"engines/{engine}/{name}", target=f"/cosmos/{name}")
+        for name in names
+    )
+
+
 class Engine(ABC):
     """A model family. Everything peculiar to it lives in its one file."""
 

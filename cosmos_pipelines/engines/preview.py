@@ -250,29 +250,17 @@ def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
 
 
 def _expected(job: Job) -> Expected:
-    made_from = {name: video.sha256 for name, video in _used(job).items()}
     if isinstance(job.operation, Enhance):
-        name = f"{job.run_id}.txt"
-        return Expected(run_id=job.run_id, name=name, kind="text", made_from=made_from)
+        return Expected.answer(job.run_id, _used(job))
     if isinstance(job.operation, Upscale):
         source = job.inputs["video"]
-        width, height = upscaled_size(source.width, source.height)
-        fps = source.fps
+        size, fps = upscaled_size(source.width, source.height), source.fps
     else:
         assert isinstance(job.operation, Transfer)
         source = job.inputs["color"]
-        width, height = source.width - source.width % 2, source.height - source.height % 2
+        size = (source.width - source.width % 2, source.height - source.height % 2)
         fps = source.fps if job.operation.fps is None else str(job.operation.fps)
-    return Expected(
-        run_id=job.run_id,
-        name=f"{job.run_id}.mp4",
-        kind="video",
-        width=width,
-        height=height,
-        frames=source.frames,
-        fps=fps,
-        made_from=made_from,
-    )
+    return Expected.video(job.run_id, size, source.frames, fps, _used(job))
 
 
 def _kind_of(reason: str) -> ErrorKind:

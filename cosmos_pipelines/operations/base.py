@@ -98,6 +98,33 @@ class Expected(Frozen):
         default={}, description="SHA-256 of each input that this file is made from, by pass name"
     )
 
+    @classmethod
+    def video(
+        cls,
+        run_id: str,
+        size: tuple[int, int],
+        frames: int,
+        fps: str,
+        used: Mapping[str, Video],
+    ) -> Self:
+        """A run's video: width and height, length, rate, and what it is made from."""
+        return cls(
+            run_id=run_id,
+            name=f"{run_id}.mp4",
+            kind="video",
+            width=size[0],
+            height=size[1],
+            frames=frames,
+            fps=fps,
+            made_from={name: video.sha256 for name, video in used.items()},
+        )
+
+    @classmethod
+    def answer(cls, run_id: str, used: Mapping[str, Video]) -> Self:
+        """A run's text."""
+        made_from = {name: video.sha256 for name, video in used.items()}
+        return cls(run_id=run_id, name=f"{run_id}.txt", kind="text", made_from=made_from)
+
 
 class Directory(Frozen):
     """A directory of the host that outlasts runs (code, weights), as an order sees it."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.resources.checks import Check, Finding, fail, ok, warn
-from cosmos_pipelines.settings import FILE, Settings
+from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_file import FILE
 
 GIB: Final = 1 << 30
 LOW_GIB: Final = 5

@@ -12,11 +12,10 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.base import HostSetup, own_directories
 from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.geometry import Size
 from cosmos_pipelines.engines.guardrail import SAID
-from cosmos_pipelines.operations.base import Directory
 
 CHUNK: Final = 121
 """Frames that are generated at once: as NVIDIA's own transfers; the code's default is 93."""
@@ -72,10 +71,7 @@ SETUP: Final = HostSetup(
     image="cosmos-pipelines/cosmos3:0c4b34eba4cb",
     smoke=("{python}", "-c", f"import {_PARTS}; print('[SUCCESS] cosmos_framework')"),
     manifest="checkpoints_cosmos3.json",
-    directories=tuple(
-        Directory(name=name, source=f"engines/cosmos3/{name}", target=f"/cosmos/{name}")
-        for name in ("code", "huggingface")
-    ),
+    directories=own_directories("cosmos3", "code", "huggingface"),
     env={
         "PYTHONPATH": "{code}",
         "PYTHONNOUSERSITE": "1",

@@ -94,14 +94,4 @@ def expected_of(job: Job) -> Expected:
     used = used_videos(job)
     if not computed(job, transfer_of(job)):
         del used["color"]
-    width, height = size_of(job)
-    return Expected(
-        run_id=job.run_id,
-        name=f"{job.run_id}.mp4",
-        kind="video",
-        width=width,
-        height=height,
-        frames=frames_of(job),
-        fps=str(rate_of(job)),
-        made_from={name: video.sha256 for name, video in used.items()},
-    )
+    return Expected.video(job.run_id, size_of(job), frames_of(job), str(rate_of(job)), used)

@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.base import HostSetup, own_directories
 from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.guardrail import SAID
-from cosmos_pipelines.operations.base import Directory
 
 CHUNK: Final = 121
 """Frames that are generated at once; chunks share one."""
@@ -42,10 +41,7 @@ SETUP: Final = HostSetup(
     image="cosmos-pipelines/cosmos_transfer1:5005e823dbd4",
     smoke=("{python}", "scripts/test_environment.py"),
     manifest="checkpoints_cosmos_transfer1.json",
-    directories=tuple(
-        Directory(name=name, source=f"engines/cosmos_transfer1/{name}", target=f"/cosmos/{name}")
-        for name in ("code", "checkpoints", "huggingface")
-    ),
+    directories=own_directories("cosmos_transfer1", "code", "checkpoints", "huggingface"),
     env={
         "PYTHONPATH": "{code}",
         "COSMOS_CHECKPOINTS": "{checkpoints}",

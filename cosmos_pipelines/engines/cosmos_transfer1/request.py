@@ -176,20 +176,11 @@ def expected_of(job: Job) -> Expected:
     """What must come out."""
     if isinstance(job.operation, Upscale):
         source, fps, used = job.inputs["video"], None, {"video": job.inputs["video"]}
-        width, height = (3 * side for side in size_of(source))
+        width, height = size_of(source)
+        size = (3 * width, 3 * height)
     elif isinstance(job.operation, Transfer):
         source, fps, used = job.inputs["color"], job.operation.fps, used_videos(job)
-        width, height = size_of(source)
+        size = size_of(source)
     else:
-        color = {"color": job.inputs["color"].sha256}
-        return Expected(run_id=job.run_id, name=f"{job.run_id}.txt", kind="text", made_from=color)
-    return Expected(
-        run_id=job.run_id,
-        name=f"{job.run_id}.mp4",
-        kind="video",
-        width=width,
-        height=height,
-        frames=source.frames,
-        fps=str(rate_of(source, fps)),
-        made_from={name: video.sha256 for name, video in used.items()},
-    )
+        return Expected.answer(job.run_id, {"color": job.inputs["color"]})
+    return Expected.video(job.run_id, size, source.frames, str(rate_of(source, fps)), used)

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.base import HostSetup, own_directories
 from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.geometry import SIZES_720, Size
 from cosmos_pipelines.engines.guardrail import SAID
-from cosmos_pipelines.operations.base import Directory
 
 CHUNK: Final = 93
 """Frames that are generated at once; chunks share none, one or two."""
@@ -52,10 +51,7 @@ SETUP: Final = HostSetup(
     image="cosmos-pipelines/cosmos_transfer2_5:2ff49d0717af",
     smoke=("{python}", "{scripts}/smoke_transfer2_5.py"),
     manifest="checkpoints_cosmos_transfer2_5.json",
-    directories=tuple(
-        Directory(name=name, source=f"engines/cosmos_transfer2_5/{name}", target=f"/cosmos/{name}")
-        for name in ("code", "huggingface")
-    ),
+    directories=own_directories("cosmos_transfer2_5", "code", "huggingface"),
     env={
         # the checkout alone: what NVIDIA's own base images put there breaks it
         "PYTHONPATH": "{code}",

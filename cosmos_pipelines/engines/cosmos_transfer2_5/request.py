@@ -78,14 +78,5 @@ def _section(job: Job, operation: Transfer, placed: Placed, control: str) -> dic
 def expected_of(job: Job) -> Expected:
     """What must come out."""
     color = job.inputs["color"]
-    width, height = size_of(color)
-    return Expected(
-        run_id=job.run_id,
-        name=f"{job.run_id}.mp4",
-        kind="video",
-        width=width,
-        height=height,
-        frames=frames_of(job),
-        fps=str(rate_of(color)),
-        made_from={name: video.sha256 for name, video in used_videos(job).items()},
-    )
+    rate = str(rate_of(color))
+    return Expected.video(job.run_id, size_of(color), frames_of(job), rate, used_videos(job))
