@@ -14,6 +14,7 @@ from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1, Transfer1Option
 from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5, Transfer2_5Options
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import OPERATIONS, Enhance, Job, Outcome, Transfer, Upscale
+from cosmos_pipelines.operations.base import Verdict
 from tests.engines.test_cosmos_cases import NAMES, video_of
 
 SIZE = "1280x704 121@24"
@@ -92,9 +93,18 @@ def test_what_the_model_itself_prints_is_no_verdict(engine: Any) -> None:
 
 
 @each
-def test_who_stopped_an_order_knows_best(engine: Any) -> None:
+def test_what_was_stopped_says_so_unless_it_had_failed_before(engine: Any) -> None:
     stopped = Outcome(exit_code=143, stopped="timeout")
-    assert engine.diagnose(stopped, LOG, "rs_1").kind == "timeout"
+    assert engine.diagnose(stopped, LOG, "rs_2").kind == "timeout"
+    assert engine.diagnose(stopped, LOG, "rs_1").kind == "blocked"
+
+
+@each
+def test_what_its_program_told_of_a_run_counts_before_its_log(engine: Any) -> None:
+    told = Verdict(kind="blocked", message="The guardrail refused it.")
+    vanished = Outcome(exit_code=None, failed={"rs_9": told})
+    assert engine.diagnose(vanished, LOG, "rs_9") == told
+    assert engine.diagnose(vanished, "", "rs_8").kind == "lost"
 
 
 @each
