@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cosmos_pipelines.resources.checks_host import HostChecks
 
 HOST_BACKEND: Final = "ssh_docker"
+LOCAL_BACKEND: Final = "local"
 
 
 def examine(settings: Settings, backend: str | None = None) -> Iterator[Checked]:
@@ -50,9 +51,23 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
         except UnknownId as e:
             return fail(e.message, e.hint or "")
 
+    def model_here() -> Finding:
+        engine = settings.engine()
+        paths = {d.name: settings.work / d.source for d in engine.directories()}
+        if not paths or backend != LOCAL_BACKEND:
+            return ok("nothing that this machine must have")
+        missing = [
+            f"{name}: no directory {path}" for name, path in paths.items() if not path.is_dir()
+        ]
+        if not missing:
+            return ok(", ".join(str(path) for path in paths.values()))
+        do = f"Set {', '.join(paths)} in [{engine.name}], or use a GPU host: cosmos host setup."
+        return fail("; ".join(missing), do)
+
     return [
         Check("backend", known_backend, place="settings"),
         Check("engine", known_engine, place="settings"),
+        Check("model", model_here, ("engine",), "here"),
     ]
 
 

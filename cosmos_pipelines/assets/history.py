@@ -21,27 +21,31 @@ def estimate(
 ) -> dict[str, Any] | None:
     """Seconds that an order will take where it is going, by the median of runs like its own.
 
-    Like: the same engine, operation, place and number of GPUs. Time is taken as proportional to
-    chunks x steps, and one load of the model is added. None where there is no such run.
+    Like: the same engine, operation, place, number of GPUs and kind (controls, what is computed of
+    them, resolution). Time is taken as proportional to chunks x steps, and one load of the model is
+    added. None where one of them is like no run that was made.
 
     Returns: seconds, load_s, runs (how many it is from).
     """
     if not order.costs or order.model_type not in ("transfer", "enhance", "upscale"):
         return None
     host = settings.remote.host if backend == "ssh_docker" else None
-    gpus = {cost["gpus"] for cost in order.costs.values()}
     known = [
         run.outputs["timing"]
         for run in _completed(catalog, order.model_type)
         if run.engine == order.engine and run.backend == backend and host in (None, run.host)
-        and run.outputs.get("timing", {}).get("gpus") in gpus
-    ][:USED]  # fmt: skip
-    if not known:
-        return None
-    pace = median(timing["seconds"] / _units(timing) for timing in known)
-    load_s = median(timing["load_s"] for timing in known)
-    seconds = load_s + pace * sum(_units(cost) for cost in order.costs.values())
-    return {"seconds": round(seconds), "load_s": round(load_s), "runs": len(known)}
+        and "timing" in run.outputs
+    ]  # fmt: skip
+    seconds, loads = 0.0, list[float]()
+    for cost in order.costs.values():
+        alike = [timing for timing in known if _like(timing) == _like(cost)][:USED]
+        if not alike:
+            return None
+        seconds += _units(cost) * median(timing["seconds"] / _units(timing) for timing in alike)
+        loads += [timing["load_s"] for timing in alike]
+    load_s = median(loads)
+    runs = len(loads) // len(order.costs)
+    return {"seconds": round(load_s + seconds), "load_s": round(load_s), "runs": runs}
 
 
 def timing_of(record: Mapping[str, Any], order: Order, run_id: str) -> dict[str, Any]:
@@ -58,6 +62,10 @@ def timing_of(record: Mapping[str, Any], order: Order, run_id: str) -> dict[str,
 
 def _completed(catalog: Catalog, model_type: ModelType) -> list[Run]:
     return catalog.list_runs(status="completed", model_type=model_type, limit=LOOK_BACK)
+
+
+def _like(cost: Mapping[str, Any]) -> tuple[Any, Any]:
+    return cost["gpus"], cost.get("kind", "")
 
 
 def _units(cost: Mapping[str, Any]) -> int:

@@ -225,7 +225,7 @@ def as_orders(
     orders = []
     for mine in by_engine.values():
         engine = mine[0].engine
-        notes = {plan.job.run_id: plan.notes for plan in mine}
+        notes = {plan.job.run_id: (_called(catalog, plan), plan.notes) for plan in mine}
         for batch in batching.plan(engine, [plan.job for plan in mine]):
             ids = tuple(job.run_id for job in batch)
             order = compiled(settings, engine, batch, order_id(ids, 1))
@@ -237,10 +237,28 @@ def as_orders(
                     "order": order.model_dump(mode="json"),
                     "expected": [e.model_dump(mode="json") for e in order.expected],
                     "estimate": estimate(catalog, settings, order, where),
-                    "notes": list(dict.fromkeys(note for i in ids for note in notes[i])),
+                    "notes": _notes([notes[run_id] for run_id in ids]),
                 }
             )
     return orders
+
+
+def _called(catalog: Catalog, plan: Planned) -> str:
+    """What a user calls a planned run: by its prompt."""
+    prompt = plan.row.get("prompt_id")
+    return catalog.get_prompt(prompt).name if prompt else "the video"
+
+
+def _notes(runs: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Each sentence once; with whom it concerns, if not all of them."""
+    said: dict[str, list[str]] = {}
+    for name, notes in runs:
+        for note in notes:
+            said.setdefault(note, []).append(name)
+    return [
+        note if len(names) == len(runs) else f"{', '.join(dict.fromkeys(names))}: {note}"
+        for note, names in said.items()
+    ]
 
 
 def compiled(settings: Settings, engine: Engine, jobs: Sequence[Job], name: str) -> Order:

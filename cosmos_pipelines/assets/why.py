@@ -70,7 +70,7 @@ CAUSES: Final[Mapping[str, Cause]] = {
     ),
     "blocked": Cause(
         "A guardrail of the model refused the prompt or the video.",
-        r"(?i)block|guardrail|unsafe|not safe|refuses",
+        r"GUARDRAIL BLOCKED|Match Word|(?i:^(?:FAILED \S+: )?blocked\b|not safe|refuses|unsafe)",
         (
             ("cosmos show {run}", "shows its prompt"),
             ("cosmos create prompt TEXT SCENE_DIR", "registers it in other words"),

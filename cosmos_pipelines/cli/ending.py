@@ -75,32 +75,39 @@ def _planned(plan: Row) -> None:
     order = plan["order"]
     own = list(order["argv"])
     model = own[own.index("--") + 1 :] if "--" in own else []
-    write_record(
-        {
-            "order": order["id"],
-            "engine": plan["engine"],
-            "backend": plan["backend"],
-            "operation": order["model_type"],
-            "runs": len(order["run_ids"]),
-            "command": _typed(own[: len(own) - len(model)]),
-            "model": _typed(model),
-            "gpus": order["gpus"],
-            "timeout": f"{order['timeout_s']} s",
-            "inputs": sorted(order["inputs"]),
-        }
-    )
-    for file in plan["expected"]:
-        size = f"{file['width']}x{file['height']}, {file['frames']} frames, {file['fps']} fps"
-        write_record({"makes": file["name"] + (f" ({size})" if file["width"] else "")})
+    env = order["env"]
+    record: dict[str, object] = {
+        "order": order["id"],
+        "engine": plan["engine"],
+        "backend": plan["backend"],
+        "operation": order["model_type"],
+        "runs": len(order["run_ids"]),
+        "command": _typed(own[: len(own) - len(model)]),
+        "model": _typed(model),
+        "in": env.get("COSMOS_CWD"),
+        "with": _typed([f"{k}={v}" for k, v in sorted(env.items()) if k != "COSMOS_CWD"]),
+        "gpus": order["gpus"],
+        "timeout": f"{order['timeout_s']} s",
+        "inputs": sorted(order["inputs"]),
+        "makes": [_made(file) for file in plan["expected"]],
+    }
     if order["costs"]:
-        chunks = sum(cost["chunks"] for cost in order["costs"].values())
-        write_record({"chunks": chunks, "time": _time(plan["estimate"])})
+        record["chunks"] = sum(cost["chunks"] for cost in order["costs"].values())
+        record["time"] = _time(plan["estimate"])
+    write_record(record)
     documents = dict(order["documents"])
     if len(documents) > 1:  # what our own program is told is in --json
         documents.pop("request.json", None)
     for name, text in documents.items():
         write(f"\n--- {name}")
         write(text.rstrip("\n"))
+
+
+def _made(file: Row) -> str:
+    if not file["width"]:
+        return str(file["name"])
+    size = f"{file['width']}x{file['height']}, {file['frames']} frames, {file['fps']} fps"
+    return f"{file['name']} ({size})"
 
 
 def _typed(words: Sequence[str]) -> str:
@@ -111,8 +118,9 @@ def _typed(words: Sequence[str]) -> str:
 def _time(estimate: Row | None) -> str:
     if estimate is None:
         return "unknown: no run like it has completed there"
-    load, runs = duration(estimate["load_s"]), estimate["runs"]
-    return f"about {duration(estimate['seconds'])}, {load} of it to load; from {runs} run(s) there"
+    took, runs = duration(max(1, estimate["seconds"])), estimate["runs"]
+    load = f", {duration(estimate['load_s'])} of it to load" if estimate["load_s"] else ""
+    return f"about {took}{load}; from {runs} run(s) there"
 
 
 def _ended(run: Row) -> int:
@@ -121,7 +129,7 @@ def _ended(run: Row) -> int:
     if run["status"] in ("failed", "cancelled"):
         kind = run["error_kind"] or "cancelled"
         why = run["error_message"] or ""
-        why += "" if why.endswith((".", "!", "?", "`")) else "."
+        why += "" if why.endswith((".", "!", "?")) else "."
         tell(f"Run {run['id']} {run['status']} ({kind}): {why} See `cosmos why {run['id']}`.")
         return exit_code_of(kind)
     tell(f"Run {run['id']} is {run['status']}: another process executes it. See `cosmos status`.")

@@ -78,7 +78,9 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(v) for v in value)
+        parts = [_cell(v) for v in value]
+        sentences = bool(parts) and all(part.endswith(".") for part in parts)
+        return (" " if sentences else ", ").join(parts)
     if isinstance(value, Mapping):
         return json.dumps(value, ensure_ascii=False)
     return one_line(str(value))

@@ -36,6 +36,7 @@ class Cost(Frozen):
     chunks: int = Field(description="pieces of a clip that are generated one after the other")
     steps: int = Field(description="denoising steps of each")
     gpus: int = 1
+    kind: str = Field("", description="what else makes a run slower: only like is compared")
 
 
 class EngineOptions(Frozen):
@@ -90,6 +91,10 @@ class Engine(ABC):
     def with_options(self, options: EngineOptions | None) -> Engine:  # noqa: ARG002
         """This engine as a project wants it."""
         return self
+
+    def directories(self) -> tuple[Directory, ...]:
+        """What of a host an order of it sees: code, weights; where settings have put them."""
+        return ()
 
     def settled(self, operation: Operation) -> Operation:
         """`operation` with this engine's value for each field that was left open."""

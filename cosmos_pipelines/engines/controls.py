@@ -54,6 +54,16 @@ def used_videos(job: Job) -> dict[str, Video]:
     return {"color": job.inputs["color"], **{CONTROL_PASS[c]: v for c, v in passes.items()}}
 
 
+def kind_of(job: Job, operation: Transfer) -> str:
+    """What makes a run of the same length and steps take longer, in a few words."""
+    missing = computed(job, operation)
+    words = [f"{len(controls_of(operation))} control(s)"]
+    words += [f"computed {' '.join(missing)}"] if missing else []
+    words += ["distilled"] if operation.use_distilled else []
+    words += [f"at {operation.resolution}"] if operation.resolution else []
+    return ", ".join(words)
+
+
 def negative_of(job: Job) -> str | None:
     """What to avoid: as the run says, even if that is nothing, else as its prompt says."""
     own = transfer_of(job).negative_prompt

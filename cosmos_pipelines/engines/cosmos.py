@@ -68,6 +68,7 @@ IGNORES: Final = (
 )
 """Lines that say no failure, whatever words are in them."""
 
+_MADE: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): done in ")
 _PROGRESS: Final = re.compile(
     r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): chunk (\d+)/(\d+)(?:, step (\d+)/(\d+))?"
 )
@@ -132,6 +133,9 @@ class Cosmos(Engine):
 
     def progress(self, line: str) -> Progress | None:
         """See `Engine.progress`: chunks and steps, as `model_run.py` tells them."""
+        if made := _MADE.search(line):
+            n, of, run_id, kind = made.groups()
+            return Progress(done=1, total=1, run_id=run_id, text=f"{kind} {n} of {of}: made")
         found = _PROGRESS.search(line)
         if found is None:
             return None
@@ -155,7 +159,7 @@ class Cosmos(Engine):
         return super().diagnose(outcome, log_tail, run_id)
 
     def directories(self) -> tuple[Directory, ...]:
-        """Code, weights and cache, where settings or the set-up have put them."""
+        """See `Engine.directories`."""
         assert self.setup is not None
         given = {name: getattr(self.options, name, "") for name in ("code", "checkpoints")}
         given["huggingface"] = self.options.huggingface
@@ -179,7 +183,8 @@ class Cosmos(Engine):
         assert self.setup is not None
         kind = jobs[0].operation.model_type
         program = request.get("program", "model_run.py")
-        shown = {k: v for k, v in request.items() if k != "program"}
+        shown = {k: self._named(v) if k == "says" else v for k, v in request.items()}
+        shown.pop("program", None)
         head = {"engine": self.name, "operation": kind, "version": self.version}
         words = ("--", *command) if command else ()
         return Order(
@@ -196,6 +201,14 @@ class Cosmos(Engine):
             image=self.setup.image,
             expected=tuple(expected),
         )
+
+    def _named(self, says: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        """Words of a family with this engine's name in the commands that they tell."""
+        typed = f"`cosmos host checkpoints {self.name}`"
+        told = [
+            (k, p, s.replace("`cosmos host checkpoints`", typed)) for k, p, s in says["failures"]
+        ]
+        return {**says, "failures": told}
 
     def _needs(self, operation: Operation, files: Sequence[str], hub: Sequence[str] = ()) -> Needs:
         """What a load of the model takes; every GPU's process loads all of it."""

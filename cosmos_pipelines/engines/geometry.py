@@ -81,10 +81,7 @@ def chunk_notes(frames: int, length: int, overlap: int, short: str) -> list[str]
     """What the length of a clip means for its price and its quality; `short`: less than a chunk."""
     chunks = chunks_of(frames, length, overlap)
     if frames < length:
-        return [
-            f"{frames} frames cost as much as {length}, and {short}; {length} frames would cost "
-            "the same one chunk."
-        ]
+        return [f"{frames} frames cost as much as {length}, and {short}."]
     fewer = length + (chunks - 2) * (length - overlap)
     full = length + (chunks - 1) * (length - overlap)
     if chunks == 1 or frames == full:

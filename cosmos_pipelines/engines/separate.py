@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from cosmos_pipelines.engines.base import Cost
-from cosmos_pipelines.engines.controls import controls_of, transfer_of
+from cosmos_pipelines.engines.controls import controls_of, kind_of, transfer_of
 from cosmos_pipelines.engines.cosmos import Cosmos, Needs, Placed, one_key
 from cosmos_pipelines.engines.geometry import chunks_of
 from cosmos_pipelines.operations.base import CONTROLS, Expected, Job, Order, as_document
@@ -64,6 +64,7 @@ class Separate(Cosmos):
             chunks=chunks_of(frames_of(job), self.chunk, overlap),
             steps=operation.num_steps or 1,
             gpus=operation.num_gpus,
+            kind=kind_of(job, operation),
         )
 
     def allowed_s(self, job: Job) -> int:

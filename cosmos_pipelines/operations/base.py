@@ -160,8 +160,8 @@ class Order(Frozen):
     labels: Mapping[str, str] = Field(
         default={}, description="what its container is marked with besides, as `prompt_id`"
     )
-    costs: Mapping[str, Mapping[str, int]] = Field(
-        default={}, description="chunks, steps and GPUs of each run, where its engine counts so"
+    costs: Mapping[str, Mapping[str, int | str]] = Field(
+        default={}, description="chunks, steps, GPUs and kind of each run, where its engine tells"
     )
     directories: tuple[Directory, ...] = ()
     image: str | None = Field(None, description="its container's, unless settings say another")

@@ -12,7 +12,7 @@ from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.settings import Settings
 from tests.support.project import Project, make_project, settings_in
 
-COST = {"chunks": 2, "steps": 35, "gpus": 1}
+COST: dict[str, int | str] = {"chunks": 2, "steps": 35, "gpus": 1, "kind": "4 control(s)"}
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path / "home")
 
 
-def order(*costs: dict[str, int], **facts: Any) -> Order:
+def order(*costs: dict[str, int | str], **facts: Any) -> Order:
     """An order of as many runs as there are costs."""
     named = {f"rs_{n}": cost for n, cost in enumerate(costs)}
     given = {"id": "order", "run_ids": tuple(named), "engine": "cosmos_transfer1", "argv": (),
@@ -29,7 +29,7 @@ def order(*costs: dict[str, int], **facts: Any) -> Order:
     return Order(**{**given, **facts})
 
 
-def completed(project: Project, seconds: float, load_s: float = 60, **cost: int) -> None:
+def completed(project: Project, seconds: float, load_s: float = 60, **cost: int | str) -> None:
     """A run that has been made on the host h100, or here if `host` is None."""
     catalog = project.catalog
     prompt, _ = catalog.add_prompt("text", None, "city", "name", {})
@@ -56,7 +56,7 @@ def test_time_is_expected_by_chunks_and_steps_plus_one_load(
 ) -> None:
     for seconds in (700, 720, 9000):  # a median is not led astray by one bad night
         completed(project, seconds)
-    more = {"chunks": 4, "steps": 35, "gpus": 1}
+    more = {**COST, "chunks": 4}
     told = estimate(project.catalog, on_host, order(COST, more), "ssh_docker")
     assert told == {"seconds": 60 + 720 + 1440, "load_s": 60, "runs": 3}
 
@@ -71,6 +71,8 @@ def test_nothing_is_expected_where_nothing_like_it_was_made(
     assert estimate(project.catalog, elsewhere, order(COST), "ssh_docker") is None
     assert estimate(project.catalog, on_host, order(COST), "local") is None
     assert estimate(project.catalog, on_host, order(two), "ssh_docker") is None
+    slower = {**COST, "kind": "1 control(s), computed seg"}
+    assert estimate(project.catalog, on_host, order(slower), "ssh_docker") is None
     other = order(COST, engine="cosmos3")
     assert estimate(project.catalog, on_host, other, "ssh_docker") is None
     assert estimate(project.catalog, on_host, order(costs={}), "ssh_docker") is None

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Cosmos, spawn
 from tests.cli.test_start import imported_by
-from tests.support.project import Project
+from tests.support.project import Project, settings_in
 from tests.support.stand_in_engine import registered
 
 
@@ -26,7 +26,7 @@ def test_a_new_project_is_well(project: Project, cosmos: Cosmos) -> None:
     said = cosmos("doctor")
     assert said.code == 0
     assert said.out.splitlines()[0].startswith("ok    project")
-    assert "9 checks: 9 ok." in said.err
+    assert "10 checks: 10 ok." in said.err
 
 
 def test_json_is_a_list_of_checks_and_nothing_else(cosmos: Cosmos) -> None:
@@ -118,3 +118,13 @@ def test_they_answer_without_dagster(words: list[str], project: Project) -> None
 
 def test_why_answers_without_dagster(project: Project, failed: str) -> None:
     assert not imported_by("why", failed, home=project.settings.home) & {"dagster", "av", "numpy"}
+
+
+def test_a_model_that_is_not_on_this_machine_is_told(tmp_path: Path) -> None:
+    text = '[execution]\nengine = "cosmos_transfer1"\n'
+    settings_in(tmp_path / "home", text)
+    said = spawn("--home", tmp_path / "home", "doctor")
+    assert said.code == 1
+    assert "FAIL  model" in said.out
+    assert "engines/cosmos_transfer1/code" in said.out
+    assert "cosmos host setup" in said.out

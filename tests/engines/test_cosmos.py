@@ -117,6 +117,7 @@ def test_a_success_without_a_file_is_said(engine: Any) -> None:
     ("line", "done", "total", "text"),
     [
         ("[2/5] rs_ab transfer: chunk 1/2", 1, 2, "transfer 2 of 5: chunk 1 of 2"),
+        ("[2/5] rs_ab transfer: done in 12.0 s, outputs/rs_ab.mp4", 1, 1, "transfer 2 of 5: made"),
         (
             "[2/5] rs_ab transfer: chunk 2/2, step 7/35",
             42,
@@ -138,7 +139,6 @@ def test_progress_is_read_from_a_log_line(
     "line",
     [
         "[1/1] rs_1 transfer: loading (load 1)",
-        "[1/1] rs_1 transfer: done in 12.0 s, outputs/rs_1.mp4",
         "Generating samples:  23%|##  | 8/35 [00:40<02:15]",
         "GOING ON with 3 samples: load 2",
     ],

@@ -126,7 +126,11 @@ def test_each_prompt_has_its_answer_after_one_load_of_the_simulator(
     assert re.fullmatch(
         rf"\[1/2\] {run_id(0)} enhance: done in \d+\.\d s, outputs/{run_id(0)}.txt", own[2]
     )
-    assert sorted(done.result()["outputs"]) == [f"{run_id(n)}.txt" for n in (0, 1)]
+    texts = [f"{run_id(n)}.txt" for n in (0, 1)]
+    assert sorted(done.result()["outputs"]) == ["record.json", *texts]
+    record = json.loads((done.folder / "outputs" / "record.json").read_text())
+    assert record["samples"].keys() == {run_id(0), run_id(1)}
+    assert all(one["seconds"] >= 0 and one["load_s"] >= 0 for one in record["samples"].values())
 
 
 def test_the_prompt_itself_an_empty_answer_and_an_error_are_no_answers(

@@ -6,7 +6,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from cosmos_pipelines.engines.base import Cost, HostSetup
-from cosmos_pipelines.engines.controls import computed, controls_of, transfer_of, weight_of
+from cosmos_pipelines.engines.controls import (
+    computed,
+    controls_of,
+    kind_of,
+    transfer_of,
+    weight_of,
+)
 from cosmos_pipelines.engines.cosmos import (
     Cosmos,
     Needs,
@@ -123,13 +129,14 @@ class Transfer1(Cosmos):
         if isinstance(operation, Transfer):
             chunks = chunks_of(job.inputs["color"].frames, CHUNK, 1)
             steps = 1 if operation.use_distilled else operation.num_steps or 1
-            return Cost(chunks=chunks, steps=steps, gpus=operation.num_gpus)
-        return None
+            kind = kind_of(job, operation)
+            return Cost(chunks=chunks, steps=steps, gpus=operation.num_gpus, kind=kind)
+        return Cost(chunks=1, steps=1)
 
     def allowed_s(self, job: Job) -> int | None:
         """See `Engine.allowed_s`. One chunk of an upscale was reported to take 3 h 14 min."""
         cost = self.cost(job)
-        if cost is None:
+        if cost is None or isinstance(job.operation, Enhance):
             return None
         upscale = isinstance(job.operation, Upscale)
         return 3600 + cost.chunks * (5 * 3600 if upscale else 1800)

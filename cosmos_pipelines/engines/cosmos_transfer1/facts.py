@@ -87,6 +87,12 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
             "T5 could not be loaded from the checkpoints: is it complete, is the GPU empty?",
         ),
         *FAILURES,
+        (
+            "model_failed",
+            r"(IndexError: list index out of range)",
+            "{1}: where seg is computed, most likely nothing was found in the first frame; give a "
+            "control_prompt, or segmentation.mp4.",
+        ),
     ],
     "ignores": IGNORES,
 }
@@ -101,7 +107,7 @@ CHECKPOINTS: Final = (
     "nvidia/Cosmos-Tokenize1-CV8x8x8-720p/decoder.jit",
     "nvidia/Cosmos-Tokenize1-CV8x8x8-720p/mean_std.pt",
     "nvidia/Cosmos-Guardrail1/video_content_safety_filter/safety_filter.pt",
-    "meta-llama/Llama-Guard-3-8B/model-00001-of-00004.safetensors",
+    *(f"meta-llama/Llama-Guard-3-8B/model-0000{n}-of-00004.safetensors" for n in (1, 2, 3, 4)),
     "google-t5/t5-11b/pytorch_model.bin|google-t5/t5-11b/model.safetensors",
 )
 """What every transfer and upscale loads; `a|b`: one of the two is enough."""
