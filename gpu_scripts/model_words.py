@@ -54,7 +54,8 @@ class LastWords:
 
     def heard(self, line: str) -> None:
         """A line, one after the other."""
-        self._line = line
+        if any(letter.isalnum() for letter in line):  # torchrun ends with a ruler
+            self._line = line
         error = ERROR.match(line)
         if error and error[1] != HEADING:
             self._error = f"{error[1]}: {error[2]}"

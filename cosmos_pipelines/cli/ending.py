@@ -112,7 +112,7 @@ def _made(file: Row) -> str:
 
 def _typed(words: Sequence[str]) -> str:
     """Words as one would type them; place holders stand without quotation marks."""
-    return re.sub(r"'([\w./:{}-]*)'", r"\1", shlex.join(words))
+    return re.sub(r"'([\w./:={}-]*)'", r"\1", shlex.join(words))
 
 
 def _time(estimate: Row | None) -> str:
