@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from cosmos_pipelines.engines.base import Cost
 from cosmos_pipelines.engines.controls import controls_of, kind_of, transfer_of
 from cosmos_pipelines.engines.cosmos import Cosmos, Needs, Placed, one_key
-from cosmos_pipelines.engines.geometry import chunks_of
+from cosmos_pipelines.engines.geometry import chunk_notes, chunks_of
 from cosmos_pipelines.operations.base import CONTROLS, Expected, Job, Order, as_document
 from cosmos_pipelines.operations.transfer import Transfer
 
@@ -121,3 +121,11 @@ def frames_of(job: Job) -> int:
     operation = job.operation
     most = operation.max_frames if isinstance(operation, Transfer) else None
     return min(job.inputs["color"].frames, most or job.inputs["color"].frames)
+
+
+def length_notes(operation: Transfer, job: Job, chunk: int) -> list[str]:
+    """What the clip's length, and how much of it is used, means for its price and its quality."""
+    frames, whole = frames_of(job), job.inputs["color"].frames
+    notes = [f"Only the first {frames} of {whole} frames are used."] if frames < whole else []
+    overlap = operation.num_conditional_frames or 0
+    return notes + chunk_notes(frames, chunk, overlap, "short clips are filled up by mirroring")

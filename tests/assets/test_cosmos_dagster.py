@@ -10,19 +10,16 @@ import pytest
 
 from cosmos_pipelines.assets.partitions import UPSCALED, VIDEOS
 from tests.models.trees import path_with_torchrun
-from tests.support.cosmos_models import cosmos_project
+from tests.support.cosmos_models import all_passes
 from tests.support.dagster_project import add_prompt, materialize, metadata_of, run_job
-from tests.support.project import Project, write_video
+from tests.support.project import Project
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A project of Cosmos-Transfer1 with a scene in all five passes."""
     monkeypatch.setenv("PATH", path_with_torchrun())
-    made = cosmos_project(tmp_path / "home")
-    made.scene(frames=4)
-    for i, name in enumerate(("edge", "vis")):
-        write_video(made.settings.inputs / "city" / f"{name}.mp4", frames=4, seed=90 + i)
+    made = all_passes(tmp_path / "home")
     yield made
     made.catalog.close()
 

@@ -20,9 +20,9 @@ from cosmos_pipelines.resources.backend import Handle
 from cosmos_pipelines.resources.local import LocalBackend
 from cosmos_pipelines.settings import Settings
 from tests.models.trees import path_with_torchrun
-from tests.support.cosmos_models import cosmos_project
+from tests.support.cosmos_models import all_passes
 from tests.support.dagster_project import add_prompt
-from tests.support.project import Project, write_video
+from tests.support.project import Project
 
 
 class NotHome(LocalBackend):
@@ -51,10 +51,7 @@ class Busy(Catalog):
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A project of Cosmos-Transfer1, simulated."""
     monkeypatch.setenv("PATH", path_with_torchrun())
-    made = cosmos_project(tmp_path / "home")
-    made.scene(frames=4)
-    for i, name in enumerate(("edge", "vis")):
-        write_video(made.settings.inputs / "city" / f"{name}.mp4", frames=4, seed=90 + i)
+    made = all_passes(tmp_path / "home")
     yield made
     made.catalog.close()
 

@@ -9,7 +9,7 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources import backend_for
 from cosmos_pipelines.resources.local import LocalBackend
 from tests.models.trees import checkout, fake_checkpoints, fake_hub
-from tests.support.project import Project, settings_in
+from tests.support.project import Project, settings_in, write_video
 
 FAMILY: Final = {
     "cosmos_transfer1": "transfer1",
@@ -40,3 +40,12 @@ def cosmos_project(home: Path, engine: str = "cosmos_transfer1", more: str = "")
     backend = backend_for(settings)
     assert isinstance(backend, LocalBackend)
     return Project(settings, Catalog.open(settings.catalog_url), backend)
+
+
+def all_passes(home: Path) -> Project:
+    """A project of Cosmos-Transfer1 with a scene of 4 frames in all five passes."""
+    made = cosmos_project(home)
+    made.scene(frames=4)
+    for i, name in enumerate(("edge", "vis")):
+        write_video(made.settings.inputs / "city" / f"{name}.mp4", frames=4, seed=90 + i)
+    return made

@@ -17,10 +17,9 @@ from cosmos_pipelines.engines.geometry import (
     LONGEST,
     check_agrees,
     check_length,
-    chunk_notes,
     cropped,
 )
-from cosmos_pipelines.engines.separate import frames_of
+from cosmos_pipelines.engines.separate import length_notes
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
 from cosmos_pipelines.operations.transfer import Transfer
@@ -43,7 +42,7 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
     return [
         UNGUARDED,
         *[note for note in [cropped(color, size_of(job))] if note],
-        *_length_notes(operation, job),
+        *length_notes(operation, job, CHUNK),
         *_weight_notes(operation),
         *computed_notes(computed(job, operation)),
         *idle_notes(job, operation),
@@ -84,15 +83,6 @@ def _check_computed(operation: Transfer, job: Job, color: Video) -> None:
             f"{color.fps} frames a second, not {operation.fps}.",
             hint="Leave fps out, or add the passes to the scene.",
         )
-
-
-def _length_notes(operation: Transfer, job: Job) -> list[str]:
-    frames, whole = frames_of(job), job.inputs["color"].frames
-    notes = []
-    if frames < whole:
-        notes.append(f"Only the first {frames} of {whole} frames are used.")
-    overlap = operation.num_conditional_frames or 0
-    return notes + chunk_notes(frames, CHUNK, overlap, "short clips are filled up by mirroring")
 
 
 def _weight_notes(operation: Transfer) -> list[str]:

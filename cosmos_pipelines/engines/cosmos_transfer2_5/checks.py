@@ -27,10 +27,9 @@ from cosmos_pipelines.engines.geometry import (
     aspect_of,
     check_agrees,
     check_length,
-    chunk_notes,
 )
 from cosmos_pipelines.engines.guardrail import check_asterisks
-from cosmos_pipelines.engines.separate import frames_of
+from cosmos_pipelines.engines.separate import frames_of, length_notes
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
 from cosmos_pipelines.operations.transfer import Transfer
@@ -54,7 +53,7 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
             )
     return [
         *_size_notes(operation, color),
-        *_length_notes(operation, job),
+        *length_notes(operation, job, CHUNK),
         *weight_notes(operation),
         *_computed_notes(computed(job, operation)),
         *found_notes(job, operation),
@@ -125,15 +124,6 @@ def _size_notes(operation: Transfer, color: Video) -> list[str]:
     if operation.resolution == "1080":
         notes.append("The model was trained at 720; how much memory 1080 takes is not known.")
     return notes
-
-
-def _length_notes(operation: Transfer, job: Job) -> list[str]:
-    frames, whole = frames_of(job), job.inputs["color"].frames
-    notes = []
-    if frames < whole:
-        notes.append(f"Only the first {frames} of {whole} frames are used.")
-    overlap = operation.num_conditional_frames or 0
-    return notes + chunk_notes(frames, CHUNK, overlap, "short clips are filled up by mirroring")
 
 
 def _computed_notes(names: Sequence[str]) -> list[str]:
