@@ -16,7 +16,7 @@ from cosmos_pipelines.assets.history import estimate
 from cosmos_pipelines.assets.intake import current_scene, measured, scene_videos
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.engines import ENGINES, Engine
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.ids import new_run_id, order_id
 from cosmos_pipelines.operations import (
@@ -198,8 +198,11 @@ def checked(engine: Engine, job: Job) -> list[str]:
     """
     kind = job.operation.model_type
     if kind not in engine.operations:
-        can = ", ".join(sorted(engine.operations))
-        raise InputError(f"The engine {engine.name} cannot {kind}.", hint=f"It can: {can}.")
+        able = [e.name for e in ENGINES.values() if kind in e.operations and not e.simulated]
+        raise InputError(
+            f"The engine {engine.name} has no {kind}.",
+            hint=f"Choose an engine that has it (`--engine`): {' or '.join(able)}.",
+        )
     return [*engine.check(job), *_ignored(engine, job.operation)]
 
 

@@ -25,6 +25,14 @@ def test_a_setting_that_the_engine_does_not_use_is_told(project: Project, tmp_pa
     assert planned.notes == ["PREVIEW (simulated on the CPU) does not use: seed."]
 
 
+def test_an_engine_without_the_operation_is_refused_with_one_that_has_it(
+    project: Project, tmp_path: Path
+) -> None:
+    video = write_video(tmp_path / "any.mp4")
+    with pytest.raises(InputError, match=r"cosmos3 has no upscale.*--engine.*: cosmos_transfer1"):
+        plan_upscale(project.catalog, project.settings, None, {}, video=video, engine="cosmos3")
+
+
 def test_weights_that_are_not_given_are_equal_over_what_the_scene_has(project: Project) -> None:
     (project.settings.inputs / "city" / "depth.mp4").unlink()
     prompt, _ = register_prompt(project.catalog, project.settings, "snow", "city")
