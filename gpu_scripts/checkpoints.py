@@ -4,8 +4,9 @@
     checkpoints.py MANIFEST.json download [--deep] [--only ...]
 
 Prints `PROBLEM <path>: <what>` for each file that is not as it should be, and progress as
-`[12/31] 45 % ...`. Exit code 0 if all is well, 1 if anything is not, 2 for wrong usage. The result
-is `outputs/checkpoints.json` of the run folder (COSMOS_RUN_DIR), or else the last line.
+`[12/31] 45 % ...`. `download --deep` brings anew what has a wrong hash. Exit code 0 if all is well,
+1 if anything is not, 2 for wrong usage. The result is `outputs/checkpoints.json` of the run folder
+(COSMOS_RUN_DIR), or else the last line.
 
 COSMOS_CHECKPOINTS, HF_HOME: the places. HF_ENDPOINT: a mirror of https://huggingface.co. The token
 is HF_TOKEN or the content of the file HF_TOKEN_PATH, which is removed as soon as it has been read.
@@ -22,14 +23,23 @@ import os
 import sys
 import time
 from collections.abc import MutableMapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from checkpoints_download import download
 from checkpoints_hub import Hub
-from checkpoints_manifest import Entry, Place, chosen, places_of, read_manifest, write_whole
-from checkpoints_verify import Found, items_of, verify
+from checkpoints_manifest import (
+    Entry,
+    Place,
+    chosen,
+    places_of,
+    read_manifest,
+    with_companions,
+    write_whole,
+)
+from checkpoints_verify import Found, Item, items_of, verify
 
 ENDPOINT = "https://huggingface.co"
 RESULT = "checkpoints.json"
@@ -44,11 +54,16 @@ def say(line: str) -> None:
         sys.stdout.flush()
 
 
+class TokenGone(Exception):
+    """Somebody has removed the token's file before it was read."""
+
+
 def take_token(environment: MutableMapping[str, str]) -> str | None:
     """The token, which leaves the environment and its file.
 
     Raises:
         ValueError: it cannot be read, or cannot be a token.
+        TokenGone: its file is not there, and there is no other.
     """
     token = environment.pop("HF_TOKEN", "")
     if path := environment.pop("HF_TOKEN_PATH", ""):
@@ -56,7 +71,8 @@ def take_token(environment: MutableMapping[str, str]) -> str | None:
             token = token or Path(path).read_text(encoding="utf-8")
             Path(path).unlink()
         except FileNotFoundError:
-            pass
+            if not token.strip():
+                raise TokenGone from None
         except (OSError, ValueError) as e:
             raise ValueError(f"the token in {path} cannot be read: {e}") from None
     token = token.strip()
@@ -72,11 +88,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         token = take_token(os.environ)
         only = [word for words in given.only for word in words.split(",") if word]
-        entries = chosen(read_manifest(given.manifest), only)
+        known = read_manifest(given.manifest)
+        entries = chosen(known, only)
         places = places_of(entries, dict(os.environ))
         address = os.environ.get("HF_ENDPOINT") or ENDPOINT
         asked = given.action == "download"
         hub = Hub(address, token, pause_s=given.pause) if asked else None
+    except TokenGone:
+        say("PROBLEM HF_TOKEN: it was removed before it was read")
+        return 1
     except ValueError as e:
         sys.stderr.write(f"checkpoints.py: {e}\n")
         return 2
@@ -84,8 +104,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hub:
         if hub.withholds:
             say(f"PROBLEM HF_TOKEN: not sent to {hub.host}: over http anybody could read it")
-        failed = download(entries, places, hub, threads=given.threads, say=say)
+        whole = with_companions(entries, known, places)
+        failed = download(whole, places, hub, threads=given.threads, say=say)
     found = _verified(entries, places, failed, given)
+    if hub and given.deep:
+        found = _repaired(entries, places, found, hub, given.threads)
     result = _result(given, found, time.monotonic() - began)
     _tell(result)
     return 0 if result["well"] else 1
@@ -106,6 +129,35 @@ def _verified(
         items, deep=given.deep, threads=given.threads, say=(lambda _: None) if silent else say
     )
     return [*failed, *found]
+
+
+def _repaired(
+    entries: Sequence[Entry],
+    places: dict[str, Place],
+    found: Sequence[Found],
+    hub: Hub,
+    threads: int,
+) -> list[Found]:
+    """Bring anew what has another hash than it should; what is there stays until that is whole."""
+    rotten = {one.path for one in found if one.state == "wrong_hash"}
+    items = [item for item in items_of(entries, places) if item.name in rotten]
+    if not items:
+        return list(found)
+    say(f"{len(items)} files have another content than they should: they are brought anew.")
+    anew = {item.file for item in items if item.file}
+    failed = download([_alone(item) for item in items], places, hub,
+                      threads=threads, say=say, anew=anew)  # fmt: skip
+    told = {one.path for one in failed}
+    again = [item for item in items if item.name not in told]
+    repaired = verify(again, deep=True, threads=threads, say=say)
+    return [*failed, *repaired, *(one for one in found if one.path not in rotten)]
+
+
+def _alone(item: Item) -> Entry:
+    """The entry of one file only."""
+    if not item.entry.several:
+        return item.entry
+    return replace(item.entry, path=item.path, exclude=(), size=None, md5=None)
 
 
 def _result(given: argparse.Namespace, found: Sequence[Found], seconds: float) -> dict[str, Any]:

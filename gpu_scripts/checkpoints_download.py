@@ -11,19 +11,19 @@ import http.client
 import os
 import shutil
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from time import sleep
 from typing import Any
 
-from checkpoints_hub import Facts, Hub, Passing, Refused
+from checkpoints_hub import Hub, Passing, Refused
 from checkpoints_manifest import Entry, Place
 from checkpoints_names import stays_inside
-from checkpoints_verify import BLOCK, Found, Item, Meter, Say, blocks, gigabytes, new_hash
+from checkpoints_verify import BLOCK, Found, Item, Meter, Say, gigabytes
+from checkpoints_wanted import Wanted, reuse, wrong_content
 
 MARGIN = 1 << 30
 """Bytes that stay free on the disk."""
@@ -31,53 +31,33 @@ ASKING = 8
 """Files that are asked for at a time before anything is downloaded."""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A file with what the hub says of it."""
-
-    item: Item
-    facts: Facts
-
-    @property
-    def file(self) -> Path:
-        """Where it shall be."""
-        assert self.item.file is not None
-        return self.item.file
-
-    @property
-    def part(self) -> Path:
-        """Where it is until it is whole: another content has another name."""
-        tag = "".join(c for c in self.facts.etag if c.isalnum())[:16] or "any"
-        return self.file.with_name(f".{self.file.name}.{tag}.part")
-
-    @property
-    def there(self) -> bool:
-        """Whether it has been brought before, as far as its size tells."""
-        if not self.file.is_file() or self.facts.size is None:
-            return False
-        return self.file.stat().st_size == self.facts.size
-
-    @property
-    def left(self) -> int:
-        """Bytes that are still to come."""
-        begun = self.part.stat().st_size if self.part.is_file() else 0
-        return max((self.facts.size or 0) - begun, 0)
-
-
 def download(
-    entries: Sequence[Entry], places: dict[str, Place], hub: Hub, *, threads: int, say: Say
+    entries: Sequence[Entry],
+    places: dict[str, Place],
+    hub: Hub,
+    *,
+    threads: int,
+    say: Say,
+    anew: Collection[Path] = (),
 ) -> list[Found]:
-    """Bring what is missing; what could not be had is returned and told, the rest goes on."""
-    failed: list[Found] = []
+    """Bring what is missing; what could not be had is returned and told, the rest goes on.
 
-    def fail(name: str, why: Exception) -> None:
-        failed.append(Found(name, "failed", str(why)))
-        say(f"PROBLEM {name}: {why}")
+    What a branch means in the cache changes when all of these files are there, not before.
+    `anew`: files that are brought although they are there, because their content is wrong.
+    """
+    failed: list[Found] = []
+    broken: set[Branch] = set()
+
+    def fail(item: Item, why: Exception) -> None:
+        failed.append(Found(item.name, "failed", str(why)))
+        broken.add(_branch(item))
+        say(f"PROBLEM {item.name}: {why}")
 
     wanted = _ask(_expand(entries, places, hub, fail), hub, fail)
-    missing = [one for one in wanted if not one.there]
+    missing = [one for one in wanted if one.file in anew or not one.there]
+    missing = _without_reused(missing, threads, say)
     for one in wanted:
-        if one.there:
+        if one not in missing:
             one.item.place.note(one.file, _record(one))
     say(f"{len(missing)} of {len(wanted)} files are to be downloaded, "
         f"{gigabytes(sum(one.left for one in missing))} GB.")  # fmt: skip
@@ -87,10 +67,29 @@ def download(
         say(f"PROBLEM {disk.path}: {disk.what}")
     if not short:
         _fetch_all(missing, hub, threads, say, fail)
+    broken |= {_branch(one.item) for one in wanted if not one.has_come}
+    if not anew:
+        for one in wanted:
+            if _branch(one.item) not in broken:
+                one.item.place.keep_commit(one.item.entry)
     return failed
 
 
-Fail = Callable[[str, Exception], None]
+Fail = Callable[[Item, Exception], None]
+Branch = tuple[str, str, str]
+
+
+def _branch(item: Item) -> Branch:
+    return item.entry.target, item.entry.repo, item.entry.at
+
+
+def _without_reused(missing: Sequence[Wanted], threads: int, say: Say) -> list[Wanted]:
+    """Those that no older commit has with the same content."""
+    with ThreadPoolExecutor(threads) as pool:
+        reused = list(pool.map(reuse, missing))
+    if any(reused):
+        say(f"{sum(reused)} files are the same as at an older commit.")
+    return [one for one, is_here in zip(missing, reused, strict=True) if not is_here]
 
 
 def _expand(entries: Iterable[Entry], places: dict[str, Place], hub: Hub, fail: Fail) -> list[Item]:
@@ -106,10 +105,10 @@ def _expand(entries: Iterable[Entry], places: dict[str, Place], hub: Hub, fail: 
                     lists[entry.repo, entry.at] = hub.files(entry)
                 commit, listed = lists[entry.repo, entry.at]
             except (Refused, Passing) as e:
-                fail(Item(entry, place, entry.path, None).name, e)
+                fail(Item(entry, place, entry.path, None), e)
                 continue
             place.note_listed(entry, listed)
-            place.set_commit(entry, commit)
+            place.mean(entry, commit)
             paths = [path for path in listed if entry.has(path)]
         for path in paths:
             key = (entry.target, entry.repo, entry.at, path)
@@ -123,6 +122,9 @@ def _ask(items: Sequence[Item], hub: Hub, fail: Fail) -> list[Wanted]:
     def ask(item: Item) -> Wanted | Exception:
         try:
             facts = hub.facts(item.entry, item.path)
+            told = None if item.entry.several else item.entry.size
+            if None not in (told, facts.size) and told != facts.size:
+                return Refused(f"the hub's file has {facts.size} bytes instead of {told}")
             base = item.place.base(item.entry, facts.commit)
             if base is None or not stays_inside(item.path):
                 return Refused(f"{hub.host} does not tell where it belongs")
@@ -132,12 +134,15 @@ def _ask(items: Sequence[Item], hub: Hub, fail: Fail) -> list[Wanted]:
 
     with ThreadPoolExecutor(ASKING) as pool:
         answers = list(pool.map(ask, items))
+    wanted = []
     for item, answer in zip(items, answers, strict=True):
         if isinstance(answer, Exception):
-            fail(item.name, answer)
-        elif answer.facts.commit:
-            item.place.set_commit(item.entry, answer.facts.commit)
-    return [answer for answer in answers if isinstance(answer, Wanted)]
+            fail(item, answer)
+        elif answer.facts.commit and not item.place.mean(item.entry, answer.facts.commit):
+            fail(item, Refused(f"{item.entry.at} has moved while it was asked: ask again"))
+        else:
+            wanted.append(answer)
+    return wanted
 
 
 def _short_of_room(missing: Sequence[Wanted]) -> list[Found]:
@@ -170,11 +175,11 @@ def _fetch_all(missing: Sequence[Wanted], hub: Hub, threads: int, say: Say, fail
             _fetch(one, hub, meter)
             one.item.place.note(one.file, _record(one))
         except (Refused, Passing) as e:
-            fail(one.item.name, e)
+            fail(one.item, e)
         except OSError as e:
             if e.errno in (errno.ENOSPC, errno.EDQUOT):
                 full.set()
-            fail(one.item.name, OSError(f"cannot be written: {e.strerror or e}"))
+            fail(one.item, OSError(f"cannot be written: {e.strerror or e}"))
         meter.finish(one.item.name)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -201,7 +206,7 @@ def _fetch(one: Wanted, hub: Hub, meter: Meter) -> None:
             if tries <= 0:
                 raise
             sleep(min(hub.pause_s * 2 ** (hub.tries - tries), 60))
-    if wrong := _wrong(one):
+    if wrong := wrong_content(one, one.part):
         one.part.unlink()
         raise Refused(wrong)
     one.part.replace(one.file)
@@ -244,25 +249,3 @@ def _passing(hub: Hub) -> Iterator[None]:
         yield
     except (http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as e:
         raise Passing(f"the connection to {hub.host} broke: {e}") from None
-
-
-def _wrong(one: Wanted) -> str | None:
-    """Why the content is not what it should be; None if it is, as far as anyone has said."""
-    size = one.part.stat().st_size
-    entry = one.item.entry
-    wanted = {**one.facts.hashes}
-    if not entry.several:
-        if entry.size is not None and size != entry.size:
-            return f"the hub's file has {size} bytes instead of {entry.size}"
-        if entry.md5:
-            wanted["md5"] = entry.md5
-    if one.facts.size is not None and size != one.facts.size:
-        return f"{size} bytes came instead of {one.facts.size}"
-    digests = {kind: new_hash(kind, size) for kind in wanted}
-    for block in blocks(one.part):
-        for digest in digests.values():
-            digest.update(block)
-    for kind, digest in digests.items():
-        if digest.hexdigest() != wanted[kind]:
-            return f"its {kind} is {digest.hexdigest()} instead of {wanted[kind]}"
-    return None

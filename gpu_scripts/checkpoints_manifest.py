@@ -114,12 +114,35 @@ def chosen(entries: Sequence[Entry], only: Iterable[str] = ()) -> list[Entry]:
     ]
 
 
+def with_companions(
+    entries: Sequence[Entry], all_of_them: Iterable[Entry], places: dict[str, Place]
+) -> list[Entry]:
+    """The entries, and others of the same branches that the cache has: a branch moves as a whole.
+
+    Who brings one file of a branch that has moved must not lose the others of it.
+    """
+    branches = {(entry.target, entry.repo, entry.at) for entry in entries}
+    return [
+        *entries,
+        *(
+            entry
+            for entry in all_of_them
+            if entry not in entries
+            and not entry.into
+            and (entry.target, entry.repo, entry.at) in branches
+            and places[entry.target].has_any(entry)
+        ),
+    ]
+
+
 class Place:
     """One of the two places, with its record."""
 
     def __init__(self, target: str, root: Path) -> None:
         self.target, self.root = target, root
         self._lock = threading.Lock()
+        self._meant: dict[tuple[str, str], str] = {}
+        """What branches and tags mean at the hub, by repository."""
         self._record: dict[str, dict[str, Any]] = {"files": {}, "listed": {}}
         with suppress(OSError, ValueError, AttributeError):  # none yet, or none that can be used
             read = json.loads((root / RECORD).read_text(encoding="utf-8"))
@@ -139,17 +162,48 @@ class Place:
         """The commit whose files the cache has for this entry's revision."""
         if _COMMIT.fullmatch(entry.at):
             return entry.at
+        if meant := self._meant.get((entry.repo, entry.at)):
+            return meant
+        return self._kept(entry)
+
+    def _kept(self, entry: Entry) -> str | None:
         try:
             said = (self._repository(entry) / "refs" / entry.at).read_text(encoding="utf-8")
         except (OSError, ValueError):
             return None
         return said.strip() if COMMIT.fullmatch(said.strip()) else None
 
-    def set_commit(self, entry: Entry, commit: str) -> None:
-        """Let a branch or tag in the cache mean this commit."""
+    def mean(self, entry: Entry, commit: str) -> bool:
+        """Let a branch or tag mean this commit for this process; False if it means another."""
+        return self._meant.setdefault((entry.repo, entry.at), commit) == commit
+
+    def keep_commit(self, entry: Entry) -> None:
+        """Let it mean that in the cache, from where libraries load."""
+        meant = self._meant.get((entry.repo, entry.at))
         usual = self.target == "huggingface" and not entry.into
-        if usual and not _COMMIT.fullmatch(entry.at):
-            write_whole(self._repository(entry) / "refs" / entry.at, commit)
+        if usual and meant and not _COMMIT.fullmatch(entry.at) and self._kept(entry) != meant:
+            write_whole(self._repository(entry) / "refs" / entry.at, meant)
+
+    def older(self, entry: Entry, path: str) -> list[Path]:
+        """The files of this path at all commits that the cache has."""
+        if self.target != "huggingface" or entry.into:
+            return []
+        snapshots = self._repository(entry) / "snapshots"
+        if not snapshots.is_dir():
+            return []
+        files = (snapshot / path for snapshot in sorted(snapshots.iterdir()))
+        return [file for file in files if file.is_file()]
+
+    def has_any(self, entry: Entry) -> bool:
+        """Whether the commit that a branch means in the cache has files of this entry."""
+        commit = self._kept(entry)
+        base = self.base(entry, commit) if commit else None
+        if base is None or _COMMIT.fullmatch(entry.at) or self.target != "huggingface":
+            return False
+        if not entry.several:
+            return (base / entry.path).is_file()
+        files = (p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
+        return any(entry.has(path) for path in files)
 
     def _repository(self, entry: Entry) -> Path:
         return self.root / "hub" / f"models--{entry.repo.replace('/', '--')}"

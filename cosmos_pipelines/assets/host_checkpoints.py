@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from cosmos_pipelines.assets.host import (
@@ -18,9 +19,11 @@ from cosmos_pipelines.assets.host import (
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import BackendError, InputError, StateError
+from cosmos_pipelines.operations.base import Directory, Order
 from cosmos_pipelines.resources import host_orders
+from cosmos_pipelines.resources.backend import Handle
 from cosmos_pipelines.resources.host_orders import Action
-from cosmos_pipelines.resources.host_setup import Setting, arrive, directories_of
+from cosmos_pipelines.resources.host_setup import Setting, arrive, directories_of, root_of
 from cosmos_pipelines.resources.host_token import placed, token_of
 from cosmos_pipelines.resources.host_work import Ended, follow, result_of
 from cosmos_pipelines.resources.local import SCRIPTS
@@ -40,11 +43,12 @@ def checkpoints(
 ) -> dict[str, Any]:
     """Verify or download the checkpoints of an engine on the host.
 
-    One that goes on there already is followed instead, whoever started it. It outlives this
-    process: whoever is interrupted can ask again.
+    One with the same wish that goes on there already is followed instead, whoever started it. It
+    outlives this process: whoever is interrupted can ask again.
 
     Raises:
         InputError: there is no such engine, or no such operation or control in its manifest.
+        StateError: one with another wish goes on there.
         BackendError: it could not be carried out; a file that is not well is no such failure.
     """
     engine, setup = engine_with_setup(settings, name)
@@ -56,8 +60,9 @@ def checkpoints(
     with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
         at = setting(engine, setup, backend, tell)
         try:
-            ended = _going_on(at, backend) or _started(
-                settings, at, engine, backend, action, deep=deep, only=only
+            wish = _Wish(action, deep, tuple(only))
+            ended = _going_on(at, engine, backend, wish) or _started(
+                settings, at, engine, backend, wish
             )
         except KeyboardInterrupt:
             tell("It goes on there: the same command shows it again, --stop ends it.")
@@ -75,7 +80,8 @@ def stop_checkpoints(settings: Settings, name: str) -> dict[str, Any]:
     """
     engine, _ = engine_with_setup(settings, name)
     with closing(host_backend(settings)) as backend:
-        handle = backend.find(host_orders.checkpoints_id(engine.name))
+        root = root_of(backend.host)
+        handle = backend.find(host_orders.checkpoints_id(engine.name, root)) if root else None
         if handle is None or not backend.alive(handle):
             raise StateError(f"Nothing verifies or downloads checkpoints on {backend.host.host}.")
         backend.cancel(handle)
@@ -83,47 +89,68 @@ def stop_checkpoints(settings: Settings, name: str) -> dict[str, Any]:
         return {"engine": engine.name, "host": backend.host.host, "stopped": True}
 
 
-def _going_on(at: Setting, backend: SshDockerBackend) -> Ended | None:
+@dataclass(frozen=True)
+class _Wish:
+    action: Action
+    deep: bool
+    only: tuple[str, ...]
+
+    def order(self, at: Setting, engine: Engine, root: str, token: Directory | None) -> Order:
+        """The order for it."""
+        return host_orders.checkpoints_order(
+            at.engine,
+            root,
+            at.setup,
+            directories_of(engine),
+            self.action,
+            deep=self.deep,
+            only=self.only,
+            token=token,
+        )
+
+
+def _going_on(at: Setting, engine: Engine, backend: SshDockerBackend, wish: _Wish) -> Ended | None:
     """The end of what was started before; None if nothing goes on there."""
-    handle = backend.find(host_orders.checkpoints_id(at.engine))
+    root = root_of(at.host)
+    if root is None:
+        return None
+    order = wish.order(at, engine, root, None)
+    handle = backend.find(order.id)
     if handle is None:
         return None
     if not backend.alive(handle):
         backend.discard(handle.order_id, again=True)
         return None
-    argv = backend.order_of(handle).argv
-    what = "a download" if "download" in argv else "a verification"
+    _check_same(at, backend, handle, order)
+    what = "a download" if wish.action == "download" else "a verification"
     at.tell(f"{what} goes on there since {backend.running_s(handle):.0f} s; it is shown here.")
     return follow(backend, handle, at.tell)
 
 
+def _check_same(at: Setting, backend: SshDockerBackend, handle: Handle, order: Order) -> None:
+    """Raise StateError if what runs there answers another question."""
+    running = backend.order_of(handle).argv
+    if running != order.argv:
+        words = " ".join(running[3:])
+        raise StateError(
+            f"Another `checkpoints.py {words}` runs on {at.host.host}: wait for it, or --stop it."
+        )
+
+
 def _started(
-    settings: Settings,
-    at: Setting,
-    engine: Engine,
-    backend: SshDockerBackend,
-    action: Action,
-    *,
-    deep: bool,
-    only: Sequence[str],
+    settings: Settings, at: Setting, engine: Engine, backend: SshDockerBackend, wish: _Wish
 ) -> Ended:
     token = None
-    if action == "download":
+    if wish.action == "download":
         file = settings.remote.hf_token_file
         given = None if file is None else settings.home / file.expanduser()
         token = token_of(environment_of(settings), given)
     arrived = arrive(at, code=False)
     with placed(at.host, arrived.root, at.engine, token) as directory:
-        order = host_orders.checkpoints_order(
-            at.engine,
-            at.setup,
-            directories_of(engine),
-            action,
-            deep=deep,
-            only=only,
-            token=directory,
-        )
-        return follow(backend, backend.launch(order), at.tell)
+        order = wish.order(at, engine, arrived.root, directory)
+        handle = backend.launch(order)
+        _check_same(at, backend, handle, order)  # somebody may have been faster
+        return follow(backend, handle, at.tell)
 
 
 def _result(at: Setting, backend: SshDockerBackend, ended: Ended) -> dict[str, Any]:

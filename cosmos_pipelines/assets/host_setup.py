@@ -17,11 +17,10 @@ from cosmos_pipelines.assets.host import (
 )
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import BackendError
-from cosmos_pipelines.remote.docker_answers import Image
 from cosmos_pipelines.resources import host_orders
 from cosmos_pipelines.resources.container import image_of
 from cosmos_pipelines.resources.host_code import have_code
-from cosmos_pipelines.resources.host_image import have_image
+from cosmos_pipelines.resources.host_image import Had, have_image, put_aside, settle
 from cosmos_pipelines.resources.host_setup import (
     Arrived,
     Setting,
@@ -29,6 +28,7 @@ from cosmos_pipelines.resources.host_setup import (
     arrive,
     directories_of,
     record,
+    recorded,
 )
 from cosmos_pipelines.resources.host_work import follow
 from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
@@ -52,25 +52,54 @@ def set_up(
         BackendError: a step failed; those before it stay.
     """
     engine, setup = engine_with_setup(settings, name)
+    settings = _without_the_tag(settings, engine.name, setup.image)
     log = log_file(settings, engine.name)
     with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
         at = setting(engine, setup, backend, tell)
         arrived = arrive(at)
         commit = have_code(at, arrived, wish.source)
-        image = have_image(at, arrived.root, commit, wish)
-        facts = _facts(at, commit, image, arrived, log)
+        had = have_image(at, arrived.root, commit, wish, recorded(at))
+        facts = _facts(at, commit, had, arrived, log)
         record(at, arrived.root, facts)
         used = image_of(settings.docker, engine.name, setup.image)
         if used != setup.image:
             tell(f"warning: runs use {used}, which settings name, and so does the smoke test.")
-        facts["smoke"] = _smoke(at, engine, backend)
-        told = record(at, arrived.root, facts)
-        if not facts["smoke"]["passed"]:
-            raise _smoke_failed(at, facts["smoke"], log)
-        return told
+        return _judged(at, engine, backend, had, facts, arrived.root)
 
 
-def _facts(at: Setting, commit: str, image: Image, arrived: Arrived, log: Path) -> dict[str, Any]:
+def _without_the_tag(settings: Settings, engine: str, tag: str) -> Settings:
+    """Settings that name the engine's own tag as its image: the test is of what shall get it."""
+    images = {k: v for k, v in settings.docker.images.items() if (k, v) != (engine, tag)}
+    docker = settings.docker.model_copy(update={"images": images})
+    return settings.model_copy(update={"docker": docker})
+
+
+def _judged(
+    at: Setting,
+    engine: Engine,
+    backend: SshDockerBackend,
+    had: Had,
+    facts: dict[str, Any],
+    root: str,
+) -> dict[str, Any]:
+    """Test what was set up and record how it ended; only what passed gets the engine's tag."""
+    try:
+        smoke = facts["smoke"] = _smoke(at, engine, backend, had.name)
+    except (KeyboardInterrupt, BackendError):
+        with suppress(BackendError):
+            put_aside(at, had)
+        raise
+    if not smoke["passed"]:
+        put_aside(at, had)
+        record(at, root, facts)
+        raise _smoke_failed(at, smoke, facts["log"])
+    image = settle(at, had)
+    if smoke["image_digest"] == had.image.digest:  # its new name may have another
+        smoke["image_digest"] = image.digest
+    return record(at, root, facts | {"image_id": image.id, "image_digest": image.digest})
+
+
+def _facts(at: Setting, commit: str, had: Had, arrived: Arrived, log: Path) -> dict[str, Any]:
     return {
         "engine": at.engine,
         "host": at.host.host,
@@ -79,17 +108,18 @@ def _facts(at: Setting, commit: str, image: Image, arrived: Arrived, log: Path) 
         "code": at.directories["code"],
         "root": arrived.root,
         "image": at.setup.image,
-        "image_id": image.id,
-        "image_digest": image.digest,
-        "dockerfile": image.labels.get("cosmos.dockerfile"),
+        "image_id": had.image.id,
+        "image_digest": had.image.digest,
+        "dockerfile": had.dockerfile,
         "log": str(log),
     }
 
 
-def _smoke(at: Setting, engine: Engine, backend: SshDockerBackend) -> dict[str, Any]:
-    """What the smoke test found; its exit code is recorded, but proves nothing."""
+def _smoke(at: Setting, engine: Engine, backend: SshDockerBackend, image: str) -> dict[str, Any]:
+    """What the smoke test of an image found, and how its process ended."""
     at.tell("smoke test: importing what a run needs ...")
-    order = host_orders.smoke_order(engine.name, at.setup, directories_of(engine), uuid4().hex[:12])
+    setup = at.setup.model_copy(update={"image": image})
+    order = host_orders.smoke_order(engine.name, setup, directories_of(engine), uuid4().hex[:12])
     handle = backend.launch(order)
     try:
         ended = follow(backend, handle, at.tell, SMOKE_S)
@@ -99,7 +129,7 @@ def _smoke(at: Setting, engine: Engine, backend: SshDockerBackend) -> dict[str, 
             backend.discard(order.id)
         raise
     backend.discard(order.id)
-    smoke = host_orders.read_smoke(ended.log)
+    smoke = host_orders.read_smoke(ended.log, ended.outcome.exit_code)
     at.tell(f"smoke test: {'passed' if smoke.passed else 'FAILED'}.")
     return {
         "passed": smoke.passed,
@@ -111,12 +141,15 @@ def _smoke(at: Setting, engine: Engine, backend: SshDockerBackend) -> dict[str, 
     }
 
 
-def _smoke_failed(at: Setting, smoke: dict[str, Any], log: Path) -> BackendError:
+def _smoke_failed(at: Setting, smoke: dict[str, Any], log: str) -> BackendError:
     missing = smoke["missing"]
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    said = (
-        f"{missing[0]}{more}" if missing else f"it found nothing; it ended with {smoke['last']!r}"
-    )
+    if missing:
+        said = f"{missing[0]}{more}"
+    elif smoke["exit_code"] != 0:
+        said = f"{host_orders.how_it_ended(smoke['exit_code'])}; its last words: {smoke['last']!r}"
+    else:
+        said = f"it found nothing; it ended with {smoke['last']!r}"
     return BackendError(
         "model_failed",
         f"The smoke test on {at.host.host} failed: {said.rstrip('.')}.",

@@ -128,11 +128,20 @@ def state_argv(container: str) -> list[str]:
     return ["docker", "container", "inspect", "--format={{.State.Status}}", "--", container]
 
 
-def ps_argv(labels: Mapping[str, str | None] | None = None, *, running: bool = False) -> list[str]:
-    """Ids of containers, one a line; with all the labels (None: any value); ended ones too."""
+def ps_argv(
+    labels: Mapping[str, str | None] | None = None,
+    *,
+    running: bool = False,
+    shown: str | None = None,
+) -> list[str]:
+    """Ids of containers, one a line; with all the labels (None: any value); ended ones too.
+
+    `shown`: a template of what each line is instead.
+    """
     wanted = [k if v is None else f"{k}={v}" for k, v in sorted((labels or {}).items())]
     every = [] if running else ["--all"]
-    return [*("docker", "ps", "--quiet", "--no-trunc"), *every,
+    what = "--quiet" if shown is None else f"--format={shown}"
+    return [*("docker", "ps", what, "--no-trunc"), *every,
             *(f"--filter=label={label}" for label in wanted)]  # fmt: skip
 
 
@@ -177,6 +186,11 @@ def images_argv() -> list[str]:
 def tag_argv(image: str, tag: str) -> list[str]:
     """Give an image that is there another name."""
     return ["docker", "image", "tag", _image_word(image), _image_word(tag)]
+
+
+def untag_argv(image: str) -> list[str]:
+    """Take a name from an image; with its last one it is gone."""
+    return ["docker", "image", "rm", "--", _image_word(image)]
 
 
 def build_argv(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
-from cosmos_pipelines.resources import host_setup_script
+from cosmos_pipelines.resources import host_orders, host_setup_script
 from cosmos_pipelines.resources.checks import Check, Finding, fail, ok, warn
 from cosmos_pipelines.resources.checks_host import HostChecks
 from cosmos_pipelines.resources.host_folder import Answer
@@ -75,8 +75,7 @@ class EngineChecks:
             return warn("it was never set up, or not by us", self._set_up)
         smoke = told.get("smoke") or {}
         if not smoke.get("passed"):
-            missing = ", ".join(smoke.get("missing") or []) or "its smoke test has not ended"
-            return fail(f"it does not import what it needs: {missing}", self._set_up)
+            return fail(f"it does not import what it needs: {_why(smoke)}", self._set_up)
         there = self._host.image_digest
         if there and smoke.get("image_digest") != there:
             return warn("another image was tested than the one that is there", self._set_up)
@@ -117,6 +116,15 @@ class EngineChecks:
     def _ask(self, argv: Sequence[str], given: bytes | None = None) -> Answer:
         done = self._host.connection.run(argv, timeout_s=ASK_S, input=given)
         return Answer(self._host.target.host, parts(done.stdout))
+
+
+def _why(smoke: dict[str, Any]) -> str:
+    """Why a smoke test has not passed."""
+    if smoke.get("missing"):
+        return ", ".join(smoke["missing"])
+    if smoke.get("exit_code"):
+        return host_orders.how_it_ended(smoke["exit_code"])
+    return "its smoke test has not ended well"
 
 
 def _sizes(text: str) -> dict[str, Any]:

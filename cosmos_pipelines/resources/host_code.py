@@ -6,15 +6,14 @@ A new one is made beside the old one, which is kept until the new one has its na
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.errors import BackendError, InputError, StateError
-from cosmos_pipelines.remote import docker, docker_answers
+from cosmos_pipelines.remote import docker_answers
 from cosmos_pipelines.remote.streams import feed
 from cosmos_pipelines.resources import code_tar, host_setup_script
-from cosmos_pipelines.resources.container import PROJECT_LABEL
 from cosmos_pipelines.resources.host_folder import LOOK_S
 from cosmos_pipelines.resources.host_lines import stream_lines
 from cosmos_pipelines.resources.host_setup import Arrived, Setting
@@ -75,20 +74,33 @@ def _own_code(at: Setting, arrived: Arrived, source: Path | None) -> str:
 
 
 def _refuse_in_use(at: Setting) -> None:
-    argv = docker.ps_argv({PROJECT_LABEL: None, "cosmos.engine": at.engine}, running=True)
-    ids = docker_answers.parse_ids(_said(at, argv))
-    found = docker_answers.parse_inspect(_said(at, docker.inspect_argv(*ids))) if ids else []
-    using = [c.name for c in found if c.labels.get("cosmos.operation") != "checkpoints"]
+    """Before anything is sent; the host looks again when it replaces the code."""
+    done = at.host.connection.run(host_setup_script.users(at.engine), timeout_s=LOOK_S)
+    if done.exit_code != 0:
+        raise _no_docker(at, done.stderr.decode(errors="replace"))
+    words = [line.partition(" ") for line in done.stdout.decode(errors="replace").splitlines()]
+    using = [name for name, _, operation in words if name and operation != "checkpoints"]
     if using:
-        raise StateError(
-            f"The code of {at.engine} on {at.host.host} is used by {', '.join(using)}.",
-            hint="Wait for them, or stop them: see `cosmos status`.",
-        )
+        raise _in_use(at, using)
 
 
-def _said(at: Setting, argv: list[str]) -> str:
-    done = at.host.connection.run(argv, timeout_s=LOOK_S)
-    return done.stdout.decode(errors="replace")
+def _in_use(at: Setting, using: Sequence[str]) -> StateError:
+    return StateError(
+        f"The code of {at.engine} on {at.host.host} is used by {', '.join(using)}.",
+        hint="Wait for them, or stop them: see `cosmos status`.",
+    )
+
+
+def _no_docker(at: Setting, said: str) -> BackendError:
+    return docker_answers.parse_problem(said).error(at.host.host)
+
+
+def _check_replaced(at: Setting, code: int, said: str) -> None:
+    """Raise why the code that is there was left there, if that is why a script ended."""
+    if code == host_setup_script.IN_USE:
+        raise _in_use(at, said.split())
+    if code == host_setup_script.NO_DOCKER:
+        raise _no_docker(at, said)
 
 
 def _clone(at: Setting, root: str) -> str:
@@ -99,6 +111,7 @@ def _clone(at: Setting, root: str) -> str:
     if code == 0:
         at.tell(f"code: {commit[:12]} is there.")
         return commit
+    _check_replaced(at, code, last)
     hint = f"Or copy a checkout of yours: `cosmos host setup {at.engine} --from DIR`."
     why = f"the code cannot be written: {last or f'exit code {code}'}"
     if code == host_setup_script.NO_GIT:
@@ -110,11 +123,11 @@ def _clone(at: Setting, root: str) -> str:
 
 def _copy(at: Setting, root: str, source: Path) -> str:
     """Send a commit of a repository, or a directory as it is, which nobody can vouch for."""
-    commit = at.setup.commit
+    commit, token = at.setup.commit, uuid.uuid4().hex
     parts: Iterator[bytes]
     if code_tar.has_commit(source, commit):
         at.tell(f"code: sending {commit[:12]} of {source} ...")
-        parts = code_tar.commit_tar(source, commit)
+        parts = code_tar.commit_tar(source, commit, token)
         if (source / ".gitmodules").exists():
             at.tell("warning: its submodules are not sent.")
     else:
@@ -122,9 +135,17 @@ def _copy(at: Setting, root: str, source: Path) -> str:
             f"warning: {source} is no repository that has {commit[:12]}: it is sent as it is, "
             "and its commit cannot be verified."
         )
-        parts = code_tar.directory_tar(source)
-    argv = host_setup_script.take(root, at.engine, uuid.uuid4().hex)
+        parts = code_tar.directory_tar(source, token)
+    argv = host_setup_script.take(root, at.engine, token)
     done = feed(at.host.connection, argv, parts, amount=CODE_BYTES, end_s=COPY_S)
+    said = done.stderr.decode(errors="replace").strip()
+    _check_replaced(at, done.exit_code, said.rpartition("\n")[2])
+    if done.exit_code == host_setup_script.WRONG:
+        raise BackendError(
+            "launch_failed",
+            f"The copy to {at.host.host} ended early; the code there is as it was.",
+            hint="Start the command again.",
+        )
     named = at.host.answered(done).parts["commit"].strip()
     at.tell(f"code: {named[:28]} is there.")
     return named

@@ -5,6 +5,7 @@ They are of the host, not of a run: whoever counts orders without an owner leave
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,13 +48,17 @@ def smoke_order(
     )
 
 
-def checkpoints_id(engine: str) -> str:
-    """Fixed, so that a second start finds the first."""
-    return f"{PREFIX}{engine}-checkpoints"
+def checkpoints_id(engine: str, root: str) -> str:
+    """A function of our directory there: a second start finds the first, and no other user's.
+
+    `root`: that directory, absolute. Several may share one Docker engine.
+    """
+    return f"{PREFIX}{engine}-checkpoints-{hashlib.sha256(root.encode()).hexdigest()[:8]}"
 
 
 def checkpoints_order(
     engine: str,
+    root: str,
     setup: HostSetup,
     directories: Sequence[Directory],
     action: Action,
@@ -62,9 +67,12 @@ def checkpoints_order(
     only: Sequence[str],
     token: Directory | None,
 ) -> Order:
-    """The order that verifies or downloads; `token`: the directory that holds the token."""
+    """The order that verifies or downloads; `token`: the directory that holds the token.
+
+    The same wish is the same `argv`, in whatever order its words were given.
+    """
     words = [action, *(["--deep"] if deep else [])]
-    words += ["--only", ",".join(only)] if only else []
+    words += ["--only", ",".join(sorted(set(only)))] if only else []
     # The code is not needed, and may not be there yet.
     places = [d for d in directories if d.name in ("checkpoints", "huggingface")]
     env = {"checkpoints": ("COSMOS_CHECKPOINTS", "{checkpoints}"),
@@ -74,7 +82,7 @@ def checkpoints_order(
         variables["HF_TOKEN_PATH"] = f"{{{token.name}}}/{TOKEN}"
         places.append(token)
     return Order(
-        id=checkpoints_id(engine),
+        id=checkpoints_id(engine, root),
         run_ids=(),
         engine=engine,
         model_type="checkpoints",
@@ -112,18 +120,28 @@ class Smoke:
 
     found: tuple[str, ...]
     missing: tuple[str, ...]
+    exit_code: int | None
+    """None: its process vanished."""
 
     @property
     def passed(self) -> bool:
-        """Something was imported and nothing failed, whatever the exit code says."""
-        return bool(self.found) and not self.missing
+        """Something was imported, nothing failed, and the process came to its own end."""
+        return bool(self.found) and not self.missing and self.exit_code == 0
 
 
-def read_smoke(log: str) -> Smoke:
+def how_it_ended(exit_code: int | None) -> str:
+    """The end of a process that was no good one, for people."""
+    if exit_code is None:
+        return "its process vanished"
+    by = f", signal {exit_code - 128}" if exit_code > 128 else ""
+    return f"its process ended with exit code {exit_code}{by}"
+
+
+def read_smoke(log: str, exit_code: int | None) -> Smoke:
     """The lines with `[SUCCESS]` and `[ERROR]` of a smoke test's log."""
     marked: Mapping[str, list[str]] = {"SUCCESS": [], "ERROR": []}
     for line in _ANSI.sub("", log).splitlines():
         for mark, lines in marked.items():
             if f"[{mark}]" in line:
                 lines.append(line.partition(f"[{mark}]")[2].strip())
-    return Smoke(tuple(marked["SUCCESS"]), tuple(marked["ERROR"]))
+    return Smoke(tuple(marked["SUCCESS"]), tuple(marked["ERROR"]), exit_code)

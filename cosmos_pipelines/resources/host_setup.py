@@ -122,6 +122,22 @@ def _docker(host: HostFolder) -> docker_answers.Engine:
     raise docker_answers.parse_problem(done.stderr.decode(errors="replace")).error(host.host)
 
 
+def recorded(at: Setting) -> dict[str, Any]:
+    """What was kept of the last set-up; nothing if there was none, or none that can be read."""
+    argv = host_setup_script.record_argv(at.host.remote_dir, at.engine)
+    try:
+        told = json.loads(at.host.ask(argv, timeout_s=LOOK_S).parts.get("record", "{}"))
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def root_of(host: HostFolder) -> str | None:
+    """Our directory on a host, absolute; None if there is none yet."""
+    argv = host_setup_script.root_argv(host.remote_dir)
+    return host.ask(argv, timeout_s=LOOK_S).parts.get("root")
+
+
 def record(at: Setting, root: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Keep on the host what was set up."""
     told = {**facts, "recorded_at": datetime.now(UTC).isoformat(timespec="seconds")}

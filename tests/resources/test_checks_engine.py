@@ -65,7 +65,7 @@ def test_a_host_that_was_set_up_is_well_until_something_changes(
 
 def test_a_failed_smoke_test_and_another_commit_are_remembered(bare: Ready) -> None:
     set_up(bare.settings, NAME, Wish())
-    (bare.own / "code" / "broken").touch()
+    bare.smoke_finds("broken")
     with pytest.raises(BackendError):
         set_up(bare.settings, NAME, Wish())
     found = looked(bare)

@@ -14,6 +14,7 @@ from cosmos_pipelines.assets.host_checkpoints import checkpoints, stop_checkpoin
 from cosmos_pipelines.assets.operating import kill_orphans, status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import BackendError, InputError, StateError
+from cosmos_pipelines.resources.host_orders import checkpoints_id
 from cosmos_pipelines.settings import Settings
 from tests.rig.fleet import Fleet
 from tests.rig.machine import until
@@ -162,6 +163,15 @@ def test_a_token_is_seen_by_nobody(weighed: Weighed, tmp_path: Path) -> None:
     assert weighed.tokens == []
 
 
+def test_a_file_that_rotted_is_repaired(weighed: Weighed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", weighed.hub.token)
+    weighed.do()
+    file = weighed.cached(QWEN, "model.safetensors")
+    file.write_bytes(b"\1" + BIG[1:])
+    assert weighed.do(deep=True)["counts"] == {"ok": 5}
+    assert weighed.cached(QWEN, "model.safetensors").read_bytes() == BIG
+
+
 def test_a_token_file_that_others_can_read_is_refused(weighed: Weighed, tmp_path: Path) -> None:
     weighed.settings = with_token_file(weighed.settings, tmp_path / "t", "hf_x", mode=0o644)
     with pytest.raises(InputError, match=r"can be read by others than you \(mode 644\)") as e:
@@ -184,13 +194,16 @@ def test_it_outlives_a_cut_link_and_who_asked_and_is_found_again(
 
     with pytest.raises(KeyboardInterrupt):
         weighed.do(on_line=interrupt)
-    assert weighed.containers() == [f"cosmos-host-{NAME}-checkpoints"]
+    assert weighed.containers() == [f"cosmos-{checkpoints_id(NAME, '/data/cosmos')}"]
     assert weighed.tokens == []
     told: list[str] = []
     cut = threading.Timer(0.5, weighed.bare.host.cut)
     mend = threading.Timer(2, weighed.bare.host.mend)
     cut.start(), mend.start()
-    result = weighed.do("verify", told.append)  # whatever is asked for: that one is shown
+    with pytest.raises(StateError, match=r"Another `checkpoints.py download` runs on gpu1") as e:
+        weighed.do("verify")
+    assert (e.value.exit_code, "wait for it, or --stop it" in str(e.value)) == (3, True)
+    result = weighed.do(on_line=told.append)
     assert told[0].startswith("a download goes on there since ")
     assert (result["action"], result["well"]) == ("download", True)
     assert [x for x in told if "are to be downloaded" in x]
@@ -250,6 +263,24 @@ def test_it_is_no_orphan_and_can_be_stopped(
     assert weighed.containers() == []
     weighed.hub.cuts.clear()
     assert weighed.do()["well"]
+
+
+def test_another_user_of_the_same_docker_is_left_alone(
+    weighed: Weighed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", weighed.hub.token)
+    remote = weighed.settings.remote.model_copy(update={"remote_dir": "/data/other"})
+    other = weighed.settings.model_copy(update={"remote": remote})
+    weighed.slow(5)
+    asking = threading.Thread(target=weighed.do)
+    asking.start()
+    until(lambda: bool(weighed.hub.downloads("large.pt")), "the download", 20)
+    with pytest.raises(StateError, match="Nothing verifies or downloads"):
+        stop_checkpoints(other, NAME)
+    assert checkpoints(other, NAME, "verify")["counts"] == {"missing": 3}
+    assert len(weighed.containers()) == 1
+    asking.join()
+    assert weighed.containers() == []
 
 
 def test_what_the_program_refuses_is_told(weighed: Weighed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cosmos_pipelines.operations.base import Directory
 from cosmos_pipelines.resources.host_lines import lines_of
 from cosmos_pipelines.resources.host_orders import (
     Progress,
+    checkpoints_id,
     checkpoints_order,
     of_host,
     progress_of,
@@ -38,18 +40,27 @@ def test_checkpoints_need_no_gpu_and_no_code_and_say_nothing_of_a_token() -> Non
     assert ENGINE.setup is not None
     token = Directory(name="token", source="engines/x/.token-1", target="/cosmos/token")
     order = checkpoints_order(
-        ENGINE.name, ENGINE.setup, directories_of(ENGINE), "download",
-        deep=True, only=("transfer", "edge"), token=token,
+        ENGINE.name, "/home/a/cosmos", ENGINE.setup, directories_of(ENGINE), "download",
+        deep=True, only=("transfer", "edge", "edge"), token=token,
     )  # fmt: skip
-    assert (order.id, order.gpus) == ("host-cosmos_transfer1-checkpoints", 0)
+    assert order.id == checkpoints_id(ENGINE.name, "/home/a/cosmos")
+    assert order.gpus == 0
     assert [d.name for d in order.directories] == ["checkpoints", "huggingface", "token"]
-    assert order.argv[3:] == ("download", "--deep", "--only", "transfer,edge")
+    assert order.argv[3:] == ("download", "--deep", "--only", "edge,transfer")
     places = {d.name: d.target for d in order.directories}
     assert order.environment(**places) == {
         "COSMOS_CHECKPOINTS": "/cosmos/checkpoints",
         "HF_HOME": "/cosmos/huggingface",
         "HF_TOKEN_PATH": "/cosmos/token/token",
     }
+
+
+def test_checkpoints_of_another_directory_are_another_order() -> None:
+    mine, other = (checkpoints_id("x", root) for root in ("/home/a/cosmos", "/home/b/cosmos"))
+    assert mine != other
+    assert mine == checkpoints_id("x", "/home/a/cosmos")
+    assert re.fullmatch(r"host-x-checkpoints-[0-9a-f]{8}", mine)
+    assert of_host(mine)
 
 
 def test_a_log_line_tells_how_far_checkpoints_are() -> None:
@@ -61,17 +72,21 @@ def test_a_log_line_tells_how_far_checkpoints_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "passed"),
+    ("log", "exit_code", "passed"),
     [
-        ("\x1b[92m[SUCCESS]\x1b[0m torch found\n", True),
-        ("[SUCCESS] torch found\n[ERROR] Package not successfully imported: vllm\n", False),
-        ("\x1b[91m[ERROR]\x1b[0m nothing\n", False),
-        ("Attempting to import critical packages...\n", False),
-        ("", False),
+        ("\x1b[92m[SUCCESS]\x1b[0m torch found\n", 0, True),
+        ("\x1b[92m[SUCCESS]\x1b[0m torch found\n", 139, False),
+        ("\x1b[92m[SUCCESS]\x1b[0m torch found\n", None, False),
+        ("[SUCCESS] torch found\n[ERROR] Package not successfully imported: vllm\n", 0, False),
+        ("\x1b[91m[ERROR]\x1b[0m nothing\n", 0, False),
+        ("Attempting to import critical packages...\n", 0, False),
+        ("", 0, False),
     ],
 )
-def test_a_smoke_test_passes_by_its_words(log: str, passed: bool) -> None:
-    assert read_smoke(log).passed is passed
+def test_a_smoke_test_passes_by_its_words_and_its_end(
+    log: str, exit_code: int | None, passed: bool
+) -> None:
+    assert read_smoke(log, exit_code).passed is passed
 
 
 def test_lines_come_whole_however_they_were_cut() -> None:

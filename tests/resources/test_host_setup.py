@@ -31,7 +31,7 @@ def made(bare: Ready, told: list[str] | None = None, **wish: Any) -> dict[str, A
 
 def parts_left(bare: Ready) -> list[str]:
     """What a set-up would leave half-made."""
-    return [p.name for p in bare.own.iterdir() if p.name.startswith(".")]
+    return [p.name for p in bare.own.iterdir() if p.name.startswith(".") and p.name != ".lock"]
 
 
 def test_a_bare_host_becomes_ready_and_a_second_time_costs_nothing(bare: Ready) -> None:
@@ -52,6 +52,7 @@ def test_a_bare_host_becomes_ready_and_a_second_time_costs_nothing(bare: Ready) 
     assert Path(record["log"]).read_text().splitlines() == told
     assert parts_left(bare) == []
     assert bare.host.docker("ps", "--all", "--quiet") == ""
+    assert "cosmos-new-" not in bare.host.docker("images", "--format={{.Repository}}")
     owners = bare.host.console("find", "/data/cosmos", "-printf", "%u\n").split()
     assert set(owners) == {b"ops"}
 
@@ -177,9 +178,19 @@ def test_a_build_that_fails_says_why_and_leaves_its_output_here(
     assert log.splitlines()[-1].startswith("error: docker build failed")
 
 
-def test_the_smoke_test_is_judged_by_what_it_says_not_by_its_exit_code(bare: Ready) -> None:
+def test_a_smoke_test_whose_process_crashes_has_failed_whatever_it_said(bare: Ready) -> None:
     made(bare)
-    (bare.own / "code" / "broken").touch()
+    bare.smoke_finds("crash")
+    said = "its process ended with exit code 139, signal 11; its last words: "
+    with pytest.raises(BackendError, match=said):
+        made(bare)
+    record = json.loads((bare.own / "setup.json").read_text())
+    assert (record["smoke"]["passed"], record["smoke"]["found"]) == (False, ["torch found"])
+
+
+def test_the_smoke_test_is_judged_by_what_it_says_where_its_exit_code_is_0(bare: Ready) -> None:
+    made(bare)
+    bare.smoke_finds("broken")
     with pytest.raises(BackendError, match=r"failed: Package not successfully imported: vllm"):
         made(bare)
     record = json.loads((bare.own / "setup.json").read_text())

@@ -32,8 +32,11 @@ OWN = "data/cosmos/engines/rigged"
 
 SMOKE = """\
 import pathlib
-print("\\033[92m[SUCCESS]\\033[0m torch found")
-if pathlib.Path("broken").exists():
+print("\\033[92m[SUCCESS]\\033[0m torch found", flush=True)
+if pathlib.Path("outputs/crash").exists():
+    import os
+    os.kill(os.getpid(), 11)
+if pathlib.Path("outputs/broken").exists():
     print("\\033[91m[ERROR]\\033[0m Package not successfully imported: \\033[93mvllm\\033[0m")
 """
 DOCKERFILE = """\
@@ -86,8 +89,21 @@ class Ready:
         """A file of the code on the host."""
         return (self.own / "code" / name).read_bytes()
 
+    def smoke_finds(self, what: str) -> None:
+        """Let the next smoke test be `broken`, or `crash`; the code counts as unchanged."""
+        self.put(f"code/outputs/{what}")
 
-def _git(source: Path, *words: str) -> str:
+    def put(self, name: str) -> None:
+        """A file of the user's in the engine's directory."""
+        file = self.own / name
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        for path in (file, file.parent):
+            os.chown(path, 2001, 2001)
+
+
+def git(source: Path, *words: str) -> str:
+    """What git says, to a user whom nothing but this knows."""
     who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.autocrlf=false"]
     done = subprocess.run(
         ["git", *who, "-C", str(source), *words], check=True, capture_output=True, text=True
@@ -96,9 +112,9 @@ def _git(source: Path, *words: str) -> str:
 
 
 def _commit(source: Path, message: str) -> str:
-    _git(source, "add", "--all")
-    _git(source, "commit", "--quiet", "--message", message)
-    return _git(source, "rev-parse", "HEAD")
+    git(source, "add", "--all")
+    git(source, "commit", "--quiet", "--message", message)
+    return git(source, "rev-parse", "HEAD")
 
 
 def publish(host: Host, source: Path) -> None:
@@ -112,7 +128,7 @@ def publish(host: Host, source: Path) -> None:
 def make_repository(source: Path) -> str:
     """A stand-in for NVIDIA's checkout, as it comes from Windows; its commit."""
     source.mkdir(parents=True)
-    _git(source, "init", "--quiet", "--initial-branch=main")
+    git(source, "init", "--quiet", "--initial-branch=main")
     (source / "smoke.py").write_bytes(SMOKE.encode().replace(b"\n", b"\r\n"))
     (source / "run.sh").write_bytes(b"#!/bin/sh\r\necho it runs\r\n")
     (source / "run.sh").chmod(0o755)
