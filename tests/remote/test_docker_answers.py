@@ -49,7 +49,7 @@ def test_a_problem_becomes_one_line_with_the_host() -> None:
     problem = answers.parse_problem("docker: Error response from daemon: No such image: c:9.\n")
     error = problem.error("gpu1")
     assert error.kind == "launch_failed"
-    assert str(error).startswith("Docker on gpu1: No such image: c:9. Run `cosmos host setup`")
+    assert str(error).startswith("Docker on gpu1: No such image: c:9. Bring it there")
 
 
 @given(st.text())
