@@ -101,9 +101,8 @@ class EngineChecks:
         if not bad:
             total = sum(size or 0 for _, size in pairs)
             return ok(f"{len(pairs)} of {len(pairs)} are there, {total / 1e9:.1f} GB of known size")
-        names = ", ".join(f"{one.repo}/{one.path}" for one in bad[:NAMED])
-        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        said = f"{len(bad)} of {len(pairs)} are missing or not whole: {names}{more}"
+        names = _some([f"{one.repo}/{one.path}" for one in bad])
+        said = f"{len(bad)} of {len(pairs)} are missing or not whole: {names}"
         do = f"cosmos host checkpoints {self._engine.name} --download"
         # What only some controls or operations need may well have been left out.
         return fail(said, do) if any(one.always for one in bad) else warn(said, do)
@@ -118,10 +117,16 @@ class EngineChecks:
         return Answer(self._host.target.host, parts(done.stdout))
 
 
+def _some(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
 def _why(smoke: dict[str, Any]) -> str:
     """Why a smoke test has not passed."""
     if smoke.get("missing"):
-        return ", ".join(smoke["missing"])
+        return _some(smoke["missing"])
     if smoke.get("exit_code"):
         return host_orders.how_it_ended(smoke["exit_code"])
     return "its smoke test has not ended well"

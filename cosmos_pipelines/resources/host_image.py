@@ -96,7 +96,7 @@ def put_aside(at: Setting, had: Had) -> None:
     kept = f"{_NEW}{at.engine}:failed"
     _do(at, docker.tag_argv(had.image.id, kept))
     _do(at, docker.untag_argv(had.name))
-    at.tell(f"image: {at.setup.image} is what it was; this one is kept as {kept}.")
+    at.tell(f"image: {at.setup.image} is as it was before; this one is kept as {kept}.")
 
 
 def _new_name(at: Setting) -> str:

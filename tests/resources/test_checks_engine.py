@@ -73,3 +73,13 @@ def test_a_failed_smoke_test_and_another_commit_are_remembered(bare: Ready) -> N
     assert "Package not successfully imported: vllm" in found["set-up"].found
     (bare.own / "code" / ".git" / "HEAD").write_text("0" * 40)
     assert f"is at 000000000000, not at {bare.commit[:12]}" in looked(bare)["code"].found
+
+
+def test_a_smoke_test_that_crashed_is_told_with_how_its_process_ended(bare: Ready) -> None:
+    set_up(bare.settings, NAME, Wish())
+    bare.smoke_finds("crash")
+    with pytest.raises(BackendError):
+        set_up(bare.settings, NAME, Wish())
+    found = looked(bare)["set-up"]
+    assert found.result == "fail"
+    assert "signal 11" in found.found
