@@ -177,7 +177,7 @@ def settings_for(home: Path, fleet: Fleet, docker: str = "") -> Settings:
 def bare(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[Ready]:
     """A project whose engine nobody has set up on the first host yet."""
     gpu1.image("preview")
-    for image in (IMAGE, "cosmos-rig/other:1"):
+    for image in (IMAGE, "cosmos-rig/other:1", f"cosmos-new-{NAME}:failed"):
         gpu1.console("sh", "-c", f"docker rmi -f {image} >/dev/null 2>&1 || true")
     commit = make_repository(tmp_path / "source")
     publish(gpu1, tmp_path / "source")
