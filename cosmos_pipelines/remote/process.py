@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -19,6 +19,8 @@ from typing import IO, Final
 PROC: Final = Path("/proc")
 LOOK_S: Final = 0.05
 """Seconds between two looks while waiting for processes to go."""
+PASSED_ON_S: Final = 1.0
+"""Seconds that a program which was asked to end has before what it started is asked too."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,24 @@ def members(leader: Leader) -> list[int]:
 def end_all(leader: Leader, grace_s: float, settle_s: float = 2.0) -> list[int]:
     """End everything that comes from `leader`; returns the ids of what is still there.
 
-    TERM once to each, `grace_s` seconds to go; then KILL to all but the leader, which has
-    `settle_s` seconds to record how they ended; then KILL until nothing is left (at most 10 s: a
-    process in an uninterruptible call cannot be killed). The leader is expected to pass TERM on
-    to its children: many programs take a second one for "at once".
+    TERM to the leader, which is expected to pass it on to its children: a program that is asked
+    first can end what it started in its own order. TERM to all the others once the leader is gone,
+    at the latest after `PASSED_ON_S`, but not to its children: many programs take a second one for
+    "at once". `grace_s` seconds after the first, KILL to all but the leader, which has `settle_s`
+    seconds to record how they ended; then KILL until nothing is left (at most 10 s: a process in
+    an uninterruptible call cannot be killed).
     """
-    passed_on = leader.pid if lives(leader) else None
-    _signal([pid for pid in members(leader) if _parent(pid) != passed_on], signal.SIGTERM)
-    if _gone_within(leader, grace_s):
+    until = time.monotonic() + grace_s
+    if lives(leader):
+        _signal([leader.pid], signal.SIGTERM)
+        _gone(lambda: lives(leader), min(grace_s, PASSED_ON_S))
+    asked = leader.pid if lives(leader) else None
+    rest = [pid for pid in members(leader) if asked is None or asked not in (pid, _parent(pid))]
+    _signal(rest, signal.SIGTERM)
+    if _gone(lambda: members(leader), until - time.monotonic()):
         return []
     _signal((pid for pid in members(leader) if pid != leader.pid), signal.SIGKILL)
-    if lives(leader) and _gone_within(leader, settle_s):
+    if lives(leader) and _gone(lambda: members(leader), settle_s):
         return []
     until = time.monotonic() + 10
     while (left := members(leader)) and time.monotonic() < until:
@@ -129,9 +138,10 @@ def _parent(pid: int) -> int:
     return int(fields[1]) if fields else 0
 
 
-def _gone_within(leader: Leader, seconds: float) -> bool:
+def _gone(look: Callable[[], object], seconds: float) -> bool:
+    """Wait until `look` finds nothing; whether it came to that in time."""
     until = time.monotonic() + seconds
-    while members(leader):
+    while look():
         if time.monotonic() >= until:
             return False
         time.sleep(LOOK_S)

@@ -348,6 +348,36 @@ def test_cancel_asks_first_and_records_why(backend: LocalBackend) -> None:
     assert log_of(backend, handle) == b"up\nbye\n"  # asked once
 
 
+def test_a_program_is_asked_before_what_it_started(backend: LocalBackend) -> None:
+    work = "sleep 60 & trap 'sleep 0.3; kill -0 $! && echo alive; kill $!; exit 3' TERM"
+    handle = backend.launch(script(f"{work}; echo up; while :; do sleep 0.01; done"))
+    wait_for_log(backend, handle, b"up\n")
+    backend.cancel(handle)
+    assert log_of(backend, handle) == b"up\nalive\n"
+    assert backend.outcome(handle).exit_code == 3
+
+
+def test_what_a_program_leaves_behind_is_asked_too(backend: LocalBackend) -> None:
+    left = "(trap 'echo asked; exit' TERM; echo up; while :; do :; done)"
+    handle = backend.launch(script(f"{left} & wait"))
+    wait_for_log(backend, handle, b"up\n")
+    backend.cancel(handle)
+    log = Path(handle.run_dir) / "run.log"
+    assert log.read_bytes() == b"up\nasked\n"
+
+
+def test_a_program_that_does_not_pass_it_on_has_what_it_started_asked(
+    backend: LocalBackend,
+) -> None:
+    child = "trap 'echo child; exit' TERM; echo up; while :; do :; done"
+    program = f"trap 'echo program' TERM; sh -c \"{child}\" & while ! wait $!; do :; done"
+    handle = backend.launch(script(f"{program}; exit 3"))
+    wait_for_log(backend, handle, b"up\n")
+    backend.cancel(handle)
+    assert log_of(backend, handle) == b"up\nprogram\nchild\n"  # each asked once
+    assert backend.outcome(handle).exit_code == 3
+
+
 def test_what_ignores_term_is_killed_after_the_grace(backend: LocalBackend) -> None:
     handle = backend.launch(script("trap '' TERM; echo up; while :; do sleep 0.05; done"))
     wait_for_log(backend, handle, b"up\n")
