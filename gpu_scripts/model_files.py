@@ -9,13 +9,17 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from model_judging import Failure
-from model_log import Log, one_line
+from model_log import one_line
 
 FINISHED = "finished.json"
-"""In the run folder: what is finished, as `result.json` will tell it, should that never come."""
+"""In the run folder: what is finished already, as `result.json` will tell it in the end."""
+Noted = dict[str, dict[str, Any]]
+"""What the record has of samples, by run id."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a disk, or a share of it, that is full."""
 
@@ -61,25 +65,35 @@ def not_written(error: OSError) -> Failure:
 
 
 class Finished:
-    """What has become of the samples so far, kept for the case that the host dies."""
+    """What has become of the samples so far: read while others are made, or if the host dies."""
 
-    def __init__(self, run: Path, log: Log) -> None:
+    def __init__(self, run: Path, say: Callable[[str], None]) -> None:
         self._run = run
-        self._log = log
+        self._line = say
         self._outputs: dict[str, dict[str, str | int]] = {}
+        self._samples: Noted = {}
         self.failed: dict[str, list[str]] = {}
         """Run id -> kind and sentence."""
 
-    def add(self, output: str, digest: str | None = None) -> None:
-        """Tell of a file below `outputs/`, which has its name already; `digest`: its SHA-256."""
+    def add(
+        self,
+        output: str,
+        digest: str | None = None,
+        samples: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        """Tell of a file below `outputs/`, which has its name already.
+
+        `digest`: its SHA-256; `samples`: what the record has of all those made so far, by run.
+        """
         try:
             path = self._run / output
             facts: dict[str, str | int] = {"sha256": digest or sha256_of(path)}
             facts["size"] = path.stat().st_size
         except OSError as e:
-            self._log.say(f"{output} cannot be read: {e.strerror or e}.")
+            self._line(f"{output} cannot be read: {e.strerror or e}.")
             return
         self._outputs[output.removeprefix("outputs/")] = facts
+        self._samples = samples or {}
         self._write()
 
     def fail(self, run_id: str, failure: Failure, *, say: bool = True) -> None:
@@ -96,10 +110,10 @@ class Finished:
 
     def _say(self, run_id: str) -> None:
         kind, sentence = self.failed[run_id]
-        self._log.say(f"FAILED {run_id}: {kind}: {sentence}")
+        self._line(f"FAILED {run_id}: {kind}: {sentence}")
 
     def _write(self) -> None:
-        told = {"outputs": self._outputs, "failed": self.failed}
+        told = {"outputs": self._outputs, "failed": self.failed, "samples": self._samples}
         self.write(FINISHED, told, "a power cut now would cost what it tells")
 
     def write(self, name: str, told: object, otherwise: str) -> None:
@@ -107,4 +121,4 @@ class Finished:
         try:
             write_whole(self._run / name, f"{json.dumps(told, indent=2)}\n".encode())
         except OSError as e:
-            self._log.say(f"{name} cannot be written ({e.strerror or e}): {otherwise}.")
+            self._line(f"{name} cannot be written ({e.strerror or e}): {otherwise}.")

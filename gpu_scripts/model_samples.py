@@ -30,7 +30,7 @@ class Samples:
         self._request = request
         self._log = log
         self._ffmpeg = ffmpeg
-        self._finished = Finished(request.run, log)
+        self._finished = Finished(request.run, log.say)
         self._made: dict[str, dict[str, Any]] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         self._pieces: dict[str, dict[int, Path]] = {}
@@ -93,8 +93,8 @@ class Samples:
 
     def _done(self, sample: Sample, more: dict[str, Any]) -> None:
         facts = self._facts[sample.run_id]
-        self._finished.add(sample.output, more.get("model_sha256"))
         self._made[sample.run_id] = {**facts, **more, "seconds": round(facts["seconds"], 1)}
+        self._finished.add(sample.output, more.get("model_sha256"), self._made)
         seconds = f"{facts['seconds']:.1f} s"
         self._log.say(f"{self.place(sample)} done in {seconds}, {sample.output}")
 

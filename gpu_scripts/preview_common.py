@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 import av
 import numpy as np
+from model_files import Finished
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -82,10 +83,11 @@ def main(operation: str, needed: Iterable[str], make: Make) -> int:
         say(f"ERROR: {_one_line(e)}")
         return 2
     say(f"{LABEL}: {operation}, {len(samples)} sample(s), {args.workers} worker(s)")
+    finished = Finished(args.request.resolve().parent, say)
     failed = [
         sample["run_id"]
         for n, sample in enumerate(samples, 1)
-        if not _made(sample, f"{n}/{len(samples)}", operation, args, make)
+        if not _made(sample, f"{n}/{len(samples)}", operation, args, make, finished)
     ]
     if failed:
         say(f"ERROR: {len(failed)} of {len(samples)} samples failed: {', '.join(failed)}")
@@ -114,7 +116,14 @@ def read_request(path: Path, operation: str, needed: Iterable[str]) -> list[Samp
     return samples
 
 
-def _made(sample: Sample, place: str, operation: str, args: argparse.Namespace, make: Make) -> bool:
+def _made(
+    sample: Sample,
+    place: str,
+    operation: str,
+    args: argparse.Namespace,
+    make: Make,
+    finished: Finished,
+) -> bool:
     folder = args.request.resolve().parent
     try:
         with whole_file(folder / sample["output"]) as part:
@@ -123,6 +132,7 @@ def _made(sample: Sample, place: str, operation: str, args: argparse.Namespace, 
         traceback.print_exc()
         say(f"FAILED {sample['run_id']}: {_one_line(e)}")
         return False
+    finished.add(sample["output"])
     say(f"[{place}] {sample['run_id']} {operation}: done, {sample['output']}")
     return True
 

@@ -53,7 +53,7 @@ class Enhancement:
         self._request = request
         self._log = log
         self._processes = processes
-        self._finished = Finished(request.run, log)
+        self._finished = Finished(request.run, log.say)
         self._output = Lines()
         self._told: set[str] = set()
         """Whose end was told, well or not."""

@@ -18,12 +18,12 @@ from cosmos_pipelines.assets.diagnostics import Bundles
 from cosmos_pipelines.assets.gpu_watch import GpuWatch
 from cosmos_pipelines.assets.lease import Lease
 from cosmos_pipelines.assets.progress import WatchedLog
-from cosmos_pipelines.assets.recording import Launched, record_all
+from cosmos_pipelines.assets.recording import Launched, record_all, record_made
 from cosmos_pipelines.assets.register import checked, compiled, job_of
 from cosmos_pipelines.assets.results import relative
 from cosmos_pipelines.assets.run_log import OnLine, log_file, set_aside
 from cosmos_pipelines.assets.taking import take
-from cosmos_pipelines.assets.work import TakenOver, Work, verdict_of
+from cosmos_pipelines.assets.work import OnCompleted, TakenOver, Work, verdict_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
@@ -48,12 +48,14 @@ def execute_runs(
     backend: Backend,
     dagster_run_id: str | None = None,
     on_line: OnLine | None = None,
+    on_completed: OnCompleted | None = None,
 ) -> list[Run]:
     """Bring every run to its end and return them as they then are, in the order given.
 
     Pending, failed and cancelled runs are executed, batched where that changes nothing; completed
     ones are left alone; those that a dead process was executing are adopted. A run that fails says
-    so in its row and raises nothing here.
+    so in its row and raises nothing here. One of a batch is completed as soon as it is made, while
+    the model goes on with the others; `on_completed` is told of each.
 
     Raises:
         StateError: another live process is executing one of the runs.
@@ -62,7 +64,7 @@ def execute_runs(
     """
     owner = owner_name()
     lease, bundles = Lease(catalog, owner), Bundles(settings, backend)
-    work = Work(catalog, settings, backend, owner, lease, on_line, bundles)
+    work = Work(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
     fresh, orphans = take(work, run_ids, dagster_run_id)
     mine = [*fresh, *orphans]
     with lease.keep([run.id for run in mine]), _settled(work, mine):
@@ -237,6 +239,8 @@ def _follow(work: Work, on: Launched) -> None:
                 logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
                 grace = work.settings.execution.grace_s
                 work.backend.cancel(handle, grace, reason="timeout")
+            work.peaks[order.id] = gpus.peak()
+            record_made(work, on)
     work.peaks[order.id] = gpus.peak()
     on.log.keep_progress()
 

@@ -121,9 +121,19 @@ def execute_batch(
         ids = list(dict.fromkeys(store.get_run(run_id).id for run_id in config.run_ids))
         for run_id in ids:
             record(context.instance, store, settings, store.get_run(run_id))
-        runs = bring_to_end(context, store, settings, backend, ids)
+        recorded: set[str] = set()
+
+        def tell(run: Run) -> None:
+            try:
+                _record(context, store, settings, run)
+            except Exception as e:  # noqa: BLE001 - the model goes on; it is told again below
+                context.log.warning(f"{run.id} is not recorded yet: {e}")
+            else:
+                recorded.add(run.id)
+
+        runs = bring_to_end(context, store, settings, backend, ids, tell)
         for run in runs:
-            if run.status == "completed":
+            if run.status == "completed" and run.id not in recorded:
                 _record(context, store, settings, run)
         left = [run for run in runs if run.status != "completed"]
         if left:

@@ -25,6 +25,12 @@ class WatchedLog(RunLog):
         self._work, self._engine = work, engine
         self._waiting: dict[str, dict[str, Any]] = {}
         self._kept_at: dict[str, float] = {}
+        self._made: list[str] = []
+
+    def newly_made(self) -> list[str]:
+        """Runs that were told to be made since this was asked last."""
+        made, self._made = self._made, []
+        return made
 
     def keep_progress(self) -> None:
         """Put what has come last into the catalog too."""
@@ -40,6 +46,8 @@ class WatchedLog(RunLog):
         subject = step.run_id or run_id
         if subject is None:
             return
+        if step.made:
+            self._made.append(subject)
         self._waiting[subject] = {"done": step.done, "total": step.total, "text": step.text}
         if time.monotonic() - self._kept_at.get(subject, -EVERY_S) >= EVERY_S:
             self._keep(subject)

@@ -5,14 +5,16 @@ What a run's program has finished is its result, however the order as a whole ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from loguru import logger
 
 from cosmos_pipelines.assets.progress import WatchedLog
 from cosmos_pipelines.assets.results import collect_run, record_of
 from cosmos_pipelines.assets.work import Work, verdict_of
+from cosmos_pipelines.catalog.records import Status
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import BackendError, CosmosError, RunFailed
 from cosmos_pipelines.operations.base import Order, Outcome, Verdict
@@ -28,6 +30,28 @@ class Launched:
     handle: Handle
     log: WatchedLog
     mine: tuple[str, ...]
+    home: set[str] = field(default_factory=set)
+    """Those that were completed while the order was going on with others."""
+
+
+def record_made(work: Work, on: Launched) -> None:
+    """Complete what an order that goes on with other runs has made already.
+
+    The last of our runs is left to the order's end, and so is one that does not come home now or is
+    not what was asked for: nothing fails here.
+    """
+    for run_id in on.log.newly_made():
+        if run_id not in on.mine or len(on.home) + 1 >= len(on.mine):
+            continue
+        try:
+            outcome = work.backend.finished(on.handle)
+            if not all(e.name in outcome.outputs for e in on.order.expected if e.run_id == run_id):
+                continue  # its program tells only in the end what is whole
+            work.records[on.order.id] = {"samples": outcome.samples}
+            _complete(work, on, outcome, run_id, "running")
+            on.home.add(run_id)
+        except CosmosError as e:
+            logger.warning("{run} stays there until its order ends: {why}", run=run_id, why=e)
 
 
 def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> None:
@@ -42,15 +66,15 @@ def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> No
     work.records[order.id] = record_of(work.settings, work.backend, on.handle, order, outcome)
     for run_id in on.mine:
         if not work.catalog.advance(run_id, work.owner, "running", "downloading"):
-            run = work.catalog.get_run(run_id)
-            if run.status != "downloading" or run.leased_by != work.owner:
+            run = work.catalog.find_run(run_id)
+            if run is None or run.status != "downloading" or run.leased_by != work.owner:
                 continue  # a mate that ended before, or is somebody else's now
         try:
             _record(work, on, outcome, run_id, otherwise)
         except CosmosError as e:
             logger.error("{run}: {error}", run=run_id, error=e)
             work.end(run_id, verdict_of(e), outcome.exit_code)
-    ended = [work.catalog.get_run(run_id).status for run_id in order.run_ids]
+    ended = [run.status for r in order.run_ids if (run := work.catalog.find_run(r))]
     if "failed" not in ended:
         try:
             work.backend.discard(order.id)
@@ -67,23 +91,29 @@ def _record(
         logger.error("{run}: {kind}: {m}", run=run_id, kind=verdict.kind, m=verdict.message)
         work.end(run_id, verdict, outcome.exit_code)
         return
-    held = partial(work.check_held, on.order.id, on.mine)
     try:
-        outputs = collect_run(
-            work.catalog, work.settings, work.backend, on.handle, on.order, run_id, outcome, held
-        )
+        _complete(work, on, outcome, run_id, "downloading")
     except RunFailed:
         if outcome.exit_code == 0:
             raise
         verdict = otherwise or on.engine.diagnose(outcome, on.log.tail(), run_id)
         work.end(run_id, verdict, outcome.exit_code)  # the cause, not its trace
-        return
-    work.catalog.advance(
-        run_id,
-        work.owner,
-        "downloading",
-        "completed",
-        outputs=outputs | work.told(on.order, run_id),
-        exit_code=outcome.exit_code,
+
+
+def _complete(work: Work, on: Launched, outcome: Outcome, run_id: str, status: Status) -> None:
+    """Bring a run's result home and call it completed; `status` is what it has now.
+
+    Raises:
+        CosmosError: it did not come, or is not what was asked for.
+    """
+    held = partial(work.check_held, on.order.id, on.mine)
+    outputs = collect_run(
+        work.catalog, work.settings, work.backend, on.handle, on.order, run_id, outcome, held
     )
-    logger.info("{run} completed", run=run_id)
+    if status == "running" and not work.catalog.advance(run_id, work.owner, status, "downloading"):
+        return  # killed, or somebody else's now
+    outputs |= work.told(on.order, run_id)
+    ended: dict[str, Any] = {"outputs": outputs, "exit_code": outcome.exit_code}
+    if work.catalog.advance(run_id, work.owner, "downloading", "completed", **ended):
+        logger.info("{run} completed", run=run_id)
+        work.completed(run_id)

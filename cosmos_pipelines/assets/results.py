@@ -47,7 +47,7 @@ def collect_run(
     (expected,) = (e for e in order.expected if e.run_id == run_id)
     directory = run_directory(settings.outputs, run_id)
     received = directory / f"received{Path(expected.name).suffix}"
-    backend.collect(handle, {expected.name: received})
+    backend.collect(handle, {expected.name: received}, outcome)
     try:
         check_held()
     except CosmosError:
@@ -72,7 +72,7 @@ def record_of(
         return {}
     kept = run_directory(settings.outputs, order.run_ids[0]) / "logs" / RECORD
     try:
-        backend.collect(handle, {RECORD: kept})
+        backend.collect(handle, {RECORD: kept}, outcome)
         record = json.loads(kept.read_bytes())
     except (CosmosError, ValueError) as e:
         logger.warning("No record of order {id}: {error}", id=order.id, error=e)

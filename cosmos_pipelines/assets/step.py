@@ -12,6 +12,7 @@ import dagster as dg
 
 from cosmos_pipelines.assets.execution import execute_runs
 from cosmos_pipelines.assets.run_log import OnLine
+from cosmos_pipelines.assets.work import OnCompleted
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
@@ -46,8 +47,11 @@ def bring_to_end(
     settings: Settings,
     backend: BackendResource,
     run_ids: Sequence[str],
+    on_completed: OnCompleted | None = None,
 ) -> list[Run]:
     """Execute runs, each by its own backend; returns them as they then are.
+
+    `on_completed` is told of each as soon as it is completed.
 
     Raises:
         StateError: another live process is executing one of them.
@@ -63,6 +67,7 @@ def bring_to_end(
                 backend=backend.open(name),
                 dagster_run_id=context.run.run_id,
                 on_line=LINES.get(),
+                on_completed=on_completed,
             )
         done |= {run.id: run for run in ended}
     return [done[run.id] for run in runs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from cosmos_pipelines.assets.diagnostics import Bundles
 from cosmos_pipelines.assets.history import timing_of
 from cosmos_pipelines.assets.lease import Lease
 from cosmos_pipelines.assets.run_log import OnLine
-from cosmos_pipelines.catalog.records import ACTIVE, Status
+from cosmos_pipelines.catalog.records import ACTIVE, Run, Status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import (
     BackendError,
@@ -24,6 +24,9 @@ from cosmos_pipelines.errors import (
 from cosmos_pipelines.operations.base import Order, Verdict
 from cosmos_pipelines.resources.backend import Backend
 from cosmos_pipelines.settings import Settings
+
+OnCompleted = Callable[[Run], None]
+"""Called for each run as soon as it is completed."""
 
 
 class TakenOver(StateError):
@@ -41,6 +44,7 @@ class Work:
     lease: Lease
     on_line: OnLine | None
     bundles: Bundles
+    on_completed: OnCompleted | None = None
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what it took of its GPUs."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -63,6 +67,11 @@ class Work:
                 hint="See `cosmos status`.",
             )
 
+    def completed(self, run_id: str) -> None:
+        """Tell whoever wants to know that a run is completed."""
+        if self.on_completed is not None:
+            self.on_completed(self.catalog.get_run(run_id))
+
     def end(
         self,
         run_id: str,
@@ -71,8 +80,8 @@ class Work:
         order: Order | None = None,
     ) -> None:
         """Record that a run ended without a result, if it has not ended already; then look why."""
-        run = self.catalog.get_run(run_id)
-        if run.status not in ACTIVE:
+        run = self.catalog.find_run(run_id)
+        if run is None or run.status not in ACTIVE:
             return
         status: Status = "cancelled" if verdict.kind == "cancelled" else "failed"
         ended = self.catalog.advance(

@@ -62,7 +62,7 @@ class Deletion:
         aside: list[tuple[Path, Path]] = []
         with _put_back(aside), catalog.write() as tx:
             found = _family(tx.connection, self.kind, self.id)
-            _refuse_active(*found)
+            _refuse_active(tx.connection, found[1])
             if {row.id for rows in found for row in rows} != self._ids():
                 raise StateError(
                     f"What belongs to {self.kind} {self.id} has changed meanwhile.",
@@ -86,12 +86,12 @@ def plan_deletion(catalog: Catalog, kind: Kind, thing_id: str, outputs_root: Pat
 
     Raises:
         UnknownId: there is no such thing.
-        StateError: a run among them is being executed.
+        StateError: a run among them, or one of the same order, is being executed.
     """
     thing = catalog.get_prompt(thing_id) if kind == "prompt" else catalog.get_run(thing_id)
     with catalog.read() as connection:
         family = _family(connection, kind, thing.id)
-    _refuse_active(*family)
+        _refuse_active(connection, family[1])
     places = (folders.run_directory(outputs_root, run.id) for run in family[1])
     directories = tuple(place for place in places if place.is_dir() or place.is_symlink())
     size = sum(folders.size_of(directory) for directory in directories)
@@ -130,13 +130,21 @@ def _descend(
     return found
 
 
-def _refuse_active(_prompts: Sequence[Prompt], found: Sequence[Run]) -> None:
+def _refuse_active(connection: Connection, found: Sequence[Run]) -> None:
+    """Also a run that is done, while others of its order are in work: they write to its log."""
     now = utc_now()
+    orders = select(runs.c.batch_id).where(runs.c.status.in_(ACTIVE)).distinct()
+    in_work = set(connection.execute(orders).scalars()) - {None}
     for run in found:
         if run.status in ACTIVE or run.leased(now):
             raise StateError(
                 f"Run {run.id} is {run.status} and cannot be deleted.",
                 hint=f"Stop it first: `cosmos kill --run {run.id}`.",
+            )
+        if run.batch_id in in_work:
+            raise StateError(
+                f"Run {run.id} cannot be deleted while others of its model load are in work.",
+                hint="See `cosmos status`.",
             )
 
 

@@ -28,6 +28,7 @@ class Progress(Frozen):
     total: int
     run_id: str | None = None
     text: str = ""
+    made: bool = Field(False, description="this run's result is whole, and called finished")
 
 
 class Cost(Frozen):

@@ -135,7 +135,8 @@ class Cosmos(Engine):
         """See `Engine.progress`: chunks and steps, as `model_run.py` tells them."""
         if made := _MADE.search(line):
             n, of, run_id, kind = made.groups()
-            return Progress(done=1, total=1, run_id=run_id, text=f"{kind} {n} of {of}: made")
+            text = f"{kind} {n} of {of}: made"
+            return Progress(done=1, total=1, run_id=run_id, text=text, made=True)
         found = _PROGRESS.search(line)
         if found is None:
             return None

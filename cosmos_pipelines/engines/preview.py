@@ -36,6 +36,7 @@ MAX_TEXT: Final = 9_500
 """Characters of a prompt to enhance: the result, which keeps them, has at most 10,000."""
 
 _PROGRESS: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): frame (\d+)/(\d+)")
+_MADE: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): done, ")
 _ERROR: Final = re.compile(r"^ERROR: (.+)$", re.MULTILINE)
 
 
@@ -108,6 +109,10 @@ class Preview(Engine):
 
     def progress(self, line: str) -> Progress | None:
         """Frames of the sample that is being made, from `[1/3] rs_... transfer: frame 24/48`."""
+        if made := _MADE.search(line):
+            n, of, run_id, kind = made.groups()
+            text = f"{kind} {n} of {of}: made"
+            return Progress(done=1, total=1, run_id=run_id, text=text, made=True)
         found = _PROGRESS.search(line)
         if found is None:
             return None

@@ -219,6 +219,9 @@ class Outcome(Frozen):
     failed: Mapping[str, Verdict] = Field(
         default={}, description="why runs have no result, as far as their program has told"
     )
+    samples: Mapping[str, Mapping[str, Any]] = Field(
+        default={}, description="what their program noted of runs that it has finished: seconds"
+    )
 
 
 def explain(error: ValidationError) -> str:

@@ -106,10 +106,20 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def collect(self, handle: Handle, names: Mapping[str, Path]) -> None:
+    def finished(self, handle: Handle) -> Outcome:
+        """What its program has called finished so far; it may be running still.
+
+        `outputs` are those files, and `exit_code` is None.
+        """
+
+    @abstractmethod
+    def collect(
+        self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
+    ) -> None:
         """Bring outputs (paths below `outputs/`) to local paths; each appears whole or not at all.
 
-        Done again it does nothing for files that are there with the right content.
+        `outcome`: what there is to bring, if that has been asked for already (`outcome`,
+        `finished`). Done again it does nothing for files that are there with the right content.
 
         Raises:
             OutputMissing: the run left no such output, or its content is not what it hashed.

@@ -137,9 +137,16 @@ class LocalBackend(Backend):
         texts = (_read(_run_dir(handle) / name) for name in run_folder.OUTCOME)
         return run_folder.read_outcome(*texts)
 
-    def collect(self, handle: Handle, names: Mapping[str, Path]) -> None:
+    def finished(self, handle: Handle) -> Outcome:
+        """See `Backend.finished`."""
+        own = _read(_run_dir(handle) / run_folder.FINISHED)
+        return run_folder.read_outcome(None, None, None, own)
+
+    def collect(
+        self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
+    ) -> None:
         """See `Backend.collect`."""
-        made = self.outcome(handle).outputs
+        made = (outcome or self.outcome(handle)).outputs
         for name, target in names.items():
             source = _run_dir(handle) / "outputs" / run_folder.inside(name)
             if name not in made:

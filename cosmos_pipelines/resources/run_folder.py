@@ -107,7 +107,7 @@ def read_outcome(
         outputs = {name: facts["sha256"] for name, facts in made["outputs"].items()}
         failed = {run: {"kind": k, "message": m} for run, (k, m) in own.get("failed", {}).items()}
         code = None if gone or exit_code is None else int(exit_code)
-        told = {"finished": [*own["outputs"]], "failed": failed}
+        told = {"finished": [*own["outputs"]], "failed": failed, "samples": own.get("samples", {})}
         facts = {"exit_code": code, "outputs": outputs, "stopped": stopped}
         return Outcome.model_validate(facts | told)
     except (ValueError, LookupError, TypeError, AttributeError) as e:

@@ -120,9 +120,16 @@ class SshDockerBackend(Backend):
             return outcome.model_copy(update={"exit_code": 137})
         return outcome
 
-    def collect(self, handle: Handle, names: Mapping[str, Path]) -> None:
+    def finished(self, handle: Handle) -> Outcome:
+        """See `Backend.finished`."""
+        own = self._look(handle.order_id, run_folder.FINISHED).files.get(run_folder.FINISHED)
+        return run_folder.read_outcome(None, None, None, own)
+
+    def collect(
+        self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
+    ) -> None:
         """See `Backend.collect`; what a cut has left is continued."""
-        made = self.outcome(handle).outputs
+        made = (outcome or self.outcome(handle)).outputs
         wanted = []
         for name, target in names.items():
             if name not in made:

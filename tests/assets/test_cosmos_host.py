@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 
+from cosmos_pipelines.assets.execution import execute_runs
 from cosmos_pipelines.assets.register import enter, plan_enhance, plan_upscale
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.media.probe import probe
@@ -33,6 +35,37 @@ def test_a_blocked_sample_costs_its_mates_nothing(transfer1: RemoteProject) -> N
             found = probe(transfer1.settings.home / run.outputs["video"], deep=True)
             assert (found.width, found.height, found.frames) == (960, 704, FRAMES)
             assert run.outputs["timing"]["chunks"] == 1
+
+
+def test_videos_of_a_batch_come_home_one_by_one_also_over_a_cut_link(
+    transfer1: RemoteProject,
+) -> None:
+    runs = transfers(transfer1, "one", "two [sim:slow 0.2]", "three")
+    first, host = runs[0].id, transfer1.host
+    menders: list[threading.Timer] = []
+    seen: list[list[str]] = []
+
+    def cut(_: str | None, line: str) -> None:
+        if f"{first} transfer: done in" in line and not menders:
+            host.cut()
+            menders.append(threading.Timer(6, host.mend))
+            menders[0].start()
+
+    ended = execute_runs(
+        [run.id for run in runs],
+        catalog=transfer1.catalog,
+        settings=transfer1.settings,
+        backend=transfer1.backend,
+        on_line=cut,
+        on_completed=lambda _: seen.append(
+            [transfer1.catalog.get_run(run.id).status for run in runs]
+        ),
+    )
+    menders[0].join()
+    assert [(run.status, run.attempt) for run in ended] == [("completed", 1)] * 3
+    assert seen[0] == ["completed", "running", "running"]
+    assert transfer1.model_log(ended[0]).count("SIMULATOR of NVIDIA") == 1
+    assert transfer1.containers() == []
 
 
 def test_only_what_is_missing_is_made_again(transfer1: RemoteProject) -> None:

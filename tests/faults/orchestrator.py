@@ -62,9 +62,11 @@ class SteppedBackend(SshDockerBackend):
         Stops.at("outcome")
         return super().outcome(handle)
 
-    def collect(self, handle: Handle, names: Mapping[str, Path]) -> None:
+    def collect(
+        self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
+    ) -> None:
         Stops.at("collect")
-        super().collect(handle, names)
+        super().collect(handle, names, outcome)
 
 
 class SteppedCatalog(Catalog):

@@ -186,7 +186,10 @@ def test_progress_can_be_followed(changed: Done) -> None:
     run_id = job("seed", {}, {}).run_id
     told = [p for p in map(Preview().progress, changed.log.splitlines()) if p]
     own = [p for p in told if p.run_id == run_id]
-    assert [(p.done, p.total) for p in own] == [(n, 6) for n in range(1, 7)]
+    *steps, made = own
+    assert [(p.done, p.total) for p in steps] == [(n, 6) for n in range(1, 7)]
+    assert made.made
+    assert not any(p.made for p in steps)
 
 
 def test_a_bad_sample_does_not_lose_its_mates(inputs: dict[str, Video], tmp_path: Path) -> None:

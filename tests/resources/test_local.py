@@ -328,6 +328,27 @@ def test_two_can_follow_at_once(backend: LocalBackend) -> None:
     assert one == two == b"1\n2\n3\n4\n5\n6\n7\n8\n"
 
 
+FINISHING = """
+mkdir outputs; printf pixels > outputs/a.mp4
+printf '{"outputs":{"a.mp4":{"sha256":"%s","size":6}},"samples":{"rs_1":{"seconds":2.5}}}' \
+    $(printf pixels | sha256sum | cut -c1-64) > finished.json
+echo made; sleep 60
+"""
+
+
+def test_what_a_running_order_has_finished_comes_home(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
+    handle = backend.launch(script(f"sleep 0.5; {FINISHING}"))
+    assert backend.finished(handle).outputs == {}
+    wait_for_log(backend, handle, b"made\n")
+    made = backend.finished(handle)
+    assert (made.exit_code, made.samples) == (None, {"rs_1": {"seconds": 2.5}})
+    backend.collect(handle, {"a.mp4": tmp_path / "video.mp4"}, made)
+    assert (tmp_path / "video.mp4").read_bytes() == b"pixels"
+    assert backend.alive(handle)
+
+
 def test_asking_for_the_outcome_of_a_running_order_is_refused(backend: LocalBackend) -> None:
     handle = backend.launch(script("sleep 60"))
     with pytest.raises(StateError, match="still running"):

@@ -36,6 +36,12 @@ from tests.support.project import settings_in
 from tests.support.stand_in_engine import registered
 
 _ids = itertools.count(1)
+FINISHING = """
+mkdir outputs; printf pixels > outputs/a.mp4
+printf '{"outputs":{"a.mp4":{"sha256":"%s","size":6}},"samples":{"rs_1":{"seconds":2.5}}}' \
+    $(printf pixels | sha256sum | cut -c1-64) > finished.json
+echo made; sleep 1; echo again; sleep 60
+"""
 
 
 def order(*argv: str, **fields: Any) -> Order:
@@ -193,6 +199,20 @@ def test_a_cut_link_in_the_middle_costs_no_byte_of_the_log(
     assert got.decode().splitlines() == [f"line {i}" for i in range(1, 61)]
     assert beats >= 1
     assert remote.backend.outcome(handle).exit_code == 0
+
+
+def test_what_a_running_order_has_finished_comes_home_while_its_log_is_followed(
+    remote: RemoteProject, tmp_path: Path
+) -> None:
+    handle = remote.backend.launch(order("sh", "-c", FINISHING))
+    log = remote.backend.follow(handle)
+    wait_for(log, b"made\n")
+    made = remote.backend.finished(handle)
+    assert made.samples == {"rs_1": {"seconds": 2.5}}
+    remote.backend.collect(handle, {"a.mp4": tmp_path / "video.mp4"}, made)
+    assert (tmp_path / "video.mp4").read_bytes() == b"pixels"
+    assert remote.backend.alive(handle)
+    assert wait_for(log, b"again\n") == b"again\n"
 
 
 def test_the_log_is_followed_byte_for_byte(remote: RemoteProject) -> None:

@@ -1,13 +1,16 @@
 """Executes runs in a process of its own, which a test can kill: orchestrator.py HOME RUN_ID...
 
 STAND_IN: where the stand-in lies on the side that executes it. LEASE_S: how long its leases are.
+DIE_AT: the status that it is killed before it would record.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from cosmos_pipelines.assets import lease, taking
 from cosmos_pipelines.assets.execution import execute_runs
@@ -18,6 +21,16 @@ from cosmos_pipelines.settings import load_settings
 from tests.support.stand_in_engine import PROGRAM, registered
 
 
+class Mortal(Catalog):
+    """Kills its process before it records the status DIE_AT."""
+
+    def advance(self, run_id: str, owner: str, old: Any, new: Any, **given: Any) -> bool:
+        """As the catalog does, unless that is the end."""
+        if new == os.environ.get("DIE_AT"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().advance(run_id, owner, old, new, **given)
+
+
 def main(home: str, *run_ids: str) -> int:
     """Execute; say each line of the log; 3 if another process has one of the runs."""
     lease.LEASE_S = taking.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
@@ -26,7 +39,7 @@ def main(home: str, *run_ids: str) -> int:
         try:
             execute_runs(
                 run_ids,
-                catalog=Catalog.open(settings.catalog_url),
+                catalog=Mortal.open(settings.catalog_url),
                 settings=settings,
                 backend=backend_for(settings),
                 on_line=lambda _, line: print(line, flush=True),
