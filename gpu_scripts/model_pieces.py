@@ -24,7 +24,6 @@ from model_request import Sample
 
 LOSSLESS = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "0")
 JOINED = ("-c:v", "libx264", "-preset", "medium", "-crf", "12", "-pix_fmt", "yuv420p")
-BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 
 
 class PieceFailed(Exception):
@@ -70,6 +69,8 @@ class Ffmpeg:
     def join(self, sample: Sample, made: Sequence[Path], output: Path) -> None:
         """Put the last frames of what was made of each piece into one video, whole or not at all.
 
+        Its colours are tagged as the pieces' are: which matrix the model's writer used, it knows.
+
         Raises:
             PieceFailed: a piece has not its frames, or the video cannot be written.
         """
@@ -91,7 +92,7 @@ class Ffmpeg:
         words += ["-filter_complex", ";".join(filters), "-map", "[v]", "-r", str(sample.fps)]
         part = output.with_name(f"{output.name}.part")
         part.parent.mkdir(parents=True, exist_ok=True)
-        words += [*JOINED, *BT709, "-movflags", "+faststart", "-f", "mp4", str(part)]
+        words += [*JOINED, "-movflags", "+faststart", "-f", "mp4", str(part)]
         try:
             self._run(words, "model_failed", "joined")
             frames = self.frames(part)
