@@ -28,7 +28,9 @@ class WatchedLog(RunLog):
         self._made: list[str] = []
 
     def newly_made(self) -> list[str]:
-        """Runs that were told to be made since this was asked last."""
+        """Runs that were told to be made since this was asked last; the catalog knows it too."""
+        if self._made:
+            self.keep_progress()
         made, self._made = self._made, []
         return made
 

@@ -128,6 +128,7 @@ def test_runs_of_a_batch_are_completed_one_by_one_while_the_model_goes_on(
         ["completed", "completed", "completed"],
     ]
     assert [run.exit_code for run in ended] == [None, None, 0]  # of a program that went on
+    assert all((run.progress or {})["text"].endswith(": made") for run in ended)
     assert all("seconds" in run.outputs["timing"] for run in ended)
     assert loads(project, ended[0]) == 1
     assert project.backend.active() == []
