@@ -107,11 +107,12 @@ class CosmosAPI:
 
     def create_recipe(self, name: str, *, engine: str | None = None, **fields: Any) -> Record:
         """Store transfer settings under a name; the same name again replaces them."""
+        from cosmos_pipelines.assets.choosing import engine_for
         from cosmos_pipelines.operations import Transfer
 
         Transfer.parse(fields, what="recipe")
-        engine = self.settings.engine(engine).name
-        return self.catalog.put_recipe(name, engine, "transfer", fields).as_dict()
+        chosen = engine_for(self.settings, "transfer", engine)
+        return self.catalog.put_recipe(name, chosen.name, "transfer", fields).as_dict()
 
     def list_recipes(self) -> list[Record]:
         """All recipes."""
@@ -206,6 +207,10 @@ class CosmosAPI:
 
         All are refused if one is; with `queue` they are left to the daemon.
         """
+        from cosmos_pipelines.assets.choosing import engine_for
+
+        if upscale:
+            engine_for(self.settings, "upscale")  # refused before a GPU is paid for
         if batch_name:
             tags = [*tags, f"batch:{batch_name}"]
         planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]

@@ -24,7 +24,7 @@ from cosmos_pipelines.engines.cosmos3 import Cosmos3Options
 from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1Options
 from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5Options
 from cosmos_pipelines.errors import SettingsError
-from cosmos_pipelines.operations.base import Job
+from cosmos_pipelines.operations.base import Job, ModelType
 from cosmos_pipelines.remote.ssh_config import Target
 from cosmos_pipelines.settings_file import FILE, explain_settings, find_home, read_settings
 
@@ -48,10 +48,21 @@ class Execution(_Table):
 
     backend: str = Field("local", description="where orders run: local or ssh_docker")
     engine: str = Field("preview", description="the model family; preview is simulated on the CPU")
+    upscale_engine: str | None = Field(None, description="that of upscales; default: engine")
+    enhance_engine: str | None = Field(None, description="that of prompt-enhance; default: engine")
     grace_s: float = Field(10, gt=0, description="seconds between asking to stop and killing")
     transfer_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
     upscale_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
     enhance_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
+
+    def engine_setting(self, model_type: ModelType) -> str:
+        """The setting that names the engine of such runs."""
+        own = f"{model_type}_engine"
+        return "engine" if getattr(self, own, None) is None else own
+
+    def engine_for(self, model_type: ModelType) -> str:
+        """The name of the engine of such runs."""
+        return str(getattr(self, self.engine_setting(model_type)))
 
 
 class Remote(_Table):
@@ -238,13 +249,9 @@ class Settings(BaseSettings):
         given: int | None = getattr(self.execution, f"{model_type}_timeout_s")
         return given or engine.allowed_s(job) or USUAL_S[model_type]
 
-    def engine(self, name: str | None = None) -> Engine:
-        """The engine called so (default: the project's), with what its table says.
-
-        Raises:
-            UnknownId: there is none.
-        """
-        known = engine_named(name or self.execution.engine)
+    def engine(self, name: str) -> Engine:
+        """The engine called so, with what its table says. Raises UnknownId."""
+        known = engine_named(name)
         return known.with_options(getattr(self, known.name, None))
 
 

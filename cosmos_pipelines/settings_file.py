@@ -37,17 +37,21 @@ def explain_settings(error: ValidationError, file: Path, text: str) -> str:
     parts = []
     for e in error.errors(include_url=False):
         names = [str(x) for x in e["loc"]]
-        variable = "COSMOS_" + "__".join(names).upper()
-        if variable in os.environ:
-            where = f"environment variable {variable}"
-        else:
-            line = _line_of(names, text)
-            where = f"{file}, line {line}" if line else str(file)
+        where = place_of(names, file, text)
         what = (
             "is not a setting" if e["type"] == "extra_forbidden" else f"{e['input']!r}: {e['msg']}"
         )
         parts.append(f"{where}: {'.'.join(names)} {what}")
     return "; ".join(parts)
+
+
+def place_of(names: list[str], file: Path, text: str) -> str:
+    """Where a setting is set: its variable, or its file and line."""
+    variable = "COSMOS_" + "__".join(names).upper()
+    if variable in os.environ:
+        return f"environment variable {variable}"
+    line = _line_of(names, text)
+    return f"{file}, line {line}" if line else str(file)
 
 
 def _line_of(names: list[str], text: str) -> int | None:

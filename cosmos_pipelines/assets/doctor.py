@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from cosmos_pipelines.engines import ENGINES, Engine, engine_named
-from cosmos_pipelines.errors import UnknownId
+from cosmos_pipelines.assets.choosing import engine_for
+from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations import OPERATIONS, ModelType
 from cosmos_pipelines.resources import BACKENDS
 from cosmos_pipelines.resources.checks import Check, Checked, Finding, fail, go_through, ok
 from cosmos_pipelines.resources.checks_here import checks_here
@@ -38,21 +41,21 @@ def examine(settings: Settings, backend: str | None = None) -> Iterator[Checked]
 
 
 def _choices(settings: Settings, backend: str) -> list[Check]:
-    """Whether there are such a backend and such an engine."""
+    """Whether there are such a backend and such engines."""
+    named: dict[str, ModelType] = {}
+    for kind in OPERATIONS:
+        named.setdefault(settings.execution.engine_setting(kind), kind)
 
     def known_backend() -> Finding:
         if backend in BACKENDS:
             return ok(backend)
         return fail(f"there is no backend {backend!r}", f"Known: {', '.join(sorted(BACKENDS))}.")
 
-    def known_engine() -> Finding:
-        try:
-            return ok(engine_named(settings.execution.engine).label)
-        except UnknownId as e:
-            return fail(e.message, e.hint or "")
+    def known_engine(kind: ModelType) -> Finding:
+        return ok(engine_for(settings, kind).label)
 
-    def model_here() -> Finding:
-        engine = settings.engine()
+    def model_here(name: str) -> Finding:
+        engine = settings.engine(name)
         paths = {d.name: settings.work / d.source for d in engine.directories()}
         if not paths or backend != LOCAL_BACKEND:
             return ok("nothing that this machine must have")
@@ -64,39 +67,71 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
         do = f"Set {', '.join(paths)} in [{engine.name}], or use a GPU host: cosmos host setup."
         return fail("; ".join(missing), do)
 
+    def model_check(name: str, suffix: str) -> Check:
+        needs = () if name in ENGINES else ("engine",)
+        return Check(f"model{suffix}", partial(model_here, name), needs, "here")
+
     return [
         Check("backend", known_backend, place="settings"),
-        Check("engine", known_engine, place="settings"),
-        Check("model", model_here, ("engine",), "here"),
+        *(Check(s, partial(known_engine, kind), place="settings") for s, kind in named.items()),
+        *(model_check(name, suffix) for name, suffix in _used(settings).items()),
     ]
+
+
+def _used(settings: Settings) -> dict[str, str]:
+    """The engines that make runs, each with what the names of its checks end in.
+
+    Where there is none, it is the wrong one that is set.
+    """
+    names: dict[str, None] = {}
+    for kind in OPERATIONS:
+        with suppress(InputError):
+            names[engine_for(settings, kind).name] = None
+    used = list(names) or [settings.execution.engine]
+    return {name: f" of {name}" if len(used) > 1 else "" for name in used}
 
 
 def _examine_host(settings: Settings) -> Iterator[Checked]:
     from cosmos_pipelines.resources.checks_host import HostChecks
-    from cosmos_pipelines.resources.container import image_of
     from cosmos_pipelines.resources.local import SCRIPTS
     from cosmos_pipelines.resources.parcel import scripts_parcel
 
-    name = settings.execution.engine
-    engine = settings.engine(name) if name in ENGINES else None
-    setup = engine.setup if engine else None
+    used = _used(settings)
     with HostChecks(
         settings.ssh_target,
         remote_dir=settings.remote.remote_dir,
-        image=lambda: image_of(settings.docker, name, setup.image if setup else None),
-        needs_gpu=engine is not None and not engine.simulated,
+        needs_gpu=any(name in ENGINES and not ENGINES[name].simulated for name in used),
         scripts=scripts_parcel(SCRIPTS).name,
-        set_up=f"cosmos host setup {name}" if setup else None,
     ) as host:
-        yield from go_through([*host.checks(), *_of_engine(host, engine, SCRIPTS)])
+        images, others = [], []
+        for name, suffix in used.items():
+            image, *more = _of_engine(settings, host, name, suffix)
+            images.append(image)
+            others += more
+        yield from go_through([*host.checks(images), *others])
 
 
-def _of_engine(host: HostChecks, engine: Engine | None, scripts: Path) -> list[Check]:
-    """What the engine needs there besides, if it needs a set-up."""
+def _of_engine(settings: Settings, host: HostChecks, name: str, suffix: str) -> list[Check]:
+    """The check of an engine's image, and what it needs there besides, if it needs a set-up."""
     from cosmos_pipelines.resources.checks_engine import EngineChecks
+    from cosmos_pipelines.resources.checks_image import ImageCheck
+    from cosmos_pipelines.resources.container import image_of
+    from cosmos_pipelines.resources.local import SCRIPTS
     from cosmos_pipelines.resources.manifest import read_manifest
 
-    if engine is None or engine.setup is None:
-        return []
-    file = scripts / engine.setup.manifest
-    return EngineChecks(host, engine, engine.setup, lambda: read_manifest(file)).checks()
+    engine = settings.engine(name) if name in ENGINES else None
+    setup = engine.setup if engine else None
+    own = setup.image if setup else None
+    image = ImageCheck(
+        host,
+        lambda: image_of(settings.docker, name, own),
+        f"cosmos host setup {name}" if setup else None,
+        suffix,
+    )
+    if engine is None or setup is None:
+        return [image.check()]
+    file = SCRIPTS / setup.manifest
+    return [
+        image.check(),
+        *EngineChecks(host, image, engine, setup, lambda: read_manifest(file)).checks(),
+    ]

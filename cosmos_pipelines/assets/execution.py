@@ -14,6 +14,7 @@ from typing import Any
 from loguru import logger
 
 from cosmos_pipelines import batching
+from cosmos_pipelines.assets.choosing import engine_for
 from cosmos_pipelines.assets.diagnostics import Bundles
 from cosmos_pipelines.assets.gpu_watch import GpuWatch
 from cosmos_pipelines.assets.lease import Lease
@@ -92,7 +93,7 @@ def _batches(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job
     for run in runs:
         try:
             job = job_of(work.catalog, work.settings, run)
-            checked(work.settings.engine(run.engine), job)
+            checked(engine_for(work.settings, run.model_type, run.engine), job)
         except CosmosError as e:
             work.end(run.id, verdict_of(e))
             continue

@@ -10,13 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.assets.execution import execute_runs
-from cosmos_pipelines.assets.places import (
-    Left,
-    Place,
-    left_behind,
-    look_at,
-    places_of,
-)
+from cosmos_pipelines.assets.places import Left, Place, left_behind, look_at, places_of
 from cosmos_pipelines.assets.run_log import log_file
 from cosmos_pipelines.assets.taking import OURS_TO_BLAME
 from cosmos_pipelines.catalog.records import ACTIVE, Run
@@ -50,6 +44,8 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
         "engine": engine.name,
         "engine_label": engine.label,
         "simulated": engine.simulated,
+        "upscale_engine": settings.execution.engine_for("upscale"),
+        "enhance_engine": settings.execution.engine_for("enhance"),
         "counts": catalog.count_by_status(),
         "places": [looked[name].as_dict() for name in places],
         "active": [_brief(catalog, run) | {"lost": run.id in lost} for run in active],

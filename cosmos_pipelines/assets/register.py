@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines import batching
+from cosmos_pipelines.assets.choosing import engine_for
 from cosmos_pipelines.assets.history import estimate
 from cosmos_pipelines.assets.intake import current_scene, measured, scene_videos
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.engines import ENGINES, Engine
+from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.ids import new_run_id, order_id
 from cosmos_pipelines.operations import (
@@ -66,7 +67,7 @@ def plan_transfer(
         base, engine = dict(known.config), engine or known.engine
     given = Transfer.parse({**base, **fields}, what="inference")
     scene = current_scene(catalog, settings, prompt.scene)
-    chosen = settings.engine(engine)
+    chosen = engine_for(settings, "transfer", engine)
     operation = given.for_scene(scene.facts.keys(), chosen.computes)
     return _planned(
         chosen,
@@ -89,7 +90,7 @@ def plan_enhance(
     """An enhancement of a prompt. Raises InputError as `plan_transfer` does."""
     prompt = catalog.get_prompt(prompt_id)
     return _planned(
-        settings.engine(engine),
+        engine_for(settings, "enhance", engine),
         Enhance.parse(fields, what="prompt-enhance"),
         prompt.text,
         prompt.negative_prompt,
@@ -114,7 +115,7 @@ def plan_upscale(
         StateError: the parent run has no finished video.
     """
     operation = Upscale.parse(fields, what="upscale")
-    chosen = settings.engine(engine)
+    chosen = engine_for(settings, "upscale", engine)
     if parent_run_id is not None and video is None:
         parent = catalog.get_run(parent_run_id)
         inputs = {"video": measured(_finished_video(settings, parent))}
@@ -196,13 +197,6 @@ def checked(engine: Engine, job: Job) -> list[str]:
     Raises:
         InputError: the engine cannot do it.
     """
-    kind = job.operation.model_type
-    if kind not in engine.operations:
-        able = [e.name for e in ENGINES.values() if kind in e.operations and not e.simulated]
-        raise InputError(
-            f"The engine {engine.name} has no {kind}.",
-            hint=f"Choose an engine that has it (`--engine`): {' or '.join(able)}.",
-        )
     return [*engine.check(job), *_ignored(engine, job.operation)]
 
 

@@ -27,6 +27,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from cosmos_pipelines.assets.choosing import engine_for
 from cosmos_pipelines.assets.intake import register_prompt
 from cosmos_pipelines.assets.register import Planned, enter, plan_transfer
 from cosmos_pipelines.catalog.records import Prompt, Run
@@ -133,7 +134,7 @@ def _stored(
     if name is None:
         return None, {**request.settings, **fields}
     if fields:
-        engine = settings.engine(request.engine).name
+        engine = engine_for(settings, "transfer", request.engine).name
         catalog.put_recipe(str(name), engine, "transfer", fields)
     return str(name), dict(request.settings)
 

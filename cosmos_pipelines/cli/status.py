@@ -85,6 +85,15 @@ def status(
         time.sleep(every)
 
 
+def _other_engines(state: dict[str, Any]) -> dict[str, str]:
+    """Those of upscales and enhancements, where they are others."""
+    return {
+        f"{kind} engine": engine_label(name)
+        for kind in ("upscale", "enhance")
+        if (name := state[f"{kind}_engine"]) != state["engine"]
+    }
+
+
 def _print(state: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         write_json(state)
@@ -96,6 +105,7 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
             "catalog": state["catalog"],
             "backend": state["backend"],
             "engine": state["engine_label"],
+            **_other_engines(state),
             "runs": counts or "none",
         }
     )

@@ -21,7 +21,8 @@ def engine_named(name: str) -> Engine:
     try:
         return ENGINES[name]
     except KeyError:
-        raise UnknownId("engine", name, ENGINES) from None
+        see = f"Known: {', '.join(ENGINES)}."
+        raise UnknownId("engine", name, ENGINES, see=see) from None
 
 
 __all__ = ["ENGINES", "Engine", "Progress", "engine_named"]

@@ -12,6 +12,7 @@ from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.resources import host_orders, host_setup_script
 from cosmos_pipelines.resources.checks import Check, Finding, fail, ok, warn
 from cosmos_pipelines.resources.checks_host import HostChecks
+from cosmos_pipelines.resources.checks_image import ImageCheck
 from cosmos_pipelines.resources.host_folder import Answer
 from cosmos_pipelines.resources.host_script import parts
 from cosmos_pipelines.resources.host_setup import directories_of
@@ -31,22 +32,25 @@ class EngineChecks:
     def __init__(
         self,
         host: HostChecks,
+        image: ImageCheck,
         engine: Engine,
         setup: HostSetup,
         manifest: Callable[[], Manifest],
     ) -> None:
         """`manifest` may raise SettingsError."""
-        self._host, self._engine, self._setup = host, engine, setup
+        self._host, self._image = host, image
+        self._engine, self._setup = engine, setup
         self._manifest = manifest
         self._places = {d.name: d.source for d in directories_of(engine)}
         self._set_up = f"cosmos host setup {engine.name}"
 
     def checks(self) -> list[Check]:
         """All of them, in their order."""
+        image, suffix = self._image.check().name, self._image.suffix
         return [
-            Check("code", self.code, ("write access",), "host"),
-            Check("set-up", self.set_up, ("write access", "image"), "host"),
-            Check("checkpoints", self.checkpoints, ("write access",), "host"),
+            Check(f"code{suffix}", self.code, ("write access",), "host"),
+            Check(f"set-up{suffix}", self.set_up, ("write access", image), "host"),
+            Check(f"checkpoints{suffix}", self.checkpoints, ("write access",), "host"),
         ]
 
     def code(self) -> Finding:
@@ -76,7 +80,7 @@ class EngineChecks:
         smoke = told.get("smoke") or {}
         if not smoke.get("passed"):
             return fail(f"it does not import what it needs: {_why(smoke)}", self._set_up)
-        there = self._host.image_digest
+        there = self._image.digest
         if there and smoke.get("image_digest") != there:
             return warn("another image was tested than the one that is there", self._set_up)
         return ok(f"the smoke test passed on {str(told.get('recorded_at'))[:10]}")

@@ -39,8 +39,9 @@ def project(settings: Settings) -> Finding:
     file = settings.home / FILE
     if not file.is_file():
         return warn(f"{settings.home} has no {FILE}: all settings have their defaults", _init(file))
-    chosen = settings.execution
-    return ok(f"{file}: backend {chosen.backend}, engine {chosen.engine}")
+    shown = {"backend", "engine", "upscale_engine", "enhance_engine"}
+    chosen = settings.execution.model_dump(include=shown, exclude_none=True)
+    return ok(f"{file}: {', '.join(f'{name} {value}' for name, value in chosen.items())}")
 
 
 def _init(file: Path) -> str:

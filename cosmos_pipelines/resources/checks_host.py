@@ -1,4 +1,4 @@
-"""Checks of a GPU host, from the key that opens it to the image that will run there.
+"""Checks of a GPU host, from the key that opens it to its clock.
 
 All over one connection; each question is one program there. Nothing is changed but that our
 directory is made, and a file in it that is removed again.
@@ -56,19 +56,11 @@ class HostChecks:
         target: Target,
         *,
         remote_dir: str,
-        image: Callable[[], str],
         needs_gpu: bool,
         scripts: str,
-        set_up: str | None = None,
     ) -> None:
-        """`image` may raise SettingsError; `scripts` is what ours are called below scripts/.
-
-        `set_up`: the command that brings the image, where there is one.
-        """
-        self.target, self.image, self.needs_gpu = target, image, needs_gpu
-        self._set_up = set_up
-        self.image_digest: str | None = None
-        """Of the image, once it was found."""
+        """`scripts` is what ours are called below scripts/."""
+        self.target, self.needs_gpu = target, needs_gpu
         self.remote_dir, self.scripts = remote_dir, scripts
         self.connection = Connection(target)
 
@@ -78,8 +70,8 @@ class HostChecks:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    def checks(self) -> list[Check]:
-        """All of them, in their order."""
+    def checks(self, images: Sequence[Check]) -> list[Check]:
+        """All of them, in their order, with those of the images."""
 
         def host(name: str, look: Callable[[], Finding], *needs: str) -> Check:
             return Check(name, look, needs, "host")
@@ -96,7 +88,7 @@ class HostChecks:
             host("GPU in containers", self.gpu_in_containers, "GPU", "Docker"),
             host("disk there", self.disk, "login"),
             host("write access", self.write_access, "login"),
-            host("image", self.image_there, "Docker"),
+            *images,
             host("scripts", self.scripts_there, "write access"),
             host("clock", self.clock, "login"),
         ]
@@ -217,17 +209,6 @@ class HostChecks:
         do = f"Install the NVIDIA container toolkit there: {TOOLKIT}"
         missing = "the NVIDIA container toolkit is not installed"
         return fail(missing, do) if self.needs_gpu else warn(missing, do)
-
-    def image_there(self) -> Finding:
-        """Whether the image is there, and which one it is."""
-        image = self.image()
-        done = self._ask(docker.image_argv(image))
-        images = docker_answers.parse_images(done.stdout.decode(errors="replace"))
-        if not images:
-            do = self._set_up or f"ssh {self.target.host} docker pull {shlex.quote(image)}"
-            return fail(f"{image} is not there", do)
-        self.image_digest = images[0].digest
-        return ok(f"{image}, {images[0].digest}, {images[0].size / (1 << 30):.1f} GiB")
 
     # Files and time ---------------------------------------------------------------------------
 

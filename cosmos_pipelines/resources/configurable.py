@@ -37,6 +37,8 @@ class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     home: str = Field(description="The project's directory.")
     backend: str = Field(description="Used for new runs; a run keeps the one that it was given.")
     engine: str = Field(description="The model family of new runs.")
+    upscale_engine: str = Field(description="The model family of new upscales.")
+    enhance_engine: str = Field(description="The model family of new enhancements of prompts.")
 
     def open(self, name: str | None = None) -> Backend:
         """The backend called `name` (default: that of new runs). Raises SettingsError."""
@@ -47,11 +49,15 @@ def resources_of(settings: Settings) -> dict[str, dg.ConfigurableResource]:  # t
     """The resources of a project, by the names under which assets and sensors ask for them."""
     from sqlalchemy.engine import make_url
 
-    home = str(settings.home)
+    home, execution = str(settings.home), settings.execution
     database = make_url(settings.catalog_url).render_as_string(hide_password=True)
     return {
         "catalog": CatalogResource(home=home, database=database),
         "backend": BackendResource(
-            home=home, backend=settings.execution.backend, engine=settings.execution.engine
+            home=home,
+            backend=execution.backend,
+            engine=execution.engine,
+            upscale_engine=execution.engine_for("upscale"),
+            enhance_engine=execution.engine_for("enhance"),
         ),
     }

@@ -118,3 +118,17 @@ def test_a_scene_without_colour_is_refused_in_one_line(
     instance.add_dynamic_partitions("scenes", ["city"])
     told = failure_of(materialize(staged, instance, SCENES, "city"))
     assert told and told.description and "color" in told.description
+
+
+def test_a_request_without_an_engine_has_that_of_videos_for_runs_and_recipes(
+    staged: Project,
+) -> None:
+    named = {"engine": "stand_in", "upscale_engine": "cosmos_transfer1"}
+    execution = staged.settings.execution.model_copy(update=named)
+    settings = staged.settings.model_copy(update={"execution": execution})
+    directory = asked(staged, FULL.replace('engine = "stand_in"', ""))
+    request = read_request(directory)
+    assert request is not None
+    _, runs = register_request(staged.catalog, settings, directory, request)
+    assert {run.engine for run in runs} == {"stand_in"}
+    assert staged.catalog.get_recipe("soft").engine == "stand_in"

@@ -32,10 +32,17 @@ def models_in(place: Path, engine: str) -> str:
     return "\n".join([f"[{engine}]", *lines, "free_vram_gib = 0", "ram_gib = 0", ""])
 
 
-def cosmos_project(home: Path, engine: str = "cosmos_transfer1", more: str = "") -> Project:
-    """A project of this engine; `more` are further lines of its table."""
-    table = models_in(home / "models", engine)
-    text = f'[execution]\nengine = "{engine}"\ngrace_s = 2\n\n{table}{more}\n'
+def cosmos_project(
+    home: Path, engine: str = "cosmos_transfer1", more: str = "", **others: str
+) -> Project:
+    """A project of this engine; `more` are further lines of its table.
+
+    `others`: upscale_engine and enhance_engine.
+    """
+    names = [*(name for name in dict.fromkeys(others.values()) if name != engine), engine]
+    tables = "\n".join(models_in(home / "models", name) for name in names)
+    chosen = "".join(f'{key} = "{name}"\n' for key, name in {"engine": engine, **others}.items())
+    text = f"[execution]\n{chosen}grace_s = 2\n\n{tables}{more}\n"
     settings = settings_in(home, text)
     backend = backend_for(settings)
     assert isinstance(backend, LocalBackend)
