@@ -110,9 +110,9 @@ class Enhancement:
         self._finished.fail(prompt.run_id, failure)
 
     def _heard(self, data: bytes) -> None:
-        self._log.pass_on(data)
         for line in self._output.cut(data):
             self._scan(line)
+        self._log.pass_on(data)  # whoever reads that a text is done finds it on record
 
     def _scan(self, line: str) -> None:
         if ours := OURS.match(line):

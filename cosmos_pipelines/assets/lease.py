@@ -11,7 +11,10 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from loguru import logger
+
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError
 
 LEASE_S = 30
 """Seconds after which a lease that is not renewed ends; renewed three times in that span."""
@@ -60,5 +63,8 @@ class Lease:
     def _renew(self) -> None:
         while not self._stop.wait(LEASE_S / 3):
             now = time.time()
-            if self._catalog.renew(self._run_ids, self._owner, LEASE_S):
-                self._renewed_at = now
+            try:
+                if self._catalog.renew(self._run_ids, self._owner, LEASE_S):
+                    self._renewed_at = now
+            except CosmosError as e:  # the lease lasts for two more tries
+                logger.warning("The leases were not renewed: {why}", why=e)

@@ -169,14 +169,14 @@ def kill(
 
     Raises:
         InputError: neither a run nor all asked for.
-        StateError: the run has ended, or shares its model load with others.
+        StateError: the run has ended, or shares its model load with others that go on.
     """
     if (run_id is None) != all_runs:
         raise InputError("Give either a run or --all to kill.")
     if run_id is None:
         chosen: Sequence[Run] = [*catalog.active_runs(), *catalog.queued_runs(None)]
     else:
-        chosen = [_killable(catalog, run_id, whole_batch)]
+        chosen = _killable(catalog, run_id, whole_batch)
     return [_stop(catalog, settings, run) for run in chosen]
 
 
@@ -197,18 +197,22 @@ def kill_orphans(catalog: Catalog, settings: Settings) -> list[str]:
     return stopped
 
 
-def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Run:
+def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Sequence[Run]:
     run = catalog.get_run(run_id)
-    if run.status not in (*ACTIVE, "pending"):
-        raise StateError(f"Run {run.id} is {run.status}; there is nothing to stop.")
     mates = catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
-    others = [mate.id for mate in mates if mate.id != run.id and mate.status in ACTIVE]
-    if others and not whole_batch:
+    going = [mate for mate in mates if mate.status in ACTIVE]
+    if whole_batch and going:
+        return going
+    others = ", ".join(mate.id for mate in going if mate.id != run.id)
+    if run.status not in (*ACTIVE, "pending"):
+        hint = f"Add --batch to stop the rest of its model load: {others}." if others else None
+        raise StateError(f"Run {run.id} is {run.status}; there is nothing to stop.", hint=hint)
+    if others:
         raise StateError(
-            f"Run {run.id} shares one model load with {', '.join(others)}.",
+            f"Run {run.id} shares one model load with {others}.",
             hint="Add --batch to stop them all.",
         )
-    return run
+    return [run]
 
 
 def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:

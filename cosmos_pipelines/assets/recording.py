@@ -12,16 +12,16 @@ from typing import Any
 from loguru import logger
 
 from cosmos_pipelines.assets.progress import WatchedLog
-from cosmos_pipelines.assets.results import collect_run, record_of
-from cosmos_pipelines.assets.work import Work, verdict_of
+from cosmos_pipelines.assets.results import collect_run, leave, record_of
+from cosmos_pipelines.assets.work import TakenOver, Work, verdict_of
 from cosmos_pipelines.catalog.records import Status
 from cosmos_pipelines.engines import Engine
-from cosmos_pipelines.errors import BackendError, CosmosError, RunFailed
+from cosmos_pipelines.errors import BackendError, CosmosError, DiskFull, RunFailed
 from cosmos_pipelines.operations.base import Order, Outcome, Verdict
 from cosmos_pipelines.resources.backend import Handle
 
 
-@dataclass(frozen=True)
+@dataclass
 class Launched:
     """An order that was started, and those of its runs that are ours to bring to their end."""
 
@@ -32,6 +32,8 @@ class Launched:
     mine: tuple[str, ...]
     home: set[str] = field(default_factory=set)
     """Those that were completed while the order was going on with others."""
+    has_room: bool = True
+    """Whether there was room here for what has come so far."""
 
 
 def record_made(work: Work, on: Launched) -> None:
@@ -41,17 +43,28 @@ def record_made(work: Work, on: Launched) -> None:
     not what was asked for: nothing fails here.
     """
     for run_id in on.log.newly_made():
-        if run_id not in on.mine or len(on.home) + 1 >= len(on.mine):
+        last = len(on.home) + 1 >= len(on.mine)
+        if run_id not in on.mine or run_id in on.home or last or not on.has_room:
             continue
         try:
-            outcome = work.backend.finished(on.handle)
-            if not all(e.name in outcome.outputs for e in on.order.expected if e.run_id == run_id):
-                continue  # its program tells only in the end what is whole
-            work.records[on.order.id] = {"samples": outcome.samples}
-            _complete(work, on, outcome, run_id, "running")
-            on.home.add(run_id)
-        except CosmosError as e:
+            _bring(work, on, run_id)
+        except TakenOver:
+            raise
+        except Exception as e:  # noqa: BLE001 - whatever it is, it must not stop the model
             logger.warning("{run} stays there until its order ends: {why}", run=run_id, why=e)
+            if isinstance(e, DiskFull):  # what is left is for the log
+                on.has_room = False
+                leave(work.settings, on.order, run_id)
+
+
+def _bring(work: Work, on: Launched, run_id: str) -> None:
+    outcome = work.backend.finished(on.handle)
+    if not all(e.name in outcome.outputs for e in on.order.expected if e.run_id == run_id):
+        return  # its program tells only in the end what is whole
+    work.records[on.order.id] = {"samples": outcome.samples}
+    if _complete(work, on, outcome, run_id, "running"):
+        on.home.add(run_id)
+        work.completed(run_id)
 
 
 def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> None:
@@ -63,7 +76,9 @@ def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> No
     work.check_held(order.id, on.mine)
     outcome = work.backend.outcome(on.handle)
     logger.info("Order {id} ended with exit code {code}", id=order.id, code=outcome.exit_code)
-    work.records[order.id] = record_of(work.settings, work.backend, on.handle, order, outcome)
+    work.records[order.id] = record_of(
+        work.settings, work.backend, on.handle, order.id, on.mine[0], outcome
+    )
     for run_id in on.mine:
         if not work.catalog.advance(run_id, work.owner, "running", "downloading"):
             run = work.catalog.find_run(run_id)
@@ -92,7 +107,8 @@ def _record(
         work.end(run_id, verdict, outcome.exit_code)
         return
     try:
-        _complete(work, on, outcome, run_id, "downloading")
+        if _complete(work, on, outcome, run_id, "downloading"):
+            work.completed(run_id)
     except RunFailed:
         if outcome.exit_code == 0:
             raise
@@ -100,8 +116,10 @@ def _record(
         work.end(run_id, verdict, outcome.exit_code)  # the cause, not its trace
 
 
-def _complete(work: Work, on: Launched, outcome: Outcome, run_id: str, status: Status) -> None:
+def _complete(work: Work, on: Launched, outcome: Outcome, run_id: str, status: Status) -> bool:
     """Bring a run's result home and call it completed; `status` is what it has now.
+
+    False: it was killed, or is somebody else's now.
 
     Raises:
         CosmosError: it did not come, or is not what was asked for.
@@ -111,9 +129,10 @@ def _complete(work: Work, on: Launched, outcome: Outcome, run_id: str, status: S
         work.catalog, work.settings, work.backend, on.handle, on.order, run_id, outcome, held
     )
     if status == "running" and not work.catalog.advance(run_id, work.owner, status, "downloading"):
-        return  # killed, or somebody else's now
+        return False
     outputs |= work.told(on.order, run_id)
     ended: dict[str, Any] = {"outputs": outputs, "exit_code": outcome.exit_code}
-    if work.catalog.advance(run_id, work.owner, "downloading", "completed", **ended):
+    completed = work.catalog.advance(run_id, work.owner, "downloading", "completed", **ended)
+    if completed:
         logger.info("{run} completed", run=run_id)
-        work.completed(run_id)
+    return completed

@@ -45,8 +45,7 @@ def collect_run(
     """
     run = catalog.get_run(run_id)
     (expected,) = (e for e in order.expected if e.run_id == run_id)
-    directory = run_directory(settings.outputs, run_id)
-    received = directory / f"received{Path(expected.name).suffix}"
+    received = _received(settings, expected)
     backend.collect(handle, {expected.name: received}, outcome)
     try:
         check_held()
@@ -61,21 +60,39 @@ def collect_run(
     return outputs | {"inputs": dict(expected.made_from)}
 
 
+def leave(settings: Settings, order: Order, run_id: str) -> None:
+    """Give back the room of what came of a run, and is still where it was made."""
+    for expected in order.expected:
+        if expected.run_id == run_id:
+            _received(settings, expected).unlink(missing_ok=True)
+
+
+def _received(settings: Settings, expected: Expected) -> Path:
+    """Where a result lies until it is verified."""
+    directory = run_directory(settings.outputs, expected.run_id)
+    return directory / f"received{Path(expected.name).suffix}"
+
+
 def record_of(
-    settings: Settings, backend: Backend, handle: Handle, order: Order, outcome: Outcome
+    settings: Settings,
+    backend: Backend,
+    handle: Handle,
+    order_id: str,
+    run_id: str,
+    outcome: Outcome,
 ) -> dict[str, Any]:
     """What the program wrote of its work (times, loads); empty where it writes nothing.
 
-    It is kept beside the log of the order's first run. Without it a run is no worse.
+    It is kept beside the log of this run. Without it a run is no worse.
     """
     if RECORD not in outcome.outputs:
         return {}
-    kept = run_directory(settings.outputs, order.run_ids[0]) / "logs" / RECORD
+    kept = run_directory(settings.outputs, run_id) / "logs" / RECORD
     try:
         backend.collect(handle, {RECORD: kept}, outcome)
         record = json.loads(kept.read_bytes())
     except (CosmosError, ValueError) as e:
-        logger.warning("No record of order {id}: {error}", id=order.id, error=e)
+        logger.warning("No record of order {id}: {error}", id=order_id, error=e)
         return {}
     return record if isinstance(record, dict) else {}
 

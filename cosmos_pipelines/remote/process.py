@@ -109,15 +109,15 @@ def end_all(leader: Leader, grace_s: float, settle_s: float = 2.0) -> list[int]:
 
     TERM to the leader, which is expected to pass it on to its children: a program that is asked
     first can end what it started in its own order. TERM to all the others once the leader is gone,
-    at the latest after `PASSED_ON_S`, but not to its children: many programs take a second one for
-    "at once". `grace_s` seconds after the first, KILL to all but the leader, which has `settle_s`
-    seconds to record how they ended; then KILL until nothing is left (at most 10 s: a process in
-    an uninterruptible call cannot be killed).
+    at the latest after `PASSED_ON_S` or half the grace, but not to its children: many programs take
+    a second one for "at once". `grace_s` seconds after the first, KILL to all but the leader, which
+    has `settle_s` seconds to record how they ended; then KILL until nothing is left (at most 10 s:
+    a process in an uninterruptible call cannot be killed).
     """
     until = time.monotonic() + grace_s
     if lives(leader):
         _signal([leader.pid], signal.SIGTERM)
-        _gone(lambda: lives(leader), min(grace_s, PASSED_ON_S))
+        _gone(lambda: lives(leader), min(grace_s / 2, PASSED_ON_S))
     asked = leader.pid if lives(leader) else None
     rest = [pid for pid in members(leader) if asked is None or asked not in (pid, _parent(pid))]
     _signal(rest, signal.SIGTERM)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,10 +14,9 @@ import pytest
 from cosmos_pipelines.assets.execution import execute_runs
 from cosmos_pipelines.assets.register import enter, plan_transfer
 from cosmos_pipelines.assets.work import OnCompleted
-from cosmos_pipelines.catalog.deletion import plan_deletion
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError, DiskFull, StateError, Unreachable
+from cosmos_pipelines.errors import CosmosError, DiskFull, Unreachable
 from cosmos_pipelines.operations import Outcome
 from cosmos_pipelines.resources.backend import Handle
 from cosmos_pipelines.resources.local import LocalBackend
@@ -29,7 +24,7 @@ from cosmos_pipelines.settings import Settings
 from tests.models.trees import path_with_torchrun
 from tests.support.cosmos_models import all_passes
 from tests.support.dagster_project import add_prompt
-from tests.support.project import Project, make_project
+from tests.support.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,16 +35,24 @@ class NotHome(LocalBackend):
     error: BaseException | None = None
     times: int | None = None
     """How often it is in the way; None: always."""
+    comes = False
+    """Whether the video is here by then."""
+    before: list[list[str]]
+    """What was in a run's folder each time before one came."""
 
     def collect(
         self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
     ) -> None:
         """Bring outputs, unless something is in the way."""
         if self.error is not None and any(name.endswith(".mp4") for name in names):
+            (target,) = names.values()
+            self.before.append(sorted(path.name for path in target.parent.glob("*.*")))
             if self.times is None:
                 raise self.error
             if self.times > 0:
                 self.times -= 1
+                if self.comes:
+                    super().collect(handle, names, outcome)
                 raise self.error
         super().collect(handle, names, outcome)
 
@@ -76,7 +79,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 def not_home(project: Project) -> NotHome:
     """The project's place of execution, from which nothing comes."""
     here = project.backend
-    return NotHome(here.work, here.scripts, here.python, here.grace_s)
+    made = NotHome(here.work, here.scripts, here.python, here.grace_s)
+    made.before = []
+    return made
 
 
 def pending(project: Project, *texts: str) -> list[Run]:
@@ -109,108 +114,6 @@ def loads(project: Project, run: Run) -> int:
     return (
         (project.run_directory(run) / "logs" / "run.log").read_text().count("SIMULATOR of NVIDIA")
     )
-
-
-def test_runs_of_a_batch_are_completed_one_by_one_while_the_model_goes_on(
-    project: Project,
-) -> None:
-    runs = pending(project, "one", "two", "three [sim:slow 0.2]")
-    seen: list[list[str]] = []
-
-    def note(done: Run) -> None:
-        assert (project.settings.home / done.outputs["video"]).is_file()
-        seen.append([project.catalog.get_run(run.id).status for run in runs])
-
-    ended = execute(project, *runs, on_completed=note)
-    assert seen == [
-        ["completed", "running", "running"],
-        ["completed", "completed", "running"],
-        ["completed", "completed", "completed"],
-    ]
-    assert [run.exit_code for run in ended] == [None, None, 0]  # of a program that went on
-    assert all((run.progress or {})["text"].endswith(": made") for run in ended)
-    assert all("seconds" in run.outputs["timing"] for run in ended)
-    assert loads(project, ended[0]) == 1
-    assert project.backend.active() == []
-
-
-def test_a_run_that_is_home_stays_completed_when_its_load_dies(project: Project) -> None:
-    runs = pending(project, "one", "two [sim:hang]", "three")
-    ended = execute(project, *runs, on_completed=lambda _: kill_all(project))
-    assert [run.error_kind for run in ended] == [None, "lost", "lost"]
-    assert [run.status for run in ended] == ["completed", "failed", "failed"]
-    assert execute(project, ended[0]) == [ended[0]]
-
-
-def test_what_does_not_come_home_at_once_comes_when_its_order_ends(project: Project) -> None:
-    backend = not_home(project)
-    backend.error, backend.times = DiskFull("No room is left here."), 1
-    order = []
-    ended = execute(
-        project,
-        *pending(project, "one", "two", "three"),
-        backend=backend,
-        on_completed=lambda run: order.append(run.id),
-    )
-    one, two, three = ended
-    assert [run.status for run in ended] == ["completed"] * 3
-    assert order == [two.id, three.id, one.id]
-    assert loads(project, one) == 1
-
-
-def test_a_process_that_is_killed_while_a_first_run_comes_home_costs_nothing(
-    project: Project,
-) -> None:
-    runs = pending(project, "one", "two [sim:slow 0.1]", "three")
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.support.orchestrator", str(project.settings.home)]
-        + [run.id for run in runs],
-        env={**os.environ, "DIE_AT": "completed"},
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        timeout=60,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    left = [project.catalog.get_run(run.id).status for run in runs]
-    assert left == ["downloading", "running", "running"]
-    ended = execute(project, *runs)
-    assert [(run.status, run.attempt) for run in ended] == [("completed", 1)] * 3
-    assert loads(project, ended[0]) == 1
-    assert project.backend.active() == []
-
-
-def test_a_run_is_not_deleted_while_others_of_its_load_are_in_work(project: Project) -> None:
-    runs = pending(project, "one", "two")
-    refused: list[StateError] = []
-
-    def delete(done: Run) -> None:
-        try:
-            plan_deletion(project.catalog, "run", done.id, project.settings.outputs)
-        except StateError as e:
-            refused.append(e)
-
-    execute(project, *runs, on_completed=delete)
-    assert len(refused) == 1  # the last one's order is over
-    assert "while others of its model load are in work" in refused[0].message
-    gone = plan_deletion(project.catalog, "run", runs[0].id, project.settings.outputs)
-    gone.execute(project.catalog)
-    assert project.catalog.find_run(runs[0].id) is None
-
-
-def test_a_batch_on_the_cpu_brings_its_runs_home_one_by_one_too(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "home")
-    project.scene(frames=4)
-    runs = pending(project, "one", "two")
-    seen: list[list[str]] = []
-    execute(
-        project,
-        *runs,
-        on_completed=lambda _: seen.append(
-            [project.catalog.get_run(run.id).status for run in runs]
-        ),
-    )
-    assert seen == [["completed", "running"], ["completed", "completed"]]
 
 
 def test_a_video_that_did_not_fit_here_is_fetched_later_though_its_mate_was_blocked(

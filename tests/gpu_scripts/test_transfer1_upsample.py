@@ -277,6 +277,13 @@ def test_what_failed_is_told_again_at_the_end(host: Path, folder: Path) -> None:
     assert done.finished["outputs"].keys() == {f"{run_id(2)}.txt"}
 
 
+def test_a_text_is_on_record_before_it_is_told(host: Path, folder: Path) -> None:
+    argv = placed(host, folder, ["first"])
+    (folder / "finished.json").mkdir()
+    log = Done(folder, start(folder, argv, env_of(host, "ours")).wait(60)).log
+    assert log.index("finished.json cannot be written") < log.index("enhance: done in")
+
+
 def test_an_answer_that_cannot_be_written_fails_its_prompt_alone(host: Path, folder: Path) -> None:
     argv = placed(host, folder, ["first", "second"])
     (folder / "outputs" / f"{run_id(0)}.txt").mkdir(parents=True)

@@ -378,6 +378,15 @@ def test_a_program_is_asked_before_what_it_started(backend: LocalBackend) -> Non
     assert backend.outcome(handle).exit_code == 3
 
 
+def test_a_short_grace_is_shared_with_what_a_program_does_not_ask(backend: LocalBackend) -> None:
+    child = "trap 'sleep 0.2; echo tidy; exit' TERM; echo up; while :; do :; done"
+    program = f"trap '' TERM; (trap - TERM; exec sh -c \"{child}\") & while ! wait $!; do :; done"
+    handle = backend.launch(script(program))
+    wait_for_log(backend, handle, b"up\n")
+    backend.cancel(handle, 1)
+    assert log_of(backend, handle) == b"up\ntidy\n"
+
+
 def test_what_a_program_leaves_behind_is_asked_too(backend: LocalBackend) -> None:
     left = "(trap 'echo asked; exit' TERM; echo up; while :; do :; done)"
     handle = backend.launch(script(f"{left} & wait"))
