@@ -26,8 +26,6 @@ from tests.support.cosmos_models import all_passes
 from tests.support.dagster_project import add_prompt
 from tests.support.project import Project
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 class NotHome(LocalBackend):
     """No video comes home from here, while there is an error to tell."""
