@@ -33,15 +33,24 @@ COSMOS_RUN_DIR=$RUN COSMOS_SCRIPTS=${COSMOS_SCRIPTS:-$SCRIPTS} PYTHONUNBUFFERED=
 export COSMOS_RUN_DIR COSMOS_SCRIPTS PYTHONUNBUFFERED
 
 child=
+asked=
 stopped=
 interrupted=
 # shellcheck disable=SC2329 # a trap calls it
 pass_on() {
     stopped=1
     interrupted=1
-    # A background job of a shell ignores INT, hence TERM for both.
-    [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+    [ -z "$child" ] || ask
 }
+# A background job of a shell ignores INT, hence TERM for both. A shell that was only just forked has
+# our trap still and loses the signal (dash does): it is waited for until it is the program.
+ask() {
+    asked=1
+    tries=0
+    while [ "$tries" -lt 500 ] && same_words "$child" $$; do tries=$((tries + 1)); done
+    kill -TERM "$child" 2>/dev/null
+}
+same_words() { [ "$(cat "/proc/$1/cmdline")" = "$(cat "/proc/$2/cmdline")" ]; } 2>/dev/null
 trap pass_on TERM INT
 trap '' HUP
 
@@ -109,7 +118,7 @@ if [ -z "$stopped" ]; then
         exec "$@"
     ) </dev/null >>run.log 2>&1 &
     child=$!
-    [ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
+    [ -z "$stopped" ] || [ -n "$asked" ] || ask
     while :; do
         interrupted=
         wait "$child"

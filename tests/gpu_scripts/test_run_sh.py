@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,28 @@ def test_the_start_names_the_process_itself(shell: list[str], folder: Path) -> N
     assert boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     script.terminate()
     script.wait(30)
+
+
+def test_a_request_to_stop_is_heard_at_any_moment_of_the_start(
+    shell: list[str], tmp_path: Path
+) -> None:
+    """A shell that was only just forked loses a signal: one start in fifty, with dash."""
+
+    def stopped(n: int) -> int:
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        script = start(shell, folder, "sleep", "60")
+        while not (folder / "reserve").exists():
+            time.sleep(0.0003)
+        time.sleep(n % 30 / 5000)
+        script.terminate()
+        try:
+            return script.wait(10)
+        finally:
+            script.kill()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert set(pool.map(stopped, range(150))) == {143}
 
 
 def test_a_full_disk_leaves_a_record_or_no_exit_code(shell: list[str], folder: Path) -> None:
