@@ -79,7 +79,7 @@ class Finished:
         self,
         output: str,
         digest: str | None = None,
-        samples: dict[str, dict[str, Any]] | None = None,
+        samples: Noted | None = None,
     ) -> None:
         """Tell of a file below `outputs/`, which has its name already.
 

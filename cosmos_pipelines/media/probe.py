@@ -96,7 +96,7 @@ def _open(path: Path) -> InputContainer:
 def _check_boxes(path: Path, file: BinaryIO, size: int) -> None:
     """Walk the top-level boxes of an ISO media file (ISO/IEC 14496-12, 4.2); others pass."""
     if size == 0:
-        raise MediaError(f"{path} is empty.")
+        raise MediaError(f"{path} is empty.", hint="Render or copy it again.")
     if size < 8:
         return
     at, seen = 0, set()

@@ -34,8 +34,9 @@ def test_a_directory_is_not_a_video(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     (tmp_path / "color.mp4").touch()
-    with pytest.raises(MediaError, match="is empty"):
+    with pytest.raises(MediaError, match="is empty") as refused:
         probe(tmp_path / "color.mp4")
+    assert refused.value.hint == "Render or copy it again."
 
 
 def test_a_text_file_called_mp4_is_not_a_video(tmp_path: Path) -> None:
