@@ -18,9 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
 from cosmos_pipelines.operations import Order
-from cosmos_pipelines.remote.ssh import Target
-from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+from cosmos_pipelines.remote.ssh.connection import Target
 from cosmos_pipelines.settings import Docker
 from tests.rig.fleet import Fleet, missing
 

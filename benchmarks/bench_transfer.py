@@ -24,9 +24,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cosmos_pipelines.remote.openssh import OpenSsh
-from cosmos_pipelines.remote.ssh import Connection, Target
-from cosmos_pipelines.remote.transfer import LocalFile, Wanted, get_files, put_files
+from cosmos_pipelines.remote.files.transfer import LocalFile, Wanted, get_files, put_files
+from cosmos_pipelines.remote.ssh.connection import Connection, Target
+from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from tests.support.sshd import Sshd, running_sshd
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "4"))

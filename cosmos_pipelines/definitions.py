@@ -10,7 +10,7 @@ from cosmos_pipelines.assets.jobs import JOBS
 from cosmos_pipelines.assets.prompts import enhanced_prompts, prompts
 from cosmos_pipelines.assets.scenes import scenes
 from cosmos_pipelines.assets.videos import inference_videos, upscaled_files, upscaled_videos
-from cosmos_pipelines.resources.configurable import resources_of
+from cosmos_pipelines.resources.dagster_resources import resources_of
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from cosmos_pipelines.sensors.dispatch_queue import dispatch_queue
 from cosmos_pipelines.sensors.lost_runs import lost_runs

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosmos_pipelines.api import CosmosAPI
-    from cosmos_pipelines.assets.run_log import OnLine
+    from cosmos_pipelines.runs.log import OnLine
 
 SCENE = "demo_city"
 PROMPT = (

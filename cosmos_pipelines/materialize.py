@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cosmos_pipelines.assets.run_log import OnLine
+from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
-from cosmos_pipelines.resources.process import owner_name
+from cosmos_pipelines.runs.log import OnLine
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def _execute(
     import dagster as dg
     from dagster._core.errors import DagsterExecutionInterruptedError
 
-    from cosmos_pipelines.assets.instance import open_instance
-    from cosmos_pipelines.assets.step import LINES
+    from cosmos_pipelines.assets.steps import LINES
     from cosmos_pipelines.assets.sync import record
     from cosmos_pipelines.definitions import build_definitions
+    from cosmos_pipelines.resources.instance import open_instance
 
     definitions = build_definitions(settings)
     token = LINES.set(on_line or _nowhere)
@@ -75,7 +75,7 @@ def _in_process(
     """One Dagster run for all; raises what its step raised."""
     from cosmos_pipelines.assets.jobs import BATCH, batch_config
     from cosmos_pipelines.assets.partitions import place_of
-    from cosmos_pipelines.resources.launcher import PROCESS_TAG
+    from cosmos_pipelines.resources.run_launcher import PROCESS_TAG
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     tags = {PROCESS_TAG: owner_name(), "cosmos/by": "command line"}

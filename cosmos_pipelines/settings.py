@@ -25,7 +25,7 @@ from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1Options
 from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5Options
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations.base import Job, ModelType
-from cosmos_pipelines.remote.ssh_config import Target
+from cosmos_pipelines.remote.ssh.config import Target
 from cosmos_pipelines.settings_file import FILE, explain_settings, find_home, read_settings
 
 USUAL_S: Final = {"transfer": 3600, "upscale": 3600, "enhance": 1800}

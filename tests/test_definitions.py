@@ -10,8 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from cosmos_pipelines.assets.instance import TEMPLATE, instance_directory
 from cosmos_pipelines.definitions import build_definitions
+from cosmos_pipelines.resources.instance import TEMPLATE, instance_directory
 from cosmos_pipelines.settings import Settings, environment_of
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -55,7 +55,7 @@ def test_every_make_target_that_a_document_names_exists() -> None:
 
 
 def test_settings_of_the_example_scene_request_are_accepted(tmp_path: Path) -> None:
-    from cosmos_pipelines.assets.requests import read_request
+    from cosmos_pipelines.runs.scene_requests import read_request
 
     (tmp_path / "scene.toml").write_bytes((ROOT / "docs" / "scene.toml").read_bytes())
     request = read_request(tmp_path)

@@ -11,10 +11,10 @@ import dagster as dg
 import pytest
 
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, UPSCALED, VIDEOS, latest
-from cosmos_pipelines.assets.register import enter, plan_upscale
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.materialize import materialize_runs
+from cosmos_pipelines.runs.plan import enter, plan_upscale
 from tests.support.dagster_project import add_run, metadata_of
 from tests.support.project import Project
 

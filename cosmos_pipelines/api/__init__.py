@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from cosmos_pipelines.api.making import Making, OnLine
 from cosmos_pipelines.api.records import Record
+from cosmos_pipelines.api.runs import Making, OnLine
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
@@ -24,7 +24,7 @@ class CosmosAPI(Making):
 
     def check_status(self) -> Record:
         """What runs where, what waits, what was left behind."""
-        from cosmos_pipelines.assets.operating import status
+        from cosmos_pipelines.operate.status import status
 
         return status(self.catalog, self.settings)
 
@@ -32,7 +32,7 @@ class CosmosAPI(Making):
         self, backend: str | None = None, *, on_check: Callable[[Record], None] | None = None
     ) -> list[Record]:
         """Check everything that runs need, here and on the GPU host; `on_check` is told each."""
-        from cosmos_pipelines.assets.doctor import examine
+        from cosmos_pipelines.doctor.doctor import examine
 
         rows = []
         for checked in examine(self.settings, backend):
@@ -46,10 +46,10 @@ class CosmosAPI(Making):
     ) -> Record:
         """Make the GPU host ready for an engine: code, image, smoke test.
 
-        `wish`: source, base, dockerfile, image, arguments; see `resources.host_setup.Wish`.
+        `wish`: source, base, dockerfile, image, arguments; see `hosts.arrive.Wish`.
         """
-        from cosmos_pipelines.assets.host_setup import set_up
-        from cosmos_pipelines.resources.host_setup import Wish
+        from cosmos_pipelines.hosts.arrive import Wish
+        from cosmos_pipelines.hosts.setup import set_up
 
         return set_up(self.settings, engine, Wish(**wish), on_line)
 
@@ -63,7 +63,7 @@ class CosmosAPI(Making):
         on_line: Callable[[str], None] | None = None,
     ) -> Record:
         """Verify or download an engine's checkpoints on the GPU host, or stop what does so."""
-        from cosmos_pipelines.assets.host_checkpoints import checkpoints, stop_checkpoints
+        from cosmos_pipelines.hosts.checkpoints import checkpoints, stop_checkpoints
 
         if action == "stop":
             return stop_checkpoints(self.settings, engine)
@@ -71,7 +71,7 @@ class CosmosAPI(Making):
 
     def why(self, run_id: str) -> Record:
         """Why a run failed (or what it does): the cause, the evidence, the next command."""
-        from cosmos_pipelines.assets.why import explain
+        from cosmos_pipelines.operate.why import explain
 
         return explain(self.catalog, self.settings, run_id)
 
@@ -81,7 +81,7 @@ class CosmosAPI(Making):
 
     def stream_logs(self, run_id: str, follow: bool = False) -> Iterator[str]:
         """The lines of a run's log; with `follow` until the run has ended."""
-        from cosmos_pipelines.assets.operating import log_lines
+        from cosmos_pipelines.operate.logs import log_lines
 
         return log_lines(self.catalog, self.settings, run_id, follow=follow)
 
@@ -93,19 +93,19 @@ class CosmosAPI(Making):
         A run that shares its model load with others is stopped only with `batch`, which stops
         them all.
         """
-        from cosmos_pipelines.assets.operating import kill
+        from cosmos_pipelines.operate.kill import kill
 
         stopped = kill(self.catalog, self.settings, run_id, all_runs=all, whole_batch=batch)
         return [run.as_dict() for run in stopped]
 
     def kill_orphans(self) -> list[str]:
         """Stop the orders of this project that no run owns; returns their ids."""
-        from cosmos_pipelines.assets.operating import kill_orphans
+        from cosmos_pipelines.operate.kill import kill_orphans
 
         return kill_orphans(self.catalog, self.settings)
 
     def recover(self, *, on_line: OnLine | None = None) -> list[Record]:
         """Adopt and finish the runs whose process died."""
-        from cosmos_pipelines.assets.operating import orphans
+        from cosmos_pipelines.runs.lost import orphans
 
         return self.execute_runs([run.id for run in orphans(self.catalog)], on_line=on_line)

@@ -37,7 +37,7 @@ class Records:
         `how`: fps, description, depth_values (`distance` or `nearness`) and progress, called with
         the pass, the frames done and the frames in all.
         """
-        from cosmos_pipelines.assets.intake import prepare
+        from cosmos_pipelines.runs.inputs import prepare
 
         return prepare(self.catalog, self.settings, Path(directory), name, **how)
 
@@ -59,7 +59,7 @@ class Records:
         parameters: Mapping[str, Any] | None = None,
     ) -> Record:
         """Register a prompt for a scene; `created` is False where it existed already."""
-        from cosmos_pipelines.assets.intake import register_prompt
+        from cosmos_pipelines.runs.inputs import register_prompt
 
         prompt, created = register_prompt(
             self.catalog,
@@ -93,8 +93,8 @@ class Records:
 
     def create_recipe(self, name: str, *, engine: str | None = None, **fields: Any) -> Record:
         """Store transfer settings under a name; the same name again replaces them."""
-        from cosmos_pipelines.assets.choosing import engine_for
         from cosmos_pipelines.operations import Transfer
+        from cosmos_pipelines.runs.engine_choice import engine_for
 
         Transfer.parse(fields, what="recipe")
         chosen = engine_for(self.settings, "transfer", engine)
@@ -133,7 +133,7 @@ class Records:
 
     def show(self, thing: str | Path) -> Record:
         """A prompt, run, scene or recipe by id or name; or how a video file was made."""
-        from cosmos_pipelines.assets.operating import show
+        from cosmos_pipelines.operate.show import show
 
         return show(self.catalog, thing)
 

@@ -1,1 +1,1 @@
-"""The Dagster assets, and the execution that they share with the command line."""
+"""Dagster's assets, checks and jobs."""

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from pydantic import Field
 
-from cosmos_pipelines.assets.checks import examine, report
 from cosmos_pipelines.assets.forms import config_of, form, given
-from cosmos_pipelines.assets.intake import register_prompt
-from cosmos_pipelines.assets.register import Planned, enter, plan_transfer
-from cosmos_pipelines.assets.shown import show_run
-from cosmos_pipelines.assets.step import POOL, bring_to_end, failure, told
+from cosmos_pipelines.assets.metadata import show_run
+from cosmos_pipelines.assets.steps import POOL, bring_to_end, failure, told
 from cosmos_pipelines.assets.sync import record
+from cosmos_pipelines.assets.video_checks import examine, report
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Transfer
-from cosmos_pipelines.resources.configurable import BackendResource, CatalogResource
+from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
+from cosmos_pipelines.runs.inputs import register_prompt
+from cosmos_pipelines.runs.plan import Planned, enter, plan_transfer
 from cosmos_pipelines.settings import Settings
 
 BATCH: Final = "execute_runs_batch"

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from cosmos_pipelines.assets.forms import config_of, form, given
+from cosmos_pipelines.assets.metadata import Result, code_version, show_prompt, show_run
 from cosmos_pipelines.assets.partitions import ENHANCED, PROMPT_KEYS, PROMPTS, SCENES, many_to_one
-from cosmos_pipelines.assets.register import enter, plan_enhance
-from cosmos_pipelines.assets.shown import Result, code_version, show_prompt, show_run
-from cosmos_pipelines.assets.step import POOL, bring_to_end, completed, told
+from cosmos_pipelines.assets.steps import POOL, bring_to_end, completed, told
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.videos import RUN_FIELDS, run_for
 from cosmos_pipelines.operations import Enhance
-from cosmos_pipelines.resources.configurable import BackendResource, CatalogResource
+from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
+from cosmos_pipelines.runs.plan import enter, plan_enhance
 
 if TYPE_CHECKING:
     EnhanceForm = dg.Config

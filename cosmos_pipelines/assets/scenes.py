@@ -4,14 +4,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from cosmos_pipelines.assets.intake import register_scene
+from cosmos_pipelines.assets.metadata import Result, show_scene
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES
-from cosmos_pipelines.assets.requests import read_request, register_request
-from cosmos_pipelines.assets.shown import Result, show_scene
-from cosmos_pipelines.assets.step import told
+from cosmos_pipelines.assets.steps import told
 from cosmos_pipelines.assets.sync import Row, record
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.resources.configurable import CatalogResource
+from cosmos_pipelines.resources.dagster_resources import CatalogResource
+from cosmos_pipelines.runs.inputs import register_scene
+from cosmos_pipelines.runs.scene_requests import read_request, register_request
 from cosmos_pipelines.settings import Settings
 
 

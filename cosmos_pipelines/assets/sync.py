@@ -13,6 +13,7 @@ from typing import Self
 
 import dagster as dg
 
+from cosmos_pipelines.assets.metadata import Shown, show_prompt, show_run, show_scene
 from cosmos_pipelines.assets.partitions import (
     DATA_VERSION,
     FILE_KEYS,
@@ -23,7 +24,6 @@ from cosmos_pipelines.assets.partitions import (
     latest,
     place_of,
 )
-from cosmos_pipelines.assets.shown import Shown, show_prompt, show_run, show_scene
 from cosmos_pipelines.catalog.records import Change, Prompt, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.settings import Settings

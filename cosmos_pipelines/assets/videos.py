@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from pydantic import Field
 
-from cosmos_pipelines.assets.checks import check_specs, examine
 from cosmos_pipelines.assets.forms import config_of, form, given
+from cosmos_pipelines.assets.metadata import Result, code_version, show_run
 from cosmos_pipelines.assets.partitions import (
     FILE_KEYS,
     FILES,
@@ -17,14 +17,14 @@ from cosmos_pipelines.assets.partitions import (
     VIDEOS,
     many_to_one,
 )
-from cosmos_pipelines.assets.register import enter, plan_upscale
-from cosmos_pipelines.assets.shown import Result, code_version, show_run
-from cosmos_pipelines.assets.step import POOL, bring_to_end, completed, told
+from cosmos_pipelines.assets.steps import POOL, bring_to_end, completed, told
+from cosmos_pipelines.assets.video_checks import check_specs, examine
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.operations import ModelType, Upscale
-from cosmos_pipelines.resources.configurable import BackendResource, CatalogResource
+from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
+from cosmos_pipelines.runs.plan import enter, plan_upscale
 
 RUN_FIELDS: Final[Mapping[str, tuple[Any, Any]]] = {
     "engine": (str | None, Field(None, description="Another engine than the project's.")),

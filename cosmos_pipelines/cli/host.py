@@ -131,7 +131,7 @@ def _print(told: dict[str, Any]) -> None:
 @contextmanager
 def _shown() -> Iterator[Callable[[str], None]]:
     """Lines on stderr; progress as a bar on a terminal, without one a line each tenth."""
-    from cosmos_pipelines.resources.host_orders import progress_of
+    from cosmos_pipelines.hosts.orders import progress_of
 
     told = -1
 

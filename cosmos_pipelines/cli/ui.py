@@ -24,7 +24,7 @@ def ui(
     ] = None,
 ) -> None:
     """Serve the web page, with the daemon that executes what is queued, until Ctrl-C."""
-    from cosmos_pipelines.page import serve
+    from cosmos_pipelines.page.server import serve
 
     settings = open_api(ctx).settings
     serve(

@@ -1,4 +1,4 @@
-"""What NVIDIA's engines share: the request to `gpu_scripts/model_run.py` and its answer. Pure.
+"""What NVIDIA's engines share: the request to `model_run.py` of `gpu_scripts` and its answer. Pure.
 
 That program checks the place, starts the model's own entry point, tells how far it is, decides for
 each sample from its files whether it is there, and goes on with the rest where one was blocked.
@@ -193,7 +193,7 @@ class Cosmos(Engine):
             run_ids=tuple(job.run_id for job in jobs),
             engine=self.name,
             model_type=kind,
-            argv=("{python}", f"{{scripts}}/{program}", "{run}/request.json", *words),
+            argv=("{python}", f"{{scripts}}/model/{program}", "{run}/request.json", *words),
             env={**self.setup.env, **(env or {}), "COSMOS_CWD": "{code}"},
             inputs=placed.files,
             documents={"request.json": as_document({**head, **shown}), **documents},

@@ -1,8 +1,8 @@
 """The preview engine: every operation simulated on a CPU, to rehearse a batch before paying. Pure.
 
-It is played by `gpu_scripts/preview_<operation>.py`, which need Python, numpy, PyAV and Pillow. One
-request file holds all samples of an order; each sample is made alone, so a batch never changes a
-pixel. It never passes for Cosmos: the label says so, and so does a corner of every frame.
+It is played by `gpu_scripts/preview/preview_<operation>.py`, which need Python, numpy, PyAV and
+Pillow. One request file holds all samples of an order; each sample is made alone, so a batch never
+changes a pixel. It never passes for Cosmos: the label says so, and so does a corner of every frame.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ class Preview(Engine):
             run_ids=tuple(job.run_id for job in jobs),
             engine=self.name,
             model_type=kind,
-            argv=("{python}", f"{{scripts}}/preview_{kind}.py", "{run}/request.json"),
+            argv=("{python}", f"{{scripts}}/preview/preview_{kind}.py", "{run}/request.json"),
+            env={"PYTHONPATH": "{scripts}/model"},  # of which it has the writer of finished.json
             inputs=inputs,
             documents={"request.json": as_document(request)},
             expected=tuple(_expected(job) for job in jobs),

@@ -4,7 +4,7 @@ import dagster as dg
 
 from cosmos_pipelines.assets.partitions import PARTITIONS
 from cosmos_pipelines.assets.sync import next_news
-from cosmos_pipelines.resources.configurable import CatalogResource
+from cosmos_pipelines.resources.dagster_resources import CatalogResource
 
 LIMIT = 200
 """Changes a tick: each materialisation costs Dagster about 12 ms."""

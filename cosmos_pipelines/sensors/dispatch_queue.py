@@ -13,13 +13,13 @@ import dagster as dg
 from cosmos_pipelines import batching
 from cosmos_pipelines.assets.jobs import BATCH, batch_config, execute_runs_batch
 from cosmos_pipelines.assets.partitions import PARTITIONS, place_of
-from cosmos_pipelines.assets.register import job_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations import Job
-from cosmos_pipelines.resources.configurable import CatalogResource
+from cosmos_pipelines.resources.dagster_resources import CatalogResource
+from cosmos_pipelines.runs.plan import job_of
 from cosmos_pipelines.settings import Settings
 
 WAITING: Final = 4

@@ -8,10 +8,10 @@ again.
 import dagster as dg
 
 from cosmos_pipelines.assets.jobs import BATCH, batch_config, execute_runs_batch
-from cosmos_pipelines.assets.operating import orphans
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.ids import content_hash
-from cosmos_pipelines.resources.configurable import CatalogResource
+from cosmos_pipelines.resources.dagster_resources import CatalogResource
+from cosmos_pipelines.runs.lost import orphans
 
 ENDED = (
     dg.DagsterRunStatus.FAILURE,

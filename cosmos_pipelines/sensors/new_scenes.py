@@ -14,13 +14,13 @@ from typing import Final, Literal
 
 import dagster as dg
 
-from cosmos_pipelines.assets.intake import scene_key
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES
-from cosmos_pipelines.assets.requests import TEXT, TOML, read_request
 from cosmos_pipelines.errors import CosmosError, MediaError
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.media.sequence import PASSES, VIDEOS, find_passes, recognise
-from cosmos_pipelines.resources.configurable import CatalogResource
+from cosmos_pipelines.resources.dagster_resources import CatalogResource
+from cosmos_pipelines.runs.inputs import scene_key
+from cosmos_pipelines.runs.scene_requests import TEXT, TOML, read_request
 from cosmos_pipelines.settings import Settings
 
 MARKER: Final = "scene.ready"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from cosmos_pipelines.assets.intake import register_prompt
 from cosmos_pipelines.assets.partitions import ENHANCED, UPSCALED, VIDEOS
-from cosmos_pipelines.assets.register import enter, plan_transfer
 from cosmos_pipelines.assets.sync import record
+from cosmos_pipelines.backends.local import LocalBackend
+from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.resources import backend_for
-from cosmos_pipelines.resources.configurable import resources_of
-from cosmos_pipelines.resources.local import LocalBackend
+from cosmos_pipelines.resources.dagster_resources import resources_of
+from cosmos_pipelines.runs.inputs import register_prompt
+from cosmos_pipelines.runs.plan import enter, plan_transfer
 from tests.support.dagster_project import materialize, metadata_of
 from tests.support.project import Project, settings_in
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 
-from cosmos_pipelines.assets.checks import CHECKS
 from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, VIDEOS, latest
+from cosmos_pipelines.assets.video_checks import CHECKS
 from tests.support.dagster_project import (
     add_prompt,
     add_run,

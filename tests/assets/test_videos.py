@@ -6,7 +6,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from cosmos_pipelines.assets.checks import CHECKS
 from cosmos_pipelines.assets.partitions import (
     DATA_VERSION,
     ENHANCED,
@@ -16,8 +15,9 @@ from cosmos_pipelines.assets.partitions import (
     VIDEOS,
     latest,
 )
-from cosmos_pipelines.assets.register import enter, plan_upscale
 from cosmos_pipelines.assets.sync import record
+from cosmos_pipelines.assets.video_checks import CHECKS
+from cosmos_pipelines.runs.plan import enter, plan_upscale
 from tests.support.dagster_project import add_prompt, add_run, failure_of, materialize, metadata_of
 from tests.support.project import Project
 

@@ -213,7 +213,7 @@ def test_a_place_for_the_set_up_is_pinned(engine: Any) -> None:
     setup = engine.setup
     assert re.fullmatch("[0-9a-f]{40}", setup.commit)
     assert setup.image == f"cosmos-pipelines/{engine.name}:{setup.commit[:12]}"
-    assert setup.manifest == f"checkpoints_{engine.name}.json"
+    assert setup.manifest == f"checkpoints/{engine.name}.json"
     assert engine.compile([job()], "order_1").image == setup.image
 
 

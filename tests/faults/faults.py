@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from cosmos_pipelines.assets.lease import LEASE_S
+from cosmos_pipelines.runs.lease import LEASE_S
 from tests.faults.place import Place
 from tests.rig.host import until
 

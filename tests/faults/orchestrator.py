@@ -14,15 +14,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cosmos_pipelines.assets import lease, taking
-from cosmos_pipelines.assets.execution import execute_runs
+from cosmos_pipelines.backends.base import Handle
+from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.backends.ssh_docker.launch import Launching
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operations.base import Order, Outcome
-from cosmos_pipelines.resources import backend_for
-from cosmos_pipelines.resources.backend import Handle
-from cosmos_pipelines.resources.launching import Launching
-from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+from cosmos_pipelines.runs import claim as taking
+from cosmos_pipelines.runs import lease
+from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.settings import load_settings
 from tests.support.stand_in_engine import registered
 

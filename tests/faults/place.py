@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from cosmos_pipelines.assets.intake import register_prompt
-from cosmos_pipelines.assets.lease import LEASE_S
-from cosmos_pipelines.assets.register import enter, plan_transfer
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.runs.inputs import register_prompt
+from cosmos_pipelines.runs.lease import LEASE_S
+from cosmos_pipelines.runs.plan import enter, plan_transfer
 from tests.faults.model import pad
 from tests.faults.orchestrator import PROGRAM
 from tests.rig.fleet import Fleet

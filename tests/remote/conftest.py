@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cosmos_pipelines.remote.openssh import OpenSsh
-from cosmos_pipelines.remote.ssh import Connection, Target
+from cosmos_pipelines.remote.ssh.connection import Connection, Target
+from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from tests.support.sshd import Sshd
 
 

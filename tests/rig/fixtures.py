@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from cosmos_pipelines.remote.ssh import Connection, Target
+from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from tests.rig.fleet import Fleet, missing
 from tests.rig.host import Host
 

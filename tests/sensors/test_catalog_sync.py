@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dagster as dg
 
-from cosmos_pipelines.assets.execution import execute_runs
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, VIDEOS
 from cosmos_pipelines.assets.sync import sync_catalog
 from cosmos_pipelines.catalog.deletion import plan_deletion
 from cosmos_pipelines.materialize import materialize_runs
+from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from tests.support.dagster_project import add_prompt, add_run, metadata_of, tick
 from tests.support.project import Project

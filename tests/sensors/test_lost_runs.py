@@ -11,7 +11,7 @@ import dagster as dg
 
 from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.assets.partitions import VIDEOS, latest
-from cosmos_pipelines.resources.process import owner_name
+from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.sensors.lost_runs import lost_runs
 from tests.support.dagster_project import add_run, failure_of, run_job, tick
 from tests.support.project import Project

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cosmos_pipelines.assets.intake import register_scene
+from cosmos_pipelines.runs.inputs import register_scene
 from cosmos_pipelines.sensors.new_scenes import MARKER, new_scenes, scene_directories
 from tests.support.dagster_project import tick
 from tests.support.project import Project

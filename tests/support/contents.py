@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from cosmos_pipelines.remote.transfer import LocalFile
+from cosmos_pipelines.remote.files.transfer import LocalFile
 
 
 def random_file(path: Path, size: int) -> LocalFile:

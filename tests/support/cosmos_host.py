@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
+from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES
-from cosmos_pipelines.resources import backend_for
-from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
 from tests.models.trees import checkout, fake_checkpoints, fake_hub
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from cosmos_pipelines.backends.local import LocalBackend
+from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.resources import backend_for
-from cosmos_pipelines.resources.local import LocalBackend
 from tests.models.trees import checkout, fake_checkpoints, fake_hub
 from tests.support.project import Project, settings_in, write_video
 

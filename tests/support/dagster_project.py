@@ -6,12 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from cosmos_pipelines.assets.intake import register_prompt
 from cosmos_pipelines.assets.partitions import latest
-from cosmos_pipelines.assets.register import enter, plan_transfer
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.definitions import build_definitions
-from cosmos_pipelines.resources.configurable import resources_of
+from cosmos_pipelines.resources.dagster_resources import resources_of
+from cosmos_pipelines.runs.inputs import register_prompt
+from cosmos_pipelines.runs.plan import enter, plan_transfer
 from tests.support.project import Project
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.assets.execution import execute_runs
-from cosmos_pipelines.assets.intake import register_prompt
-from cosmos_pipelines.assets.register import enter, plan_transfer
+from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.resources import backend_for
-from cosmos_pipelines.resources.ssh_docker import SshDockerBackend
+from cosmos_pipelines.runs.execute import execute_runs
+from cosmos_pipelines.runs.inputs import register_prompt
+from cosmos_pipelines.runs.plan import enter, plan_transfer
 from cosmos_pipelines.settings import Settings
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host

@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cosmos_pipelines.assets import lease, taking
-from cosmos_pipelines.assets.execution import execute_runs
+from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
-from cosmos_pipelines.resources import backend_for
+from cosmos_pipelines.runs import claim as taking
+from cosmos_pipelines.runs import lease
+from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.settings import load_settings
 from tests.support.stand_in_engine import PROGRAM, registered
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cosmos_pipelines.errors import CosmosError
-from cosmos_pipelines.page import serve
+from cosmos_pipelines.page.server import serve
 from cosmos_pipelines.settings import load_settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -45,11 +46,18 @@ def place(jobs: Sequence[Job], folder: Path) -> Order:
     return order
 
 
+def started_by(order: Order, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """The command of the order in its folder, and its environment."""
+    places = {"run": str(folder), "scripts": str(SCRIPTS), "python": sys.executable}
+    return order.command(**places), {**os.environ, **order.environment(**places)}
+
+
 def carry_out(order: Order, folder: Path, *options: str) -> Done:
     """Run the order's program in its folder, wait for its end."""
-    words = order.command(run=str(folder), scripts=str(SCRIPTS), python=sys.executable)
+    words, env = started_by(order, folder)
     done = subprocess.run(
         [*words, *options],
+        env=env,
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

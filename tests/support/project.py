@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 
+from cosmos_pipelines.backends.local import LocalBackend
+from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.resources import backend_for
-from cosmos_pipelines.resources.local import LocalBackend
 from cosmos_pipelines.settings import Settings, load_settings
 
 PASSES = ("color", "depth", "segmentation")

@@ -27,7 +27,7 @@ def staged(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def instance(staged: Project) -> Iterator[dg.DagsterInstance]:
     """The project's real Dagster instance, which leaves stdout alone."""
-    from cosmos_pipelines.assets.instance import open_instance
+    from cosmos_pipelines.resources.instance import open_instance
 
     with open_instance(staged.settings, captures=False) as opened:
         yield opened

@@ -67,10 +67,10 @@ _PARTS: Final = "cosmos_framework.scripts.inference, cosmos_framework.inference.
 SETUP: Final = HostSetup(
     repository="https://github.com/NVIDIA/cosmos-framework",
     commit="0c4b34eba4cbec3246121a4525c645add18939ff",
-    dockerfile="Dockerfile.cosmos3",
+    dockerfile="images/Dockerfile.cosmos3",
     image="cosmos-pipelines/cosmos3:0c4b34eba4cb",
     smoke=("{python}", "-c", f"import {_PARTS}; print('[SUCCESS] cosmos_framework')"),
-    manifest="checkpoints_cosmos3.json",
+    manifest="checkpoints/cosmos3.json",
     directories=own_directories("cosmos3", "code", "huggingface"),
     env={
         "PYTHONPATH": "{code}",

@@ -37,10 +37,10 @@ PLAIN_PROMPT: Final = "A photorealistic, highly detailed video in high resolutio
 SETUP: Final = HostSetup(
     repository="https://github.com/nvidia-cosmos/cosmos-transfer1",
     commit="5005e823dbd478ad8e51f6bc28a913a13a994b5f",
-    dockerfile="Dockerfile.transfer1",
+    dockerfile="images/Dockerfile.transfer1",
     image="cosmos-pipelines/cosmos_transfer1:5005e823dbd4",
     smoke=("{python}", "scripts/test_environment.py"),
-    manifest="checkpoints_cosmos_transfer1.json",
+    manifest="checkpoints/cosmos_transfer1.json",
     directories=own_directories("cosmos_transfer1", "code", "checkpoints", "huggingface"),
     env={
         "PYTHONPATH": "{code}",

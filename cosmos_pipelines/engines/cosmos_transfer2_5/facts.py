@@ -47,10 +47,10 @@ SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
 SETUP: Final = HostSetup(
     repository="https://github.com/nvidia-cosmos/cosmos-transfer2.5",
     commit="2ff49d0717af02057ae79bc75c00fbff9da1b4e7",
-    dockerfile="Dockerfile.transfer2_5",
+    dockerfile="images/Dockerfile.transfer2_5",
     image="cosmos-pipelines/cosmos_transfer2_5:2ff49d0717af",
-    smoke=("{python}", "{scripts}/smoke_transfer2_5.py"),
-    manifest="checkpoints_cosmos_transfer2_5.json",
+    smoke=("{python}", "{scripts}/model/smoke_transfer2_5.py"),
+    manifest="checkpoints/cosmos_transfer2_5.json",
     directories=own_directories("cosmos_transfer2_5", "code", "huggingface"),
     env={
         # the checkout alone: what NVIDIA's own base images put there breaks it

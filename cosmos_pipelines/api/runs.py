@@ -1,0 +1,225 @@
+"""The part of the front door for making something: planned, registered, executed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosmos_pipelines.api.records import Record, Records
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.runs.plan import Planned
+
+OnLine = Callable[[str | None, str], None]
+
+
+class Making(Records):
+    """Inference, enhancement and upscaling of one project."""
+
+    def create_run(
+        self,
+        prompt_id: str,
+        *,
+        recipe: str | None = None,
+        engine: str | None = None,
+        backend: str | None = None,
+        queue: bool = False,
+        tags: Sequence[str] = (),
+        **fields: Any,
+    ) -> Record:
+        """Register a transfer run, pending; with `queue` the daemon will execute it."""
+        planned = self._plan_transfer(prompt_id, fields, recipe, engine)
+        return self._enter(planned, backend=backend, queued=queue, tags=tags)
+
+    def execute_runs(
+        self, run_ids: Sequence[str], *, on_line: OnLine | None = None
+    ) -> list[Record]:
+        """Execute pending runs, retry failed ones, adopt orphaned ones; batched where possible."""
+        from cosmos_pipelines.materialize import materialize_runs
+
+        runs = materialize_runs(self.catalog, self.settings, run_ids, on_line=on_line)
+        return [run.as_dict() for run in runs]
+
+    def execute_run(self, run_id: str, *, on_line: OnLine | None = None) -> Record:
+        """Execute one run; returns it as it then is (a failed run raises nothing)."""
+        return self.execute_runs([run_id], on_line=on_line)[0]
+
+    def quick_inference(
+        self,
+        prompt_id: str,
+        *,
+        upscale: bool = False,
+        on_line: OnLine | None = None,
+        **settings: Any,
+    ) -> Record:
+        """Register and execute a transfer run; with `upscale` its 4K run follows.
+
+        `settings`: recipe, engine, backend, tags and the fields of Transfer.
+        """
+        return self.batch_inference([prompt_id], upscale=upscale, on_line=on_line, **settings)[0]
+
+    def batch_inference(
+        self,
+        prompt_ids: Sequence[str],
+        *,
+        recipe: str | None = None,
+        engine: str | None = None,
+        backend: str | None = None,
+        tags: Sequence[str] = (),
+        batch_name: str | None = None,
+        upscale: bool = False,
+        queue: bool = False,
+        on_line: OnLine | None = None,
+        **fields: Any,
+    ) -> list[Record]:
+        """Register and execute a transfer run a prompt, sharing model loads where possible.
+
+        All are refused if one is; with `queue` they are left to the daemon.
+        """
+        from cosmos_pipelines.runs.engine_choice import engine_for
+
+        if upscale:
+            engine_for(self.settings, "upscale")  # refused before a GPU is paid for
+        if batch_name:
+            tags = [*tags, f"batch:{batch_name}"]
+        planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
+        runs = [self._enter(p, backend=backend, queued=queue, tags=tags) for p in planned]
+        if queue:
+            return runs
+        runs = self.execute_runs([run["id"] for run in runs], on_line=on_line)
+        if upscale:
+            done = [run["id"] for run in runs if run["status"] == "completed"]
+            larger = [self.create_upscale(run_id, backend=backend)["id"] for run_id in done]
+            runs += self.execute_runs(larger, on_line=on_line)
+        return runs
+
+    def create_and_run(
+        self, text: str, scene_dir: Path | str, *, on_line: OnLine | None = None, **settings: Any
+    ) -> Record:
+        """A prompt and its inference in one call."""
+        negative = settings.get("negative_prompt")
+        prompt = self.create_prompt(text, scene_dir, negative_prompt=negative)
+        return self.quick_inference(prompt["id"], on_line=on_line, **settings)
+
+    def enhance_prompt(self, prompt_id: str, **settings: Any) -> Record:
+        """Make a better prompt of a prompt; returns the enhance run."""
+        return self.enhance_prompts([prompt_id], **settings)[0]
+
+    def enhance_prompts(
+        self,
+        prompt_ids: Sequence[str],
+        *,
+        engine: str | None = None,
+        backend: str | None = None,
+        queue: bool = False,
+        on_line: OnLine | None = None,
+        **fields: Any,
+    ) -> list[Record]:
+        """Make better prompts of prompts in one model load; all are refused if one is."""
+        planned = self._plan_enhance(prompt_ids, fields, engine)
+        runs = [self._enter(one, backend=backend, queued=queue) for one in planned]
+        if queue:
+            return runs
+        return self.execute_runs([run["id"] for run in runs], on_line=on_line)
+
+    def create_upscale(
+        self,
+        run_id: str | None = None,
+        *,
+        video: Path | str | None = None,
+        engine: str | None = None,
+        backend: str | None = None,
+        queue: bool = False,
+        **fields: Any,
+    ) -> Record:
+        """Register an upscale of a run's video, or of a video file."""
+        planned = self._plan_upscale(run_id, video, fields, engine)
+        return self._enter(planned, backend=backend, queued=queue)
+
+    def upscale_run(
+        self, run_id: str | None = None, *, on_line: OnLine | None = None, **settings: Any
+    ) -> Record:
+        """Register and execute an upscale; `settings` as for `create_upscale`."""
+        return self.execute_run(self.create_upscale(run_id, **settings)["id"], on_line=on_line)
+
+    def plan_inference(
+        self,
+        prompt_ids: Sequence[str],
+        *,
+        recipe: str | None = None,
+        engine: str | None = None,
+        backend: str | None = None,
+        **fields: Any,
+    ) -> list[Record]:
+        """The orders that `batch_inference` would give; nothing is registered."""
+        from cosmos_pipelines.runs.plan import as_orders
+
+        planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
+        return as_orders(self.catalog, self.settings, planned, backend)
+
+    def plan_enhance(
+        self,
+        prompt_ids: Sequence[str],
+        *,
+        engine: str | None = None,
+        backend: str | None = None,
+        **fields: Any,
+    ) -> list[Record]:
+        """The orders that `enhance_prompts` would give; nothing is registered."""
+        from cosmos_pipelines.runs.plan import as_orders
+
+        return as_orders(
+            self.catalog, self.settings, self._plan_enhance(prompt_ids, fields, engine), backend
+        )
+
+    def plan_upscale(
+        self,
+        run_id: str | None = None,
+        *,
+        video: Path | str | None = None,
+        engine: str | None = None,
+        backend: str | None = None,
+        **fields: Any,
+    ) -> list[Record]:
+        """The order that `upscale_run` would give; nothing is registered."""
+        from cosmos_pipelines.runs.plan import as_orders
+
+        planned = self._plan_upscale(run_id, video, fields, engine)
+        return as_orders(self.catalog, self.settings, [planned], backend)
+
+    def _plan_transfer(
+        self, prompt_id: str, fields: Mapping[str, Any], recipe: str | None, engine: str | None
+    ) -> Planned:
+        from cosmos_pipelines.runs.plan import plan_transfer
+
+        return plan_transfer(
+            self.catalog, self.settings, prompt_id, fields, recipe=recipe, engine=engine
+        )
+
+    def _plan_enhance(
+        self, prompt_ids: Sequence[str], fields: Mapping[str, Any], engine: str | None
+    ) -> list[Planned]:
+        from cosmos_pipelines.runs.plan import plan_enhance
+
+        return [
+            plan_enhance(self.catalog, self.settings, prompt_id, fields, engine=engine)
+            for prompt_id in prompt_ids
+        ]
+
+    def _plan_upscale(
+        self,
+        run_id: str | None,
+        video: Path | str | None,
+        fields: Mapping[str, Any],
+        engine: str | None,
+    ) -> Planned:
+        from cosmos_pipelines.runs.plan import plan_upscale
+
+        file = Path(video) if video else None
+        return plan_upscale(self.catalog, self.settings, run_id, fields, video=file, engine=engine)
+
+    def _enter(self, planned: Planned, **where: Any) -> Record:
+        from cosmos_pipelines.runs.plan import enter
+
+        return enter(self.catalog, self.settings, planned, **where).as_dict()

@@ -1,0 +1,112 @@
+"""What the steps of all assets and jobs share: executing runs, and telling errors to the page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+import dagster as dg
+
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.resources.dagster_resources import BackendResource
+from cosmos_pipelines.runs.context import OnCompleted
+from cosmos_pipelines.runs.execute import execute_runs
+from cosmos_pipelines.runs.log import OnLine
+from cosmos_pipelines.settings import Settings
+
+POOL: Final = "gpu"
+
+
+def to_stdout(run_id: str | None, line: str) -> None:
+    """Write a line of a run's log where Dagster captures it for the run's page."""
+    sys.stdout.write(f"{run_id[:11]} {line}\n" if run_id else f"{line}\n")
+    sys.stdout.flush()
+
+
+LINES: ContextVar[OnLine] = ContextVar("LINES", default=to_stdout)
+"""Where the lines of runs go; a process that executes by itself (`cosmos inference`) sets it."""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Our errors become a failed step with one line, which is not tried again."""
+    try:
+        yield
+    except CosmosError as e:
+        raise dg.Failure(description=str(e), allow_retries=False) from e
+
+
+def bring_to_end(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    catalog: Catalog,
+    settings: Settings,
+    backend: BackendResource,
+    run_ids: Sequence[str],
+    on_completed: OnCompleted | None = None,
+) -> list[Run]:
+    """Execute runs, each by its own backend; returns them as they then are.
+
+    `on_completed` is told of each as soon as it is completed.
+
+    Raises:
+        StateError: another live process is executing one of them.
+    """
+    runs = [catalog.get_run(run_id) for run_id in run_ids]
+    done: dict[str, Run] = {}
+    for name in dict.fromkeys(run.backend for run in runs):
+        with _cancelled_with_us(context):
+            ended = execute_runs(
+                [run.id for run in runs if run.backend == name],
+                catalog=catalog,
+                settings=settings,
+                backend=backend.open(name),
+                dagster_run_id=context.run.run_id,
+                on_line=LINES.get(),
+                on_completed=on_completed,
+            )
+        done |= {run.id: run for run in ended}
+    return [done[run.id] for run in runs]
+
+
+@contextmanager
+def _cancelled_with_us(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+) -> Iterator[None]:
+    """After an interrupt our run is cancelled; then Dagster's is too, not failed."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C, or Dagster's own interrupt
+        dagster_run = context.instance.get_run_by_id(context.run.run_id)
+        if dagster_run and dagster_run.status == dg.DagsterRunStatus.STARTED:
+            context.instance.report_run_canceling(dagster_run)
+        raise
+
+
+def completed(run: Run) -> Run:
+    """The run, if it is completed.
+
+    Raises:
+        Failure: it is not; with its error, where the page shows it.
+    """
+    if run.status == "completed":
+        return run
+    raise failure(f"{run.id} {run.status}: {run.error_message or 'no reason recorded'}", [run])
+
+
+def failure(description: str, runs: Sequence[Run]) -> dg.Failure:
+    """A failed step, with error kind and log of each run that did not complete."""
+    metadata: dict[str, Any] = {}
+    for run in runs:
+        name = f"{run.id} " if len(runs) > 1 else ""
+        metadata[f"{name}error kind"] = run.error_kind or run.status
+        metadata[f"{name}error"] = dg.MetadataValue.text(run.error_message or "")
+        if run.log_path:
+            metadata[f"{name}log"] = dg.MetadataValue.path(run.log_path)
+    return dg.Failure(description=description, metadata=metadata, allow_retries=False)

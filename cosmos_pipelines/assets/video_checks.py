@@ -1,0 +1,155 @@
+"""Asset checks of a video: is it what was asked for, and is there a picture in it?
+
+They run in the step that makes the video, and show in the page. What was asked for is predicted
+anew by the run's engine; the file is read anew.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Final
+
+import dagster as dg
+
+from cosmos_pipelines.assets.partitions import PARTITIONS, latest, place_of
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.ids import order_id
+from cosmos_pipelines.operations.base import Expected
+from cosmos_pipelines.runs.plan import job_of
+from cosmos_pipelines.settings import Settings
+
+CHECKS: Final[Mapping[str, str]] = {
+    "frames": "It has as many frames as were asked for.",
+    "picture_size": "Its width and height are what was asked for.",
+    "rate": "Its frame rate is what was asked for.",
+    "duration": "It is as long as its frames and rate say.",
+    "hash": "The file is the one that was collected and verified.",
+    "black_frames": "Fewer than one frame in ten is black (a warning only).",
+    "frozen_frames": "No picture stands still for a second (a warning only).",
+}
+WARNINGS: Final = frozenset({"black_frames", "frozen_frames"})
+BLACK_SHARE: Final = 0.1
+FROZEN_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    name: str
+    passed: bool
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def severity(self) -> dg.AssetCheckSeverity:
+        """Pictures may be dark or still on purpose: a warning."""
+        soft = self.name in WARNINGS
+        return dg.AssetCheckSeverity.WARN if soft else dg.AssetCheckSeverity.ERROR
+
+    def result(self) -> dg.AssetCheckResult:
+        """For the step that made the video."""
+        return dg.AssetCheckResult(
+            check_name=self.name,
+            passed=self.passed,
+            severity=self.severity,
+            metadata=self.metadata,
+        )
+
+
+def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks of an asset of videos, by partition."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # partitions_def of a check is a preview feature
+        return [
+            dg.AssetCheckSpec(
+                name, asset=asset, description=description, partitions_def=PARTITIONS[asset]
+            )
+            for name, description in CHECKS.items()
+        ]
+
+
+def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
+    """All checks of a completed run's video; what cannot be read fails with the reason."""
+    from cosmos_pipelines.media.compare import blackness_and_freeze
+    from cosmos_pipelines.media.probe import probe, sha256_of
+
+    path = settings.home / str(run.outputs["video"])
+    try:
+        found = probe(path)
+        digest = sha256_of(path)
+        picture = blackness_and_freeze(path)
+        wanted = expected(catalog, settings, run)
+    except CosmosError as e:
+        return [Finding(name, False, {"reason": str(e)}) for name in CHECKS]
+    predicted_s = float(found.frames / Fraction(found.fps))
+    black, frozen_s = picture["black_share"], picture["longest_freeze_s"]
+    size = (found.width, found.height)
+    return [
+        _equal("frames", found.frames, wanted.frames),
+        _equal("picture_size", _by(*size), _by(wanted.width, wanted.height)),
+        _equal("rate", str(found.fps), wanted.fps),
+        Finding(
+            "duration",
+            abs(found.duration_s - predicted_s) <= float(1 / Fraction(found.fps)),
+            {"seconds": round(found.duration_s, 4), "predicted": round(predicted_s, 4)},
+        ),
+        _equal("hash", digest, run.outputs["sha256"]),
+        Finding("black_frames", black < BLACK_SHARE, {"share": round(black, 4)}),
+        Finding("frozen_frames", frozen_s < FROZEN_S, {"longest seconds": round(frozen_s, 3)}),
+    ]
+
+
+def expected(catalog: Catalog, settings: Settings, run: Run) -> Expected:
+    """What the run's engine predicts for its video. Raises CosmosError if an input is gone."""
+    job = job_of(catalog, settings, run)
+    order = settings.engine(run.engine).compile([job], order_id((run.id,), 1))
+    return order.expected[0]
+
+
+def report(context: dg.OpExecutionContext, run: Run, findings: list[Finding]) -> None:
+    """Record findings from a step that is not the asset's own (a batch), in its Dagster run."""
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData,
+    )
+    from dagster._core.events import DagsterEvent, DagsterEventType
+
+    asset, partition = place_of(run)
+    record = latest(context.instance, asset, partition)
+    target = record and AssetCheckEvaluationTargetMaterializationData(
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
+    for finding in findings:
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=asset,
+            check_name=finding.name,
+            passed=finding.passed,
+            metadata=finding.metadata,
+            severity=finding.severity,
+            partition=partition,
+            target_materialization_data=target,
+        )
+        event = DagsterEvent(
+            event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION.value,
+            job_name=context.job_name,
+            step_key=context.op.name,
+            event_specific_data=evaluation,
+            message=f"Check {finding.name} of {partition}.",
+        )
+        context.instance.report_dagster_event(event, run_id=context.run.run_id)
+
+
+def _equal(name: str, found: Any, wanted: Any) -> Finding:
+    """`wanted` None: nothing could be predicted, so that nothing can be wrong."""
+    return Finding(name, wanted in (None, found), {"found": found, "wanted": wanted or "anything"})
+
+
+def _by(width: int | None, height: int | None) -> str | None:
+    return f"{width} x {height}" if width and height else None
+
+
+__all__ = ["CHECKS", "Finding", "check_specs", "examine", "expected", "report"]

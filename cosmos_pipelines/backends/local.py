@@ -1,0 +1,323 @@
+"""Orders as subprocesses of this machine: the default backend.
+
+Each runs under `run.sh` in a session of its own and outlives the process that launched it.
+
+    work/cas/<sha256>       inputs, copied once for all runs, read-only
+    work/runs/<order id>/   run folders; their inputs/ are hard links into cas
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
+from typing import IO, ClassVar, Final
+
+from cosmos_pipelines.backends import facts, run_folder
+from cosmos_pipelines.backends.base import BEAT_S, Backend, Handle, StopReason
+from cosmos_pipelines.backends.staging import stage
+from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
+from cosmos_pipelines.operations.base import Order, Outcome
+from cosmos_pipelines.remote import process
+from cosmos_pipelines.remote.files.files import (
+    WrongContent,
+    copy_verified,
+    part_of,
+    remove,
+    room_for,
+    sha256_of,
+    sweep_parts,
+    write_whole,
+)
+from cosmos_pipelines.remote.gpu import GpuState
+
+SCRIPTS: Final = Path(__file__).resolve().parents[2] / "gpu_scripts"
+"""Beside the package, in a checkout as in an installation."""
+
+LOOK_S: Final = 0.02
+"""Seconds between two looks at a growing log."""
+
+START_S: Final = 30.0
+"""Seconds that run.sh may take to say that it has started (measured: 0.02)."""
+
+
+class LocalBackend(Backend):
+    """Runs orders on this machine; `work` is made when first needed."""
+
+    name: ClassVar[str] = "local"
+
+    def __init__(
+        self,
+        work: Path,
+        scripts: Path = SCRIPTS,
+        python: str = sys.executable,
+        grace_s: float = 10.0,
+    ) -> None:
+        self.work = work.resolve()
+        self.scripts = scripts.resolve()
+        self.python = python
+        self.grace_s = grace_s
+        self.cas = self.work / "cas"
+        self.runs = self.work / "runs"
+
+    def launch(self, order: Order) -> Handle:
+        """See `Backend.launch`."""
+        if found := self.find(order.id):
+            return found
+        prepared = part_of(self._dir(order.id))
+        self._directories(order)
+        stage(order, self.cas, prepared, self._dir(order.id))
+        try:
+            with self._lock() as lock:
+                if found := self.find(order.id):
+                    return found
+                remove(self._dir(order.id))  # prepared before a crash, never started
+                prepared.rename(self._dir(order.id))
+                return self._start(order, lock)
+        finally:
+            remove(prepared)
+
+    def find(self, order_id: str, wait_s: float = 0) -> Handle | None:  # noqa: ARG002
+        """See `Backend.find`."""
+        run_dir = self._dir(order_id)
+        text = _read(run_dir / run_folder.STARTED)
+        if text is None:
+            return None
+        pid, started, boot_id = run_folder.read_start(text)
+        host = socket.gethostname()
+        return Handle(order_id, str(run_dir), boot_id, host, pid, started)
+
+    def order_of(self, handle: Handle) -> Order:
+        """See `Backend.order_of`."""
+        return Order.model_validate_json((_run_dir(handle) / run_folder.ORDER).read_bytes())
+
+    def running_s(self, handle: Handle) -> float:
+        """See `Backend.running_s`; a run of an earlier boot counts from this boot on."""
+        same_boot = handle.boot_id == process.boot_id()
+        return process.seconds_since((handle.started or 0) if same_boot else 0)
+
+    def alive(self, handle: Handle) -> bool:
+        """See `Backend.alive`."""
+        return not (_run_dir(handle) / run_folder.EXIT_CODE).exists() and process.lives(
+            _leader(handle)
+        )
+
+    def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
+        """See `Backend.follow`."""
+        with (_run_dir(handle) / run_folder.LOG).open("rb", buffering=0) as log:
+            log.seek(offset)
+            heard = time.monotonic()
+            while True:
+                # Asked before reading: what was written before the end is read after it.
+                over = not self.alive(handle)
+                if over:
+                    self._end_rest(handle)
+                while chunk := log.read(1 << 16):
+                    heard = time.monotonic()
+                    yield chunk
+                if over:
+                    return
+                if time.monotonic() - heard >= BEAT_S:
+                    heard = time.monotonic()
+                    yield b""
+                time.sleep(LOOK_S)
+
+    def outcome(self, handle: Handle) -> Outcome:
+        """See `Backend.outcome`."""
+        if self.alive(handle):
+            raise StateError(f"Order {handle.order_id} is still running.")
+        self._end_rest(handle)
+        texts = (_read(_run_dir(handle) / name) for name in run_folder.OUTCOME)
+        return run_folder.read_outcome(*texts)
+
+    def finished(self, handle: Handle) -> Outcome:
+        """See `Backend.finished`."""
+        own = _read(_run_dir(handle) / run_folder.FINISHED)
+        return run_folder.read_outcome(None, None, None, own)
+
+    def collect(
+        self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
+    ) -> None:
+        """See `Backend.collect`."""
+        made = (outcome or self.outcome(handle)).outputs
+        for name, target in names.items():
+            source = _run_dir(handle) / "outputs" / run_folder.inside(name)
+            if name not in made:
+                raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
+            if target.is_file() and sha256_of(target) == made[name]:
+                continue
+            with room_for(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                copy_verified(source, target, made[name])
+            except FileNotFoundError as e:
+                raise OutputMissing(f"{source} is gone.") from e
+            except WrongContent as e:
+                raise OutputMissing(
+                    f"{source} is not what was made: its SHA-256 is {e.found}, not {made[name]}."
+                ) from e
+
+    def cancel(
+        self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
+    ) -> None:
+        """See `Backend.cancel`."""
+        if self.alive(handle):
+            stop = _run_dir(handle) / run_folder.STOP
+            try:
+                if not stop.exists():  # the first reason is the one that ended it
+                    write_whole(stop, reason)
+            finally:  # stopped also where no room is left to say why
+                self._end(handle, self.grace_s if grace_s is None else grace_s)
+        self._end_rest(handle)
+
+    def discard(self, order_id: str) -> None:
+        """See `Backend.discard`."""
+        run_dir = self._dir(order_id)
+        with self._lock():
+            handle = self.find(order_id)
+            if handle and self.alive(handle):
+                raise StateError(
+                    f"Order {order_id} is still running.", hint="Cancel it before removing it."
+                )
+            if handle:
+                self._end_rest(handle)
+            if run_dir.exists():
+                aside = part_of(run_dir)
+                run_dir.rename(aside)
+                remove(aside)
+
+    def active(self) -> list[str]:
+        """See `Backend.active`."""
+        names = sorted(p.name for p in self.runs.glob("*") if not p.name.endswith(".part"))
+        return [n for n in names if (h := self.find(n)) and self.alive(h)]
+
+    def gpus(self, order: Order | None = None) -> GpuState:
+        """See `Backend.gpus`; a program sees all and is expected to take the first."""
+        return facts.gpus_here(order.gpus if order else None)
+
+    def examine(self, handle: Handle | None) -> dict[str, str]:
+        """See `Backend.examine`."""
+        return facts.here(self.work) | (facts.records(_run_dir(handle)) if handle else {})
+
+    def _directories(self, order: Order) -> dict[str, str]:
+        """Paths of the directories that an order needs here, by name.
+
+        Raises:
+            BackendError: `launch_failed`, one is not there.
+        """
+        paths = {d.name: self.work / d.source for d in order.directories}
+        for name, path in paths.items():
+            if not path.is_dir():
+                raise BackendError(
+                    "launch_failed",
+                    f"{order.engine} is not set up on this machine: no directory {path}.",
+                    hint=f"Set {name} in [{order.engine}] of cosmos.toml, or use a GPU host.",
+                )
+        return {name: str(path) for name, path in paths.items()}
+
+    def _dir(self, order_id: str) -> Path:
+        return self.runs / run_folder.check_order_id(order_id)
+
+    @contextmanager
+    def _lock(self) -> Iterator[IO[str]]:
+        """One start or removal at a time in `work`; a process that dies gives it back."""
+        with room_for(self.runs):
+            self.runs.mkdir(parents=True, exist_ok=True)
+        with (self.work / "lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            sweep_parts(self.cas)
+            sweep_parts(self.runs)
+            yield file
+
+    def _start(self, order: Order, lock: IO[str]) -> Handle:
+        """Start run.sh and wait until it says that it has the run.
+
+        Its standard input is the lock, which it closes once it has: if we are killed in between,
+        nobody takes the run for not started.
+        """
+        run_dir = self._dir(order.id)
+        places = {"run": str(run_dir), "scripts": str(self.scripts), "python": self.python}
+        places |= self._directories(order)
+        command = order.command(**places)
+        messages = run_dir / run_folder.MESSAGES
+        try:
+            with room_for(run_dir):
+                child = process.start_detached(
+                    ["/bin/sh", str(self.scripts / "run.sh"), str(run_dir), "--", *command],
+                    env=self._environment(order.environment(**places), run_dir),
+                    stdin=lock,
+                    messages=messages,
+                )
+        except OSError as e:
+            raise BackendError("launch_failed", f"Cannot start /bin/sh: {e.strerror}.") from e
+        try:
+            return self._started(order.id, child, messages)
+        except BaseException:
+            child.kill()
+            raise
+
+    def _started(self, order_id: str, child: Popen[bytes], messages: Path) -> Handle:
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            ended = child.returncode is not None
+            if handle := self.find(order_id):
+                return handle
+            if ended:
+                said = (_read(messages) or "nothing").strip()
+                raise BackendError("launch_failed", f"run.sh did not start {order_id}: {said}")
+            time.sleep(0.002)
+        raise BackendError("launch_failed", f"run.sh did not start {order_id} in {START_S:g} s.")
+
+    def _environment(self, env: Mapping[str, str], run_dir: Path) -> dict[str, str]:
+        """The same for whoever starts it: nothing of our own environment but the PATH."""
+        return {
+            "PATH": os.pathsep.join(os.get_exec_path()),
+            "HOME": str(Path.home()),
+            "TMPDIR": tempfile.gettempdir(),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            **env,
+            "COSMOS_RUN_DIR": str(run_dir),
+            "COSMOS_SCRIPTS": str(self.scripts),
+        }
+
+    def _end_rest(self, handle: Handle) -> None:
+        """As with a container: when the first process has ended, all of them have."""
+        if process.members(_leader(handle)):
+            self._end(handle, 0)
+
+    def _end(self, handle: Handle, grace_s: float) -> None:
+        try:
+            left = process.end_all(_leader(handle), grace_s)
+        except KeyboardInterrupt:  # the user does not want to wait for its grace
+            process.end_all(_leader(handle), 0)
+            raise
+        if left:
+            raise BackendError(
+                "lost",
+                f"Processes {left} of order {handle.order_id} cannot be killed.",
+                hint="They wait for a device or a network disk; this machine may need a restart.",
+            )
+
+
+def _run_dir(handle: Handle) -> Path:
+    return Path(handle.run_dir)
+
+
+def _leader(handle: Handle) -> process.Leader:
+    mark = f"COSMOS_RUN_DIR={handle.run_dir}"
+    return process.Leader(handle.pid or 0, handle.started or 0, handle.boot_id, mark)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None

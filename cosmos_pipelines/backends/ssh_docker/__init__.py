@@ -1,0 +1,1 @@
+"""Orders as containers on a GPU host, reached over SSH."""

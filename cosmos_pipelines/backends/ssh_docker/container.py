@@ -1,0 +1,133 @@
+"""The container of an order: what Docker is told. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.operations.base import Order
+from cosmos_pipelines.remote.docker.answers import Image
+from cosmos_pipelines.remote.docker.commands import ContainerSpec, Gpus, Mount
+from cosmos_pipelines.settings import Docker
+
+RUN: Final = "/cosmos/run"
+SCRIPTS: Final = "/cosmos/scripts"
+"""Where a container finds its run folder and our scripts: the same on every host."""
+
+ORDER_LABEL: Final = "cosmos.order_id"
+PROJECT_LABEL: Final = "cosmos.project"
+IMAGE_LABEL: Final = "cosmos.image"
+
+
+def container_name(order_id: str) -> str:
+    """A function of the order, so that the engine refuses a second start."""
+    return f"cosmos-{order_id}"
+
+
+def project_of(home: Path) -> str:
+    """What marks the containers of a project: several may share a host."""
+    return hashlib.sha256(f"{socket.gethostname()}\0{home}".encode()).hexdigest()[:16]
+
+
+def image_of(docker: Docker, engine: str, own: str | None = None) -> str:
+    """The image for an engine: the one set for it, its `own`, or the one set for all.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    image = docker.images.get(engine) or own or docker.image
+    if not image:
+        raise SettingsError(
+            f"No image is set for {engine}.", hint="Set image in [docker] of cosmos.toml."
+        )
+    return image
+
+
+def labels_of(order: Order, project: str, image: Image) -> Mapping[str, str]:
+    """What a container is found by."""
+    known = {f"cosmos.{key}": value for key, value in order.labels.items() if value}
+    return known | {
+        ORDER_LABEL: order.id,
+        PROJECT_LABEL: project,
+        IMAGE_LABEL: image.digest,
+        "cosmos.run_id": ",".join(order.run_ids),
+        "cosmos.operation": order.model_type,
+        "cosmos.engine": order.engine,
+    }
+
+
+def spec_of(
+    order: Order,
+    docker: Docker,
+    image: Image,
+    *,
+    root: str,
+    scripts: str,
+    user: str,
+    project: str,
+) -> ContainerSpec:
+    """The container for an order.
+
+    `root`, `scripts`: directories of the host. `user`: who logs in there, `uid:gid`.
+    """
+    folder = f"{root}/runs/{order.id}"
+    places = {"run": RUN, "scripts": SCRIPTS, "python": docker.python}
+    places |= {directory.name: directory.target for directory in order.directories}
+    return ContainerSpec(
+        name=container_name(order.id),
+        image=image.id,
+        # The image's own entry point may install things or wait for a terminal.
+        entrypoint="/bin/sh",
+        argv=(f"{SCRIPTS}/run.sh", RUN, "--", *order.command(**places)),
+        labels=labels_of(order, project, image),
+        env=_environment(order.environment(**places), docker),
+        env_file=docker.env_file,
+        gpus=gpus_of(order, docker),
+        mounts=(
+            Mount(folder, RUN),
+            # hard links into what all runs share
+            Mount(f"{folder}/inputs", f"{RUN}/inputs", read_only=True),
+            Mount(scripts, SCRIPTS, read_only=True),
+            *(Mount(posixpath.join(root, d.source), d.target) for d in order.directories),
+            *map(_mount, docker.mounts),
+        ),
+        user=docker.user or user,
+        workdir=RUN,
+        ipc=docker.ipc,
+        shm_size=docker.shm_size,
+        ulimits=docker.ulimits,
+        network=docker.network,
+    )
+
+
+def _environment(env: Mapping[str, str], docker: Docker) -> dict[str, str]:
+    """A user who is not in the image's passwd has no home, and Python's getpass finds no name."""
+    return {
+        "HOME": "/tmp",  # noqa: S108 - the container's own
+        "USER": "cosmos",
+        "LOGNAME": "cosmos",
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **docker.env,
+        **env,
+        "COSMOS_RUN_DIR": RUN,
+        "COSMOS_SCRIPTS": SCRIPTS,
+    }
+
+
+def gpus_of(order: Order, docker: Docker) -> Gpus:
+    """The GPUs that its container is given."""
+    if order.gpus == 0 or docker.gpus is None:
+        return order.gpus or None
+    return "all" if docker.gpus == "all" else tuple(docker.gpus.replace(" ", "").split(","))
+
+
+def _mount(text: str) -> Mount:
+    source, target, *mode = text.split(":")
+    return Mount(source, target, read_only=mode == ["ro"])

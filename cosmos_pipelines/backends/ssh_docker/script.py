@@ -1,0 +1,253 @@
+"""What is executed on a GPU host about a run: POSIX shell with constant text.
+
+Names and numbers come as arguments, texts as a tar on standard input; Docker's command lines are
+shell functions made of argument vectors. A script that has begun goes on to its end when the
+connection is lost, except `follow`, which ends with it.
+
+Each answers in parts, `NAME BYTES\\n` and so many bytes: see `parts`.
+
+Exit codes: 66 no such folder, 73 cannot be written there (the reason is on standard error).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.remote.ssh.connection import command_line
+
+CANNOT: Final = 73
+
+RECORDS: Final = ("pid", "stop", "exit_code")
+"""Files of a run folder that tell its state."""
+
+_COMMON: Final = """
+LC_ALL=C; export LC_ALL; umask 022
+part() { printf '%s %d\\n' "$1" "${#2}"; printf '%s' "$2"; }
+answer() { # NAME COMMAND: what it prints, or as no_NAME what it complains of
+    if found=$("$2" 2>/dev/null); then part "$1" "$found"; else part "no_$1" "$("$2" 2>&1 >/dev/null)"; fi
+}
+clock() {
+    part uptime "$(cut -d ' ' -f 1 /proc/uptime)"
+    part ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
+    part now "$(date +%s)"
+}
+# The container is looked at first: if it has ended, the files are as it left them.
+look() { # FOLDER FILE...
+    answer container inspect
+    cd -- "$1" 2>/dev/null || return 0
+    part folder "$(pwd -P)"
+    shift
+    for file do
+        [ ! -f "$file" ] || part "$file" "$(cat -- "$file")"
+    done
+    part size "$(stat -c %s run.log 2>/dev/null || echo 0)"
+}
+absent() { case $1 in *"o such container"*) ;; *) return 1 ;; esac; }
+# One start or removal at a time. It ends with this shell, also with its death.
+lock() { exec 9>>.lock && { ! command -v flock >/dev/null || flock 9; } || exit 73; }
+"""  # noqa: E501
+
+_ARRIVE: Final = """
+cd && mkdir -p -- "$1" && cd -- "$1" && mkdir -p cas runs scripts || exit 73
+root=$(pwd -P)
+part root "$root"
+part user "$(id -u):$(id -g)"
+[ ! -d "scripts/$2" ] || part scripts here
+answer image image
+look "runs/$3" pid
+"""
+
+_BRING_SCRIPTS: Final = """
+cd -- "$1/scripts" || exit 73
+new=.$2.$3.part
+trap 'rm -rf -- "$new"' EXIT
+find . -mindepth 1 -maxdepth 1 -name '.*.part' -mtime +0 -exec rm -rf {} +
+mkdir -- "$new" && tar -x -o -m -f - -C "$new" && [ -e "$new/complete" ] || exit 73
+chmod -R a+rX -- "$new"
+mv -T -- "$new" "$2" 2>/dev/null || [ -d "$2" ] || exit 73
+"""
+
+# `order.json` is the tar's last member: where it is there, everything has come.
+_START: Final = """
+cd -- "$1/runs" || exit 73
+root=$1 id=$2 new=.$2.$3.part
+shift 3
+trap 'rm -rf -- "$root/runs/$new"' EXIT
+find . -mindepth 1 -maxdepth 1 -name '.*.part' -mtime +0 -exec rm -rf {} +
+mkdir -- "$new" && tar -x -o -m -f - -C "$new" && [ -e "$new/order.json" ] || exit 73
+while [ "$#" -ge 2 ]; do
+    file=$new/inputs/$2
+    mkdir -p -- "${file%/*}" || exit 73
+    ln -- "$root/cas/$1" "$file" 2>/dev/null || cp -- "$root/cas/$1" "$file" || exit 73
+    shift 2
+done
+begin() {
+    rm -rf -- "$id" && mv -T -- "$new" "$id" || exit 73
+    said=$(start 2>&1 >/dev/null) || {
+        [ "$(state 2>&1)" != created ] || remove >/dev/null 2>&1
+        ! absent "$(state 2>&1)" || rm -rf -- "$id"
+        part refused "$said"
+        return
+    }
+    looks=0
+    until [ -e "$id/pid" ] || [ "$looks" -ge 600 ]; do
+        looks=$((looks + 1))
+        [ $((looks % 10)) -ne 0 ] || [ "$(state 2>&1)" = running ] || break
+        sleep 0.05
+    done
+    [ -e "$id/pid" ] || [ "$(state 2>&1)" = running ] || {
+        part refused "$(words 2>&1 | tail -c 2000)" # run.sh did not take it: nothing has run
+        remove >/dev/null 2>&1 && rm -rf -- "$id"
+    }
+}
+lock
+state=$(state 2>&1)
+if [ "$state" = created ]; then # whoever made it died before it was started
+    remove >/dev/null 2>&1
+    state=$(state 2>&1)
+fi
+if absent "$state" && [ ! -e "$id/pid" ]; then
+    if grep -qxF -- "$id" ../ended 2>/dev/null; then
+        part refused "$id was started before; it has ended and was removed."
+    else
+        begin
+    fi
+fi
+clock
+look "$id" pid
+"""
+
+_LOOK: Final = """
+clock
+folder=$1
+shift
+look "$folder" "$@"
+"""
+
+_FOLLOW: Final = """
+cd -- "$1" || exit 66
+log= end=
+trap 'kill $log $end 2>/dev/null; exit 143' TERM HUP INT
+tail -c "+$2" -f -- run.log & log=$!
+ended >/dev/null 2>&1 & end=$!
+wait "$end"
+sleep 0.02 # for the last words; what has not come then is asked for
+kill "$log" 2>/dev/null
+look . pid stop exit_code >&2
+"""
+
+_REST: Final = """
+exec tail -c "+$2" -- "$1/run.log"
+"""
+
+_STOP: Final = """
+alive() { case $(state 2>/dev/null) in running | paused | restarting) ;; *) return 1 ;; esac; }
+if alive; then
+    if printf %s "$2" >"$1/stop.$$" 2>/dev/null; then
+        ln -- "$1/stop.$$" "$1/stop" 2>/dev/null # the first reason stays
+    fi
+    rm -f -- "$1/stop.$$"
+    stop >/dev/null 2>&1
+    ! alive || kill_ >/dev/null 2>&1
+    looks=0
+    while alive && [ "$looks" -lt 100 ]; do
+        looks=$((looks + 1))
+        sleep 0.1
+    done
+fi
+look "$1" pid
+"""
+
+_DISCARD: Final = """
+cd -- "$1/runs" || exit 73
+lock
+said=$(remove 2>&1) || absent "$said" || { part refused "$said"; exit 0; }
+[ -e "$2" ] || exit 0
+started=
+[ ! -e "$2/pid" ] || started=1
+mv -T -- "$2" ".$2.$3.part" && rm -rf -- ".$2.$3.part" || exit 73
+# Who was away for long may come back and want to start it.
+[ -z "$started" ] || [ "$4" = again ] || printf '%s\n' "$2" >>../ended || exit 73
+"""
+
+
+def arrive(directory: str, scripts: str, order_id: str, **commands: Sequence[str]) -> list[str]:
+    """Make our directories; say where they are, who we are, whether scripts and image are there."""
+    return script(_ARRIVE, directory, scripts, order_id, **commands)
+
+
+def bring_scripts(root: str, name: str, token: str) -> list[str]:
+    """Take a tar of scripts, whose last member is `complete`."""
+    return script(_BRING_SCRIPTS, root, name, token)
+
+
+def start(
+    root: str,
+    order_id: str,
+    token: str,
+    inputs: Iterable[tuple[str, str]],
+    **commands: Sequence[str],
+) -> list[str]:
+    """Take a run folder as a tar, link its inputs (hash, name), start it unless it was started."""
+    words = [word for pair in inputs for word in pair]
+    return script(_START, root, order_id, token, *words, **commands)
+
+
+def look(folder: str, *files: str, inspect: Sequence[str]) -> list[str]:
+    """Clock, container, these files of the folder, size of the log."""
+    return script(_LOOK, folder, *files, inspect=inspect)
+
+
+def follow(folder: str, offset: int, *, ended: Sequence[str], inspect: Sequence[str]) -> list[str]:
+    """The log from a byte on until `ended` ends; how the run stands then, on standard error."""
+    # `exec`: what is killed must be the program itself, not a shell around it
+    commands = {"ended": ["exec", *ended], "inspect": inspect}
+    return script(_FOLLOW, folder, str(offset + 1), **commands)
+
+
+def rest(folder: str, offset: int) -> list[str]:
+    """The log from a byte to its present end."""
+    return script(_REST, folder, str(offset + 1))
+
+
+def stop(folder: str, reason: str, **commands: Sequence[str]) -> list[str]:
+    """Note the reason, ask the container to stop, kill it; look."""
+    return script(_STOP, folder, reason, **commands)
+
+
+def discard(
+    root: str, order_id: str, token: str, *, again: bool, **commands: Sequence[str]
+) -> list[str]:
+    """Remove the ended container and the run folder; `again`: it may be started another time."""
+    return script(_DISCARD, root, order_id, token, "again" if again else "", **commands)
+
+
+def parts(answer: bytes) -> dict[str, str]:
+    """The parts of an answer by name.
+
+    Raises:
+        BackendError: it is no such answer.
+    """
+    found = {}
+    while answer:
+        head, _, answer = answer.partition(b"\n")
+        name, _, size = head.partition(b" ")
+        if not size.isdigit() or int(size) > len(answer):
+            raise BackendError(
+                "launch_failed",
+                f"The host answered {head[:100]!r}, which is none of our words.",
+                hint="Does its shell print something at every login?",
+            )
+        found[name.decode(errors="replace")] = answer[: int(size)].decode(errors="replace")
+        answer = answer[int(size) :]
+    return found
+
+
+def script(text: str, *arguments: str, **commands: Sequence[str]) -> list[str]:
+    """A script with its arguments; `commands` are functions in it."""
+    functions = "".join(
+        f"{name}() {{ {command_line(argv)}; }}\n" for name, argv in commands.items()
+    )
+    return ["sh", "-c", f"{_COMMON}{functions}{text}", "cosmos", *arguments]

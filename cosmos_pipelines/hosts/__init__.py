@@ -1,0 +1,1 @@
+"""Making a GPU host ready for an engine: code, image, checkpoints."""

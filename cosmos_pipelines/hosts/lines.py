@@ -1,0 +1,52 @@
+"""What a program on a host prints, line by line."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import Final
+
+from cosmos_pipelines.remote.ssh.connection import Completed, Connection
+
+_ENDS: Final = re.compile(r"\r\n|\n|\r")
+_ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+"""Colours and the like, which are no words."""
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
+    """The lines of a stream, each as soon as it is whole, without colours and empty ones."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    pending = ""
+    for chunk in chunks:
+        *lines, pending = _ENDS.split(pending + decoder.decode(chunk))
+        yield from filter(str.strip, (_ANSI.sub("", line) for line in lines))
+    if pending.strip():
+        yield _ANSI.sub("", pending)
+
+
+def stream_lines(
+    connection: Connection, argv: list[str], tell: Callable[[str], None]
+) -> tuple[int, str]:
+    """Run a program and tell its lines; its exit code and its last line.
+
+    Raises:
+        LinkLost: the link broke, and the program was ended with it.
+    """
+    last = ""
+    ended: list[Completed] = []
+
+    def chunks() -> Iterator[bytes]:
+        with closing(connection.stream(argv)) as stream:
+            while True:
+                try:
+                    yield next(stream)
+                except StopIteration as end:
+                    ended.append(end.value)
+                    return
+
+    for line in lines_of(chunks()):
+        last = line.strip()
+        tell(line.rstrip())
+    return ended[0].exit_code, last

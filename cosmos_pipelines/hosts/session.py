@@ -1,0 +1,75 @@
+"""What `cosmos host` needs for all that it does: engine, host, log. No Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cosmos_pipelines.backends.local import SCRIPTS
+from cosmos_pipelines.backends.registry import HOST_BACKEND, backend_for
+from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.errors import CosmosError, InputError, LinkLost
+from cosmos_pipelines.hosts.arrive import Setting, Tell, directories_of
+from cosmos_pipelines.remote.files.files import room_for
+from cosmos_pipelines.settings import Settings
+
+OnLine = Callable[[str], None]
+
+
+def engine_with_setup(settings: Settings, name: str) -> tuple[Engine, HostSetup]:
+    """The engine called so, as the project wants it, and its set-up.
+
+    Raises:
+        InputError: there is no such engine, or it needs none.
+    """
+    engine = settings.engine(name)
+    if engine.setup is None:
+        raise InputError(
+            f"{engine.name} needs no set-up of a host but an image.", hint="See docs/gpu-host.md."
+        )
+    return engine, engine.setup
+
+
+def host_backend(settings: Settings) -> SshDockerBackend:
+    """The GPU host. Raises SettingsError if none is set."""
+    backend = backend_for(settings, HOST_BACKEND)
+    assert isinstance(backend, SshDockerBackend)
+    return backend
+
+
+def setting(engine: Engine, setup: HostSetup, backend: SshDockerBackend, tell: Tell) -> Setting:
+    """What the steps of a set-up share."""
+    directories = {d.name: d.source for d in directories_of(engine)}
+    return Setting(backend.host, engine.name, setup, directories, SCRIPTS, tell)
+
+
+def log_file(settings: Settings, name: str) -> Path:
+    """Where what is told is kept on this machine."""
+    return settings.outputs / "host_setup" / f"{name}.log"
+
+
+@contextmanager
+def telling(log: Path, on_line: OnLine | None) -> Iterator[Tell]:
+    """Write lines to a log, and tell them; an error is its last line."""
+    with room_for(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w", encoding="utf-8", errors="backslashreplace") as file:
+
+            def tell(line: str) -> None:
+                file.write(line + "\n")
+                file.flush()
+                if on_line is not None:
+                    on_line(line)
+
+            try:
+                yield tell
+            except LinkLost as e:
+                file.write(f"error: {e}\n")
+                hint = "Ask again: what is done is kept, and checkpoints go on there."
+                raise LinkLost(e.host, e.message, hint=hint) from e
+            except CosmosError as e:
+                file.write(f"error: {e}\n")
+                raise

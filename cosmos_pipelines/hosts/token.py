@@ -1,0 +1,78 @@
+"""A Hugging Face token on its way to a container: from the environment or a file of mode 600, over
+standard input, into a file there that nobody else can read and that its reader removes.
+
+It is in no argument vector, no environment of a container, no log and no image.
+"""
+
+from __future__ import annotations
+
+import stat
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S, HostFolder
+from cosmos_pipelines.errors import BackendError, InputError
+from cosmos_pipelines.hosts import setup_script as host_setup_script
+from cosmos_pipelines.hosts.orders import TOKEN
+from cosmos_pipelines.operations.base import Directory
+
+VARIABLE: Final = "HF_TOKEN"
+
+
+def token_of(environment: Mapping[str, str], file: Path | None) -> str | None:
+    """The token: of the environment, else of the file; None if there is neither.
+
+    Raises:
+        InputError: the file cannot be read, others can read it, or it holds no token.
+    """
+    token = environment.get(VARIABLE, "").strip()
+    where = VARIABLE
+    if not token and file is not None:
+        token, where = _read(file), str(file)
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise InputError(f"What {where} says cannot be a token.")
+    return token or None
+
+
+def _read(file: Path) -> str:
+    try:
+        facts = file.stat()
+        if stat.S_IMODE(facts.st_mode) & 0o077:
+            raise InputError(
+                f"{file} can be read by others than you (mode {stat.S_IMODE(facts.st_mode):o}).",
+                hint=f"`chmod 600 {file}`.",
+            )
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as e:
+        reason = getattr(e, "strerror", None) or "it is no text"
+        raise InputError(f"The token file {file} cannot be read: {reason}.") from None
+    if not token:
+        raise InputError(f"The token file {file} is empty.")
+    return token
+
+
+@contextmanager
+def placed(
+    host: HostFolder, root: str, engine: str, token: str | None
+) -> Iterator[Directory | None]:
+    """The directory that holds the token, while inside; None if there is no token.
+
+    `root`: our directory on the host, absolute.
+    """
+    if token is None:
+        yield None
+        return
+    name = uuid.uuid4().hex
+    argv = host_setup_script.put_token(root, engine, name)
+    try:
+        host.ask(argv, input=token.encode(), timeout_s=LOOK_S)
+        yield Directory(
+            name=TOKEN, source=f"engines/{engine}/.token-{name}", target=f"/cosmos/{TOKEN}"
+        )
+    finally:
+        # If the host is away now: whoever read it has removed it, and the next set-up does.
+        with suppress(BackendError):
+            host.ask(host_setup_script.forget_token(root, engine, name), timeout_s=LOOK_S)

@@ -1,0 +1,75 @@
+"""Follows orders of a host's set-up to their end."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cosmos_pipelines.backends.base import Handle
+from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.hosts.lines import lines_of
+from cosmos_pipelines.hosts.orders import RESULT
+from cosmos_pipelines.operations.base import Outcome
+
+KEPT: Final = 2000
+"""Lines of a log that are kept in memory."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An order of the set-up that has ended."""
+
+    handle: Handle
+    outcome: Outcome
+    log: str
+    """Its last lines."""
+
+    @property
+    def last(self) -> str:
+        """The last line, for people."""
+        return next((x.strip() for x in reversed(self.log.splitlines()) if x.strip()), "no log")
+
+
+def follow(
+    backend: SshDockerBackend,
+    handle: Handle,
+    tell: Callable[[str], None],
+    limit_s: float | None = None,
+) -> Ended:
+    """Tell the lines of its log to the end.
+
+    Raises:
+        BackendError: `timeout` after `limit_s` seconds, when it was stopped; `unreachable`, `lost`.
+    """
+    kept: deque[str] = deque(maxlen=KEPT)
+    began = time.monotonic()
+
+    def chunks() -> Iterator[bytes]:
+        with closing(backend.follow(handle)) as stream:
+            for chunk in stream:
+                if limit_s is not None and time.monotonic() - began > limit_s:
+                    backend.cancel(handle, reason="timeout")
+                    raise BackendError(
+                        "timeout", f"{handle.order_id} was stopped after {limit_s:.0f} s."
+                    )
+                yield chunk
+
+    for line in lines_of(chunks()):
+        kept.append(line)
+        tell(line)
+    return Ended(handle, backend.outcome(handle), "\n".join(kept))
+
+
+def result_of(backend: SshDockerBackend, handle: Handle) -> str:
+    """The text of its result file. Raises OutputMissing."""
+    with tempfile.TemporaryDirectory(prefix="cosmos-") as folder:
+        file = Path(folder) / RESULT
+        backend.collect(handle, {RESULT: file})
+        return file.read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What is going on, and stopping it: status, logs, kill, show, why."""

@@ -1,0 +1,123 @@
+"""Stopping runs, and orders that no run owns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.catalog.records import ACTIVE, Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.operate.status import status
+from cosmos_pipelines.runs.execute import execute_runs
+from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.settings import Settings
+
+LOG_POLL_S = 0.05
+
+
+def kill(
+    catalog: Catalog,
+    settings: Settings,
+    run_id: str | None,
+    *,
+    all_runs: bool = False,
+    whole_batch: bool = False,
+) -> list[Run]:
+    """Stop one run, or everything that is in work or queued; returns the runs as they then are.
+
+    What no run owns is not touched: `kill_orphans` does that.
+
+    Raises:
+        InputError: neither a run nor all asked for.
+        StateError: the run has ended, or shares its model load with others that go on.
+    """
+    if (run_id is None) != all_runs:
+        raise InputError("Give either a run or --all to kill.")
+    if run_id is None:
+        chosen: Sequence[Run] = [*catalog.active_runs(), *catalog.queued_runs(None)]
+    else:
+        chosen = _killable(catalog, run_id, whole_batch)
+    return [_stop(catalog, settings, run) for run in chosen]
+
+
+def kill_orphans(catalog: Catalog, settings: Settings) -> list[str]:
+    """Stop the orders of this project that no run owns; returns their ids.
+
+    Raises:
+        BackendError: one could not be stopped; those before it were.
+    """
+    stopped = []
+    for one in status(catalog, settings)["left"]:
+        if one["what"] != "orphan":
+            continue
+        with closing(backend_for(settings, one["backend"])) as backend:
+            if handle := backend.find(one["id"]):
+                backend.cancel(handle, settings.execution.grace_s, reason="cancelled")
+                stopped.append(one["id"])
+    return stopped
+
+
+def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Sequence[Run]:
+    run = catalog.get_run(run_id)
+    mates = catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
+    going = [mate for mate in mates if mate.status in ACTIVE]
+    if whole_batch and going:
+        return going
+    others = ", ".join(mate.id for mate in going if mate.id != run.id)
+    if run.status not in (*ACTIVE, "pending"):
+        hint = f"Add --batch to stop the rest of its model load: {others}." if others else None
+        raise StateError(f"Run {run.id} is {run.status}; there is nothing to stop.", hint=hint)
+    if others:
+        raise StateError(
+            f"Run {run.id} shares one model load with {others}.",
+            hint="Add --batch to stop them all.",
+        )
+    return [run]
+
+
+def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
+    if run.status == "pending" and catalog.cancel_pending(run.id):
+        return catalog.get_run(run.id)
+    run = catalog.get_run(run.id)
+    backend = backend_for(settings, run.backend)
+    handle, grace_s = None, settings.execution.grace_s
+    deadline = time.monotonic() + grace_s
+    while (run := catalog.get_run(run.id)).status in ACTIVE:
+        if handle is None and run.batch_id and (handle := backend.find(run.batch_id)):
+            backend.cancel(handle, grace_s, reason="cancelled")
+            deadline = time.monotonic() + grace_s
+        if any(left.id == run.id for left in orphans(catalog)):
+            if handle is None:
+                _cancel_unstarted(catalog, run)
+            else:
+                execute_runs([run.id], catalog=catalog, settings=settings, backend=backend)
+        elif time.monotonic() > deadline:
+            raise _not_yet(run, started=handle is not None)
+        time.sleep(LOG_POLL_S)
+    return run
+
+
+def _cancel_unstarted(catalog: Catalog, run: Run) -> None:
+    """End a run whose process died before it had started anything."""
+    owner = owner_name()
+    if catalog.adopt(run.id, owner):
+        said = "Stopped before it had started."
+        catalog.advance(
+            run.id, owner, run.status, "cancelled", error_kind="cancelled", error_message=said
+        )
+
+
+def _not_yet(run: Run, *, started: bool) -> StateError:
+    if started:
+        return StateError(
+            f"Run {run.id} was stopped, but {run.leased_by} has not recorded it yet.",
+            hint="See `cosmos status`.",
+        )
+    return StateError(
+        f"Run {run.id} is {run.status} and has not started yet: nothing was stopped.",
+        hint="Ask again in a moment.",
+    )

@@ -1,0 +1,55 @@
+"""The lines of a run's log, as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cosmos_pipelines.catalog.records import ACTIVE
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import StateError
+from cosmos_pipelines.runs.log import log_file
+from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.settings import Settings
+
+LOG_POLL_S = 0.05
+
+
+def log_lines(
+    catalog: Catalog, settings: Settings, run_id: str, *, follow: bool = False
+) -> Iterator[str]:
+    """The lines of a run's log (the model's; ours where the model never started).
+
+    With `follow`, new lines as they come, until the run has ended or nobody executes it any more.
+    """
+    run = catalog.get_run(run_id)
+    path = log_file(settings.outputs, run.id)
+    if not follow and (not path.exists() or not path.stat().st_size):
+        path = path.with_name("cosmos.log")
+        if not path.exists():
+            raise StateError(f"Run {run.id} is {run.status} and has no log yet.")
+    return _lines(catalog, run.id, path, follow)
+
+
+def _lines(catalog: Catalog, run_id: str, path: Path, follow: bool) -> Iterator[str]:
+    position, pending = 0, b""
+    while True:
+        over = not follow or catalog.get_run(run_id).status not in (*ACTIVE, "pending")
+        if path.exists():
+            with path.open("rb") as f:
+                f.seek(position)
+                while chunk := f.read(1 << 16):
+                    position += len(chunk)
+                    *lines, pending = (pending + chunk).split(b"\n")
+                    yield from (line.decode("utf-8", errors="replace") for line in lines)
+        if over:
+            break
+        if any(run.id == run_id for run in orphans(catalog)):
+            raise StateError(
+                f"The process that executed {run_id} is gone.",
+                hint=f"`cosmos run {run_id}` goes on with it.",
+            )
+        time.sleep(LOG_POLL_S)
+    if pending:
+        yield pending.decode("utf-8", errors="replace")

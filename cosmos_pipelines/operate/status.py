@@ -1,0 +1,93 @@
+"""What is going on: runs in work, the places where they run, what was left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.engines import engine_named
+from cosmos_pipelines.operate.places import Left, Place, left_behind, look_at, places_of
+from cosmos_pipelines.runs.claim import OURS_TO_BLAME
+from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.settings import Settings
+
+
+def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
+    """Backend, engine, counts, runs in work, places and their GPUs, what was left behind.
+
+    A host that does not answer is told as a problem of its place, after some seconds.
+    """
+    before = catalog.active_runs()
+    places = places_of(settings, before)
+    looked = look_at(settings, places)
+    active = catalog.active_runs()
+    lost = {run.id for run in orphans(catalog)}
+    behind = _left_behind(catalog, looked, before, active, lost)
+    engine = engine_named(settings.execution.engine)
+    return {
+        "home": str(settings.home),
+        "catalog": _without_password(settings.catalog_url),
+        "backend": settings.execution.backend,
+        "engine": engine.name,
+        "engine_label": engine.label,
+        "simulated": engine.simulated,
+        "upscale_engine": settings.execution.engine_for("upscale"),
+        "enhance_engine": settings.execution.engine_for("enhance"),
+        "counts": catalog.count_by_status(),
+        "places": [looked[name].as_dict() for name in places],
+        "active": [_brief(catalog, run) | {"lost": run.id in lost} for run in active],
+        "queued": [_brief(catalog, run) for run in catalog.queued_runs(None)],
+        "lost": sorted(lost),
+        "orphans": sorted(one.id for one in behind if one.what == "orphan"),
+        "left": [one.as_dict() for one in behind],
+    }
+
+
+def _left_behind(
+    catalog: Catalog,
+    looked: Mapping[str, Place],
+    before: Sequence[Run],
+    active: Sequence[Run],
+    lost: set[str],
+) -> list[Left]:
+    """What was left behind; a run that began or ended during the look owns its order too."""
+    owned = {run.batch_id for run in (*before, *active)}
+    unowned = {order for place in looked.values() for order in place.orders or ()} - owned
+    given_up = {
+        order: run.id
+        for order in unowned
+        for run in catalog.list_runs(batch_id=order, limit=None)
+        if run.error_kind in OURS_TO_BLAME
+    }
+    ran = {run.id for run in before if run.status == "running"}
+    left = [run for run in active if run.id in lost or run.id in ran]
+    return left_behind(looked, left, lost, unowned, given_up)
+
+
+def _brief(catalog: Catalog, run: Run) -> dict[str, Any]:
+    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+    since = run.started_at or run.created_at
+    return {
+        "id": run.id,
+        "model_type": run.model_type,
+        "status": run.status,
+        "progress": run.progress,
+        "prompt": prompt.name if prompt else None,
+        "engine": run.engine,
+        "backend": run.backend,
+        "order": run.batch_id,
+        "host": run.host,
+        "container": run.container_name,
+        "seconds": round((datetime.now(UTC) - since).total_seconds(), 1),
+        "executed_by": run.leased_by,
+        "dagster_run_id": run.dagster_run_id,
+    }
+
+
+def _without_password(url: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)

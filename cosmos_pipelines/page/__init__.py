@@ -1,0 +1,1 @@
+"""The web page: Dagster's, with our routes in front of it, on one address."""

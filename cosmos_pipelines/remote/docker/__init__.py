@@ -1,0 +1,1 @@
+"""Docker's command lines and its answers. Mechanics only."""

@@ -1,0 +1,249 @@
+"""Download files of a host, each known by the hash that the host computed: see `transfer`."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Final, NamedTuple, Self
+
+from cosmos_pipelines.errors import BackendError, DiskFull, LinkLost, OutputMissing
+from cosmos_pipelines.remote.files import scripts as host_scripts
+from cosmos_pipelines.remote.files.files import PART, room_for, sha256_of
+from cosmos_pipelines.remote.files.files import part_of as own_part_of
+from cosmos_pipelines.remote.files.meter import Meter, Report
+from cosmos_pipelines.remote.ssh.connection import Completed, Connection
+from cosmos_pipelines.remote.ssh.streams import CHUNK, draw
+
+MOST_WORDS: Final = 64 << 10
+"""Bytes of file names in one command; Linux takes 128 KiB in one word of a shell's."""
+
+
+LOCK_S: Final = 5.0
+"""Seconds in which another process may finish the same file."""
+
+
+class Wanted(NamedTuple):
+    """A file of the host, where it shall be here, and its hash as the host computed it."""
+
+    remote: str
+    """Absolute path; `confine` makes one of a name."""
+    local: Path
+    sha256: str
+    size: int | None = None
+    """Bytes, if known: large ones are worth a faster way."""
+
+
+def get_file(
+    connection: Connection,
+    remote: str,
+    local: Path,
+    sha256: str,
+    progress: Report | None = None,
+    *,
+    size: int | None = None,
+) -> None:
+    """Bring one file: see `get_files`."""
+    get_files(connection, [Wanted(remote, local, sha256, size)], progress)
+
+
+def get_files(
+    connection: Connection, files: Iterable[Wanted], progress: Report | None = None
+) -> None:
+    """Bring files; each appears whole, on the disk and with its hash, or not at all.
+
+    What is here with the right content is not brought again. What a cut has left in
+    `<name>.<hash>.part` is continued; many files come as one stream.
+
+    Raises:
+        OutputMissing: there is no such file, or its content has another hash.
+        DiskFull: no room here; nothing half-written is left.
+        LinkLost: the link broke; calling again continues.
+    """
+    missing = [f for f in files if not (f.local.is_file() and sha256_of(f.local) == f.sha256)]
+    meter = Meter(0, progress)
+    fresh = []
+    for file in missing:
+        with room_for(file.local):
+            file.local.parent.mkdir(parents=True, exist_ok=True)
+        if _begun(file):
+            _get_rest(connection, file, meter)
+        else:
+            fresh.append(file)
+    for group in _groups(fresh):
+        _get_group(connection, group, meter)
+
+
+def part_of(file: Wanted) -> Path:
+    """What there is of a file until it is whole: the same name in every process."""
+    return file.local.with_name(f"{file.local.name[:150]}.{file.sha256[:12]}{PART}")
+
+
+def _begun(file: Wanted) -> bool:
+    part = part_of(file)
+    return part.is_file() and part.stat().st_size > 0
+
+
+def _groups(files: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    group: list[Wanted] = []
+    words = 0
+    for file in files:
+        words += len(shlex.quote(file.remote).encode()) + 1
+        if group and words > MOST_WORDS:
+            yield group
+            group, words = [], 0
+        group.append(file)
+    if group:
+        yield group
+
+
+def _get_group(connection: Connection, group: Sequence[Wanted], meter: Meter) -> None:
+    """Whole files in one stream, which says their sizes first."""
+    script = host_scripts.send([file.remote for file in group])
+    with _Stream(connection, group, script) as stream:
+        sizes = [stream.size() for _ in group]
+        meter.total += sum(sizes)
+        for file, size in zip(group, sizes, strict=True):
+            with _part(file) as part:
+                part.truncate(0)
+                found = stream.copy(part, size, hashlib.sha256(), meter)
+                _keep(connection, file, part, found)
+
+
+def _get_rest(connection: Connection, file: Wanted, meter: Meter) -> None:
+    """A file that was begun; from its start if what is here does not fit."""
+    with _part(file) as part:
+        digest = hashlib.sha256()
+        while chunk := part.read(CHUNK):
+            digest.update(chunk)
+        offset = part.tell()
+        script = host_scripts.send_rest(file.remote, offset)
+        with _Stream(connection, [file], script) as stream:
+            size = stream.size()
+            if offset <= size:
+                meter.total += size
+                meter.skip(offset)
+                found = stream.copy(part, size - offset, digest, meter)
+                if found == file.sha256:
+                    _keep(connection, file, part, found)
+                    return
+                meter.total -= size
+                meter.skip(-size)
+        part.truncate(0)
+    _get_group(connection, [file], meter)
+
+
+class _Stream:
+    """Sizes, one a line, then bytes."""
+
+    def __init__(self, connection: Connection, files: Sequence[Wanted], script: list[str]) -> None:
+        self._host, self._files = connection.host, files
+        known = sum(file.size or 0 for file in files)
+        self._chunks = draw(connection, script, amount=known)
+        self._rest = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._chunks.close()
+
+    def size(self) -> int:
+        """The next file's size in bytes."""
+        while b"\n" not in self._rest:
+            self._rest += self._more()
+        line, _, self._rest = self._rest.partition(b"\n")
+        try:
+            return int(line)
+        except ValueError:
+            raise BackendError(
+                "launch_failed",
+                f"{self._host} answered {line[:100]!r} instead of a file's size.",
+                hint="Does its shell print something at every login?",
+            ) from None
+
+    def copy(self, target: IO[bytes], size: int, digest: hashlib._Hash, meter: Meter) -> str:
+        """Write the next `size` bytes; the hash with them added."""
+        while size:
+            chunk = memoryview(self._rest or self._more())
+            self._rest = bytes(chunk[size:])
+            chunk = chunk[:size]
+            digest.update(chunk)
+            size -= len(chunk)
+            meter.add(len(chunk))
+            while chunk:  # a disk that becomes full takes a part first
+                chunk = chunk[target.write(chunk) :]
+        return digest.hexdigest()
+
+    def _more(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except StopIteration as end:
+            ended: Completed = end.value
+        lines = ended.stderr.decode(errors="replace").strip().splitlines()
+        if ended.exit_code == host_scripts.ABSENT:
+            raise OutputMissing(f"On {self._host}: {lines[0] if lines else 'a file is missing'}.")
+        if ended.exit_code == 0:
+            names = ", ".join(file.remote for file in self._files[:3])
+            raise OutputMissing(f"{names} on {self._host} became shorter meanwhile.")
+        told = lines[-1] if lines else f"exit code {ended.exit_code}"
+        raise LinkLost(self._host, f"{self._host} stopped sending: {told}.")
+
+
+@contextmanager
+def _part(file: Wanted) -> Iterator[IO[bytes]]:
+    """The file's `.part`, for this process alone; gone if it cannot be continued.
+
+    One that another process keeps for too long, perhaps since it stands still, is left to it.
+    """
+    path = part_of(file)
+    with ExitStack() as stack:
+        try:
+            with room_for(path):
+                part = stack.enter_context(_locked(path, LOCK_S))
+                if part is None:
+                    path = own_part_of(file.local)
+                    stack.callback(path.unlink, missing_ok=True)
+                    part = stack.enter_context(path.open("w+b", buffering=0))
+                yield part
+        except (DiskFull, OutputMissing):
+            path.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _locked(path: Path, within_s: float) -> Iterator[IO[bytes] | None]:
+    """The open file, at its start, locked; None if another process keeps it locked."""
+    end = time.monotonic() + within_s
+    while True:
+        with path.open("a+b", buffering=0) as part:
+            try:
+                fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    yield None
+                    return
+                time.sleep(0.05)
+                continue
+            # Whoever had the lock may have given the file its name: then it is no part any more.
+            if path.exists() and path.stat().st_ino == os.fstat(part.fileno()).st_ino:
+                part.seek(0)
+                yield part
+                return
+
+
+def _keep(connection: Connection, file: Wanted, part: IO[bytes], found: str) -> None:
+    path = Path(part.name)
+    if found != file.sha256:
+        path.unlink()
+        raise OutputMissing(
+            f"{file.remote} on {connection.host} is not what was made: "
+            f"its SHA-256 is {found}, not {file.sha256}."
+        )
+    os.fsync(part.fileno())
+    path.replace(file.local)

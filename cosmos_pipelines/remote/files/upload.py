@@ -1,0 +1,226 @@
+"""Upload into a host's directory of files that are named by their hash: see `transfer`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tarfile
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cosmos_pipelines.errors import BackendError, InputError, LinkLost
+from cosmos_pipelines.remote.files import scripts as host_scripts
+from cosmos_pipelines.remote.files.files import sha256_of
+from cosmos_pipelines.remote.files.meter import Meter, Report
+from cosmos_pipelines.remote.ssh.connection import Completed, Connection
+from cosmos_pipelines.remote.ssh.streams import feed, pour
+
+SMALL: Final = 4 << 20
+"""Bytes; smaller files share a stream, larger ones are resumed."""
+
+GROUP: Final = 64 << 20
+"""Bytes of one stream of small files: what a cut costs at most."""
+
+LOOK_S: Final = 60.0
+SLOW_DISK: Final = 20e6
+"""Bytes a second that a host hashes and writes at the least."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_FREE: Final = re.compile(rb"\s(\d+)\s+\d+%\s")
+
+
+class LocalFile(NamedTuple):
+    """A file of this machine as it was measured."""
+
+    path: Path
+    sha256: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What an upload did."""
+
+    files: int
+    """Sent; the others were there."""
+    size: int
+    """Bytes sent."""
+
+
+def put_files(
+    connection: Connection,
+    files: Iterable[tuple[Path, str, int]],
+    cas: str,
+    progress: Report | None = None,
+) -> Sent:
+    """Have these files (path, sha256, size) in the directory `cas` of the host, under their hash.
+
+    The host is asked once which of them it has. What it has not is sent, hashed there, on its disk,
+    and only then under its name.
+
+    Raises:
+        InputError: a file cannot be read, or is not what was measured.
+        BackendError: `disk_full`, no room on the host: nothing half-written is left there;
+            `launch_failed`, it cannot be written there.
+        LinkLost: the link broke; calling again continues.
+    """
+    wanted = {f.sha256: f for f in (LocalFile(Path(p), s, n) for p, s, n in files)}
+    for file in wanted.values():
+        _check(file)
+    there, free = _look(connection, cas, list(wanted))
+    missing = [f for f in wanted.values() if there.get(f.sha256) != f.size]
+    begun = {f.sha256: _offset(f, there.get(f"{f.sha256}.part", 0)) for f in missing}
+    total = sum(f.size for f in missing)
+    room = total - sum(begun.values())
+    if room > free:
+        raise _full(connection, cas, f"{room} bytes are to be sent, {free} are free.")
+    meter = Meter(total, progress)
+    for group in _groups([f for f in missing if f.size < SMALL]):
+        _send_group(connection, cas, group, meter)
+    for file in missing:
+        if file.size >= SMALL:
+            _send_large(connection, cas, file, begun[file.sha256], meter)
+    return Sent(len(missing), room)
+
+
+def _check(file: LocalFile) -> None:
+    if not _SHA256.fullmatch(file.sha256):
+        raise InputError(f"{file.path} has no SHA-256 but {file.sha256!r}.")
+    try:
+        size = file.path.stat().st_size
+    except OSError as e:
+        raise InputError(f"{file.path} cannot be read: {e.strerror}.") from e
+    if size != file.size:
+        raise _changed(file)
+
+
+def _look(connection: Connection, cas: str, names: Sequence[str]) -> tuple[dict[str, int], int]:
+    """Sizes of what is there of these hashes, whole or begun, and the free bytes."""
+    asked = "".join(f"{name}\n{name}.part\n" for name in names).encode()
+    done = connection.run(host_scripts.look(cas), timeout_s=LOOK_S, input=asked)
+    if done.exit_code != 0:
+        raise _failed(connection, cas, done)
+    disk, _, listing = done.stdout.partition(b"\n")
+    pairs = (line.rpartition(b" ") for line in listing.splitlines())
+    sizes = {name.decode(): int(size) for name, _, size in pairs}
+    free = _FREE.search(disk + b" ")
+    return sizes, int(free[1]) * 1024 if free else 1 << 62
+
+
+def _offset(file: LocalFile, begun: int) -> int:
+    """Where an upload goes on; the last block is sent in any case, and all of it hashed again."""
+    if file.size < SMALL or begun > file.size:
+        return 0
+    return min(begun, file.size - 1) // host_scripts.BLOCK * host_scripts.BLOCK
+
+
+def _groups(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
+    group: list[LocalFile] = []
+    for file in files:
+        if group and sum(f.size for f in group) + file.size > GROUP:
+            yield group
+            group = []
+        group.append(file)
+    if group:
+        yield group
+
+
+def _send_group(connection: Connection, cas: str, group: Sequence[LocalFile], meter: Meter) -> None:
+    """Small files as one tar; the host says which have come wrong, and gets those once more."""
+    for attempt in (1, 2):
+        token = uuid.uuid4().hex
+        amount = sum(f.size for f in group)
+        script = host_scripts.unpack(cas, token)
+        done = feed(connection, script, _tar(group, meter), amount=amount, end_s=_end_s(amount))
+        if done.exit_code == 0:
+            return
+        if done.exit_code != host_scripts.WRONG or attempt == 2:
+            raise _failed(connection, cas, done)
+        group = [f for f in group if f.sha256.encode() in done.stdout.split()]
+        meter.skip(-sum(f.size for f in group))
+
+
+def _tar(files: Sequence[LocalFile], meter: Meter) -> Iterator[bytes]:
+    """A tar of files that are named by their hash.
+
+    Raises:
+        InputError: a file is not what was measured, or cannot be read.
+    """
+    for file in files:
+        try:
+            content = file.path.read_bytes()
+        except OSError as e:
+            raise InputError(f"{file.path} cannot be read: {e.strerror}.") from e
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise _changed(file)
+        member = tarfile.TarInfo(file.sha256)
+        member.size = len(content)
+        padding = bytes(-len(content) % tarfile.BLOCKSIZE)
+        yield member.tobuf() + content + padding
+        meter.add(file.size)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _send_large(
+    connection: Connection, cas: str, file: LocalFile, offset: int, meter: Meter
+) -> None:
+    """One file from `offset` on; from its start if what was there, or came, has another hash."""
+    for attempt in (1, 2):
+        meter.skip(offset)
+        amount = file.size - offset
+        script = host_scripts.receive(cas, file.sha256, offset, file.size)
+        try:
+            with file.path.open("rb", buffering=0) as source:
+                source.seek(offset)
+                done = pour(connection, script, source, amount=amount, moved=meter.add,
+                            end_s=_end_s(file.size))  # fmt: skip
+        except OSError as e:
+            raise InputError(f"{file.path} cannot be read: {e.strerror}.") from e
+        if done.exit_code == 0:
+            return
+        _check(file)
+        if done.exit_code == host_scripts.INCOMPLETE:
+            raise LinkLost(connection.host, f"Not all of {file.path} came to {connection.host}.")
+        if done.exit_code == host_scripts.WRONG and sha256_of(file.path) != file.sha256:
+            raise _changed(file)
+        if done.exit_code != host_scripts.WRONG or attempt == 2:
+            raise _failed(connection, cas, done)
+        meter.skip(-file.size)
+        offset = 0
+
+
+def _end_s(amount: int) -> float:
+    """Seconds that the host may take to hash so many bytes and have them on its disk."""
+    return LOOK_S + amount / SLOW_DISK
+
+
+def _failed(connection: Connection, cas: str, done: Completed) -> BackendError:
+    said = (done.stderr or done.stdout).decode(errors="replace")
+    lines = [line for line in said.splitlines() if line.strip()]
+    told = next((x for x in lines if "No space" in x), lines[0] if lines else "no reason given")
+    if re.search("no space left|quota exceeded", said, re.IGNORECASE):
+        return _full(connection, cas, told)
+    return BackendError(
+        "launch_failed",
+        f"Files cannot be kept in {cas} on {connection.host}: {told}.",
+        hint="Run `cosmos doctor`.",
+    )
+
+
+def _full(connection: Connection, cas: str, told: str) -> BackendError:
+    return BackendError(
+        "disk_full",
+        f"No space left for {cas} on {connection.host}: {told}",
+        hint="Free some space there and try again.",
+    )
+
+
+def _changed(file: LocalFile) -> InputError:
+    return InputError(
+        f"{file.path} was changed since it was measured.",
+        hint="Start again from the file as it is now.",
+    )

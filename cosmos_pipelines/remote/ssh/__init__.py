@@ -1,0 +1,1 @@
+"""Connections to a host over SSH. Mechanics only."""

@@ -1,0 +1,63 @@
+"""Catalog and backend as Dagster resources: the page shows them with their settings.
+
+A resource holds only what may be shown and the project's directory, from which the process that
+uses it reads the settings itself: no password enters Dagster's records.
+"""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from cosmos_pipelines.backends.base import Backend
+from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.settings import Settings, load_settings
+
+
+class CatalogResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The catalog of scenes, prompts, recipes and runs."""
+
+    home: str = Field(description="The project's directory.")
+    database: str = Field(description="Where the catalog is (a password is not shown).")
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings, read again."""
+        return load_settings(Path(self.home))
+
+    def open(self) -> Catalog:
+        """The catalog; a context manager. Raises InputError where it cannot be used."""
+        return Catalog.open(self.settings.catalog_url)
+
+
+class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where runs are executed."""
+
+    home: str = Field(description="The project's directory.")
+    backend: str = Field(description="Used for new runs; a run keeps the one that it was given.")
+    engine: str = Field(description="The model family of new runs.")
+    upscale_engine: str = Field(description="The model family of new upscales.")
+    enhance_engine: str = Field(description="The model family of new enhancements of prompts.")
+
+    def open(self, name: str | None = None) -> Backend:
+        """The backend called `name` (default: that of new runs). Raises SettingsError."""
+        return backend_for(load_settings(Path(self.home)), name)
+
+
+def resources_of(settings: Settings) -> dict[str, dg.ConfigurableResource]:  # type: ignore[type-arg]
+    """The resources of a project, by the names under which assets and sensors ask for them."""
+    from sqlalchemy.engine import make_url
+
+    home, execution = str(settings.home), settings.execution
+    database = make_url(settings.catalog_url).render_as_string(hide_password=True)
+    return {
+        "catalog": CatalogResource(home=home, database=database),
+        "backend": BackendResource(
+            home=home,
+            backend=execution.backend,
+            engine=execution.engine,
+            upscale_engine=execution.engine_for("upscale"),
+            enhance_engine=execution.engine_for("enhance"),
+        ),
+    }

@@ -1,0 +1,113 @@
+"""What the steps of an execution share, and how each records a failure. No Dagster in this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cosmos_pipelines.backends.base import Backend
+from cosmos_pipelines.catalog.records import ACTIVE, Run, Status
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import (
+    BackendError,
+    CosmosError,
+    DiskFull,
+    ErrorKind,
+    InputError,
+    RunFailed,
+    StateError,
+)
+from cosmos_pipelines.operations.base import Order, Verdict
+from cosmos_pipelines.runs.bundle import Bundles
+from cosmos_pipelines.runs.estimate import timing_of
+from cosmos_pipelines.runs.lease import Lease
+from cosmos_pipelines.runs.log import OnLine
+from cosmos_pipelines.settings import Settings
+
+OnCompleted = Callable[[Run], None]
+"""Called for each run as soon as it is completed."""
+
+
+class TakenOver(StateError):
+    """Another process has our runs, since this one stood still for too long."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every step of an execution needs."""
+
+    catalog: Catalog
+    settings: Settings
+    backend: Backend
+    owner: str
+    lease: Lease
+    on_line: OnLine | None
+    bundles: Bundles
+    on_completed: OnCompleted | None = None
+    peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By order: what it took of its GPUs."""
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By order: what the program that did it wrote of itself."""
+
+    def told(self, order: Order, run_id: str) -> dict[str, Any]:
+        """What is known of how a run was done, besides what came out."""
+        timing = timing_of(self.records.get(order.id, {}), order, run_id)
+        return self.peaks.get(order.id, {}) | timing
+
+    def check_held(self, order_id: str, run_ids: Iterable[str]) -> None:
+        """Go on only with what is still ours of an order.
+
+        Raises:
+            TakenOver: it is not.
+        """
+        if not self.lease.held(run_ids):
+            raise TakenOver(
+                f"Order {order_id} was taken over while this process stood still.",
+                hint="See `cosmos status`.",
+            )
+
+    def completed(self, run_id: str) -> None:
+        """Tell whoever wants to know that a run is completed."""
+        if self.on_completed is not None:
+            self.on_completed(self.catalog.get_run(run_id))
+
+    def end(
+        self,
+        run_id: str,
+        verdict: Verdict,
+        exit_code: int | None = None,
+        order: Order | None = None,
+    ) -> None:
+        """Record that a run ended without a result, if it has not ended already; then look why."""
+        run = self.catalog.find_run(run_id)
+        if run is None or run.status not in ACTIVE:
+            return
+        status: Status = "cancelled" if verdict.kind == "cancelled" else "failed"
+        ended = self.catalog.advance(
+            run_id,
+            self.owner,
+            run.status,
+            status,
+            error_kind=verdict.kind,
+            error_message=verdict.message,
+            exit_code=exit_code,
+            outputs=self.peaks.get(run.batch_id or "", {}),
+        )
+        if ended and status == "failed":
+            self.bundles.write(self.catalog.get_run(run_id), order)
+
+
+def verdict_of(error: BaseException) -> Verdict:
+    """An error as the failure of a run."""
+    if not isinstance(error, Exception):  # KeyboardInterrupt, Dagster's interrupt, SystemExit
+        return Verdict(kind="cancelled", message="Interrupted by the user.")
+    kind: ErrorKind = "launch_failed"
+    if isinstance(error, RunFailed | BackendError):
+        kind = error.kind
+    elif isinstance(error, DiskFull):
+        kind = "disk_full"
+    elif isinstance(error, InputError | StateError):
+        kind = "validation"
+    text = str(error) if isinstance(error, CosmosError) else f"{type(error).__name__}: {error}"
+    return Verdict(kind=kind, message=text)

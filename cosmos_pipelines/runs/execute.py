@@ -1,0 +1,260 @@
+"""`execute_runs()`: the only place where catalog and backend meet. No Dagster in this file.
+
+A run is claimed, compiled, launched, followed, collected, verified and finished; every change of
+its status is one guarded UPDATE under this process's lease. A run that another process left behind
+is adopted: its container or subprocess is found by name and followed on, never started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from loguru import logger
+
+from cosmos_pipelines import batching
+from cosmos_pipelines.backends.base import Backend, Handle
+from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.errors import (
+    BackendError,
+    CosmosError,
+    DiskFull,
+    Unreachable,
+)
+from cosmos_pipelines.ids import order_id
+from cosmos_pipelines.operations.base import Job, Order, Verdict
+from cosmos_pipelines.runs.bundle import Bundles
+from cosmos_pipelines.runs.claim import take
+from cosmos_pipelines.runs.context import OnCompleted, TakenOver, Work, verdict_of
+from cosmos_pipelines.runs.engine_choice import engine_for
+from cosmos_pipelines.runs.finish import Launched, record_all, record_made
+from cosmos_pipelines.runs.gpu_watch import GpuWatch
+from cosmos_pipelines.runs.lease import Lease
+from cosmos_pipelines.runs.log import OnLine, log_file, set_aside
+from cosmos_pipelines.runs.plan import checked, compiled, job_of
+from cosmos_pipelines.runs.progress import WatchedLog
+from cosmos_pipelines.runs.results import relative
+from cosmos_pipelines.settings import Settings
+
+
+def execute_runs(
+    run_ids: Sequence[str],
+    *,
+    catalog: Catalog,
+    settings: Settings,
+    backend: Backend,
+    dagster_run_id: str | None = None,
+    on_line: OnLine | None = None,
+    on_completed: OnCompleted | None = None,
+) -> list[Run]:
+    """Bring every run to its end and return them as they then are, in the order given.
+
+    Pending, failed and cancelled runs are executed, batched where that changes nothing; completed
+    ones are left alone; those that a dead process was executing are adopted. A run that fails says
+    so in its row and raises nothing here. One of a batch is completed as soon as it is made, while
+    the model goes on with the others; `on_completed` is told of each.
+
+    Raises:
+        StateError: another live process is executing one of the runs.
+        KeyboardInterrupt: passed on after the work was stopped and recorded as cancelled (the same
+            holds for Dagster's interrupt).
+    """
+    owner = owner_name()
+    lease, bundles = Lease(catalog, owner), Bundles(settings, backend)
+    work = Work(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
+    fresh, orphans = take(work, run_ids, dagster_run_id)
+    mine = [*fresh, *orphans]
+    with lease.keep([run.id for run in mine]), _settled(work, mine):
+        _start(work, fresh)
+        for order, members in _orders(orphans):
+            _adopt(work, order, members)
+    return [catalog.get_run(run_id) for run_id in run_ids]
+
+
+@contextmanager
+def _settled(work: Work, runs: Sequence[Run]) -> Iterator[None]:
+    """Whatever happens inside: afterwards none of `runs` claims to be in work by us."""
+    try:
+        yield
+    except BaseException as e:
+        verdict = verdict_of(e)
+        for run in runs:
+            work.end(run.id, verdict)
+        raise
+
+
+def _batches(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job]]]:
+    """The runs as jobs in batches; one whose input is unusable fails alone."""
+    jobs: dict[str, list[Job]] = {}
+    for run in runs:
+        try:
+            job = job_of(work.catalog, work.settings, run)
+            checked(engine_for(work.settings, run.model_type, run.engine), job)
+        except CosmosError as e:
+            work.end(run.id, verdict_of(e))
+            continue
+        jobs.setdefault(run.engine, []).append(job)
+    for name, mine in jobs.items():
+        engine = work.settings.engine(name)
+        for batch in batching.plan(engine, mine):
+            yield engine, batch
+
+
+def _start(work: Work, runs: Sequence[Run]) -> None:
+    """Execute runs of which nothing is started."""
+    for engine, jobs in _batches(work, runs):
+        _execute(work, engine, jobs, {run.id: run for run in runs})
+
+
+def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) -> None:
+    """Launch one order for `jobs` and bring it to its end."""
+    attempt = max(runs[job.run_id].attempt for job in jobs)
+    ids = tuple(job.run_id for job in jobs)
+    prompts = ",".join(sorted({p for r in ids if (p := runs[r].prompt_id)}))
+    order = compiled(work.settings, engine, jobs, order_id(ids, attempt))
+    order = order.model_copy(update={"labels": {"prompt_id": prompts}})
+    try:
+        for run_id in ids:
+            set_aside(work.settings.outputs, run_id, runs[run_id].attempt - 1)
+        with WatchedLog(work, engine, ids) as log:
+            logger.info(
+                "{engine}: {n} run(s), order {id}", engine=engine.label, n=len(ids), id=order.id
+            )
+            for run_id in ids:
+                path = relative(work.settings, log_file(work.settings.outputs, run_id))
+                work.catalog.advance(
+                    run_id, work.owner, "uploading", "uploading", batch_id=order.id, log_path=path
+                )
+            _see_through(work, Launched(engine, order, _launch(work, order), log, ids))
+    except CosmosError as e:
+        logger.error("Order {id}: {error}", id=order.id, error=e)
+        for run_id in ids:
+            work.end(run_id, verdict_of(e), order=order)
+
+
+def _launch(work: Work, order: Order) -> Handle:
+    """Start the order and record where; an interrupt in the middle leaves nothing running."""
+    work.check_held(order.id, order.run_ids)
+    try:
+        handle = work.backend.launch(order)
+        for run_id in order.run_ids:
+            work.catalog.advance(
+                run_id,
+                work.owner,
+                "uploading",
+                "uploading",
+                **_whereabouts(handle),
+            )
+        return handle
+    except BaseException as e:
+        if not isinstance(e, Exception) and (started := work.backend.find(order.id)):
+            work.backend.cancel(started, work.settings.execution.grace_s, reason="cancelled")
+        raise
+
+
+def _whereabouts(handle: Handle) -> dict[str, Any]:
+    """Where it runs, as far as it is known."""
+    known = {
+        "host": handle.host,
+        "container_id": handle.container_id,
+        "container_name": handle.container_name,
+        "image_digest": handle.image_digest,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _orders(orphans: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
+    """Orphaned runs by the order that they belong to."""
+    groups: dict[str | None, list[Run]] = {}
+    for run in orphans:
+        groups.setdefault(run.batch_id, []).append(run)
+    yield from groups.items()
+
+
+def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
+    """Follow on, or finish, what was started before; start what was not."""
+    verdict = Verdict(kind="lost", message="Nothing is left of it where it ran; run it again.")
+    try:
+        wait_s = work.settings.remote.wait_s
+        handle = work.backend.find(order_name, wait_s) if order_name else None
+        if handle is not None:
+            order = work.backend.order_of(handle)
+            for run in members:
+                work.catalog.advance(
+                    run.id, work.owner, run.status, run.status, **_whereabouts(handle)
+                )
+            engine = work.settings.engine(order.engine)
+            mine = tuple(run.id for run in members)  # its others may be in a later order by now
+            with WatchedLog(work, engine, mine) as log:
+                logger.info("Adopted order {id}, which was started before", id=order.id)
+                _see_through(work, Launched(engine, order, handle, log, mine))
+            return
+    except CosmosError as e:
+        logger.error("Order {id}: {error}", id=order_name, error=e)
+        verdict = verdict_of(e)
+    else:
+        if all(run.status == "uploading" for run in members):
+            _start(work, members)
+            return
+    for run in members:
+        work.end(run.id, verdict)
+
+
+def _see_through(work: Work, on: Launched) -> None:
+    """Follow an order that has been launched until our runs of it are recorded as ended."""
+    for run_id in on.mine:
+        work.catalog.advance(run_id, work.owner, "uploading", "running")
+    try:
+        _follow(work, on)
+    except TakenOver:
+        raise
+    except (Unreachable, DiskFull) as e:
+        for run_id in on.mine:  # what goes on there is found again by the next attempt
+            work.end(run_id, verdict_of(e))
+        return
+    except CosmosError as e:
+        if isinstance(e, BackendError):
+            _give_up(work, on, e)
+            return
+        # trouble of our own, as with a catalog that is locked, is no reason to stop a model
+        raise BackendError("lost", f"It was left to itself: {e}") from e
+    except BaseException as e:
+        _give_up(work, on, e)
+        if isinstance(e, Exception):
+            return
+        raise
+    record_all(work, on)
+
+
+def _follow(work: Work, on: Launched) -> None:
+    order, handle = on.order, on.handle
+    with GpuWatch(work.backend, order) as gpus:
+        for chunk in work.backend.follow(handle, on.log.offset):
+            work.check_held(order.id, on.mine)
+            on.log.write(chunk)
+            if work.backend.running_s(handle) > order.timeout_s:
+                logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
+                grace = work.settings.execution.grace_s
+                work.backend.cancel(handle, grace, reason="timeout")
+            work.peaks[order.id] = gpus.peak()
+            record_made(work, on)
+    work.peaks[order.id] = gpus.peak()
+    on.log.keep_progress()
+
+
+def _give_up(work: Work, on: Launched, error: BaseException) -> None:
+    """Stop an order that can or shall not be followed; what it has finished is brought home."""
+    work.check_held(on.order.id, on.mine)  # what another process follows is not ours to stop
+    logger.warning("Stopping {id}: {why}", id=on.order.id, why=type(error).__name__)
+    ended = error
+    try:
+        work.backend.cancel(on.handle, work.settings.execution.grace_s, reason="cancelled")
+        record_all(work, on, verdict_of(error) if isinstance(error, Exception) else None)
+    except Unreachable as away:  # it may go on there, whatever the user wanted
+        ended = away
+    for run_id in on.mine:
+        work.end(run_id, verdict_of(ended))

@@ -1,0 +1,138 @@
+"""How the runs of an order ended: collected, verified and finished, each by itself. No Dagster.
+
+What a run's program has finished is its result, however the order as a whole came to its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from loguru import logger
+
+from cosmos_pipelines.backends.base import Handle
+from cosmos_pipelines.catalog.records import Status
+from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.errors import BackendError, CosmosError, DiskFull, RunFailed
+from cosmos_pipelines.operations.base import Order, Outcome, Verdict
+from cosmos_pipelines.runs.context import TakenOver, Work, verdict_of
+from cosmos_pipelines.runs.progress import WatchedLog
+from cosmos_pipelines.runs.results import collect_run, leave, record_of
+
+
+@dataclass
+class Launched:
+    """An order that was started, and those of its runs that are ours to bring to their end."""
+
+    engine: Engine
+    order: Order
+    handle: Handle
+    log: WatchedLog
+    mine: tuple[str, ...]
+    home: set[str] = field(default_factory=set)
+    """Those that were completed while the order was going on with others."""
+    has_room: bool = True
+    """Whether there was room here for what has come so far."""
+
+
+def record_made(work: Work, on: Launched) -> None:
+    """Complete what an order that goes on with other runs has made already.
+
+    The last of our runs is left to the order's end, and so is one that does not come home now or is
+    not what was asked for: nothing fails here.
+    """
+    for run_id in on.log.newly_made():
+        last = len(on.home) + 1 >= len(on.mine)
+        if run_id not in on.mine or run_id in on.home or last or not on.has_room:
+            continue
+        try:
+            _bring(work, on, run_id)
+        except TakenOver:
+            raise
+        except Exception as e:  # noqa: BLE001 - whatever it is, it must not stop the model
+            logger.warning("{run} stays there until its order ends: {why}", run=run_id, why=e)
+            if isinstance(e, DiskFull):  # what is left is for the log
+                on.has_room = False
+                leave(work.settings, on.order, run_id)
+
+
+def _bring(work: Work, on: Launched, run_id: str) -> None:
+    outcome = work.backend.finished(on.handle)
+    if not all(e.name in outcome.outputs for e in on.order.expected if e.run_id == run_id):
+        return  # its program tells only in the end what is whole
+    work.records[on.order.id] = {"samples": outcome.samples}
+    if _complete(work, on, outcome, run_id, "running"):
+        on.home.add(run_id)
+        work.completed(run_id)
+
+
+def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> None:
+    """Collect, verify and finish each of our runs of an order that has ended.
+
+    `otherwise`: why those without a result have none, if it is not for the engine to say.
+    """
+    order = on.order
+    work.check_held(order.id, on.mine)
+    outcome = work.backend.outcome(on.handle)
+    logger.info("Order {id} ended with exit code {code}", id=order.id, code=outcome.exit_code)
+    work.records[order.id] = record_of(
+        work.settings, work.backend, on.handle, order.id, on.mine[0], outcome
+    )
+    for run_id in on.mine:
+        if not work.catalog.advance(run_id, work.owner, "running", "downloading"):
+            run = work.catalog.find_run(run_id)
+            if run is None or run.status != "downloading" or run.leased_by != work.owner:
+                continue  # a mate that ended before, or is somebody else's now
+        try:
+            _record(work, on, outcome, run_id, otherwise)
+        except CosmosError as e:
+            logger.error("{run}: {error}", run=run_id, error=e)
+            work.end(run_id, verdict_of(e), outcome.exit_code)
+    ended = [run.status for r in order.run_ids if (run := work.catalog.find_run(r))]
+    if "failed" not in ended:
+        try:
+            work.backend.discard(order.id)
+        except BackendError as e:
+            logger.warning("What is left of {id} was not removed: {error}", id=order.id, error=e)
+
+
+def _record(
+    work: Work, on: Launched, outcome: Outcome, run_id: str, otherwise: Verdict | None
+) -> None:
+    expected = [e for e in on.order.expected if e.run_id == run_id]
+    if not all(e.name in outcome.outputs for e in expected):
+        verdict = otherwise or on.engine.diagnose(outcome, on.log.tail(), run_id)
+        logger.error("{run}: {kind}: {m}", run=run_id, kind=verdict.kind, m=verdict.message)
+        work.end(run_id, verdict, outcome.exit_code)
+        return
+    try:
+        if _complete(work, on, outcome, run_id, "downloading"):
+            work.completed(run_id)
+    except RunFailed:
+        if outcome.exit_code == 0:
+            raise
+        verdict = otherwise or on.engine.diagnose(outcome, on.log.tail(), run_id)
+        work.end(run_id, verdict, outcome.exit_code)  # the cause, not its trace
+
+
+def _complete(work: Work, on: Launched, outcome: Outcome, run_id: str, status: Status) -> bool:
+    """Bring a run's result home and call it completed; `status` is what it has now.
+
+    False: it was killed, or is somebody else's now.
+
+    Raises:
+        CosmosError: it did not come, or is not what was asked for.
+    """
+    held = partial(work.check_held, on.order.id, on.mine)
+    outputs = collect_run(
+        work.catalog, work.settings, work.backend, on.handle, on.order, run_id, outcome, held
+    )
+    if status == "running" and not work.catalog.advance(run_id, work.owner, status, "downloading"):
+        return False
+    outputs |= work.told(on.order, run_id)
+    ended: dict[str, Any] = {"outputs": outputs, "exit_code": outcome.exit_code}
+    completed = work.catalog.advance(run_id, work.owner, "downloading", "completed", **ended)
+    if completed:
+        logger.info("{run} completed", run=run_id)
+    return completed

@@ -1,0 +1,57 @@
+"""How much of its GPUs a run takes at most, looked at now and then while it runs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final, Self
+
+from loguru import logger
+
+from cosmos_pipelines.backends.base import Backend
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.operations.base import Order
+from cosmos_pipelines.remote.gpu import Peak
+
+SAMPLE_S: Final = 2.0
+
+
+class GpuWatch:
+    """Looks at an order's GPUs from a thread of its own; a context manager.
+
+    An order without GPUs is not looked at. A look that fails is left out.
+    """
+
+    def __init__(self, backend: Backend, order: Order, every_s: float = SAMPLE_S) -> None:
+        self._backend, self._order, self._every_s = backend, order, every_s
+        self._peak, self._names = Peak(), dict[str, None]()
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        if self._order.gpus:
+            threading.Thread(target=self._watch, name="gpu-watch", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()  # not waited for: a host that is gone may take its time
+
+    def _watch(self) -> None:
+        while not self._ended.is_set():
+            try:
+                state = self._backend.gpus(self._order)
+            except CosmosError as e:
+                logger.debug("No look at the GPUs: {error}", error=e)
+            else:
+                self._peak.add(state)
+                self._names |= dict.fromkeys(gpu.name for gpu in state.gpus)
+            self._ended.wait(self._every_s)
+
+    def peak(self) -> dict[str, Any]:
+        """`gpu`: name, peak_memory_mib (all its GPUs), peak_load_percent; empty if nobody told."""
+        if not self._names:
+            return {}
+        found = {
+            "name": ", ".join(self._names),
+            "peak_memory_mib": self._peak.memory_mib,
+            "peak_load_percent": self._peak.load_percent,
+        }
+        return {"gpu": {k: v for k, v in found.items() if v is not None}}

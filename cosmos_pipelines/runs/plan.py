@@ -1,0 +1,291 @@
+"""Runs enter the catalog here, checked before anything is written.
+
+A run is planned first (everything that the engine would refuse is refused) and then entered; a dry
+run stops after the plan. No Dagster in this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cosmos_pipelines import batching
+from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.ids import new_run_id, order_id
+from cosmos_pipelines.operations import (
+    Enhance,
+    Job,
+    Operation,
+    Order,
+    Transfer,
+    Upscale,
+    Video,
+    operation_from,
+)
+from cosmos_pipelines.runs.engine_choice import engine_for
+from cosmos_pipelines.runs.estimate import estimate
+from cosmos_pipelines.runs.inputs import current_scene, measured, scene_videos
+from cosmos_pipelines.settings import Settings
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that has been checked and can be entered."""
+
+    job: Job
+    engine: Engine
+    notes: list[str]
+    """Sentences worth knowing that do not prevent the run."""
+    row: Mapping[str, Any] = field(default_factory=dict)
+    """What else its row says: prompt, recipe, parent run, source file."""
+
+
+def plan_transfer(
+    catalog: Catalog,
+    settings: Settings,
+    prompt_id: str,
+    fields: Mapping[str, Any],
+    *,
+    recipe: str | None = None,
+    engine: str | None = None,
+) -> Planned:
+    """A transfer of a prompt; `fields` override the recipe's settings.
+
+    Raises:
+        InputError: a field, weight or input that the engine would refuse, an unknown id or recipe.
+    """
+    prompt = catalog.get_prompt(prompt_id)
+    base: dict[str, Any] = {}
+    if recipe is not None:
+        known = catalog.get_recipe(recipe)
+        base, engine = dict(known.config), engine or known.engine
+    given = Transfer.parse({**base, **fields}, what="inference")
+    scene = current_scene(catalog, settings, prompt.scene)
+    chosen = engine_for(settings, "transfer", engine)
+    operation = given.for_scene(scene.facts.keys(), chosen.computes)
+    return _planned(
+        chosen,
+        operation,
+        prompt.text,
+        operation.negative_prompt or prompt.negative_prompt,
+        scene_videos(scene),
+        {"prompt_id": prompt.id, "recipe": recipe},
+    )
+
+
+def plan_enhance(
+    catalog: Catalog,
+    settings: Settings,
+    prompt_id: str,
+    fields: Mapping[str, Any],
+    *,
+    engine: str | None = None,
+) -> Planned:
+    """An enhancement of a prompt. Raises InputError as `plan_transfer` does."""
+    prompt = catalog.get_prompt(prompt_id)
+    return _planned(
+        engine_for(settings, "enhance", engine),
+        Enhance.parse(fields, what="prompt-enhance"),
+        prompt.text,
+        prompt.negative_prompt,
+        scene_videos(current_scene(catalog, settings, prompt.scene)),
+        {"prompt_id": prompt.id},
+    )
+
+
+def plan_upscale(
+    catalog: Catalog,
+    settings: Settings,
+    parent_run_id: str | None,
+    fields: Mapping[str, Any],
+    *,
+    video: Path | None = None,
+    engine: str | None = None,
+) -> Planned:
+    """An upscale of a completed run's video, or of any video file.
+
+    Raises:
+        InputError: neither or both of run and file given, or an unusable file.
+        StateError: the parent run has no finished video.
+    """
+    operation = Upscale.parse(fields, what="upscale")
+    chosen = engine_for(settings, "upscale", engine)
+    if parent_run_id is not None and video is None:
+        parent = catalog.get_run(parent_run_id)
+        inputs = {"video": measured(_finished_video(settings, parent))}
+        prompt = catalog.get_prompt(parent.prompt_id) if parent.prompt_id else None
+        return _planned(
+            chosen,
+            operation,
+            prompt.text if prompt else "",
+            prompt.negative_prompt if prompt else None,
+            inputs,
+            {"parent_run_id": parent.id, "prompt_id": parent.prompt_id},
+        )
+    if video is None or parent_run_id is not None:
+        raise InputError("Give either a run or --video FILE to upscale.")
+    source = video.expanduser().resolve()
+    inputs = {"video": measured(source)}
+    return _planned(chosen, operation, "", None, inputs, {"source": {"video": str(source)}})
+
+
+def enter(
+    catalog: Catalog,
+    settings: Settings,
+    planned: Planned,
+    *,
+    backend: str | None = None,
+    queued: bool = False,
+    tags: Sequence[str] = (),
+) -> Run:
+    """Enter a planned run, pending; a queued one will be executed by the daemon.
+
+    Raises:
+        SettingsError: there is no such backend.
+    """
+    operation = planned.job.operation
+    return catalog.add_run(
+        operation.model_type,
+        planned.engine.name,
+        backend_for(settings, backend).name,
+        operation.config(),
+        run_id=planned.job.run_id,
+        notes=planned.notes,
+        queued=queued,
+        tags=tags,
+        **planned.row,
+    )
+
+
+def job_of(catalog: Catalog, settings: Settings, run: Run) -> Job:
+    """The job that a stored run describes, with its inputs measured now.
+
+    Raises:
+        InputError: an input is gone or unusable.
+        StateError: the parent's video is not there any more.
+    """
+    operation = operation_from(run.model_type, run.execution_config)
+    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+    negative = prompt.negative_prompt if prompt else None
+    if isinstance(operation, Transfer) and operation.negative_prompt is not None:
+        negative = operation.negative_prompt
+    if run.parent_run_id:
+        inputs = {"video": measured(_finished_video(settings, catalog.get_run(run.parent_run_id)))}
+    elif run.source:
+        inputs = {"video": measured(Path(run.source["video"]))}
+    else:
+        assert prompt is not None
+        inputs = scene_videos(current_scene(catalog, settings, prompt.scene))
+    return Job(
+        run_id=run.id,
+        operation=operation,
+        text=prompt.text if prompt else "",
+        negative_prompt=negative,
+        inputs=inputs,
+    )
+
+
+def checked(engine: Engine, job: Job) -> list[str]:
+    """What is worth knowing about a job that `engine` accepts.
+
+    Raises:
+        InputError: the engine cannot do it.
+    """
+    return [*engine.check(job), *_ignored(engine, job.operation)]
+
+
+def _ignored(engine: Engine, operation: Operation) -> list[str]:
+    """Settings that were chosen although the engine does not use them."""
+    fields = type(operation).model_fields
+    unused = [
+        name
+        for name in sorted(engine.ignores.get(operation.model_type, ()))
+        if getattr(operation, name) != fields[name].default
+    ]
+    return [f"{engine.label} does not use: {', '.join(unused)}."] if unused else []
+
+
+def as_orders(
+    catalog: Catalog, settings: Settings, planned: Iterable[Planned], backend: str | None
+) -> list[dict[str, Any]]:
+    """The orders that planned runs would become, batched, as plain data."""
+    where = backend_for(settings, backend).name
+    by_engine: dict[str, list[Planned]] = {}
+    for plan in planned:
+        by_engine.setdefault(plan.engine.name, []).append(plan)
+    orders = []
+    for mine in by_engine.values():
+        engine = mine[0].engine
+        notes = {plan.job.run_id: (_called(catalog, plan), plan.notes) for plan in mine}
+        for batch in batching.plan(engine, [plan.job for plan in mine]):
+            ids = tuple(job.run_id for job in batch)
+            order = compiled(settings, engine, batch, order_id(ids, 1))
+            orders.append(
+                {
+                    "engine": engine.label,
+                    "simulated": engine.simulated,
+                    "backend": where,
+                    "order": order.model_dump(mode="json"),
+                    "expected": [e.model_dump(mode="json") for e in order.expected],
+                    "estimate": estimate(catalog, settings, order, where),
+                    "notes": _notes([notes[run_id] for run_id in ids]),
+                }
+            )
+    return orders
+
+
+def _called(catalog: Catalog, plan: Planned) -> str:
+    """What a user calls a planned run: by its prompt."""
+    prompt = plan.row.get("prompt_id")
+    return catalog.get_prompt(prompt).name if prompt else "the video"
+
+
+def _notes(runs: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Each sentence once; with whom it concerns, if not all of them."""
+    said: dict[str, list[str]] = {}
+    for name, notes in runs:
+        for note in notes:
+            said.setdefault(note, []).append(name)
+    return [
+        note if len(names) == len(runs) else f"{', '.join(dict.fromkeys(names))}: {note}"
+        for note, names in said.items()
+    ]
+
+
+def compiled(settings: Settings, engine: Engine, jobs: Sequence[Job], name: str) -> Order:
+    """The order for `jobs`, with the time that they may take together."""
+    seconds = sum(settings.timeout_s(engine, job) for job in jobs)
+    costs = {job.run_id: cost.model_dump() for job in jobs if (cost := engine.cost(job))}
+    return engine.compile(jobs, name).model_copy(update={"timeout_s": seconds, "costs": costs})
+
+
+def _finished_video(settings: Settings, run: Run) -> Path:
+    if run.status != "completed" or "video" not in run.outputs:
+        made = "makes no video" if run.model_type == "enhance" else f"is {run.status}"
+        hint = f"See `cosmos why {run.id}`." if run.status == "failed" else None
+        raise StateError(f"Run {run.id} {made}, so there is nothing to upscale.", hint=hint)
+    return settings.home / str(run.outputs["video"])
+
+
+def _planned(
+    engine: Engine,
+    operation: Operation,
+    text: str,
+    negative_prompt: str | None,
+    inputs: Mapping[str, Video],
+    row: Mapping[str, Any],
+) -> Planned:
+    job = Job(
+        run_id=new_run_id(),
+        operation=engine.settled(operation),
+        text=text,
+        negative_prompt=negative_prompt,
+        inputs=inputs,
+    )
+    return Planned(job, engine, checked(engine, job), row)

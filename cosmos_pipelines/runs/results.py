@@ -1,0 +1,226 @@
+"""A run's result comes home: collected, verified against what was predicted, put in its place.
+
+Nothing here is called a result before it has been read: a video is demuxed and its size, frames and
+rate compared with the prediction; a text must say something new. No Dagster in this file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from loguru import logger
+
+from cosmos_pipelines.backends.base import Backend, Handle
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError, DiskFull, MediaError, RunFailed
+from cosmos_pipelines.operations.base import Expected, Order, Outcome
+from cosmos_pipelines.runs.log import run_directory
+from cosmos_pipelines.settings import Settings
+
+RECORD: Final = "record.json"
+"""Below the outputs: times of each sample and load, by `gpu_scripts/model/model_run.py`."""
+
+
+def collect_run(
+    catalog: Catalog,
+    settings: Settings,
+    backend: Backend,
+    handle: Handle,
+    order: Order,
+    run_id: str,
+    outcome: Outcome,
+    check_held: Callable[[], None],
+) -> dict[str, Any]:
+    """Bring home and verify what `order` made for one run; returns the run's `outputs`.
+
+    `check_held` raises where the run is another process's by now, whose result is not touched.
+
+    Raises:
+        RunFailed: what came out is not what was asked for (kind `output_missing`, `model_failed`).
+        DiskFull: no room here; what is finished stays where it was made.
+    """
+    run = catalog.get_run(run_id)
+    (expected,) = (e for e in order.expected if e.run_id == run_id)
+    received = _received(settings, expected)
+    backend.collect(handle, {expected.name: received}, outcome)
+    try:
+        check_held()
+    except CosmosError:
+        received.unlink(missing_ok=True)
+        raise
+    if expected.kind == "text":
+        outputs = _text(catalog, settings, run, received)
+    else:
+        outputs = _video(catalog, settings, run, expected, received)
+        outputs["model_sha256"] = outcome.outputs[expected.name]
+    return outputs | {"inputs": dict(expected.made_from)}
+
+
+def leave(settings: Settings, order: Order, run_id: str) -> None:
+    """Give back the room of what came of a run, and is still where it was made."""
+    for expected in order.expected:
+        if expected.run_id == run_id:
+            _received(settings, expected).unlink(missing_ok=True)
+
+
+def _received(settings: Settings, expected: Expected) -> Path:
+    """Where a result lies until it is verified."""
+    directory = run_directory(settings.outputs, expected.run_id)
+    return directory / f"received{Path(expected.name).suffix}"
+
+
+def record_of(
+    settings: Settings,
+    backend: Backend,
+    handle: Handle,
+    order_id: str,
+    run_id: str,
+    outcome: Outcome,
+) -> dict[str, Any]:
+    """What the program wrote of its work (times, loads); empty where it writes nothing.
+
+    It is kept beside the log of this run. Without it a run is no worse.
+    """
+    if RECORD not in outcome.outputs:
+        return {}
+    kept = run_directory(settings.outputs, run_id) / "logs" / RECORD
+    try:
+        backend.collect(handle, {RECORD: kept}, outcome)
+        record = json.loads(kept.read_bytes())
+    except (CosmosError, ValueError) as e:
+        logger.warning("No record of order {id}: {error}", id=order_id, error=e)
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _text(catalog: Catalog, settings: Settings, run: Run, received: Path) -> dict[str, Any]:
+    from cosmos_pipelines.naming import smart_name
+    from cosmos_pipelines.operations.text import clean_text
+
+    assert run.prompt_id is not None
+    prompt = catalog.get_prompt(run.prompt_id)
+    text = received.read_text(encoding="utf-8", errors="replace").strip()
+    if not text or text == prompt.text:
+        said = "nothing" if not text else "the prompt it was given"
+        raise RunFailed(run.id, "model_failed", f"The enhancer answered {said}.")
+    text = clean_text(text)
+    file = received.with_name("enhanced.txt")
+    received.replace(file)
+    outputs = {
+        "enhanced_text": text,
+        "enhanced_prompt_id": None,
+        "file": relative(settings, file),
+    }
+    if run.execution_config.get("create_new", True):
+        new, _ = catalog.add_prompt(
+            text,
+            prompt.negative_prompt,
+            prompt.scene,
+            smart_name(text, catalog.prompt_names()),
+            prompt.parameters,
+            parent_prompt_id=prompt.id,
+            source_run_id=run.id,
+        )
+        outputs["enhanced_prompt_id"] = new.id
+    return outputs
+
+
+def _video(
+    catalog: Catalog, settings: Settings, run: Run, expected: Expected, received: Path
+) -> dict[str, Any]:
+    from cosmos_pipelines.media import provenance
+    from cosmos_pipelines.media.probe import probe, sha256_of
+
+    verify_video(run.id, expected, received)
+    video = received.with_name("video.mp4")
+    provenance.embed(received, video, story(catalog, run))
+    received.unlink()
+    p = probe(video, deep=True)
+    return {
+        "video": relative(settings, video),
+        "sha256": sha256_of(video),
+        "size": p.size,
+        "width": p.width,
+        "height": p.height,
+        "frames": p.frames,
+        "fps": str(p.fps),
+        "duration_s": round(p.duration_s, 6),
+        **_pictures(settings, run, video),
+    }
+
+
+def verify_video(run_id: str, expected: Expected, video: Path) -> None:
+    """Compare a received video with its prediction.
+
+    Raises:
+        RunFailed: it cannot be read to its end (`output_missing`), or its size, frames or rate are
+            not as predicted (`model_failed`).
+    """
+    from cosmos_pipelines.media.probe import probe
+
+    try:
+        p = probe(video, deep=True)
+    except MediaError as e:
+        raise RunFailed(run_id, "output_missing", f"The video that came is unusable: {e}") from e
+    predicted = {
+        "width": expected.width,
+        "height": expected.height,
+        "frames": expected.frames,
+        "fps": expected.fps,
+    }
+    found = {"width": p.width, "height": p.height, "frames": p.frames, "fps": str(p.fps)}
+    wrong = [
+        f"{name} {found[name]} instead of {value}"
+        for name, value in predicted.items()
+        if value is not None and found[name] != value
+    ]
+    if wrong:
+        raise RunFailed(
+            run_id, "model_failed", f"The video is not what was asked for: {', '.join(wrong)}."
+        )
+
+
+def story(catalog: Catalog, run: Run) -> dict[str, Any]:
+    """How a run's pixels were made, as it is written into the video file itself."""
+    from cosmos_pipelines.engines import engine_named
+
+    engine = engine_named(run.engine)
+    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+    return {
+        "run_id": run.id,
+        "model_type": run.model_type,
+        "engine": engine.label,
+        "engine_version": engine.version,
+        "simulated": engine.simulated,
+        "prompt_id": run.prompt_id,
+        "prompt": prompt.text if prompt else None,
+        "scene": prompt.scene if prompt else None,
+        "parent_run_id": run.parent_run_id,
+        "source": dict(run.source or {}),
+        "execution_config": run.execution_config,
+        "created_at": run.as_dict()["created_at"],
+    }
+
+
+def _pictures(settings: Settings, run: Run, video: Path) -> Mapping[str, str]:
+    """A moving preview and a still beside the video; their failure is noted, not the run's."""
+    from cosmos_pipelines.media.pictures import preview, thumbnail
+
+    moving, still = video.with_name("preview.webp"), video.with_name("thumbnail.jpg")
+    try:
+        preview(video, moving)
+        thumbnail(video, still)
+    except (MediaError, DiskFull) as e:
+        logger.warning("{run}: no preview: {error}", run=run.id, error=e)
+        return {}
+    return {"preview": relative(settings, moving), "thumbnail": relative(settings, still)}
+
+
+def relative(settings: Settings, path: Path) -> str:
+    """`path` as it is stored: relative to home where it lies below it."""
+    home = settings.home
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)

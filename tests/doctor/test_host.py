@@ -1,0 +1,207 @@
+"""`cosmos doctor` before a real host: each thing that can be wrong is told with what to do."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cosmos_pipelines.doctor.checks import Checked
+from cosmos_pipelines.doctor.doctor import examine
+from cosmos_pipelines.settings import Settings
+from tests.rig.fleet import Fleet
+from tests.rig.host import Host
+from tests.support.gpu_host import RemoteProject
+from tests.support.project import settings_in
+
+SETTINGS = """
+[execution]
+backend = "ssh_docker"
+
+[remote]
+host = "{host}"
+ssh_config = "{config}"
+remote_dir = "/data/cosmos"
+connect_timeout_s = 2
+{more}
+
+[docker]
+image = "{image}"
+"""
+IMAGE = "cosmos-rig/preview:1"
+
+Found = dict[str, Checked]
+
+
+@pytest.fixture
+def home(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[Path]:
+    """An empty directory for a project; the host has the image."""
+    gpu1.image("preview")
+    yield tmp_path / "home"
+
+
+def settings_of(home: Path, fleet: Fleet, more: str = "", image: str = IMAGE) -> Settings:
+    """A project that runs on the first host."""
+    values = {"host": "gpu1", "config": fleet.ssh_config, "more": more, "image": image}
+    return settings_in(home, SETTINGS.format(**values))
+
+
+def looked(settings: Settings) -> Found:
+    """What the checks have found, by name."""
+    return {checked.name: checked for checked in examine(settings)}
+
+
+def failed(found: Found) -> list[str]:
+    """Names of the checks that failed, in their order."""
+    return [name for name, checked in found.items() if checked.result == "fail"]
+
+
+def test_a_host_that_has_everything_is_all_green(home: Path, fleet: Fleet, gpu1: Host) -> None:
+    found = looked(settings_of(home, fleet))
+    assert {c.result for c in found.values()} == {"ok"}, found
+    assert "gpu1" in found["reachable"].found
+    assert "Simulated H100 80GB, 79.0 of 79.6 GiB free, driver 550.54.15" in found["GPU"].found
+    assert gpu1.image("preview") in found["image"].found
+    assert found["scripts"].found.startswith("none are there yet")
+    assert [c.place for c in found.values()].index("host") == len(found) - 13
+    assert list((gpu1.root / "data/cosmos").iterdir()) == []
+
+
+def test_scripts_that_a_run_has_brought_are_up_to_date(remote: RemoteProject) -> None:
+    remote.execute(remote.pending())
+    assert looked(remote.settings)["scripts"].found.startswith("up to date")
+
+
+def test_an_unknown_host_key_names_the_command_that_adds_it(
+    home: Path, fleet: Fleet, gpu1: Host, tmp_path: Path
+) -> None:
+    empty = tmp_path / "known_hosts"
+    found = looked(settings_of(home, fleet, f'known_hosts = "{empty}"'))
+    assert failed(found) == ["host key"]
+    assert found["reachable"].result == "ok"
+    assert "ssh-keyscan" in found["host key"].do
+    assert f">> {empty}" in found["host key"].do
+    assert found["login"].found == found["GPU"].found == "not checked: host key failed"
+    empty.write_bytes(subprocess.check_output(["ssh-keyscan", gpu1.address]))
+    assert failed(looked(settings_of(home, fleet, f'known_hosts = "{empty}"'))) == []
+
+
+def test_a_key_that_is_not_let_in_names_the_command_that_lets_it_in(
+    home: Path, fleet: Fleet, tmp_path: Path
+) -> None:
+    key = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    config = tmp_path / "config"
+    config.write_text(fleet.ssh_config.read_text().replace(str(fleet.key), str(key)))
+    settings = settings_in(
+        home, SETTINGS.format(host="gpu1", config=config, more=f'key = "{key}"', image=IMAGE)
+    )
+    found = looked(settings)
+    assert failed(found) == ["login"]
+    assert f"ssh-copy-id -i {key}.pub" in found["login"].do
+
+
+def test_a_key_that_is_not_there_is_told_before_connecting(home: Path, fleet: Fleet) -> None:
+    found = looked(settings_of(home, fleet, 'key = "no-such-key"'))
+    assert failed(found) == ["key"]
+    assert "ssh-keygen" in found["key"].do
+    assert found["reachable"].result == "skipped"
+
+
+def test_a_host_without_power_is_not_reachable(home: Path, fleet: Fleet, gpu1: Host) -> None:
+    gpu1.power_off()
+    found = looked(settings_of(home, fleet))
+    assert failed(found) == ["reachable"]
+    assert "ssh -v gpu1" in found["reachable"].do
+    assert {found[n].result for n in ("host key", "login", "Docker", "image")} == {"skipped"}
+
+
+def test_a_closed_port_is_told_from_a_host_that_is_off(
+    home: Path, fleet: Fleet, gpu1: Host
+) -> None:
+    gpu1.stop_sshd()
+    found = looked(settings_of(home, fleet))
+    assert failed(found) == ["reachable"]
+    assert "nothing listens" in found["reachable"].found
+
+
+def test_a_user_who_may_not_use_docker_is_told_how_to_be_allowed(home: Path, fleet: Fleet) -> None:
+    more = 'user = "nobodyd"'
+    settings = settings_of(home, fleet, more)
+    settings = settings.model_copy(
+        update={"remote": settings.remote.model_copy(update={"remote_dir": "cosmos"})}
+    )
+    found = looked(settings)
+    assert failed(found) == ["Docker"]
+    assert "usermod -aG docker nobodyd" in found["Docker"].do
+    assert {found[n].result for n in ("login", "GPU", "write access")} == {"ok"}
+    assert found["image"].result == "skipped"
+
+
+def test_a_stopped_engine_is_told_from_a_missing_permission(
+    home: Path, fleet: Fleet, gpu1: Host
+) -> None:
+    gpu1.stop_docker()
+    found = looked(settings_of(home, fleet))
+    assert failed(found) == ["Docker"]
+    assert "systemctl start docker" in found["Docker"].do
+
+
+def test_a_broken_gpu_driver_is_told_with_where_to_look(
+    home: Path, fleet: Fleet, gpu1: Host
+) -> None:
+    gpu1.gpu(broken=True)
+    found = looked(settings_of(home, fleet))
+    assert failed(found) == ["GPU"]
+    assert "Unable to determine the device handle" in found["GPU"].found
+    assert "nvidia-smi" in found["GPU"].do
+
+
+def test_a_host_without_gpu_serves_simulated_engines_only(
+    home: Path, fleet: Fleet, gpu1: Host
+) -> None:
+    gpu1.without_gpu()
+    found = looked(settings_of(home, fleet))
+    assert failed(found) == []
+    assert found["GPU"].result == "warn"
+    assert "Only simulated engines" in found["GPU"].do
+
+
+def test_an_image_that_is_missing_names_the_command_that_brings_it(
+    home: Path, fleet: Fleet
+) -> None:
+    found = looked(settings_of(home, fleet, image="nvidia/no-such:1"))
+    assert failed(found) == ["image"]
+    assert found["image"].do == "ssh gpu1 docker pull nvidia/no-such:1"
+
+
+def test_no_image_at_all_is_told(home: Path, fleet: Fleet) -> None:
+    found = looked(settings_of(home, fleet, image=""))
+    assert failed(found) == ["image"]
+    assert "[docker]" in found["image"].do
+
+
+def test_a_full_disk_is_told_with_what_takes_the_room(home: Path, fleet: Fleet, gpu1: Host) -> None:
+    gpu1.fill_disk(leave_bytes=1 << 20)
+    found = looked(settings_of(home, fleet))
+    assert "disk there" in failed(found)
+    assert "0.0 GiB free" in found["disk there"].found
+    assert "ssh gpu1 du" in found["disk there"].do
+
+
+def test_a_directory_that_may_not_be_written_is_named(home: Path, fleet: Fleet) -> None:
+    settings = settings_of(home, fleet)
+    remote = settings.remote.model_copy(update={"remote_dir": "/proc/cosmos"})
+    found = looked(settings.model_copy(update={"remote": remote}))
+    assert "write access" in failed(found)
+    assert "/proc/cosmos" in found["write access"].found
+    assert "remote_dir" in found["write access"].do
+    assert found["scripts"].result == "skipped"
+
+
+def test_an_alias_that_nobody_knows_is_told(home: Path, fleet: Fleet) -> None:
+    values = {"host": "gpu9.invalid", "config": fleet.ssh_config, "more": "", "image": IMAGE}
+    found = looked(settings_in(home, SETTINGS.format(**values)))
+    assert failed(found) in (["reachable"], ["key"])

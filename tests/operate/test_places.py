@@ -1,0 +1,121 @@
+"""What status says of places and of what was left behind, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.operate.kill import kill_orphans
+from cosmos_pipelines.operate.status import status
+from tests.runs.test_execute import elsewhere, pending, until
+from tests.support.project import Project, make_project, settings_in
+from tests.support.stand_in_engine import registered
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project with one scene, in which the stand-in is an engine."""
+    with registered():
+        made = make_project(tmp_path / "home")
+        made.scene()
+        yield made
+        for order in made.backend.active():
+            handle = made.backend.find(order)
+            assert handle is not None
+            made.backend.cancel(handle, 0)
+
+
+def seen(project: Project) -> list[tuple[str, str, str]]:
+    """What was left behind: what it is, its id, what to do."""
+    left = status(project.catalog, project.settings)["left"]
+    return [(one["what"], one["id"], one["do"]) for one in left]
+
+
+def hanging(project: Project) -> Run:
+    """A run whose model works for ever and whose process was killed."""
+    run = pending(project, "hang")
+    with elsewhere(project, run) as process:
+        until(lambda: project.catalog.get_run(run.id).status == "running")
+        until(lambda: project.backend.active() == [run.id])
+        process.send_signal(signal.SIGKILL)
+    return project.catalog.get_run(run.id)
+
+
+def test_a_project_at_rest_has_nothing_left_behind(project: Project) -> None:
+    state = status(project.catalog, project.settings)
+    assert (state["left"], state["orphans"], state["lost"]) == ([], [], [])
+    assert [place["backend"] for place in state["places"]] == ["local"]
+    assert state["places"][0]["problem"] is None
+
+
+def test_a_run_whose_process_died_is_lost_and_can_be_gone_on_with(project: Project) -> None:
+    run = hanging(project)
+    assert seen(project) == [("lost", run.id, f"cosmos run {run.id}")]
+
+
+def test_a_run_without_process_and_program_is_a_zombie(project: Project) -> None:
+    run = hanging(project)
+    handle = project.backend.find(run.id)
+    assert handle is not None and handle.pid is not None
+    os.killpg(handle.pid, signal.SIGKILL)
+    until(lambda: project.backend.active() == [])
+    assert seen(project) == [("zombie", run.id, f"cosmos run {run.id}")]
+    found = status(project.catalog, project.settings)["left"][0]["found"]
+    assert "nothing of it runs on" in found
+
+
+def test_a_program_that_no_run_owns_is_an_orphan_and_can_be_stopped(project: Project) -> None:
+    run = hanging(project)
+    project.catalog.release(run.id, run.leased_by or "")
+    assert project.catalog.adopt(run.id, "me", 30)
+    project.catalog.advance(run.id, "me", "running", "failed", error_kind="model_failed")
+    assert seen(project) == [("orphan", run.id, "cosmos kill --orphans")]
+    assert status(project.catalog, project.settings)["orphans"] == [run.id]
+    assert kill_orphans(project.catalog, project.settings) == [run.id]
+    assert project.backend.active() == []
+    assert seen(project) == []
+
+
+def test_an_orphan_whose_run_was_given_up_goes_on_with_that_run(project: Project) -> None:
+    run = hanging(project)
+    project.catalog.release(run.id, run.leased_by or "")
+    assert project.catalog.adopt(run.id, "me", 30)
+    project.catalog.advance(run.id, "me", "running", "failed", error_kind="unreachable")
+    assert seen(project) == [("orphan", run.id, f"cosmos run {run.id}")]
+
+
+def test_stopping_orphans_leaves_runs_in_work_alone(project: Project) -> None:
+    run = pending(project, "hang")
+    with elsewhere(project, run) as process:
+        until(lambda: project.backend.active() == [run.id])
+        assert kill_orphans(project.catalog, project.settings) == []
+        assert project.backend.active() == [run.id]
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert project.catalog.get_run(run.id).status == "cancelled"
+
+
+def test_a_host_that_is_not_there_is_told_and_hides_nothing(tmp_path: Path) -> None:
+    settings = settings_in(
+        tmp_path / "home",
+        '[remote]\nhost = "127.0.0.1"\nport = 1\nssh_config = "/dev/null"\n',
+    )
+    project = make_project(tmp_path / "other")
+    state = status(project.catalog, settings)
+    local, remote = state["places"]
+    assert (local["backend"], local["problem"]) == ("local", None)
+    assert (remote["backend"], remote["host"]) == ("ssh_docker", "127.0.0.1")
+    assert "nothing listens on its port 1" in remote["problem"]
+    assert state["left"] == []
+
+
+def test_a_host_that_is_not_set_is_told(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "home", '[execution]\nbackend = "ssh_docker"\n')
+    project = make_project(tmp_path / "other")
+    (place,) = status(project.catalog, settings)["places"]
+    assert "No GPU host is set." in place["problem"]

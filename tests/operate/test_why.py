@@ -1,0 +1,112 @@
+"""The cause of a failure in a sentence, the lines that show it, and the next command."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cosmos_pipelines.api import CosmosAPI
+from cosmos_pipelines.cli.app import COMMANDS
+from cosmos_pipelines.errors import ErrorKind, UnknownId
+from cosmos_pipelines.operate.why import CAUSES, explain, telling
+from tests.runs.test_execute import elsewhere, execute, pending, until
+from tests.support.project import Project, make_project
+from tests.support.stand_in_engine import registered
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project with one scene, in which the stand-in is an engine."""
+    with registered():
+        made = make_project(tmp_path / "home")
+        made.scene()
+        yield made
+
+
+def why(project: Project, run_id: str) -> dict[str, Any]:
+    """The answer of `cosmos why`."""
+    return explain(project.catalog, project.settings, run_id)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "file", "shown"),
+    [
+        ("fail", "model_failed", "run.log", "told to fail"),
+        ("crash", "model_failed", "run.log", "RuntimeError: told to crash"),
+        ("oom", "out_of_memory", "run.log", "torch.OutOfMemoryError: CUDA out of memory."),
+        ("blocked: lifeless", "blocked", "run.log", "the guardrail refuses the word 'lifeless'"),
+        ("lie", "output_missing", "run.log", "saved "),
+        ("short", "model_failed", "cosmos.log", "frames 3 instead of 6"),
+        ("truncate", "output_missing", "cosmos.log", "unusable"),
+    ],
+)
+def test_a_failure_is_explained_by_the_lines_that_show_it(
+    project: Project, text: str, kind: str, file: str, shown: str
+) -> None:
+    (run,) = execute(project, pending(project, text))
+    told = why(project, run.id)
+    assert (told["status"], told["error_kind"]) == ("failed", kind)
+    assert told["cause"].startswith(CAUSES[kind].sentence)
+    lines = [one for one in told["evidence"] if one["file"].endswith(f"logs/{file}")]
+    assert any(shown in one["text"] for one in lines)
+    for one in told["evidence"]:
+        written = (project.settings.home / one["file"]).read_text().splitlines()
+        assert written[one["line"] - 1].strip() == one["text"]
+    assert told["diagnostics"] == f"outputs/run_{run.id}/diagnostics"
+    assert told["next"]
+
+
+def test_every_kind_of_failure_has_its_sentence_and_commands_that_exist() -> None:
+    assert set(CAUSES) == set(ErrorKind.__args__)  # type: ignore[attr-defined]
+    for cause in CAUSES.values():
+        assert cause.next
+        for command, _ in cause.next:
+            program, name, *_ = command.format(run="rs_1", model_type="t", host="h").split()
+            assert program == "cosmos"
+            assert name in COMMANDS
+
+
+def test_a_completed_run_has_nothing_to_explain(project: Project) -> None:
+    (run,) = execute(project, pending(project))
+    told = why(project, run.id)
+    assert told["cause"] == f"It did not fail: it is completed, and made {run.outputs['video']}."
+    assert (told["evidence"], told["diagnostics"]) == ([], None)
+
+
+def test_a_run_that_was_never_started_says_so(project: Project) -> None:
+    run = pending(project)
+    assert "has not been started" in why(project, run.id)["cause"]
+    assert why(project, run.id)["next"][0]["command"] == f"cosmos run {run.id}"
+
+
+def test_a_run_in_work_says_what_it_does_and_one_left_behind_who_is_gone(project: Project) -> None:
+    run = pending(project, "slow 3")
+    with elsewhere(project, run) as process:
+        until(lambda: project.catalog.get_run(run.id).status == "running")
+        log = project.run_directory(run) / "logs" / "run.log"
+        until(lambda: log.exists() and log.read_text().strip() != "")
+        told = why(project, run.id)
+        assert "runs on" in told["cause"]
+        assert told["evidence"][0]["text"] == "stand-in: 1 sample(s)"
+        assert told["next"][0]["command"] == f"cosmos logs -f {run.id}"
+        process.send_signal(signal.SIGKILL)
+    told = why(project, run.id)
+    assert "the process that executed it is gone" in told["cause"]
+    assert told["next"][0]["command"] == f"cosmos run {run.id}"
+    CosmosAPI(settings=project.settings).kill(run.id)
+    assert "stopped on request" in why(project, run.id)["cause"]
+
+
+def test_an_unknown_run_is_refused(project: Project) -> None:
+    with pytest.raises(UnknownId):
+        why(project, "rs_0000")
+
+
+def test_only_the_last_telling_lines_are_shown() -> None:
+    lines = [f"error: {n}" for n in range(10)] + ["fine"]
+    assert telling(lines, r"error:") == [5, 6, 7, 8, 9]
+    assert telling(["fine"], r"error:") == []

@@ -1,0 +1,244 @@
+"""The page behind `cosmos ui`: our routes alone, then everything in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.materialize import materialize_runs
+from cosmos_pipelines.page.server import application, is_loopback, serve, url_of
+from cosmos_pipelines.runs.inputs import register_prompt
+from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.settings import Settings
+from tests.support.project import Project, make_project
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
+    """A project with one completed preview run."""
+    project = make_project(tmp_path_factory.mktemp("page") / "home")
+    project.scene("shots/city", frames=12, width=160, height=96)
+    scene = project.settings.inputs / "shots" / "city"
+    prompt, _ = register_prompt(project.catalog, project.settings, "A <b>quiet</b> city", scene)
+    planned = plan_transfer(project.catalog, project.settings, prompt.id, {})
+    run = enter(project.catalog, project.settings, planned)
+    (run,) = materialize_runs(project.catalog, project.settings, [run.id])
+    assert run.status == "completed", run.error_message
+    return project, run
+
+
+@pytest.fixture
+def client(made: tuple[Project, Run]) -> Iterator[TestClient]:
+    """Our routes in front of an application that answers nothing."""
+    project, _ = made
+    app = application(project.settings, project.catalog, Starlette())
+    with TestClient(app) as opened:
+        yield opened
+
+
+def test_previews_of_runs_and_nested_scenes_are_served(
+    client: TestClient, made: tuple[Project, Run]
+) -> None:
+    for path in (f"run/{made[1].id}", "scene/shots/city"):
+        answer = client.get(f"/cosmos/preview/{path}.webp")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+        assert answer.content[:4] == b"RIFF"
+
+
+def test_a_video_can_be_read_in_pieces(client: TestClient, made: tuple[Project, Run]) -> None:
+    project, run = made
+    whole = (project.settings.home / run.outputs["video"]).read_bytes()
+    answer = client.get(f"/cosmos/video/{run.id}.mp4", headers={"Range": "bytes=10-19"})
+    assert (answer.status_code, answer.content) == (206, whole[10:20])
+    assert answer.headers["content-range"] == f"bytes 10-19/{len(whole)}"
+    assert client.get(f"/cosmos/video/{run.id}.mp4").content == whole
+
+
+def test_the_player_shows_prompt_and_engine_and_escapes_them(
+    client: TestClient, made: tuple[Project, Run]
+) -> None:
+    text = client.get(f"/cosmos/player/{made[1].id}").text
+    assert "A &lt;b&gt;quiet&lt;/b&gt; city" in text
+    assert f'src="/cosmos/video/{made[1].id}.mp4"' in text
+    assert "PREVIEW" in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cosmos/preview/run/rs_00000000000000000000000000000000.webp",
+        "/cosmos/preview/run/..%2f..%2fcosmos.toml.webp",
+        "/cosmos/preview/scene/..%2f..%2f..%2fcosmos.webp",
+        "/cosmos/video/rs_nothing.mp4",
+        "/cosmos/video/..%2fcosmos.toml.mp4",
+        "/cosmos/player/%3Cscript%3E",
+    ],
+)
+def test_what_is_not_there_or_not_ours_is_not_found(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_a_link_out_of_the_outputs_is_not_followed(
+    client: TestClient, made: tuple[Project, Run]
+) -> None:
+    settings = made[0].settings
+    (settings.home / "secret.webp").write_bytes(b"secret")
+    picture = settings.outputs / "previews" / "scenes" / "link.webp"
+    picture.symlink_to(settings.home / "secret.webp")
+    assert client.get("/cosmos/preview/scene/link.webp").status_code == 404
+
+
+def test_a_busy_port_is_refused_and_a_free_one_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=rf"Port {port} is in use.*--port \d+"):
+            serve(Settings(home=tmp_path), host="127.0.0.1", port=port)
+
+
+def test_only_loopback_addresses_are_private() -> None:
+    assert [is_loopback(h) for h in ("127.0.0.1", "::1", "localhost")] == [True] * 3
+    assert [is_loopback(h) for h in ("0.0.0.0", "::", "10.0.0.5", "studio")] == [False] * 4
+    assert url_of("0.0.0.0", 80) == "http://127.0.0.1:80"
+    assert url_of("::1", 3000) == "http://[::1]:3000"
+
+
+class Served:
+    """The page in a process of its own."""
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.pages", str(home), str(port)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        assert self.url == f"http://127.0.0.1:{port}"
+
+    def children(self) -> list[psutil.Process]:
+        """All processes below it, and theirs."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def daemon(self) -> psutil.Process | None:
+        """The daemon that runs now."""
+        for process in self.children():
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if "cosmos_pipelines.daemon" in process.cmdline():
+                    return process
+        return None
+
+
+@pytest.fixture(scope="module")
+def served(made: tuple[Project, Run]) -> Iterator[Served]:
+    """One page for the tests below."""
+    page = Served(made[0].settings.home)
+    yield page
+    if page.process.poll() is None:
+        page.process.send_signal(signal.SIGINT)
+        page.process.wait(40)
+
+
+def until(what: Callable[[], Any], seconds: float = 60) -> Any:
+    """What `what()` gives once it is true."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.1)
+    return found
+
+
+def test_dagster_and_our_routes_are_on_one_port(served: Served, made: tuple[Project, Run]) -> None:
+    assert httpx.get(f"{served.url}/server_info").json()["dagster_version"]
+    assert httpx.get(f"{served.url}/cosmos/preview/run/{made[1].id}.webp").status_code == 200
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_a_browser_sees_lineage_previews_and_player_without_errors(
+    served: Served, made: tuple[Project, Run], tmp_path: Path
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    run = made[1]
+    wrong: list[str] = []
+    sockets: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.on("pageerror", lambda e: wrong.append(str(e)))
+        page.on("websocket", lambda w: w.on("framereceived", lambda _: sockets.append(w.url)))
+        page.on("response", lambda r: wrong.append(r.url) if r.status >= 500 else None)
+
+        page.goto(f"{served.url}/asset-groups")
+        for group in ("inputs", "prompts", "generation"):
+            page.get_by_text(group, exact=True).first.wait_for()
+        page.screenshot(path=tmp_path / "lineage.png")
+
+        page.goto(f"{served.url}/assets/inference_videos?view=partitions&partition={run.id}")
+        picture = page.locator(f"img[src*='/cosmos/preview/run/{run.id}']")
+        picture.first.wait_for()
+        until(lambda: picture.first.evaluate("img => img.naturalWidth > 0"))
+        page.screenshot(path=tmp_path / "video.png")
+
+        page.goto(f"{served.url}/cosmos/player/{run.id}")
+        until(lambda: page.locator("video").evaluate("v => v.readyState >= 2 && v.videoWidth"))
+        page.screenshot(path=tmp_path / "player.png")
+        browser.close()
+    assert wrong == []
+    assert sockets, "no GraphQL subscription was answered"
+
+
+def test_a_daemon_that_dies_is_started_again(served: Served) -> None:
+    first = until(served.daemon)
+    first.kill()
+    second = until(lambda: (d := served.daemon()) and d.pid != first.pid and d)
+    assert second.is_running()
+
+
+def test_the_daemon_executes_what_is_queued(served: Served, made: tuple[Project, Run]) -> None:
+    project, done = made
+    planned = plan_transfer(project.catalog, project.settings, str(done.prompt_id), {"seed": 5})
+    run = enter(project.catalog, project.settings, planned, queued=True)
+    until(lambda: project.catalog.get_run(run.id).status == "completed", 120)
+    assert project.catalog.get_run(run.id).dagster_run_id
+
+
+def test_ctrl_c_ends_the_page_and_its_daemon(served: Served) -> None:
+    daemon = until(served.daemon)
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(40) == 0
+    assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_daemon_ends_with_a_page_that_is_killed(made: tuple[Project, Run]) -> None:
+    page = Served(made[0].settings.home)
+    daemon = until(page.daemon)
+    until(lambda: Path(f"/proc/{daemon.pid}/fd/0").exists())
+    page.process.kill()
+    page.process.wait()
+    until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE)

@@ -1,0 +1,95 @@
+"""What Docker says, in the wordings of several versions, becomes plain values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.remote.docker import answers
+
+DIRECTORY = Path(__file__).parent.parent.parent / "cases" / "docker"
+CASES = sorted(DIRECTORY.glob("inspect_*.json"))
+PROBLEMS = [
+    (kind, said)
+    for kind, texts in json.loads((DIRECTORY / "problems.json").read_text()).items()
+    for said in texts
+]
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_a_container_is_read_as_it_is(path: Path) -> None:
+    case = json.loads(path.read_text(encoding="utf-8"))
+    (found,) = answers.parse_inspect(json.dumps(case["inspect"]))
+    shown = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(found).items()}
+    assert shown == case["container"]
+    assert found.alive == case["alive"]
+
+
+@pytest.mark.parametrize(("kind", "said"), PROBLEMS)
+def test_a_problem_is_told_from_others(kind: str, said: str) -> None:
+    problem = answers.parse_problem(said)
+    assert problem.kind == kind
+    assert "\n" not in problem.message
+    assert problem.hint
+
+
+def test_who_has_the_name_is_told() -> None:
+    (said,) = json.loads((DIRECTORY / "problems.json").read_text())["name_taken"]
+    assert answers.parse_problem(said).container_id == "c" * 64
+
+
+def test_a_problem_becomes_one_line_with_the_host() -> None:
+    problem = answers.parse_problem("docker: Error response from daemon: No such image: c:9.\n")
+    error = problem.error("gpu1")
+    assert error.kind == "launch_failed"
+    assert str(error).startswith("Docker on gpu1: No such image: c:9. Bring it there")
+
+
+@given(st.text())
+def test_no_words_of_docker_crash_us(said: str) -> None:
+    assert answers.parse_problem(said).message
+
+
+@given(st.text() | st.recursive(st.none() | st.text(), lambda x: st.lists(x) | st.dictionaries(
+    st.sampled_from(["State", "Config", "Id", "Name", "Image"]), x)).map(json.dumps))  # fmt: skip
+def test_an_answer_is_read_or_refused_in_our_words(text: str) -> None:
+    for parse in (answers.parse_inspect, answers.parse_images, answers.parse_info,
+                  answers.parse_exit_code, answers.parse_run_id):  # fmt: skip
+        try:
+            parse(text)
+        except BackendError as e:
+            assert "cannot read" in e.message
+
+
+def test_nothing_there_is_an_empty_list() -> None:
+    assert answers.parse_inspect("[]\n") == []
+    assert answers.parse_images("") == []
+    assert answers.parse_ids("\n") == []
+
+
+def test_the_id_is_found_below_a_warning() -> None:
+    assert answers.parse_run_id(f"WARNING: no swap limit\n{'e' * 64}\n") == "e" * 64
+
+
+def test_an_image_made_on_the_host_is_named_by_its_id() -> None:
+    facts = {"Id": "sha256:1", "RepoDigests": [], "RepoTags": ["c:1"], "Size": 5}
+    (image,) = answers.parse_images(json.dumps([facts]))
+    assert (image.digest, image.tags) == ("sha256:1", ("c:1",))
+    (pulled,) = answers.parse_images(json.dumps([{**facts, "RepoDigests": ["c@sha256:2"]}]))
+    assert pulled.digest == "c@sha256:2"
+
+
+def test_an_engine_tells_version_and_runtimes() -> None:
+    text = json.dumps({"ServerVersion": "28.2.2", "DockerRootDir": "/var/lib/docker", "NCPU": 2,
+                       "Runtimes": {"runc": {}, "nvidia": {}}, "LiveRestoreEnabled": True,
+                       "MemTotal": 1024})  # fmt: skip
+    assert answers.parse_info(text) == answers.Engine(
+        "28.2.2", "/var/lib/docker", ("nvidia", "runc"), True, 1024, 2
+    )

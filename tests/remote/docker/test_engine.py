@@ -1,0 +1,182 @@
+"""Our argument vectors and a real Docker engine: from start to end of a container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from cosmos_pipelines.remote.docker import commands as docker
+from cosmos_pipelines.remote.docker.answers import (
+    Container,
+    Engine,
+    Problem,
+    parse_exit_code,
+    parse_ids,
+    parse_images,
+    parse_info,
+    parse_inspect,
+    parse_problem,
+    parse_run_id,
+)
+from cosmos_pipelines.remote.docker.commands import ContainerSpec, Mount
+from cosmos_pipelines.remote.gpu import GpuReader
+from cosmos_pipelines.remote.ssh.connection import Connection, Target
+from cosmos_pipelines.remote.ssh.openssh import OpenSsh
+from tests.rig.fleet import Fleet
+from tests.rig.host import Host
+
+
+@pytest.fixture
+def ops(fleet: Fleet, gpu1: Host) -> Iterator[Connection]:
+    """The user of gpu1 who may use Docker."""
+    with Connection(Target("gpu1", config_file=fleet.ssh_config)) as connection:
+        yield connection
+    OpenSsh.of(connection.target).close()
+    OpenSsh.of.cache_clear()
+
+
+@pytest.fixture
+def spec(gpu1: Host) -> ContainerSpec:
+    """A container that waits; `--ipc=host` and a GPU as in a real run."""
+    return ContainerSpec(
+        name="cosmos_rs_1",
+        image=gpu1.image("busybox"),
+        argv=("sleep", "60"),
+        labels={"cosmos.run_id": "rs_1", "cosmos.operation": "transfer"},
+        init=True,
+    )
+
+
+def ask(connection: Connection, argv: list[str]) -> str:
+    done = connection.run(argv, timeout_s=60)
+    assert done.exit_code == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def refused(connection: Connection, argv: list[str]) -> Problem:
+    done = connection.run(argv, timeout_s=60)
+    assert done.exit_code != 0
+    return parse_problem(done.stderr.decode())
+
+
+def kind_of_info(connection: Connection) -> str:
+    answer = parse_info(connection.run(docker.info_argv(), timeout_s=60).stdout.decode())
+    assert isinstance(answer, Problem)
+    return answer.kind
+
+
+def looked_at(connection: Connection, name: str) -> Container:
+    (container,) = parse_inspect(ask(connection, docker.inspect_argv(name)))
+    return container
+
+
+def test_a_container_is_started_found_stopped_and_removed(
+    ops: Connection, spec: ContainerSpec
+) -> None:
+    started = parse_run_id(ask(ops, docker.run_argv(spec)))
+    container = looked_at(ops, spec.name)
+    assert (container.id, container.name, container.alive) == (started, spec.name, True)
+    assert (container.image_id, container.labels) == (spec.image, spec.labels)
+    assert container.started_at is not None
+    assert container.exit_code is container.finished_at is None
+    wanted = {"cosmos.run_id": "rs_1", "cosmos.operation": None}
+    assert parse_ids(ask(ops, docker.ps_argv(wanted, running=True))) == [started]
+    assert parse_ids(ask(ops, docker.ps_argv({"cosmos.run_id": "rs"}))) == []
+    ask(ops, docker.stop_argv(spec.name, 5))
+    assert parse_exit_code(ask(ops, docker.wait_argv(spec.name))) == 143
+    container = looked_at(ops, spec.name)
+    assert (container.status, container.exit_code, container.alive) == ("exited", 143, False)
+    assert container.finished_at is not None
+    assert refused(ops, docker.kill_argv(spec.name)).kind == "not_running"
+    ask(ops, docker.rm_argv(spec.name))
+    assert refused(ops, docker.inspect_argv(spec.name)).kind == "no_container"
+
+
+def test_a_second_start_of_the_same_name_is_told_with_who_has_it(
+    ops: Connection, spec: ContainerSpec
+) -> None:
+    started = parse_run_id(ask(ops, docker.run_argv(spec)))
+    problem = refused(ops, docker.run_argv(spec))
+    assert (problem.kind, problem.container_id) == ("name_taken", started)
+
+
+def test_results_belong_to_the_user_and_paths_may_be_odd(
+    ops: Connection, spec: ContainerSpec
+) -> None:
+    user = ":".join(ask(ops, ["id", flag]).strip() for flag in ("-u", "-g"))
+    place = '/home/ops/it\'s, a:"place"'
+    ask(ops, ["mkdir", place])
+    odd = replace(
+        spec,
+        user=user,
+        argv=("sh", "-c", 'echo "$WORD" >out; touch /read/x'),
+        env={"WORD": "a b=c"},
+        workdir="/a, b:c",
+        mounts=(Mount(place, "/a, b:c"), Mount(place, "/read", read_only=True)),
+    )
+    ask(ops, docker.run_argv(odd))
+    assert parse_exit_code(ask(ops, docker.wait_argv(spec.name))) == 1
+    assert "Read-only" in ops.run(docker.logs_argv(spec.name), timeout_s=20).stderr.decode()
+    assert ask(ops, ["cat", f"{place}/out"]) == "a b=c\n"
+    assert ask(ops, ["stat", "-c", "%u:%g", f"{place}/out"]).strip() == user
+
+
+def test_what_docker_refuses_is_told_apart(ops: Connection, spec: ContainerSpec) -> None:
+    gone = replace(spec, image="sha256:" + "0" * 64)
+    assert refused(ops, docker.run_argv(gone)).kind == "no_image"
+    assert refused(ops, docker.run_argv(replace(spec, image="no/such:1"))).kind == "no_image"
+    assert refused(ops, docker.image_argv("no/such:1")).kind == "no_image"
+    lost = replace(spec, mounts=(Mount("/home/ops/gone", "/x"),))
+    assert refused(ops, docker.run_argv(lost)).kind == "bad_mount"
+    absent = replace(spec, argv=("no-such-program",), init=False)
+    assert refused(ops, docker.run_argv(absent)).kind == "no_program"
+    container = looked_at(ops, spec.name)
+    assert (container.status, container.exit_code, container.started_at) == ("created", 127, None)
+    assert "no-such-program" in container.error
+
+
+def test_a_user_outside_the_group_and_a_stopped_engine_are_told(
+    fleet: Fleet, gpu1: Host, ops: Connection
+) -> None:
+    with Connection(Target("gpu1", user="nobodyd", config_file=fleet.ssh_config)) as outsider:
+        assert refused(outsider, docker.ps_argv()).kind == "not_permitted"
+        assert kind_of_info(outsider) == "not_permitted"
+    gpu1.stop_docker()
+    assert refused(ops, docker.ps_argv()).kind == "daemon_down"
+    assert kind_of_info(ops) == "daemon_down"
+    gpu1.start_docker()
+
+
+def test_memory_that_runs_out_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -> None:
+    eats = ["docker", "run", "--name=eats", "-m", "16m", spec.image, "tail", "/dev/zero"]
+    assert ops.run(eats, timeout_s=60).exit_code == 137
+    container = looked_at(ops, "eats")
+    assert (container.exit_code, container.oom_killed) == (137, True)
+
+
+def test_a_power_cut_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -> None:
+    ask(ops, docker.run_argv(spec))
+    gpu1.power_off()
+    gpu1.boot()
+    container = looked_at(ops, spec.name)
+    assert (container.status, container.exit_code) == ("exited", 255)
+
+
+def test_engine_images_and_gpus_are_described(
+    ops: Connection, spec: ContainerSpec, gpu1: Host
+) -> None:
+    engine = parse_info(ask(ops, docker.info_argv()))
+    assert isinstance(engine, Engine)
+    assert (engine.root, engine.live_restore) == ("/var/lib/docker", False)
+    assert "runc" in engine.runtimes
+    assert spec.image in parse_ids(ask(ops, docker.images_argv()))
+    (image,) = parse_images(ask(ops, docker.image_argv(spec.image)))
+    assert (image.id, image.digest) == (spec.image, spec.image)
+    reader = GpuReader(lambda argv: ops.run(argv, timeout_s=20), keep_s=0)
+    assert reader.read().gpus[0].memory_total_mib == 81559
+    gpu1.gpu(broken=True)
+    assert "Unable to determine" in (reader.read().problem or "")
+    gpu1.without_gpu()
+    assert "no NVIDIA driver" in (reader.read().problem or "")

@@ -1,0 +1,85 @@
+"""Transfers over real links that are slow, cut for a while, and cut for long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cosmos_pipelines.errors import LinkLost
+from cosmos_pipelines.remote.files import meter
+from cosmos_pipelines.remote.files.transfer import Progress, get_file, put_files
+from cosmos_pipelines.remote.ssh.connection import Connection, Target
+from cosmos_pipelines.remote.ssh.openssh import OpenSsh
+from tests.rig.fleet import Fleet
+from tests.rig.host import Host
+from tests.support.contents import random_file
+
+CAS = "/home/ops/cosmos/cas"
+MIB = 1 << 20
+
+
+@pytest.fixture(params=["openssh", "paramiko"])
+def way(fleet: Fleet, gpu1: Host, request: pytest.FixtureRequest) -> Iterator[Connection]:
+    """A connection of the user ops to gpu1, which is lost after 4 s; its link has 80 Mbit/s."""
+    target = Target("gpu1", config_file=fleet.ssh_config, connect_timeout_s=2, lost_after_s=4)
+    shared = OpenSsh.of(target)
+    if request.param == "openssh":
+        assert shared.usable(), shared.problem
+    else:
+        shared.leave("not in this test")
+    gpu1.slow("80mbit")
+    with Connection(target) as connection:
+        yield connection
+    shared.close()
+    OpenSsh.of.cache_clear()
+
+
+def test_files_go_there_and_back_and_belong_to_the_user(way: Connection, tmp_path: Path) -> None:
+    file = random_file(tmp_path / "a", 5 * MIB)
+    put_files(way, [file], CAS)
+    get_file(way, f"{CAS}/{file.sha256}", tmp_path / "b", file.sha256)
+    assert (tmp_path / "b").read_bytes() == file.path.read_bytes()
+    owner = way.run(["stat", "-c", "%U", f"{CAS}/{file.sha256}"], timeout_s=20).stdout
+    assert owner == b"ops\n"
+
+
+def test_a_short_cut_is_sat_out(way: Connection, gpu1: Host, tmp_path: Path) -> None:
+    file = random_file(tmp_path / "a", 10 * MIB)
+    gpu1.cut()
+    mending = threading.Timer(1, gpu1.mend)
+    mending.start()
+    put_files(way, [file], CAS)
+    mending.join()
+    get_file(way, f"{CAS}/{file.sha256}", tmp_path / "b", file.sha256)
+
+
+def test_a_long_cut_is_told_and_both_ways_go_on_from_where_they_were(
+    way: Connection, gpu1: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter, "EVERY_S", 0.0)
+    file = random_file(tmp_path / "a", 20 * MIB)
+
+    def cut(progress: Progress) -> None:
+        if progress.done > 8 * MIB:
+            gpu1.cut()
+
+    def whole_at_last() -> Progress:
+        seen: list[Progress] = []
+        put_files(way, [file], CAS, seen.append)
+        get_file(way, f"{CAS}/{file.sha256}", tmp_path / "b", file.sha256, seen.append)
+        return seen[0]
+
+    with pytest.raises(LinkLost):
+        put_files(way, [file], CAS, cut)
+    gpu1.mend()
+    assert whole_at_last().done > 2 * MIB
+    (tmp_path / "b").unlink()
+    with pytest.raises(LinkLost):
+        get_file(way, f"{CAS}/{file.sha256}", tmp_path / "b", file.sha256, cut)
+    assert not (tmp_path / "b").exists()
+    gpu1.mend()
+    assert whole_at_last().done > 8 * MIB
+    assert (tmp_path / "b").read_bytes() == file.path.read_bytes()

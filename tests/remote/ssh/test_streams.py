@@ -1,0 +1,130 @@
+"""Much through a connection: over the system's OpenSSH and over our own."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cosmos_pipelines.errors import LinkLost
+from cosmos_pipelines.remote.ssh.connection import Connection, Target
+from cosmos_pipelines.remote.ssh.openssh import OpenSsh
+from cosmos_pipelines.remote.ssh.streams import draw, feed
+from tests.support.sshd import Sshd
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory with a name that is short enough for sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="s-", dir="/tmp") as name:
+        yield Path(name)
+
+
+def test_a_connection_outlives_half_a_gigabyte_and_the_ends_of_programs(
+    loop: Connection,
+) -> None:
+    """paramiko's own change of keys after 512 MiB ends it when a program ends just then."""
+    over = threading.Event()
+    ends = 0
+
+    def end_programs() -> None:
+        nonlocal ends
+        while not over.is_set():
+            loop.run(["true"], timeout_s=20)
+            ends += 1
+
+    beside = threading.Thread(target=end_programs)
+    beside.start()
+    try:
+        size = sum(map(len, loop.stream(["head", "-c", "600000000", "/dev/zero"])))
+    finally:
+        over.set()
+        beside.join()
+    assert size == 600_000_000
+    assert loop.run(["echo", "on"], timeout_s=10).stdout == b"on\n"
+    assert ends > 1
+
+
+def test_the_exit_code_and_what_was_said_come_back(way: Connection) -> None:
+    script = ["sh", "-c", "cat; echo bad >&2; exit 7"]
+    done = feed(way, script, [b"a", b"b"], amount=1 << 30)
+    assert (done.exit_code, done.stdout, done.stderr) == (7, b"ab", b"bad\n")
+
+
+def test_a_program_that_reads_no_more_is_no_failure(way: Connection) -> None:
+    done = feed(way, ["head", "-c", "3"], [b"abcdef"] * 1_000_000, amount=1 << 30)
+    assert (done.exit_code, done.stdout) == (0, b"abc")
+
+
+def test_what_the_giver_of_the_input_raises_is_raised(way: Connection) -> None:
+    def parts():  # type: ignore[no-untyped-def]
+        yield b"a"
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        feed(way, ["cat"], parts(), amount=1 << 30)
+
+
+def test_a_stream_tells_how_it_ended(way: Connection) -> None:
+    stream = draw(way, ["sh", "-c", "echo out; exit 3"], amount=1 << 30)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            assert next(stream) == b"out\n"
+    assert end.value.value.exit_code == 3
+
+
+def test_a_cut_in_the_middle_is_a_lost_link(way: Connection, sshd: Sshd) -> None:
+    stream = draw(way, ["sh", "-c", "echo out; sleep 30"], amount=1 << 30)
+    assert next(stream) == b"out\n"
+    sshd.cut()
+    with pytest.raises(LinkLost):
+        list(stream)
+
+
+def test_processes_share_one_connection_and_need_not_end_it(target: Target, short: Path) -> None:
+    first, second = OpenSsh(target, short / "s"), OpenSsh(target, short / "s")
+    assert not first.open
+    assert first.usable()
+    assert second.open
+    assert second.usable()
+    with second.start(["sh", "-c", "echo $SSH_CONNECTION"]) as started:
+        one = started.output.read()
+        started.wait(10)
+    with first.start(["sh", "-c", "echo $SSH_CONNECTION"]) as started:
+        assert started.output.read() == one
+        started.wait(10)
+    second.close()
+    assert not first.open
+
+
+def test_a_host_key_that_is_not_known_is_not_taken(
+    target: Target, sshd: Sshd, tmp_path: Path, short: Path
+) -> None:
+    (tmp_path / "none").touch()
+    stranger = Target("127.0.0.1", sshd.user, sshd.port, sshd.base / "key", tmp_path / "none")
+    way = OpenSsh(stranger, short / "s")
+    assert not way.usable()
+    assert "host key is known" in (way.problem or "")
+
+
+def test_a_directory_that_others_can_write_is_not_used(target: Target, short: Path) -> None:
+    (short / "s").mkdir(mode=0o777)
+    (short / "s").chmod(0o777)
+    way = OpenSsh(target, short / "s")
+    assert not way.usable()
+    assert "open to others" in (way.problem or "")
+
+
+def test_a_directory_with_a_long_name_is_not_used(target: Target, tmp_path: Path) -> None:
+    way = OpenSsh(target, tmp_path / ("x" * 100))
+    assert not way.usable()
+    assert "too long for a socket" in (way.problem or "")
+
+
+def test_where_ssh_does_not_serve_our_own_connection_does(loop: Connection) -> None:
+    OpenSsh.of(loop.target).leave("broken")
+    done = feed(loop, ["cat"], [b"a"], amount=1 << 30)
+    assert done.stdout == b"a"
