@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.backends.carriers.docker import DockerCarrier
+from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.operations import Order
 from cosmos_pipelines.remote.ssh.connection import Target
 from cosmos_pipelines.settings import Docker
@@ -47,10 +48,11 @@ class Bench:
         self.config = str(fleet.ssh_config)
         self._count = 0
 
-    def backend(self) -> SshDockerBackend:
+    def backend(self) -> SshBackend:
         """A new one, not connected."""
         target = Target("gpu1", config_file=Path(self.config))
-        return SshDockerBackend(target, "/data/cosmos", Docker(image=self.image), "bench")
+        carrier = DockerCarrier(Docker(image=self.image))
+        return SshBackend("ssh_docker", target, "/data/cosmos", carrier, "bench")
 
     def order(self, *argv: str) -> Order:
         """An order with an id of its own."""
@@ -61,7 +63,7 @@ class Bench:
             inputs={}, expected=(), gpus=0,
         )  # fmt: skip
 
-    def run(self, backend: SshDockerBackend, order: Order) -> list[tuple[float, bytes]]:
+    def run(self, backend: SshBackend, order: Order) -> list[tuple[float, bytes]]:
         """Launch, follow, ask for the outcome, remove; chunks with when they came."""
         handle = backend.launch(order)
         chunks = [(time.monotonic(), chunk) for chunk in backend.follow(handle)]

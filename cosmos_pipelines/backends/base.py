@@ -1,8 +1,9 @@
 """What a backend (the place where orders run) can do: the verbs, the same for all of them.
 
-Plain Python, no Dagster. An order is launched at most once, followed by its log, and judged by the
-exit code and the hashes that `run.sh` left in the run folder. Nothing here depends on the process
-that launched it: any process finds a run again by its order's id and goes on from there.
+A backend is two things: how one reaches the place and keeps run folders there, and what carries an
+order there (see `carriers`). An order is launched at most once, followed by its log, and judged by
+the exit code and the hashes that `run.sh` left in the run folder. Nothing here depends on the
+process that launched it: any process finds an order again by its id and goes on from there.
 
     handle = backend.find(order.id) or backend.launch(order)
     for chunk in backend.follow(handle, offset):  # b"" now and then: look at the clock and lease
@@ -16,9 +17,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import Final, Literal
 
 from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote.gpu import GpuState
@@ -39,13 +40,8 @@ class Handle:
     boot_id: str
     """Which boot of its host it was started in; another boot means that it is gone."""
     host: str | None = None
-    pid: int | None = None
-    """Process id of `run.sh`, which leads a session of its own (local backend)."""
-    started: int | None = None
-    """Start time of `pid` in clock ticks since boot: tells it from a later process of this id."""
-    container_id: str | None = None
-    container_name: str | None = None
-    image_digest: str | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """What its carrier knows it by: process id and start, or container id, name and image."""
 
 
 class Backend(ABC):
@@ -54,7 +50,8 @@ class Backend(ABC):
     Every verb may raise `BackendError` with the kind `unreachable` where the place is on a network.
     """
 
-    name: ClassVar[str]
+    name: str
+    """As the registry calls it."""
 
     @abstractmethod
     def launch(self, order: Order) -> Handle:
@@ -144,8 +141,11 @@ class Backend(ABC):
         """Whether it is still running."""
 
     @abstractmethod
-    def discard(self, order_id: str) -> None:
+    def discard(self, order_id: str, *, again: bool = False) -> None:
         """Remove its run folder; nothing if there is none.
+
+        An order that others may still want to start, from other machines, is not started after
+        that, unless `again` allows it.
 
         Raises:
             StateError: it is still running.

@@ -9,23 +9,21 @@ Each runs under `run.sh` in a session of its own and outlives the process that l
 from __future__ import annotations
 
 import fcntl
-import os
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
-from typing import IO, ClassVar, Final
+from typing import IO, Final
 
 from cosmos_pipelines.backends import facts, run_folder
 from cosmos_pipelines.backends.base import BEAT_S, Backend, Handle, StopReason
+from cosmos_pipelines.backends.carriers import process
 from cosmos_pipelines.backends.staging import stage
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
 from cosmos_pipelines.operations.base import Order, Outcome
-from cosmos_pipelines.remote import process
 from cosmos_pipelines.remote.files.files import (
     WrongContent,
     copy_verified,
@@ -38,20 +36,14 @@ from cosmos_pipelines.remote.files.files import (
 )
 from cosmos_pipelines.remote.gpu import GpuState
 
-SCRIPTS: Final = Path(__file__).resolve().parents[2] / "gpu_scripts"
-"""Beside the package, in a checkout as in an installation."""
-
 LOOK_S: Final = 0.02
 """Seconds between two looks at a growing log."""
-
-START_S: Final = 30.0
-"""Seconds that run.sh may take to say that it has started (measured: 0.02)."""
 
 
 class LocalBackend(Backend):
     """Runs orders on this machine; `work` is made when first needed."""
 
-    name: ClassVar[str] = "local"
+    name = "local"
 
     def __init__(
         self,
@@ -92,7 +84,7 @@ class LocalBackend(Backend):
             return None
         pid, started, boot_id = run_folder.read_start(text)
         host = socket.gethostname()
-        return Handle(order_id, str(run_dir), boot_id, host, pid, started)
+        return Handle(order_id, str(run_dir), boot_id, host, process.marks_of(pid, started))
 
     def order_of(self, handle: Handle) -> Order:
         """See `Backend.order_of`."""
@@ -100,14 +92,12 @@ class LocalBackend(Backend):
 
     def running_s(self, handle: Handle) -> float:
         """See `Backend.running_s`; a run of an earlier boot counts from this boot on."""
-        same_boot = handle.boot_id == process.boot_id()
-        return process.seconds_since((handle.started or 0) if same_boot else 0)
+        return process.running_s(handle)
 
     def alive(self, handle: Handle) -> bool:
         """See `Backend.alive`."""
-        return not (_run_dir(handle) / run_folder.EXIT_CODE).exists() and process.lives(
-            _leader(handle)
-        )
+        ended = (_run_dir(handle) / run_folder.EXIT_CODE).exists()
+        return not ended and process.is_alive(handle)
 
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """See `Backend.follow`."""
@@ -118,7 +108,7 @@ class LocalBackend(Backend):
                 # Asked before reading: what was written before the end is read after it.
                 over = not self.alive(handle)
                 if over:
-                    self._end_rest(handle)
+                    process.end_rest(handle)
                 while chunk := log.read(1 << 16):
                     heard = time.monotonic()
                     yield chunk
@@ -133,7 +123,7 @@ class LocalBackend(Backend):
         """See `Backend.outcome`."""
         if self.alive(handle):
             raise StateError(f"Order {handle.order_id} is still running.")
-        self._end_rest(handle)
+        process.end_rest(handle)
         texts = (_read(_run_dir(handle) / name) for name in run_folder.OUTCOME)
         return run_folder.read_outcome(*texts)
 
@@ -174,11 +164,11 @@ class LocalBackend(Backend):
                 if not stop.exists():  # the first reason is the one that ended it
                     write_whole(stop, reason)
             finally:  # stopped also where no room is left to say why
-                self._end(handle, self.grace_s if grace_s is None else grace_s)
-        self._end_rest(handle)
+                process.end(handle, self.grace_s if grace_s is None else grace_s)
+        process.end_rest(handle)
 
-    def discard(self, order_id: str) -> None:
-        """See `Backend.discard`."""
+    def discard(self, order_id: str, *, again: bool = False) -> None:  # noqa: ARG002
+        """See `Backend.discard`; no other machine starts orders here."""
         run_dir = self._dir(order_id)
         with self._lock():
             handle = self.find(order_id)
@@ -187,7 +177,7 @@ class LocalBackend(Backend):
                     f"Order {order_id} is still running.", hint="Cancel it before removing it."
                 )
             if handle:
-                self._end_rest(handle)
+                process.end_rest(handle)
             if run_dir.exists():
                 aside = part_of(run_dir)
                 run_dir.rename(aside)
@@ -237,83 +227,29 @@ class LocalBackend(Backend):
             yield file
 
     def _start(self, order: Order, lock: IO[str]) -> Handle:
-        """Start run.sh and wait until it says that it has the run.
+        """Start run.sh and wait until it says that it has the order.
 
         Its standard input is the lock, which it closes once it has: if we are killed in between,
-        nobody takes the run for not started.
+        nobody takes the order for not started.
         """
         run_dir = self._dir(order.id)
         places = {"run": str(run_dir), "scripts": str(self.scripts), "python": self.python}
         places |= self._directories(order)
-        command = order.command(**places)
-        messages = run_dir / run_folder.MESSAGES
-        try:
-            with room_for(run_dir):
-                child = process.start_detached(
-                    ["/bin/sh", str(self.scripts / "run.sh"), str(run_dir), "--", *command],
-                    env=self._environment(order.environment(**places), run_dir),
-                    stdin=lock,
-                    messages=messages,
-                )
-        except OSError as e:
-            raise BackendError("launch_failed", f"Cannot start /bin/sh: {e.strerror}.") from e
-        try:
-            return self._started(order.id, child, messages)
-        except BaseException:
-            child.kill()
-            raise
-
-    def _started(self, order_id: str, child: Popen[bytes], messages: Path) -> Handle:
-        until = time.monotonic() + START_S
-        while time.monotonic() < until:
-            ended = child.returncode is not None
-            if handle := self.find(order_id):
-                return handle
-            if ended:
-                said = (_read(messages) or "nothing").strip()
-                raise BackendError("launch_failed", f"run.sh did not start {order_id}: {said}")
-            time.sleep(0.002)
-        raise BackendError("launch_failed", f"run.sh did not start {order_id} in {START_S:g} s.")
-
-    def _environment(self, env: Mapping[str, str], run_dir: Path) -> dict[str, str]:
-        """The same for whoever starts it: nothing of our own environment but the PATH."""
-        return {
-            "PATH": os.pathsep.join(os.get_exec_path()),
-            "HOME": str(Path.home()),
-            "TMPDIR": tempfile.gettempdir(),
-            "LANG": "C.UTF-8",
-            "PYTHONUNBUFFERED": "1",
-            **env,
+        environment = {
+            **order.environment(**places),
             "COSMOS_RUN_DIR": str(run_dir),
             "COSMOS_SCRIPTS": str(self.scripts),
         }
-
-    def _end_rest(self, handle: Handle) -> None:
-        """As with a container: when the first process has ended, all of them have."""
-        if process.members(_leader(handle)):
-            self._end(handle, 0)
-
-    def _end(self, handle: Handle, grace_s: float) -> None:
-        try:
-            left = process.end_all(_leader(handle), grace_s)
-        except KeyboardInterrupt:  # the user does not want to wait for its grace
-            process.end_all(_leader(handle), 0)
-            raise
-        if left:
-            raise BackendError(
-                "lost",
-                f"Processes {left} of order {handle.order_id} cannot be killed.",
-                hint="They wait for a device or a network disk; this machine may need a restart.",
+        argv = [str(self.scripts / "run.sh"), str(run_dir), "--", *order.command(**places)]
+        messages = run_dir / run_folder.MESSAGES
+        with room_for(run_dir):
+            return process.start(
+                argv, environment, lock, messages, lambda: self.find(order.id), order.id
             )
 
 
 def _run_dir(handle: Handle) -> Path:
     return Path(handle.run_dir)
-
-
-def _leader(handle: Handle) -> process.Leader:
-    mark = f"COSMOS_RUN_DIR={handle.run_dir}"
-    return process.Leader(handle.pid or 0, handle.started or 0, handle.boot_id, mark)
 
 
 def _read(path: Path) -> str | None:

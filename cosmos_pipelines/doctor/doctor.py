@@ -7,8 +7,13 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cosmos_pipelines.backends.registry import BACKENDS, HOST_BACKEND, LOCAL_BACKEND
-from cosmos_pipelines.doctor.checks import Check, Checked, Finding, fail, go_through, ok
+from cosmos_pipelines.backends.checks import Check, Checked, Finding, fail, go_through, ok
+from cosmos_pipelines.backends.registry import (
+    BACKENDS,
+    carrier_of,
+    host_backend_name,
+    is_remote,
+)
 from cosmos_pipelines.doctor.here import checks_here
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import InputError
@@ -30,8 +35,8 @@ def examine(settings: Settings, backend: str | None = None) -> Iterator[Checked]
     here = [*checks_here(settings), *_choices(settings, backend)]
     yield from go_through(here)
     if settings.remote.host is not None:
-        yield from _examine_host(settings)
-    elif backend == HOST_BACKEND:
+        yield from _examine_host(settings, backend)
+    elif backend in BACKENDS and is_remote(backend):
         do = f"Set host in [remote] of {settings.home / FILE}."
         missing = fail("[remote] host is not set", do)
         yield from go_through([Check("SSH configuration", lambda: missing, place="settings")])
@@ -54,7 +59,7 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
     def model_here(name: str) -> Finding:
         engine = settings.engine(name)
         paths = {d.name: settings.work / d.source for d in engine.directories()}
-        if not paths or backend != LOCAL_BACKEND:
+        if not paths or backend not in BACKENDS or is_remote(backend):
             return ok("nothing that this machine must have")
         missing = [
             f"{name}: no directory {path}" for name, path in paths.items() if not path.is_dir()
@@ -88,17 +93,18 @@ def _used(settings: Settings) -> dict[str, str]:
     return {name: f" of {name}" if len(used) > 1 else "" for name in used}
 
 
-def _examine_host(settings: Settings) -> Iterator[Checked]:
-    from cosmos_pipelines.backends.local import SCRIPTS
-    from cosmos_pipelines.backends.parcel import scripts_parcel
+def _examine_host(settings: Settings, backend: str) -> Iterator[Checked]:
+    from cosmos_pipelines.backends.tar_bundle import SCRIPTS, scripts_bundle
     from cosmos_pipelines.doctor.host import HostChecks
 
     used = _used(settings)
+    on_host = backend in BACKENDS and is_remote(backend)
     with HostChecks(
         settings.ssh_target,
+        carrier_of(settings, backend if on_host else host_backend_name(settings)),
         remote_dir=settings.remote.remote_dir,
         needs_gpu=any(name in ENGINES and not ENGINES[name].simulated for name in used),
-        scripts=scripts_parcel(SCRIPTS).name,
+        scripts=scripts_bundle(SCRIPTS).name,
     ) as host:
         images, others = [], []
         for name, suffix in used.items():
@@ -110,8 +116,7 @@ def _examine_host(settings: Settings) -> Iterator[Checked]:
 
 def _of_engine(settings: Settings, host: HostChecks, name: str, suffix: str) -> list[Check]:
     """The check of an engine's image, and what it needs there besides, if it needs a set-up."""
-    from cosmos_pipelines.backends.local import SCRIPTS
-    from cosmos_pipelines.backends.ssh_docker.container import image_of
+    from cosmos_pipelines.backends.tar_bundle import SCRIPTS
     from cosmos_pipelines.doctor.engine import EngineChecks
     from cosmos_pipelines.doctor.image import ImageCheck
     from cosmos_pipelines.hosts.manifest import read_manifest
@@ -119,12 +124,7 @@ def _of_engine(settings: Settings, host: HostChecks, name: str, suffix: str) -> 
     engine = settings.engine(name) if name in ENGINES else None
     setup = engine.setup if engine else None
     own = setup.image if setup else None
-    image = ImageCheck(
-        host,
-        lambda: image_of(settings.docker, name, own),
-        f"cosmos host setup {name}" if setup else None,
-        suffix,
-    )
+    image = ImageCheck(host, name, own, f"cosmos host setup {name}" if setup else None, suffix)
     if engine is None or setup is None:
         return [image.check()]
     file = SCRIPTS / setup.manifest

@@ -7,9 +7,8 @@ import posixpath
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from cosmos_pipelines.backends.ssh_docker.folder import Answer
-from cosmos_pipelines.backends.ssh_docker.script import parts
-from cosmos_pipelines.doctor.checks import Check, Finding, fail, ok, warn
+from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, warn
+from cosmos_pipelines.backends.ssh.script import parts
 from cosmos_pipelines.doctor.host import HostChecks
 from cosmos_pipelines.doctor.image import ImageCheck
 from cosmos_pipelines.engines import Engine
@@ -57,7 +56,7 @@ class EngineChecks:
     def code(self) -> Finding:
         """Whether the code is there, at the commit that we know."""
         where = self._places["code"]
-        told = self._ask(host_setup_script.code_argv(self._host.remote_dir, where)).parts
+        told = self._ask(host_setup_script.code_argv(self._host.remote_dir, where))
         if "code" not in told:
             return fail(f"{where} is not there", self._set_up)
         commit, changed = told.get("commit", "").strip(), told.get("changed", "").split()
@@ -73,7 +72,7 @@ class EngineChecks:
         """Whether the image that is there is the one that was set up and tested."""
         argv = host_setup_script.record_argv(self._host.remote_dir, self._engine.name)
         try:
-            told = json.loads(self._ask(argv).parts.get("record", "{}"))
+            told = json.loads(self._ask(argv).get("record", "{}"))
         except ValueError:
             told = {}
         if not told:
@@ -93,7 +92,7 @@ class EngineChecks:
         # One that the engine has not is asked for by none of its files.
         roots = [self._places.get(name, "-") for name in ("checkpoints", "huggingface")]
         argv = host_setup_script.sizes_argv(self._host.remote_dir, *roots)
-        told = self._ask(argv, asked).parts
+        told = self._ask(argv, asked)
         sizes = [int(word) if word.isdigit() else None for word in told.get("sizes", "").split()]
         known = {name: _sizes(told.get(name, "")) for name in ("checkpoints", "huggingface")}
         pairs = list(zip(needed, sizes, strict=False))
@@ -117,9 +116,9 @@ class EngineChecks:
         base, branch, path = one.place
         return "\t".join((one.target, base, branch or "-", "*" if "*" in path else path)) + "\n"
 
-    def _ask(self, argv: Sequence[str], given: bytes | None = None) -> Answer:
+    def _ask(self, argv: Sequence[str], given: bytes | None = None) -> dict[str, str]:
         done = self._host.connection.run(argv, timeout_s=ASK_S, input=given)
-        return Answer(self._host.target.host, parts(done.stdout))
+        return parts(done.stdout)
 
 
 def _some(names: Sequence[str]) -> str:

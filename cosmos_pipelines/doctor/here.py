@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from cosmos_pipelines.doctor.checks import Check, Finding, fail, ok, warn
+from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, warn
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_file import FILE
 
@@ -99,7 +99,7 @@ def catalog(settings: Settings) -> Finding:
 
 def preview() -> Finding:
     """Whether the libraries of the preview engine are there, and its scripts."""
-    from cosmos_pipelines.backends.local import SCRIPTS
+    from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 
     missing = [name for name in PREVIEW_NEEDS if find_spec(name) is None]
     if missing:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Final
 
-from cosmos_pipelines.doctor.checks import Check, Finding, fail, ok, warn
+from cosmos_pipelines.backends.carriers.base import Carrier, CarrierChecks
+from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
 from cosmos_pipelines.doctor.here import room
 from cosmos_pipelines.errors import (
     BackendError,
@@ -23,8 +24,6 @@ from cosmos_pipelines.errors import (
     Unreachable,
 )
 from cosmos_pipelines.remote import gpu
-from cosmos_pipelines.remote.docker import answers as docker_answers
-from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.ssh.config import Hop, route
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection, Target
 
@@ -32,11 +31,6 @@ ASK_S: Final = 20.0
 """For one program there."""
 CLOCK_S: Final = 5.0
 LOW_GIB: Final = 5.0
-OLDEST_DOCKER: Final = (20, 10)
-"""The first whose `docker run` knows --pull=never."""
-TOOLKIT: Final = (
-    "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
-)
 
 _WRITE: Final = """
 mkdir -p -- "$1" && cd -- "$1" || exit 1
@@ -56,13 +50,14 @@ class HostChecks:
     def __init__(
         self,
         target: Target,
+        carrier: Carrier,
         *,
         remote_dir: str,
         needs_gpu: bool,
         scripts: str,
     ) -> None:
         """`scripts` is what ours are called below scripts/."""
-        self.target, self.needs_gpu = target, needs_gpu
+        self.target, self.carrier, self.needs_gpu = target, carrier, needs_gpu
         self.remote_dir, self.scripts = remote_dir, scripts
         self.connection = Connection(target)
 
@@ -74,6 +69,7 @@ class HostChecks:
 
     def checks(self, images: Sequence[Check]) -> list[Check]:
         """All of them, in their order, with those of the images."""
+        carrier = self.on_carrier.checks()
 
         def host(name: str, look: Callable[[], Finding], *needs: str) -> Check:
             return Check(name, look, needs, "host")
@@ -84,10 +80,8 @@ class HostChecks:
             host("reachable", self.reachable, "key"),
             host("host key", self.host_key, "reachable"),
             host("login", self.login, "host key"),
-            host("Docker", self.permission, "login"),
-            host("Docker version", self.version, "Docker"),
             host("GPU", self.gpu, "login"),
-            host("GPU in containers", self.gpu_in_containers, "GPU", "Docker"),
+            *carrier,
             host("disk there", self.disk, "login"),
             host("write access", self.write_access, "login"),
             *images,
@@ -147,47 +141,23 @@ class HostChecks:
         if self._refusal is not None:
             raise self._refusal
         started = time.monotonic()
-        self._ask(["true"])
+        self.ask(["true"])
         delay = (time.monotonic() - started) * 1000
         return ok(f"as {self.hops[-1].user}; a program there takes {delay:.0f} ms to answer")
 
-    # Docker and GPU ---------------------------------------------------------------------------
+    # Carrier and GPU --------------------------------------------------------------------------
 
     @cached_property
-    def _docker(self) -> docker_answers.Engine | docker_answers.Problem:
-        done = self._ask(docker.info_argv())
-        out = done.stdout.decode(errors="replace")
-        if not out.lstrip().startswith("{"):
-            return docker_answers.parse_problem(_said(done))
-        return docker_answers.parse_info(out)
-
-    @property
-    def _engine(self) -> docker_answers.Engine:
-        """Asked for only after `permission` was found."""
-        assert isinstance(self._docker, docker_answers.Engine)
-        return self._docker
-
-    def permission(self) -> Finding:
-        """Whether we may use Docker there."""
-        if isinstance(self._docker, docker_answers.Problem):
-            hint = self._docker.hint.replace("USER", self.hops[-1].user)
-            return fail(self._docker.message, hint)
-        return ok(f"{self.hops[-1].user} may use it")
-
-    def version(self) -> Finding:
-        """Whether the engine is new enough."""
-        engine = self._engine
-        said = f"{engine.version}, {engine.cpus} CPUs, {engine.memory / (1 << 30):.0f} GiB memory"
-        numbers = tuple(int(x) for x in engine.version.split(".")[:2] if x.isdigit())
-        if len(numbers) == 2 and numbers < OLDEST_DOCKER:
-            oldest = ".".join(map(str, OLDEST_DOCKER))
-            return fail(said, f"Update Docker there to {oldest} or newer.")
-        return ok(said + (", containers outlive its restart" if engine.live_restore else ""))
+    def on_carrier(self) -> CarrierChecks:
+        """What is asked of the carrier there."""
+        return self.carrier.examination(
+            self.target.host, lambda: self.hops[-1].user, self.ask, needs_gpu=self.needs_gpu
+        )
 
     @cached_property
     def _gpus(self) -> gpu.GpuState:
-        done = self._ask(gpu.query_argv())
-        return gpu.parse(done.exit_code, done.stdout.decode(errors="replace"), _said(done))
+        done = self.ask(gpu.query_argv())
+        return gpu.parse(done.exit_code, done.stdout.decode(errors="replace"), said_of(done))
 
     def gpu(self) -> Finding:
         """What `nvidia-smi` tells."""
@@ -203,39 +173,30 @@ class HostChecks:
                 return warn(problem, f"Only simulated engines can run there. {do}")
         return fail(problem, do)
 
-    def gpu_in_containers(self) -> Finding:
-        """Whether the engine can give a GPU to a container."""
-        hook = self._ask(["sh", "-c", "command -v nvidia-container-runtime-hook nvidia-ctk"])
-        if hook.stdout.strip() or "nvidia" in self._engine.runtimes:
-            return ok("the NVIDIA container toolkit is installed")
-        do = f"Install the NVIDIA container toolkit there: {TOOLKIT}"
-        missing = "the NVIDIA container toolkit is not installed"
-        return fail(missing, do) if self.needs_gpu else warn(missing, do)
-
     # Files and time ---------------------------------------------------------------------------
 
     def disk(self) -> Finding:
-        """Room for inputs and results, and for Docker."""
-        ours = self._room(self.remote_dir, f"du -sh {shlex.quote(self.remote_dir)}/*")
-        if ours.result != "ok" or isinstance(self._docker, docker_answers.Problem):
-            return ours
-        dockers = self._room(self._docker.root, "docker system df")
-        return dockers if dockers.result != "ok" else ours
+        """Room for inputs and results, and for what the carrier keeps."""
+        found = self._room(self.remote_dir, f"du -sh {shlex.quote(self.remote_dir)}/*")
+        if found.result != "ok":
+            return found
+        rooms = [self._room(where, see) for where, see in self.on_carrier.rooms().items()]
+        return next((room for room in rooms if room.result != "ok"), found)
 
     def _room(self, directory: str, see: str) -> Finding:
-        done = self._ask(["sh", "-c", _FREE, "cosmos", directory])
+        done = self.ask(["sh", "-c", _FREE, "cosmos", directory])
         words = done.stdout.decode(errors="replace").split()
         if done.exit_code != 0 or len(words) < 6 or not words[3].isdigit():
-            return fail(f"the free space of {directory} cannot be read: {_said(done)}", "")
+            return fail(f"the free space of {directory} cannot be read: {said_of(done)}", "")
         do = f"Free some space: `ssh {self.target.host} {see}` tells what takes it."
         return room(int(words[3]) / (1 << 20), directory, do, low_gib=LOW_GIB)
 
     def write_access(self) -> Finding:
         """Whether we can make files, and hard links, in our directory."""
-        done = self._ask(["sh", "-c", _WRITE, "cosmos", self.remote_dir])
+        done = self.ask(["sh", "-c", _WRITE, "cosmos", self.remote_dir])
         if done.exit_code == 0:
             return ok(f"{self.remote_dir} can be written")
-        said = _said(done)
+        said = said_of(done)
         do = "Name another directory as remote_dir in [remote] of cosmos.toml, or let the user in."
         if "No space left" in said or "quota" in said:
             do = f"Free some space there: `ssh {self.target.host} df -h`."
@@ -243,7 +204,7 @@ class HostChecks:
 
     def scripts_there(self) -> Finding:
         """Whether the scripts of this version are there; whoever starts a run brings them."""
-        done = self._ask(["ls", "-1", "--", f"{self.remote_dir}/scripts"])
+        done = self.ask(["ls", "-1", "--", f"{self.remote_dir}/scripts"])
         names = [n for n in done.stdout.decode(errors="replace").split() if ".part" not in n]
         if self.scripts in names:
             return ok(f"up to date ({self.scripts[:12]})")
@@ -253,18 +214,19 @@ class HostChecks:
     def clock(self) -> Finding:
         """Whether its clock tells our time, give or take the way there."""
         before = time.time()
-        done = self._ask(["date", "+%s"])
+        done = self.ask(["date", "+%s"])
         middle = (before + time.time()) / 2
         words = done.stdout.decode(errors="replace").split()
         if not words or not words[0].isdigit():
-            return warn(f"the host's clock cannot be read: {_said(done)}", "See `date` there.")
+            return warn(f"the host's clock cannot be read: {said_of(done)}", "See `date` there.")
         ahead = int(words[0]) + 0.5 - middle
         if abs(ahead) <= CLOCK_S:
             return ok(f"within {CLOCK_S:.0f} s of ours")
         said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"
         return warn(said, "Set it there: `sudo timedatectl set-ntp true`.")
 
-    def _ask(self, argv: Sequence[str]) -> Completed:
+    def ask(self, argv: Sequence[str]) -> Completed:
+        """Run a program there."""
         return self.connection.run(argv, timeout_s=ASK_S)
 
 
@@ -274,8 +236,3 @@ def _gpu(one: gpu.Gpu) -> str:
 
     free, total = gib(one.memory_free_mib), gib(one.memory_total_mib)
     return f"{one.index}: {one.name}, {free} of {total} GiB free, driver {one.driver}"
-
-
-def _said(done: Completed) -> str:
-    text = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
-    return text[:300] or f"exit code {done.exit_code}"

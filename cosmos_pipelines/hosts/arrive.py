@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S, HostFolder
+from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
 from cosmos_pipelines.engines.base import Engine, HostSetup
 from cosmos_pipelines.engines.cosmos import Cosmos
 from cosmos_pipelines.hosts import setup_script as host_setup_script

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cosmos_pipelines.backends.base import Handle
-from cosmos_pipelines.backends.local import SCRIPTS
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.backends.registry import host_backend
+from cosmos_pipelines.backends.ssh.backend import SshBackend
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import BackendError, InputError, StateError
@@ -21,7 +22,6 @@ from cosmos_pipelines.hosts.orders import Action
 from cosmos_pipelines.hosts.session import (
     OnLine,
     engine_with_setup,
-    host_backend,
     log_file,
     setting,
     telling,
@@ -109,7 +109,7 @@ class _Wish:
         )
 
 
-def _going_on(at: Setting, engine: Engine, backend: SshDockerBackend, wish: _Wish) -> Ended | None:
+def _going_on(at: Setting, engine: Engine, backend: SshBackend, wish: _Wish) -> Ended | None:
     """The end of what was started before; None if nothing goes on there."""
     root = root_of(at.host)
     if root is None:
@@ -127,7 +127,7 @@ def _going_on(at: Setting, engine: Engine, backend: SshDockerBackend, wish: _Wis
     return follow(backend, handle, at.tell)
 
 
-def _check_same(at: Setting, backend: SshDockerBackend, handle: Handle, order: Order) -> None:
+def _check_same(at: Setting, backend: SshBackend, handle: Handle, order: Order) -> None:
     """Raise StateError if what runs there answers another question."""
     running = backend.order_of(handle).argv
     if running != order.argv:
@@ -138,7 +138,7 @@ def _check_same(at: Setting, backend: SshDockerBackend, handle: Handle, order: O
 
 
 def _started(
-    settings: Settings, at: Setting, engine: Engine, backend: SshDockerBackend, wish: _Wish
+    settings: Settings, at: Setting, engine: Engine, backend: SshBackend, wish: _Wish
 ) -> Ended:
     token = None
     if wish.action == "download":
@@ -153,7 +153,7 @@ def _started(
         return follow(backend, handle, at.tell)
 
 
-def _result(at: Setting, backend: SshDockerBackend, ended: Ended) -> dict[str, Any]:
+def _result(at: Setting, backend: SshBackend, ended: Ended) -> dict[str, Any]:
     outcome, where = ended.outcome, at.host.host
     if outcome.stopped is not None:
         raise BackendError(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S
+from cosmos_pipelines.backends.ssh.folder import LOOK_S
 from cosmos_pipelines.errors import BackendError, InputError, StateError
 from cosmos_pipelines.hosts import code_tar
 from cosmos_pipelines.hosts import setup_script as host_setup_script

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from cosmos_pipelines.backends.parcel import with_lf
+from cosmos_pipelines.backends.tar_bundle import with_lf
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.hosts.setup_script import COMMIT, SUMS, UNSUMMED, WHOLE
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cosmos_pipelines.backends.parcel import with_lf
-from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S
+from cosmos_pipelines.backends.ssh.folder import LOOK_S
+from cosmos_pipelines.backends.tar_bundle import with_lf
 from cosmos_pipelines.errors import BackendError, InputError
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.arrive import Setting, Wish

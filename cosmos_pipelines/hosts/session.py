@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cosmos_pipelines.backends.local import SCRIPTS
-from cosmos_pipelines.backends.registry import HOST_BACKEND, backend_for
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.backends.ssh.backend import SshBackend
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import CosmosError, InputError, LinkLost
@@ -33,14 +32,7 @@ def engine_with_setup(settings: Settings, name: str) -> tuple[Engine, HostSetup]
     return engine, engine.setup
 
 
-def host_backend(settings: Settings) -> SshDockerBackend:
-    """The GPU host. Raises SettingsError if none is set."""
-    backend = backend_for(settings, HOST_BACKEND)
-    assert isinstance(backend, SshDockerBackend)
-    return backend
-
-
-def setting(engine: Engine, setup: HostSetup, backend: SshDockerBackend, tell: Tell) -> Setting:
+def setting(engine: Engine, setup: HostSetup, backend: SshBackend, tell: Tell) -> Setting:
     """What the steps of a set-up share."""
     directories = {d.name: d.source for d in directories_of(engine)}
     return Setting(backend.host, engine.name, setup, directories, SCRIPTS, tell)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
-from cosmos_pipelines.backends.ssh_docker.container import image_of
+from cosmos_pipelines.backends.carriers.container import image_of
+from cosmos_pipelines.backends.registry import host_backend
+from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.hosts import orders as host_orders
@@ -26,7 +27,6 @@ from cosmos_pipelines.hosts.image import Had, have_image, put_aside, settle
 from cosmos_pipelines.hosts.session import (
     OnLine,
     engine_with_setup,
-    host_backend,
     log_file,
     setting,
     telling,
@@ -77,7 +77,7 @@ def _without_the_tag(settings: Settings, engine: str, tag: str) -> Settings:
 def _judged(
     at: Setting,
     engine: Engine,
-    backend: SshDockerBackend,
+    backend: SshBackend,
     had: Had,
     facts: dict[str, Any],
     root: str,
@@ -115,7 +115,7 @@ def _facts(at: Setting, commit: str, had: Had, arrived: Arrived, log: Path) -> d
     }
 
 
-def _smoke(at: Setting, engine: Engine, backend: SshDockerBackend, image: str) -> dict[str, Any]:
+def _smoke(at: Setting, engine: Engine, backend: SshBackend, image: str) -> dict[str, Any]:
     """What the smoke test of an image found, and how its process ended."""
     at.tell("smoke test: importing what a run needs ...")
     setup = at.setup.model_copy(update={"image": image})
@@ -136,7 +136,7 @@ def _smoke(at: Setting, engine: Engine, backend: SshDockerBackend, image: str) -
         "found": list(smoke.found),
         "missing": list(smoke.missing),
         "exit_code": ended.outcome.exit_code,
-        "image_digest": handle.image_digest,
+        "image_digest": handle.marks.get("image_digest"),
         "last": ended.last,
     }
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from cosmos_pipelines.backends.ssh_docker.container import PROJECT_LABEL
-from cosmos_pipelines.backends.ssh_docker.script import script
+from cosmos_pipelines.backends.carriers.container import PROJECT_LABEL
+from cosmos_pipelines.backends.ssh.script import script
 from cosmos_pipelines.remote.docker import commands as docker
 
 WRONG: Final = 65

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S, HostFolder
+from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
 from cosmos_pipelines.errors import BackendError, InputError
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.orders import TOKEN

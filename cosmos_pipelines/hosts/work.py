@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.backends.base import Handle
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.hosts.lines import lines_of
 from cosmos_pipelines.hosts.orders import RESULT
@@ -38,7 +38,7 @@ class Ended:
 
 
 def follow(
-    backend: SshDockerBackend,
+    backend: SshBackend,
     handle: Handle,
     tell: Callable[[str], None],
     limit_s: float | None = None,
@@ -67,7 +67,7 @@ def follow(
     return Ended(handle, backend.outcome(handle), "\n".join(kept))
 
 
-def result_of(backend: SshDockerBackend, handle: Handle) -> str:
+def result_of(backend: SshBackend, handle: Handle) -> str:
     """The text of its result file. Raises OutputMissing."""
     with tempfile.TemporaryDirectory(prefix="cosmos-") as folder:
         file = Path(folder) / RESULT

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from cosmos_pipelines.backends.base import Backend
-from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.backends.registry import backend_for, host_backend_name, host_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import BackendError, CosmosError, Unreachable
 from cosmos_pipelines.hosts.orders import of_host
@@ -21,7 +21,6 @@ from cosmos_pipelines.settings import Settings
 
 LOOK_S: Final = 5.0
 """How long a place may take to answer, once it is connected to."""
-HOST_BACKEND: Final = "ssh_docker"
 
 
 @dataclass
@@ -63,13 +62,14 @@ class Left:
 def places_of(settings: Settings, runs: Iterable[Run]) -> list[str]:
     """Names of the backends to look at: the chosen one, those of runs in work, the GPU host's."""
     names = [settings.execution.backend, *(run.backend for run in runs)]
-    return list(dict.fromkeys([*names, *([HOST_BACKEND] if settings.remote.host else [])]))
+    return list(
+        dict.fromkeys([*names, *([host_backend_name(settings)] if settings.remote.host else [])])
+    )
 
 
 def look_at(settings: Settings, names: Sequence[str]) -> dict[str, Place]:
     """All these backends, asked at the same time."""
-    host = settings.remote.host
-    places = {name: Place(name, host if name == HOST_BACKEND else None) for name in names}
+    places = {name: Place(name, host_of(settings, name)) for name in names}
     within_s = LOOK_S + settings.remote.connect_timeout_s
     asked = [
         threading.Thread(target=_asking(settings, place), name=f"look-{name}", daemon=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any, Final
 
+from cosmos_pipelines.backends.registry import host_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operations.base import ModelType, Order
@@ -29,7 +30,7 @@ def estimate(
     """
     if not order.costs or order.model_type not in ("transfer", "enhance", "upscale"):
         return None
-    host = settings.remote.host if backend == "ssh_docker" else None
+    host = host_of(settings, backend)
     known = [
         run.outputs["timing"]
         for run in _completed(catalog, order.model_type)

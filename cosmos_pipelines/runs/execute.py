@@ -16,6 +16,7 @@ from loguru import logger
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.base import Backend, Handle
 from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.catalog.lifecycle import FIELDS
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
@@ -158,13 +159,8 @@ def _launch(work: Work, order: Order) -> Handle:
 
 def _whereabouts(handle: Handle) -> dict[str, Any]:
     """Where it runs, as far as it is known."""
-    known = {
-        "host": handle.host,
-        "container_id": handle.container_id,
-        "container_name": handle.container_name,
-        "image_digest": handle.image_digest,
-    }
-    return {name: value for name, value in known.items() if value is not None}
+    known = {"host": handle.host, **handle.marks}
+    return {name: value for name, value in known.items() if name in FIELDS and value is not None}
 
 
 def _orders(orphans: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:

@@ -424,7 +424,10 @@ def test_cancel_ends_grandchildren_also_those_that_left_the_session(
     )
     wait_for_log(backend, handle, b"up\n")
     leader = process.Leader(
-        handle.pid or 0, handle.started or 0, handle.boot_id, f"COSMOS_RUN_DIR={handle.run_dir}"
+        int(handle.marks["pid"]),
+        int(handle.marks["started"]),
+        handle.boot_id,
+        f"COSMOS_RUN_DIR={handle.run_dir}",
     )
     until(lambda: len(process.members(leader)) >= 5)
     pids = process.members(leader)
@@ -462,7 +465,7 @@ def test_the_first_reason_to_stop_stays(backend: LocalBackend) -> None:
 def test_a_killed_run_vanishes_and_takes_its_children_along(backend: LocalBackend) -> None:
     handle = backend.launch(script("echo $$; sleep 60"))
     first = next(c for c in backend.follow(handle) if c)
-    os.kill(handle.pid or 0, signal.SIGKILL)
+    os.kill(int(handle.marks["pid"]), signal.SIGKILL)
     assert log_of(backend, handle) == first
     outcome = backend.outcome(handle)
     assert (outcome.exit_code, outcome.stopped) == (None, None)
@@ -496,7 +499,7 @@ def test_another_process_with_the_same_id_is_not_taken_for_the_run(
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
     record = Path(handle.run_dir)
     (record / "exit_code").unlink()
-    (record / "pid").write_text(f"{stranger.pid} {handle.started} {handle.boot_id}\n")
+    (record / "pid").write_text(f"{stranger.pid} {handle.marks['started']} {handle.boot_id}\n")
     found = backend.find(handle.order_id)
     assert found
     assert not backend.alive(found)
@@ -680,4 +683,4 @@ def test_a_start_on_its_way_when_its_launcher_is_killed_is_awaited(
     assert backend.find(work.id) is None
     handle = backend.launch(work)
     assert log_of(backend, handle) == b"once\n"
-    assert handle.pid == int((tmp_path / "pid").read_text())
+    assert int(handle.marks["pid"]) == int((tmp_path / "pid").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.doctor.checks import Checked
+from cosmos_pipelines.backends.checks import Checked
 from cosmos_pipelines.doctor.doctor import examine
 from tests.support.project import settings_in
 from tests.support.sshd import Sshd

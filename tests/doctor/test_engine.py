@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from cosmos_pipelines.doctor.checks import Checked
+from cosmos_pipelines.backends.checks import Checked
 from cosmos_pipelines.doctor.doctor import examine
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.hosts.arrive import Wish

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.doctor.checks import Checked
+from cosmos_pipelines.backends.checks import Checked
 from cosmos_pipelines.doctor.doctor import examine
 from cosmos_pipelines.settings import Settings
 from tests.rig.fleet import Fleet

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.backends.base import Handle
-from cosmos_pipelines.backends.registry import backend_for
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
-from cosmos_pipelines.backends.ssh_docker.launch import Launching
+from cosmos_pipelines.backends.registry import host_backend
+from cosmos_pipelines.backends.ssh.backend import SshBackend
+from cosmos_pipelines.backends.ssh.launch import Launching
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operations.base import Order, Outcome
@@ -56,7 +56,7 @@ class SteppedLaunching(Launching):
         return super()._start(*given)
 
 
-class SteppedBackend(SshDockerBackend):
+class SteppedBackend(SshBackend):
     """Stops when the run has ended, and before its output is brought."""
 
     def outcome(self, handle: Handle) -> Outcome:
@@ -84,8 +84,7 @@ def main(home: str, step: str, run_id: str) -> int:
     Stops.wanted = step
     lease.LEASE_S = taking.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
     settings = load_settings(Path(home))
-    backend = backend_for(settings)
-    assert isinstance(backend, SshDockerBackend)
+    backend = host_backend(settings)
     backend.__class__ = SteppedBackend
     given = {f.name: getattr(backend._launching, f.name) for f in fields(Launching)}
     backend._launching = SteppedLaunching(**given)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cosmos_pipelines.backends.local import SCRIPTS
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from tests.rig.host import Host
 
 STUB = """\

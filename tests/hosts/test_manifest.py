@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.backends.local import SCRIPTS
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.engines.cosmos3 import facts as facts3
 from cosmos_pipelines.engines.cosmos_transfer1 import facts

@@ -61,8 +61,8 @@ def test_a_run_whose_process_died_is_lost_and_can_be_gone_on_with(project: Proje
 def test_a_run_without_process_and_program_is_a_zombie(project: Project) -> None:
     run = hanging(project)
     handle = project.backend.find(run.id)
-    assert handle is not None and handle.pid is not None
-    os.killpg(handle.pid, signal.SIGKILL)
+    assert handle is not None
+    os.killpg(int(handle.marks["pid"]), signal.SIGKILL)
     until(lambda: project.backend.active() == [])
     assert seen(project) == [("zombie", run.id, f"cosmos run {run.id}")]
     found = status(project.catalog, project.settings)["left"][0]["found"]

@@ -151,7 +151,7 @@ def kill_all(project: Project) -> None:
     (order,) = project.backend.active()
     handle = project.backend.find(order)
     assert handle is not None
-    first = psutil.Process(handle.pid)
+    first = psutil.Process(int(handle.marks["pid"]))
     for process in [first, *first.children(recursive=True)]:
         process.kill()
 

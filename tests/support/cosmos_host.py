@@ -10,8 +10,7 @@ from typing import Final
 
 import pytest
 
-from cosmos_pipelines.backends.registry import backend_for
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.backends.registry import host_backend
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES
 from tests.models.trees import checkout, fake_checkpoints, fake_hub
@@ -52,8 +51,7 @@ def cosmos_host(home: Path, fleet: Fleet, host: Host, engine: str) -> RemoteProj
     settings = settings_in(home, text.replace('mounts = ["/data/models:/models:ro"]', ""))
     for i, name in enumerate(PASSES):
         write_video(settings.inputs / "city" / f"{name}.mp4", seed=40 * i, frames=FRAMES)
-    backend = backend_for(settings)
-    assert isinstance(backend, SshDockerBackend)
+    backend = host_backend(settings)
     return RemoteProject(settings, Catalog.open(settings.catalog_url), backend, host)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.backends.registry import backend_for
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.backends.registry import host_backend
+from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.execute import execute_runs
@@ -54,7 +54,7 @@ class RemoteProject:
 
     settings: Settings
     catalog: Catalog
-    backend: SshDockerBackend
+    backend: SshBackend
     host: Host
 
     def pending(self, text: str = "works", *, engine: str = "stand_in", **fields: object) -> Run:
@@ -111,8 +111,7 @@ def remote_project(
     settings = settings_in(home, SETTINGS.format(**values))
     for i, name in enumerate(PASSES):
         write_video(settings.inputs / "city" / f"{name}.mp4", seed=40 * i)
-    backend = backend_for(settings)
-    assert isinstance(backend, SshDockerBackend)
+    backend = host_backend(settings)
     return RemoteProject(settings, Catalog.open(settings.catalog_url), backend, host)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
-import socket
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
+from cosmos_pipelines.backends.carriers.base import Places
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.docker.answers import Image
@@ -27,11 +25,6 @@ IMAGE_LABEL: Final = "cosmos.image"
 def container_name(order_id: str) -> str:
     """A function of the order, so that the engine refuses a second start."""
     return f"cosmos-{order_id}"
-
-
-def project_of(home: Path) -> str:
-    """What marks the containers of a project: several may share a host."""
-    return hashlib.sha256(f"{socket.gethostname()}\0{home}".encode()).hexdigest()[:16]
 
 
 def image_of(docker: Docker, engine: str, own: str | None = None) -> str:
@@ -61,42 +54,30 @@ def labels_of(order: Order, project: str, image: Image) -> Mapping[str, str]:
     }
 
 
-def spec_of(
-    order: Order,
-    docker: Docker,
-    image: Image,
-    *,
-    root: str,
-    scripts: str,
-    user: str,
-    project: str,
-) -> ContainerSpec:
-    """The container for an order.
-
-    `root`, `scripts`: directories of the host. `user`: who logs in there, `uid:gid`.
-    """
-    folder = f"{root}/runs/{order.id}"
-    places = {"run": RUN, "scripts": SCRIPTS, "python": docker.python}
-    places |= {directory.name: directory.target for directory in order.directories}
+def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> ContainerSpec:
+    """The container for an order, whose things lie in these places of the host."""
+    folder = f"{places.root}/runs/{order.id}"
+    inside = {"run": RUN, "scripts": SCRIPTS, "python": docker.python}
+    inside |= {directory.name: directory.target for directory in order.directories}
     return ContainerSpec(
         name=container_name(order.id),
         image=image.id,
         # The image's own entry point may install things or wait for a terminal.
         entrypoint="/bin/sh",
-        argv=(f"{SCRIPTS}/run.sh", RUN, "--", *order.command(**places)),
-        labels=labels_of(order, project, image),
-        env=_environment(order.environment(**places), docker),
+        argv=(f"{SCRIPTS}/run.sh", RUN, "--", *order.command(**inside)),
+        labels=labels_of(order, places.project, image),
+        env=_environment(order.environment(**inside), docker),
         env_file=docker.env_file,
         gpus=gpus_of(order, docker),
         mounts=(
             Mount(folder, RUN),
             # hard links into what all runs share
             Mount(f"{folder}/inputs", f"{RUN}/inputs", read_only=True),
-            Mount(scripts, SCRIPTS, read_only=True),
-            *(Mount(posixpath.join(root, d.source), d.target) for d in order.directories),
+            Mount(places.scripts, SCRIPTS, read_only=True),
+            *(Mount(posixpath.join(places.root, d.source), d.target) for d in order.directories),
             *map(_mount, docker.mounts),
         ),
-        user=docker.user or user,
+        user=docker.user or places.user,
         workdir=RUN,
         ipc=docker.ipc,
         shm_size=docker.shm_size,

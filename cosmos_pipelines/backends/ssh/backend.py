@@ -1,68 +1,62 @@
-"""Orders as containers on a GPU host, reached over SSH.
+"""Orders on a host that is reached over SSH; its carrier starts and ends them there.
 
-The container's name is a function of the order: the engine refuses a second start. It outlives the
-connection and this process; whoever asks later finds it by its name. A host that is gone for a
-while is waited for, then the run is `unreachable`: what goes on there can be found again.
+The carrier finds an order by a name that is a function of the order's id, and so refuses a second
+start. An order outlives the connection and this process; whoever asks later finds it by its name. A
+host that is gone for a while is waited for, then the run is `unreachable`: what goes on there can
+be found again.
 """
 
 from __future__ import annotations
 
+import shlex
 import time
 import uuid
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 from cosmos_pipelines.backends import facts, run_folder
 from cosmos_pipelines.backends.base import Backend, Handle, StopReason
-from cosmos_pipelines.backends.local import SCRIPTS
-from cosmos_pipelines.backends.ssh_docker import facts as host_facts
-from cosmos_pipelines.backends.ssh_docker import script as host_script
-from cosmos_pipelines.backends.ssh_docker.container import (
-    ORDER_LABEL,
-    PROJECT_LABEL,
-    container_name,
-    gpus_of,
-)
-from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S, HostFolder, Seen, handle_of
-from cosmos_pipelines.backends.ssh_docker.follow import CLOCK_S, Following
-from cosmos_pipelines.backends.ssh_docker.launch import START_S, Launching
-from cosmos_pipelines.backends.ssh_docker.patience import Patience
+from cosmos_pipelines.backends.carriers.base import Carrier
+from cosmos_pipelines.backends.ssh import facts as host_facts
+from cosmos_pipelines.backends.ssh import script as host_script
+from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder, Seen, handle_of
+from cosmos_pipelines.backends.ssh.follow import CLOCK_S, Following
+from cosmos_pipelines.backends.ssh.launch import START_S, Launching
+from cosmos_pipelines.backends.ssh.retry import Retry
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
 from cosmos_pipelines.operations.base import Order, Outcome
-from cosmos_pipelines.remote.docker import commands as docker
-from cosmos_pipelines.remote.docker.answers import parse_ids, parse_inspect, parse_problem
 from cosmos_pipelines.remote.files import transfer
-from cosmos_pipelines.remote.gpu import Gpu, GpuReader, GpuState
+from cosmos_pipelines.remote.gpu import GpuReader, GpuState
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
-from cosmos_pipelines.settings import Docker
 
 STOP_WAIT_S: Final = 60.0
 """How long a host that is gone is waited for to stop or remove something there."""
 
 
-class SshDockerBackend(Backend):
-    """Runs orders in containers of a host; it connects when first asked for something."""
-
-    name: ClassVar[str] = "ssh_docker"
+class SshBackend(Backend):
+    """Runs orders on a host; it connects when first asked for something."""
 
     def __init__(
         self,
+        name: str,
         target: Target,
         remote_dir: str,
-        containers: Docker,
+        carrier: Carrier,
         project: str,
         *,
         wait_s: float = 3600.0,
         grace_s: float = 10.0,
         scripts: Path = SCRIPTS,
     ) -> None:
-        self.host = HostFolder(Connection(target), remote_dir)
-        self.containers = containers
+        self.name = name
+        self.carrier = carrier
+        self.host = HostFolder(Connection(target), remote_dir, carrier)
         self.project = project
         self.grace_s = grace_s
-        self._patiently = Patience(wait_s)
-        self._launching = Launching(self.host, containers, project, scripts, self._patiently)
+        self._retry = Retry(wait_s)
+        self._launching = Launching(self.host, project, scripts, self._retry)
         self._clocks: dict[str, tuple[float, float]] = {}
         self._followed: set[str] = set()
         self._gpus = GpuReader(lambda argv: self.host.connection.run(argv, timeout_s=facts.ASK_S))
@@ -71,15 +65,15 @@ class SshDockerBackend(Backend):
         """See `Backend.launch`. A host that was never reached is not waited for.
 
         Raises:
-            SettingsError: no image is set.
-            BackendError: also `launch_failed` where the image is not there, before any upload.
+            SettingsError: nothing is set that could carry it.
+            BackendError: also `launch_failed` where what it needs is not there, before any upload.
         """
         return self._handle(self._launching.launch(order))
 
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
         """See `Backend.find`."""
-        self._patiently.reached |= wait_s > 0  # it was there, or nobody would ask
-        seen = self._patiently(lambda: self.host.look(order_id), wait_s)
+        self._retry.reached |= wait_s > 0  # it was there, or nobody would ask
+        seen = self._retry(lambda: self.host.look(order_id), wait_s)
         return self._handle(seen) if seen.started else None
 
     def order_of(self, handle: Handle) -> Order:
@@ -98,10 +92,10 @@ class SshDockerBackend(Backend):
 
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """See `Backend.follow`. Raises Unreachable after `wait_s` without the host."""
-        self._patiently.reached = True
+        self._retry.reached = True
         self._followed.add(handle.order_id)
         try:
-            following = Following(self.host, handle, self._patiently.wait_s, self._tell)
+            following = Following(self.host, handle, self._retry.wait_s, self._tell)
             yield from following.chunks(offset)
         finally:
             self._followed.discard(handle.order_id)
@@ -114,7 +108,7 @@ class SshDockerBackend(Backend):
             raise StateError(f"Order {handle.order_id} is still running.")
         texts = (seen.files.get(name) for name in run_folder.OUTCOME)
         outcome = run_folder.read_outcome(*texts)
-        if outcome.exit_code is None and seen.container and seen.container.oom_killed:
+        if outcome.exit_code is None and seen.carried and seen.carried.out_of_memory:
             return outcome.model_copy(update={"exit_code": 137})
         return outcome
 
@@ -134,7 +128,7 @@ class SshDockerBackend(Backend):
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
             wanted.append(transfer.Wanted(remote, target, made[name]))
-        self._patiently(lambda: transfer.get_files(self.host.connection, wanted))
+        self._retry(lambda: transfer.get_files(self.host.connection, wanted))
 
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
@@ -147,10 +141,11 @@ class SshDockerBackend(Backend):
             self._stop(handle, 0, reason)
             raise
         if seen.alive:
+            name = self.carrier.name_of(handle.order_id)
             raise BackendError(
                 "lost",
-                f"The container {handle.container_name} on {handle.host} cannot be stopped.",
-                hint=f"Look at it there: `docker inspect {handle.container_name}`.",
+                f"The {self.carrier.noun} {name} on {handle.host} cannot be stopped.",
+                hint=f"Look at it there: `{shlex.join(self.carrier.look(name))}`.",
             )
 
     def alive(self, handle: Handle) -> bool:
@@ -158,9 +153,9 @@ class SshDockerBackend(Backend):
         return self._look(handle.order_id).alive
 
     def discard(self, order_id: str, *, again: bool = False) -> None:
-        """See `Backend.discard`. `again`: an order of this id may be started another time."""
+        """See `Backend.discard`."""
         run_folder.check_order_id(order_id)
-        name = container_name(order_id)
+        name = self.carrier.name_of(order_id)
 
         def remove() -> None:
             seen = self.host.look(order_id)
@@ -173,29 +168,29 @@ class SshDockerBackend(Backend):
                 order_id,
                 uuid.uuid4().hex,
                 again=again,
-                remove=docker.rm_argv(name),
+                remove=self.carrier.remove(name),
+                state=self.carrier.state(name),
             )
             if refused := self.host.ask(argv, timeout_s=START_S).refused():
                 raise refused
 
-        self._patiently(remove, min(self._patiently.wait_s, STOP_WAIT_S))
+        self._retry(remove, min(self._retry.wait_s, STOP_WAIT_S))
         self._clocks.pop(order_id, None)
 
     def active(self) -> list[str]:
         """See `Backend.active`: those of this project."""
-        ids = parse_ids(self._docker(docker.ps_argv({PROJECT_LABEL: self.project}, running=True)))
-        if not ids:
-            return []
-        found = parse_inspect(self._docker(docker.inspect_argv(*ids), may_miss=True))
-        return sorted(c.labels[ORDER_LABEL] for c in found if c.alive and ORDER_LABEL in c.labels)
+        done = self.host.connection.run(self.carrier.running(self.project), timeout_s=LOOK_S)
+        if done.exit_code != 0:
+            raise self.carrier.error(self.host.host, done.stderr.decode(errors="replace"))
+        return sorted(set(done.stdout.decode(errors="replace").split()))
 
     def gpus(self, order: Order | None = None) -> GpuState:
         """See `Backend.gpus`."""
         state = self._gpus.read()
         if order is None:
             return state
-        used = gpus_of(order, self.containers)
-        return GpuState(tuple(g for g in state.gpus if _is_one_of(g, used)), state.problem)
+        used = tuple(gpu for gpu in state.gpus if self.carrier.uses(order, gpu))
+        return GpuState(used, state.problem)
 
     def examine(self, handle: Handle | None) -> dict[str, str]:
         """See `Backend.examine`."""
@@ -206,42 +201,29 @@ class SshDockerBackend(Backend):
         self.host.connection.close()
 
     def _stop(self, handle: Handle, grace_s: float, reason: StopReason) -> Seen:
-        name = container_name(handle.order_id)
+        name = self.carrier.name_of(handle.order_id)
         argv = host_script.stop(
             handle.run_dir,
             reason,
-            state=docker.state_argv(name),
-            stop=docker.stop_argv(name, round(grace_s)),
-            kill_=docker.kill_argv(name),
-            inspect=docker.inspect_argv(name),
+            state=self.carrier.state(name),
+            stop=self.carrier.stop(name, grace_s),
+            kill_=self.carrier.kill(name),
+            ask_carrier=self.carrier.look(name),
         )
 
         def stop() -> Seen:
             self.host.look(handle.order_id)  # nothing but ours is stopped
             return self.host.ask(argv, timeout_s=grace_s + LOOK_S).seen(handle.order_id)
 
-        return self._patiently(stop, min(self._patiently.wait_s, STOP_WAIT_S))
+        return self._retry(stop, min(self._retry.wait_s, STOP_WAIT_S))
 
     def _look(self, order_id: str, *files: str) -> Seen:
-        return self._patiently(lambda: self.host.look(order_id, *files))
+        return self._retry(lambda: self.host.look(order_id, *files))
 
     def _handle(self, seen: Seen) -> Handle:
         self._tell(seen)
-        return handle_of(seen, self.host.host, self.host.path(seen.order_id))
+        return handle_of(seen, self.host)
 
     def _tell(self, seen: Seen) -> None:
         if seen.running_s is not None:
             self._clocks[seen.order_id] = (seen.running_s, seen.read_at)
-
-    def _docker(self, argv: list[str], *, may_miss: bool = False) -> str:
-        done = self.host.connection.run(argv, timeout_s=LOOK_S)
-        if done.exit_code != 0 and not may_miss:
-            raise parse_problem(done.stderr.decode(errors="replace")).error(self.host.host)
-        return done.stdout.decode(errors="replace")
-
-
-def _is_one_of(gpu: Gpu, used: docker.Gpus) -> bool:
-    """Whether a container that was given these GPUs has this one."""
-    if isinstance(used, tuple):
-        return str(gpu.index) in used or gpu.uuid in used
-    return used == "all" or gpu.index < (used or 0)

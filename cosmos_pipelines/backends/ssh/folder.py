@@ -1,4 +1,4 @@
-"""Runs on a GPU host as they stand there: containers and run folders, asked and read.
+"""Orders on a host as they stand there: run folders and what carries them, asked and read.
 
 <remote_dir>/cas/<sha256>        inputs, uploaded once for ever
 <remote_dir>/scripts/<content>/  our gpu_scripts, once for each content
@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,21 +15,14 @@ from typing import Final
 
 from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import Handle
-from cosmos_pipelines.backends.ssh_docker import script as host_script
-from cosmos_pipelines.backends.ssh_docker.container import IMAGE_LABEL, ORDER_LABEL, container_name
-from cosmos_pipelines.errors import BackendError, Unreachable
-from cosmos_pipelines.remote.docker import commands as docker
-from cosmos_pipelines.remote.docker.answers import (
-    Container,
-    Image,
-    parse_images,
-    parse_inspect,
-    parse_problem,
-)
+from cosmos_pipelines.backends.carriers.base import Carried, Carrier, Start
+from cosmos_pipelines.backends.ssh import script as host_script
+from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 
 LOOK_S: Final = 30.0
-"""Seconds that Docker may take to answer."""
+"""Seconds that a carrier may take to answer."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +38,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Seen:
-    """A run as it stands on its host."""
+    """An order as it stands on its host."""
 
     order_id: str
-    container: Container | None
-    """None if there is none, or none that was ever started."""
+    carried: Carried | None
+    """None if the carrier knows none, or none that was ever started."""
     folder: str | None
     """Absolute path of the run folder; None if there is none."""
     files: Mapping[str, str]
@@ -60,13 +54,13 @@ class Seen:
 
     @property
     def alive(self) -> bool:
-        """Whether its container has processes."""
-        return self.container is not None and self.container.alive
+        """Whether it has processes."""
+        return self.carried is not None and self.carried.alive
 
     @property
     def started(self) -> bool:
         """Whether it was ever started."""
-        return self.container is not None or run_folder.STARTED in self.files
+        return self.carried is not None or run_folder.STARTED in self.files
 
     @property
     def running_s(self) -> float | None:
@@ -77,15 +71,15 @@ class Seen:
             _, ticks, _ = run_folder.read_start(self.files[run_folder.STARTED])
             if ticks:
                 return max(0.0, self.clock.uptime_s - ticks / self.clock.ticks)
-        begun = self.container.started_at if self.container else None
+        begun = self.carried.started_at if self.carried else None
         return max(0.0, self.clock.now_s - begun.timestamp()) if begun else 0.0
 
 
 class HostFolder:
-    """Our directory on a host and the containers that belong to it."""
+    """Our directory on a host, and what carries the orders that belong to it."""
 
-    def __init__(self, connection: Connection, remote_dir: str) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, remote_dir: str, carrier: Carrier) -> None:
+        self.connection, self.carrier = connection, carrier
         self.host = connection.host
         self.remote_dir = remote_dir
 
@@ -112,19 +106,18 @@ class HostFolder:
         """The answer of a script that has ended. Raises BackendError as `ask`."""
         if done.exit_code != 0:
             raise self._refused(done)
-        return Answer(self.host, host_script.parts(done.stdout))
+        return Answer(self.host, self.carrier, host_script.parts(done.stdout))
 
     def look(self, order_id: str, *files: str, folder: str | None = None) -> Seen:
-        """How a run stands, with the content of these files.
+        """How an order stands, with the content of these files.
 
         Raises:
-            Unreachable: also where Docker does not answer there.
+            Unreachable: also where the carrier does not answer there.
         """
-        name = container_name(order_id)
         argv = host_script.look(
             folder or self.path(order_id),
             *dict.fromkeys((run_folder.STARTED, *files)),
-            inspect=docker.inspect_argv(name),
+            ask_carrier=self.carrier.look(self.carrier.name_of(order_id)),
         )
         return self.ask(argv, timeout_s=LOOK_S).seen(order_id)
 
@@ -146,19 +139,19 @@ class Answer:
     """The parts of a script's answer."""
 
     host: str
+    carrier: Carrier
     parts: Mapping[str, str]
 
     def seen(self, order_id: str) -> Seen:
-        """The run that was looked at.
+        """The order that was looked at.
 
         Raises:
-            Unreachable: Docker does not answer there.
-            BackendError: Docker cannot be used there, or the name belongs to something else.
+            Unreachable: the carrier does not answer there.
+            BackendError: the carrier cannot be used there, or the name belongs to something else.
         """
-        container = self._container(order_id)
         return Seen(
             order_id=order_id,
-            container=container,
+            carried=self._carried(order_id),
             folder=self.parts.get("folder"),
             files=self.parts,
             log_size=int(self.parts.get("size") or 0),
@@ -166,43 +159,37 @@ class Answer:
             read_at=time.monotonic(),
         )
 
-    def image(self, wanted: str) -> Image:
-        """The image that was asked for.
+    def start(self, order: Order) -> Start:
+        """How the order is started, once its places are known.
 
         Raises:
-            BackendError: it is not there.
-            Unreachable: Docker does not answer there.
+            BackendError: what it needs is not there.
+            Unreachable: the carrier does not answer there.
         """
-        if images := parse_images(self.parts.get("image", "")):
-            return images[0]
-        said = self.parts.get("no_image", "")
-        problem = parse_problem(said)
-        if problem.kind == "no_image":
-            raise BackendError(
-                "launch_failed", f"The image {wanted} is not on {self.host}.", hint=problem.hint
-            )
-        raise self._error(said)
+        said = self.parts.get("no_needs", "")
+        return self.carrier.prepare(order, self.host, self.parts.get("needs"), said)
 
-    def refused(self) -> BackendError | None:
-        """Why Docker did not do what was asked; None if it did not say so."""
+    def refused(self, order: Order | None = None) -> BackendError | None:
+        """Why the carrier did not do what was asked; None if it did not say so."""
         said = self.parts.get("refused")
-        return None if said is None else self._error(said)
+        return None if said is None else self.carrier.error(self.host, said, order)
 
-    def _container(self, order_id: str) -> Container | None:
-        if "container" not in self.parts:
-            said = self.parts.get("no_container", "")
-            if parse_problem(said).kind != "no_container":
-                raise self._error(said)
+    def _carried(self, order_id: str) -> Carried | None:
+        if "carried" not in self.parts:
+            said = self.parts.get("no_carried", "")
+            if not self.carrier.is_absent(said):
+                raise self.carrier.error(self.host, said)
             return None
-        (found,) = parse_inspect(self.parts["container"])
-        if found.labels.get(ORDER_LABEL) != order_id:
+        found = self.carrier.read(self.parts["carried"])
+        if found.order_id != order_id:
+            name = self.carrier.name_of(order_id)
             raise BackendError(
                 "launch_failed",
-                f"On {self.host} the container name {found.name} belongs to something else.",
-                hint=f"Rename or remove it there: `docker rename {found.name} other`.",
+                f"On {self.host} the {self.carrier.noun} name {name} belongs to something else.",
+                hint=f"Look at it there: `{shlex.join(self.carrier.look(name))}`; rename it.",
             )
         # Made, but never started: whoever made it has died, or is about to start it.
-        return None if found.status == "created" else found
+        return None if found.state == "created" else found
 
     def _clock(self) -> Clock | None:
         if "uptime" not in self.parts:
@@ -210,26 +197,16 @@ class Answer:
         uptime, ticks, now = (self.parts[name] for name in ("uptime", "ticks", "now"))
         return Clock(float(uptime), int(ticks), float(now))
 
-    def _error(self, said: str) -> BackendError:
-        """What Docker said as an error; an engine that does not answer may come back."""
-        problem = parse_problem(said)
-        if problem.kind == "daemon_down" or not said.strip():
-            return Unreachable(self.host, f"Docker on {self.host}: {problem.message}",
-                               hint=problem.hint)  # fmt: skip
-        return problem.error(self.host)
 
-
-def handle_of(seen: Seen, host: str, folder: str) -> Handle:
-    """What finds a started run again; `folder`: where it was expected."""
+def handle_of(seen: Seen, host: HostFolder) -> Handle:
+    """What finds a started order again."""
     pid = seen.files.get(run_folder.STARTED)
-    _, ticks, boot_id = run_folder.read_start(pid) if pid else (0, 0, "")
+    boot_id = run_folder.read_start(pid)[2] if pid else ""
+    name = host.carrier.name_of(seen.order_id)
     return Handle(
         order_id=seen.order_id,
-        run_dir=seen.folder or folder,
+        run_dir=seen.folder or host.path(seen.order_id),
         boot_id=boot_id,
-        host=host,
-        started=ticks or None,
-        container_id=seen.container.id if seen.container else None,
-        container_name=container_name(seen.order_id),
-        image_digest=seen.container.labels.get(IMAGE_LABEL) if seen.container else None,
+        host=host.host,
+        marks=host.carrier.marks(name, seen.carried),
     )

@@ -1,4 +1,4 @@
-"""What may explain a failure on a GPU host: container, run folder, disk, memory, GPUs, kernel."""
+"""What may explain a failure on a host: run folder, its carrier, disk, memory, GPUs, kernel."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from cosmos_pipelines.backends import facts
-from cosmos_pipelines.backends.ssh_docker.container import container_name
-from cosmos_pipelines.backends.ssh_docker.folder import HostFolder
+from cosmos_pipelines.backends.ssh.folder import HostFolder
 from cosmos_pipelines.errors import BackendError, Unreachable
-from cosmos_pipelines.remote.docker import commands as docker
 
 ASK_S: Final = 8.0
 """For one program there."""
-LAST_LINES: Final = 200
 
 
 def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
@@ -21,11 +18,9 @@ def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
     before = "".join(f"{line}\n" for line in host.connection.recent)
     ask = _Asking(host)
     found = {"ssh.txt": before} | facts.told(ask, host.remote_dir)
-    found["docker.json"] = ask(docker.info_argv())
+    name = None if order_id is None else host.carrier.name_of(order_id)
+    found |= {file: ask(argv) for file, argv in host.carrier.facts(name).items()}
     if order_id is not None:
-        name = container_name(order_id)
-        found["container.json"] = ask(docker.inspect_argv(name))
-        found["container_log.txt"] = ask(docker.logs_argv(name, tail=LAST_LINES))
         for record in facts.RECORDS:
             if text := ask(["cat", "--", f"{host.path(order_id)}/{record}"], quiet=True):
                 found[f"folder/{record}"] = text

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.remote.ssh.connection import Completed
 
 Result = Literal["ok", "warn", "fail", "skipped"]
 Place = Literal["settings", "here", "host"]
@@ -81,3 +82,9 @@ def go_through(checks: Sequence[Check]) -> Iterator[Checked]:
         if finding.result == "fail":
             failed[check.name] = check.name
         yield Checked(check.name, check.place, finding.result, finding.found, finding.do)
+
+
+def said_of(done: Completed) -> str:
+    """What a program complained of, in one line."""
+    text = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
+    return text[:300] or f"exit code {done.exit_code}"

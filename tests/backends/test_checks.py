@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cosmos_pipelines.doctor.checks import Check, Finding, fail, go_through, ok, warn
+from cosmos_pipelines.backends.checks import Check, Finding, fail, go_through, ok, warn
 from cosmos_pipelines.doctor.here import checks_here, room, writable
 from cosmos_pipelines.errors import StateError
 from tests.support.project import make_project

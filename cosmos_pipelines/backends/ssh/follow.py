@@ -1,4 +1,4 @@
-"""A container's log as it is written, over a connection that may come and go.
+"""An order's log as it is written, over a connection that may come and go.
 
 A thread of its own reads, reconnects and asks; whoever follows hears a beat about each second
 whatever happens to the link.
@@ -18,12 +18,10 @@ from loguru import logger
 
 from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import BEAT_S, Handle
-from cosmos_pipelines.backends.ssh_docker import script as host_script
-from cosmos_pipelines.backends.ssh_docker.container import container_name
-from cosmos_pipelines.backends.ssh_docker.folder import Answer, HostFolder, Seen
-from cosmos_pipelines.backends.ssh_docker.patience import wait_out
+from cosmos_pipelines.backends.ssh import script as host_script
+from cosmos_pipelines.backends.ssh.folder import Answer, HostFolder, Seen
+from cosmos_pipelines.backends.ssh.retry import wait_out
 from cosmos_pipelines.errors import BackendError, Unreachable
-from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.ssh.connection import Completed
 
 CLOCK_S: Final = 10.0
@@ -37,7 +35,7 @@ AHEAD: Final = 16
 
 
 class Following:
-    """One follower of one run; `tell` is given each look that reads the host's clock."""
+    """One follower of one order; `tell` is given each look that reads the host's clock."""
 
     def __init__(
         self, host: HostFolder, handle: Handle, wait_s: float, tell: Callable[[Seen], None]
@@ -50,7 +48,7 @@ class Following:
         self._down: float | None = None
 
     def chunks(self, offset: int) -> Generator[bytes]:
-        """Bytes from `offset` to the end of the run; `b""` in silence.
+        """Bytes from `offset` to the end of the order; `b""` in silence.
 
         Raises:
             Unreachable: the host was away for longer than `wait_s`.
@@ -104,11 +102,14 @@ class Following:
             self._over.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not all at once
 
     def _read_on(self) -> bool:
-        """Read while the container runs; whether it has ended and all was read."""
-        name = container_name(self._handle.order_id)
-        inspect = docker.inspect_argv(name)
+        """Read while the order runs; whether it has ended and all was read."""
+        carrier = self._host.carrier
+        name = carrier.name_of(self._handle.order_id)
         argv = host_script.follow(
-            self._handle.run_dir, self._offset, ended=docker.wait_argv(name), inspect=inspect
+            self._handle.run_dir,
+            self._offset,
+            ended=carrier.wait(name),
+            ask_carrier=carrier.look(name),
         )
         done = self._stream(argv)
         if self._over.is_set():
@@ -126,14 +127,16 @@ class Following:
         return self._offset >= seen.log_size
 
     def _seen(self, done: Completed) -> Seen:
-        """How the run stands at the stream's end, which the script itself tells."""
+        """How the order stands at the stream's end, which the script itself tells."""
         if done.exit_code == 0:
             try:
                 parts = host_script.parts(done.stderr)
             except BackendError:  # something else was said there as well
                 parts = {}
-            if "container" in parts and "folder" in parts:
-                return Answer(self._host.host, parts).seen(self._handle.order_id)
+            if "carried" in parts and "folder" in parts:
+                return Answer(self._host.host, self._host.carrier, parts).seen(
+                    self._handle.order_id
+                )
         return self._host.look(self._handle.order_id, folder=self._handle.run_dir)
 
     def _stream(self, argv: list[str]) -> Completed:

@@ -14,14 +14,17 @@ from typing import Final
 from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.operations.base import Order
 
+SCRIPTS: Final = Path(__file__).resolve().parents[2] / "gpu_scripts"
+"""Ours: beside the package, in a checkout as in an installation."""
+
 COMPLETE: Final = "complete"
-"""The last member of a parcel of scripts."""
+"""The last member of a bundle of scripts."""
 SENT: Final = (".py", ".sh", ".json")
 """Endings of the files that a host needs; the others are for whoever sets it up."""
 
 
 @dataclass(frozen=True)
-class Parcel:
+class TarBundle:
     """A tar and the name that its content gives it."""
 
     name: str
@@ -29,7 +32,7 @@ class Parcel:
 
 
 @lru_cache
-def scripts_parcel(directory: Path) -> Parcel:
+def scripts_bundle(directory: Path) -> TarBundle:
     """The files below a directory of scripts; equal content has an equal name."""
     files = [
         (path.relative_to(directory).as_posix(), with_lf(path.read_bytes()))
@@ -39,7 +42,7 @@ def scripts_parcel(directory: Path) -> Parcel:
     digest = hashlib.sha256()
     for name, content in files:
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return Parcel(digest.hexdigest()[:16], _tar([*files, (COMPLETE, b"")]))
+    return TarBundle(digest.hexdigest()[:16], _tar([*files, (COMPLETE, b"")]))
 
 
 def with_lf(text: bytes) -> bytes:
@@ -47,7 +50,7 @@ def with_lf(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n")
 
 
-def order_parcel(order: Order, run: str) -> bytes:
+def order_bundle(order: Order, run: str) -> bytes:
     """The run folder of an order without its inputs; `order.json` comes last.
 
     `run`: what its program will call the folder.

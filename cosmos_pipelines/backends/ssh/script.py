@@ -1,8 +1,8 @@
-"""What is executed on a GPU host about a run: POSIX shell with constant text.
+"""What is executed on a host about an order: POSIX shell with constant text.
 
-Names and numbers come as arguments, texts as a tar on standard input; Docker's command lines are
-shell functions made of argument vectors. A script that has begun goes on to its end when the
-connection is lost, except `follow`, which ends with it.
+Names and numbers come as arguments, texts as a tar on standard input; the carrier's programs are
+shell functions made of its argument vectors (see `carriers.base`). A script that has begun goes on
+to its end when the connection is lost, except `follow`, which ends with it.
 
 Each answers in parts, `NAME BYTES\\n` and so many bytes: see `parts`.
 
@@ -33,9 +33,9 @@ clock() {
     part ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
     part now "$(date +%s)"
 }
-# The container is looked at first: if it has ended, the files are as it left them.
+# The carrier is asked first: if the order has ended, the files are as it left them.
 look() { # FOLDER FILE...
-    answer container inspect
+    answer carried ask_carrier
     cd -- "$1" 2>/dev/null || return 0
     part folder "$(pwd -P)"
     shift
@@ -44,7 +44,7 @@ look() { # FOLDER FILE...
     done
     part size "$(stat -c %s run.log 2>/dev/null || echo 0)"
 }
-absent() { case $1 in *"o such container"*) ;; *) return 1 ;; esac; }
+is() { [ "$(state 2>/dev/null)" = "$1" ]; }
 # One start or removal at a time. It ends with this shell, also with its death.
 lock() { exec 9>>.lock && { ! command -v flock >/dev/null || flock 9; } || exit 73; }
 """  # noqa: E501
@@ -55,7 +55,7 @@ root=$(pwd -P)
 part root "$root"
 part user "$(id -u):$(id -g)"
 [ ! -d "scripts/$2" ] || part scripts here
-answer image image
+answer needs needs
 look "runs/$3" pid
 """
 
@@ -86,29 +86,25 @@ done
 begin() {
     rm -rf -- "$id" && mv -T -- "$new" "$id" || exit 73
     said=$(start 2>&1 >/dev/null) || {
-        [ "$(state 2>&1)" != created ] || remove >/dev/null 2>&1
-        ! absent "$(state 2>&1)" || rm -rf -- "$id"
+        ! is created || remove >/dev/null 2>&1
+        ! is absent || rm -rf -- "$id"
         part refused "$said"
         return
     }
     looks=0
     until [ -e "$id/pid" ] || [ "$looks" -ge 600 ]; do
         looks=$((looks + 1))
-        [ $((looks % 10)) -ne 0 ] || [ "$(state 2>&1)" = running ] || break
+        [ $((looks % 10)) -ne 0 ] || is running || break
         sleep 0.05
     done
-    [ -e "$id/pid" ] || [ "$(state 2>&1)" = running ] || {
+    [ -e "$id/pid" ] || is running || {
         part refused "$(words 2>&1 | tail -c 2000)" # run.sh did not take it: nothing has run
         remove >/dev/null 2>&1 && rm -rf -- "$id"
     }
 }
 lock
-state=$(state 2>&1)
-if [ "$state" = created ]; then # whoever made it died before it was started
-    remove >/dev/null 2>&1
-    state=$(state 2>&1)
-fi
-if absent "$state" && [ ! -e "$id/pid" ]; then
+! is created || remove >/dev/null 2>&1 # whoever made it died before it was started
+if is absent && [ ! -e "$id/pid" ]; then
     if grep -qxF -- "$id" ../ended 2>/dev/null; then
         part refused "$id was started before; it has ended and was removed."
     else
@@ -143,16 +139,15 @@ exec tail -c "+$2" -- "$1/run.log"
 """
 
 _STOP: Final = """
-alive() { case $(state 2>/dev/null) in running | paused | restarting) ;; *) return 1 ;; esac; }
-if alive; then
+if is running; then
     if printf %s "$2" >"$1/stop.$$" 2>/dev/null; then
         ln -- "$1/stop.$$" "$1/stop" 2>/dev/null # the first reason stays
     fi
     rm -f -- "$1/stop.$$"
     stop >/dev/null 2>&1
-    ! alive || kill_ >/dev/null 2>&1
+    ! is running || kill_ >/dev/null 2>&1
     looks=0
-    while alive && [ "$looks" -lt 100 ]; do
+    while is running && [ "$looks" -lt 100 ]; do
         looks=$((looks + 1))
         sleep 0.1
     done
@@ -163,7 +158,7 @@ look "$1" pid
 _DISCARD: Final = """
 cd -- "$1/runs" || exit 73
 lock
-said=$(remove 2>&1) || absent "$said" || { part refused "$said"; exit 0; }
+said=$(remove 2>&1) || is absent || { part refused "$said"; exit 0; }
 [ -e "$2" ] || exit 0
 started=
 [ ! -e "$2/pid" ] || started=1
@@ -174,7 +169,7 @@ mv -T -- "$2" ".$2.$3.part" && rm -rf -- ".$2.$3.part" || exit 73
 
 
 def arrive(directory: str, scripts: str, order_id: str, **commands: Sequence[str]) -> list[str]:
-    """Make our directories; say where they are, who we are, whether scripts and image are there."""
+    """Make our directories; say where they are, who we are, whether scripts and needs are there."""
     return script(_ARRIVE, directory, scripts, order_id, **commands)
 
 
@@ -195,15 +190,17 @@ def start(
     return script(_START, root, order_id, token, *words, **commands)
 
 
-def look(folder: str, *files: str, inspect: Sequence[str]) -> list[str]:
-    """Clock, container, these files of the folder, size of the log."""
-    return script(_LOOK, folder, *files, inspect=inspect)
+def look(folder: str, *files: str, ask_carrier: Sequence[str]) -> list[str]:
+    """Clock, what the carrier says, these files of the folder, size of the log."""
+    return script(_LOOK, folder, *files, ask_carrier=ask_carrier)
 
 
-def follow(folder: str, offset: int, *, ended: Sequence[str], inspect: Sequence[str]) -> list[str]:
+def follow(
+    folder: str, offset: int, *, ended: Sequence[str], ask_carrier: Sequence[str]
+) -> list[str]:
     """The log from a byte on until `ended` ends; how the run stands then, on standard error."""
     # `exec`: what is killed must be the program itself, not a shell around it
-    commands = {"ended": ["exec", *ended], "inspect": inspect}
+    commands = {"ended": ["exec", *ended], "ask_carrier": ask_carrier}
     return script(_FOLLOW, folder, str(offset + 1), **commands)
 
 
@@ -213,14 +210,14 @@ def rest(folder: str, offset: int) -> list[str]:
 
 
 def stop(folder: str, reason: str, **commands: Sequence[str]) -> list[str]:
-    """Note the reason, ask the container to stop, kill it; look."""
+    """Note the reason, ask the order to stop, kill it; look."""
     return script(_STOP, folder, reason, **commands)
 
 
 def discard(
     root: str, order_id: str, token: str, *, again: bool, **commands: Sequence[str]
 ) -> list[str]:
-    """Remove the ended container and the run folder; `again`: it may be started another time."""
+    """Forget the ended order and remove its folder; `again`: it may be started another time."""
     return script(_DISCARD, root, order_id, token, "again" if again else "", **commands)
 
 

@@ -7,8 +7,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from cosmos_pipelines.backends.local import SCRIPTS
-from cosmos_pipelines.backends.parcel import scripts_parcel
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS, scripts_bundle
 
 
 def members(tar: bytes) -> dict[str, bytes]:
@@ -26,8 +25,8 @@ def test_a_checkout_of_windows_is_sent_with_unix_line_ends(tmp_path: Path) -> No
         (directory / "work.py").write_bytes(b"print(1)" + end)
         (directory / "list.json").write_bytes(b"{}" + end)
         (directory / "Dockerfile.x").write_bytes(b"FROM x" + end)
-    assert scripts_parcel(windows) == scripts_parcel(unix)
-    sent = members(scripts_parcel(windows).tar)
+    assert scripts_bundle(windows) == scripts_bundle(unix)
+    sent = members(scripts_bundle(windows).tar)
     assert sorted(sent) == ["complete", "list.json", "run.sh", "work.py"]
     (tmp_path / "sent.sh").write_bytes(sent["run.sh"])
     said = subprocess.run(["sh", tmp_path / "sent.sh"], capture_output=True, check=True).stdout
@@ -35,7 +34,7 @@ def test_a_checkout_of_windows_is_sent_with_unix_line_ends(tmp_path: Path) -> No
 
 
 def test_all_that_a_host_needs_of_our_scripts_is_sent() -> None:
-    sent = members(scripts_parcel(SCRIPTS).tar)
+    sent = members(scripts_bundle(SCRIPTS).tar)
     assert {"run.sh", "checkpoints/checkpoints.py", "checkpoints/cosmos_transfer1.json"} <= set(
         sent
     )

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from cosmos_pipelines.backends.registry import backend_for
-from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
+from cosmos_pipelines.backends.registry import backend_for, host_backend
+from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.engines.preview import Preview
 from cosmos_pipelines.errors import BackendError, SettingsError, StateError
 from cosmos_pipelines.media.probe import probe
@@ -51,12 +51,10 @@ def order(*argv: str, **fields: Any) -> Order:
     return Order(**{"id": run_id, "run_ids": (run_id,), "argv": argv, **facts, **fields})
 
 
-def second_backend(remote: RemoteProject, containers: Docker | None = None) -> SshDockerBackend:
+def second_backend(remote: RemoteProject, containers: Docker | None = None) -> SshBackend:
     """Another backend for the same host and project."""
     settings = remote.settings.model_copy(update={"docker": containers or remote.settings.docker})
-    made = backend_for(settings)
-    assert isinstance(made, SshDockerBackend)
-    return made
+    return host_backend(settings)
 
 
 def wait_for(stream: Iterator[bytes], text: bytes) -> bytes:
@@ -164,7 +162,7 @@ def test_two_processes_start_one_container(remote: RemoteProject) -> None:
     others = [second_backend(remote) for _ in range(3)]
     with ThreadPoolExecutor() as pool:
         handles = list(pool.map(lambda backend: backend.launch(work), others))
-    assert len({handle.container_id for handle in handles}) == 1
+    assert len({handle.marks["container_id"] for handle in handles}) == 1
     assert b"".join(others[0].follow(handles[0])) == b"once\n"
     assert remote.containers() == [f"cosmos-{work.id}"]
     assert remote.left_there() == [work.id]
@@ -394,7 +392,7 @@ def test_a_restarted_engine_ends_a_run_only_without_live_restore(
 
 
 def test_a_missing_image_is_said_before_anything_is_uploaded(remote: RemoteProject) -> None:
-    remote.backend.containers.images["stand_in"] = "nobody/knows:1"
+    remote.settings.docker.images["stand_in"] = "nobody/knows:1"
     (run,) = remote.execute(remote.pending())
     assert (run.status, run.error_kind) == ("failed", "launch_failed")
     assert "nobody/knows:1 is not on gpu1" in (run.error_message or "")
@@ -441,7 +439,9 @@ def test_the_command_environment_and_inputs_are_what_was_ordered(
     assert said == 'pixels{"道": 1}\na \'b\'|it\'s "$x"|2001\n'
     assert remote.backend.order_of(handle) == work
     assert remote.backend.find(work.id) == handle
-    labels = remote.host.docker("inspect", "--format={{json .Config.Labels}}", handle.container_id)
+    labels = remote.host.docker(
+        "inspect", "--format={{json .Config.Labels}}", handle.marks["container_id"]
+    )
     assert json.loads(labels)["cosmos.run_id"] == work.id
     remote.backend.discard(work.id)
     remote.backend.discard(work.id)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.backends.parcel import scripts_parcel
-from cosmos_pipelines.backends.ssh_docker.container import image_of, project_of, spec_of
+from cosmos_pipelines.backends.carriers.base import Places, project_of
+from cosmos_pipelines.backends.carriers.container import image_of, spec_of
+from cosmos_pipelines.backends.tar_bundle import scripts_bundle
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations import Order
 from cosmos_pipelines.remote.docker.answers import Image
@@ -28,10 +29,8 @@ def order(**fields: object) -> Order:
 
 def spec(docker: Docker, work: Order | None = None) -> ContainerSpec:
     """The container of an order."""
-    return spec_of(
-        work or order(), docker, IMAGE, root="/d", scripts="/d/scripts/1",
-        user="1000:1000", project="p",
-    )  # fmt: skip
+    places = Places(root="/d", scripts="/d/scripts/1", user="1000:1000", project="p")
+    return spec_of(work or order(), docker, IMAGE, places)
 
 
 def test_a_container_is_named_and_marked_after_its_order() -> None:
@@ -91,10 +90,10 @@ def test_scripts_are_named_by_their_content(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.py").write_text("1")
-    assert scripts_parcel(tmp_path / "a") == scripts_parcel(tmp_path / "b")
+    assert scripts_bundle(tmp_path / "a") == scripts_bundle(tmp_path / "b")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "x.py").write_text("2")
-    assert scripts_parcel(tmp_path / "c").name != scripts_parcel(tmp_path / "a").name
+    assert scripts_bundle(tmp_path / "c").name != scripts_bundle(tmp_path / "a").name
 
 
 @pytest.mark.parametrize(

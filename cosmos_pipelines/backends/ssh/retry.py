@@ -14,7 +14,7 @@ from cosmos_pipelines.errors import LinkLost, Unreachable
 T = TypeVar("T")
 
 
-class Patience:
+class Retry:
     """Asks a host again while it is away, for `wait_s` seconds, if it was there before.
 
     One that was never reached is not waited for: there, most likely, a setting is wrong.

@@ -1,0 +1,1 @@
+"""What carries an order where it runs: a process of this machine, a container of Docker."""

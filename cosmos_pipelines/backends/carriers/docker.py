@@ -1,0 +1,187 @@
+"""Orders as containers of a Docker engine. Pure: see `Carrier`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import ClassVar, Final
+
+from cosmos_pipelines.backends.carriers.base import (
+    WORDS,
+    Ask,
+    Carried,
+    Carrier,
+    Places,
+    Start,
+    State,
+)
+from cosmos_pipelines.backends.carriers.container import (
+    IMAGE_LABEL,
+    ORDER_LABEL,
+    PROJECT_LABEL,
+    RUN,
+    container_name,
+    gpus_of,
+    image_of,
+    spec_of,
+)
+from cosmos_pipelines.backends.carriers.docker_checks import DockerChecks
+from cosmos_pipelines.errors import BackendError, Unreachable
+from cosmos_pipelines.operations.base import Order
+from cosmos_pipelines.remote.docker import commands as docker
+from cosmos_pipelines.remote.docker.answers import (
+    Container,
+    Image,
+    parse_images,
+    parse_inspect,
+    parse_problem,
+)
+from cosmos_pipelines.remote.gpu import Gpu
+from cosmos_pipelines.settings import Docker
+
+LAST_LINES: Final = 200
+"""Of a container's log, for whoever looks into a failure."""
+
+_STATE: Final = """
+if found=$("$@" 2>&1); then
+    case $found in
+        created) echo created ;;
+        running | paused | restarting) echo running ;;
+        *) echo ended ;;
+    esac
+else
+    case $found in *"o such container"*) echo absent ;; *) echo "$found" >&2; exit 1 ;; esac
+fi
+"""
+
+
+class DockerCarrier(Carrier):
+    """Docker, as `[docker]` of the settings wants it."""
+
+    noun: ClassVar[str] = "container"
+
+    def __init__(self, containers: Docker) -> None:
+        self.containers = containers
+
+    def name_of(self, order_id: str) -> str:
+        """See `Carrier.name_of`."""
+        return container_name(order_id)
+
+    def folder(self, order_id: str, places: Places) -> str:  # noqa: ARG002
+        """See `Carrier.folder`: it is mounted."""
+        return RUN
+
+    def needs(self, order: Order) -> list[str]:
+        """See `Carrier.needs`: the image."""
+        return docker.image_argv(self._image(order))
+
+    def prepare(self, order: Order, host: str, answer: str | None, said: str) -> Start:
+        """See `Carrier.prepare`."""
+        if images := parse_images(answer or ""):
+            return partial(self._start, order, images[0])
+        problem = parse_problem(said)
+        if problem.kind == "no_image":
+            wanted = self._image(order)
+            raise BackendError(
+                "launch_failed", f"The image {wanted} is not on {host}.", hint=problem.hint
+            )
+        raise self.error(host, said)
+
+    def _start(self, order: Order, image: Image, places: Places) -> list[str]:
+        return docker.run_argv(spec_of(order, self.containers, image, places))
+
+    def _image(self, order: Order) -> str:
+        return image_of(self.containers, order.engine, order.image)
+
+    def look(self, name: str) -> list[str]:
+        """See `Carrier.look`."""
+        return docker.inspect_argv(name)
+
+    def read(self, answer: str) -> Carried:
+        """See `Carrier.read`."""
+        (found,) = parse_inspect(answer)
+        marks = {"container_id": found.id, "container_name": found.name}
+        if digest := found.labels.get(IMAGE_LABEL):
+            marks["image_digest"] = digest
+        return Carried(
+            order_id=found.labels.get(ORDER_LABEL),
+            state=_state_of(found),
+            started_at=found.started_at,
+            out_of_memory=found.oom_killed,
+            marks=marks,
+        )
+
+    def is_absent(self, said: str) -> bool:
+        """See `Carrier.is_absent`."""
+        return parse_problem(said).kind == "no_container"
+
+    def error(self, host: str, said: str, order: Order | None = None) -> BackendError:
+        """See `Carrier.error`; an engine that does not answer may come back."""
+        problem = parse_problem(said)
+        if problem.kind == "daemon_down" or not said.strip():
+            return Unreachable(host, f"Docker on {host}: {problem.message}", hint=problem.hint)
+        refused = problem.error(host)
+        if order is not None and order.directories and "bind source path" in refused.message:
+            bring = f"Set the host up: `cosmos host setup {order.engine}`."
+            return BackendError(refused.kind, refused.message, hint=bring)
+        return refused
+
+    def state(self, name: str) -> list[str]:
+        """See `Carrier.state`."""
+        return ["sh", "-c", _STATE, "cosmos", *docker.state_argv(name)]
+
+    def wait(self, name: str) -> list[str]:
+        """See `Carrier.wait`."""
+        return docker.wait_argv(name)
+
+    def stop(self, name: str, grace_s: float) -> list[str]:
+        """See `Carrier.stop`."""
+        return docker.stop_argv(name, round(grace_s))
+
+    def kill(self, name: str) -> list[str]:
+        """See `Carrier.kill`."""
+        return docker.kill_argv(name)
+
+    def remove(self, name: str) -> list[str]:
+        """See `Carrier.remove`."""
+        return docker.rm_argv(name)
+
+    def words(self, name: str, lines: int = WORDS) -> list[str]:
+        """See `Carrier.words`."""
+        return docker.logs_argv(name, tail=lines)
+
+    def running(self, project: str) -> list[str]:
+        """See `Carrier.running`."""
+        shown = f'{{{{.Label "{ORDER_LABEL}"}}}}'
+        return docker.ps_argv({PROJECT_LABEL: project}, running=True, shown=shown)
+
+    def marks(self, name: str, carried: Carried | None) -> Mapping[str, str]:
+        """See `Carrier.marks`."""
+        return carried.marks if carried else {"container_name": name}
+
+    def uses(self, order: Order, gpu: Gpu) -> bool:
+        """See `Carrier.uses`."""
+        given = gpus_of(order, self.containers)
+        if isinstance(given, tuple):
+            return str(gpu.index) in given or gpu.uuid in given
+        return given == "all" or gpu.index < (given or 0)
+
+    def facts(self, name: str | None) -> Mapping[str, list[str]]:
+        """See `Carrier.facts`."""
+        asked = {"docker.json": docker.info_argv()}
+        if name is not None:
+            asked["container.json"] = docker.inspect_argv(name)
+            asked["container_log.txt"] = docker.logs_argv(name, tail=LAST_LINES)
+        return asked
+
+    def examination(
+        self, host: str, user: Callable[[], str], ask: Ask, *, needs_gpu: bool
+    ) -> DockerChecks:
+        """See `Carrier.examination`."""
+        return DockerChecks(self.containers, host, user, ask, needs_gpu=needs_gpu)
+
+
+def _state_of(container: Container) -> State:
+    if container.status == "created":
+        return "created"
+    return "running" if container.alive else "ended"

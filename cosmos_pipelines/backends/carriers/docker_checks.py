@@ -1,0 +1,99 @@
+"""`cosmos doctor`'s checks of Docker on a host: its permission, its version, an engine's image."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Final
+
+from cosmos_pipelines.backends.carriers.base import Ask, CarrierChecks
+from cosmos_pipelines.backends.carriers.container import image_of
+from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
+from cosmos_pipelines.remote.docker import commands as docker
+from cosmos_pipelines.remote.docker.answers import (
+    Engine,
+    Problem,
+    parse_images,
+    parse_info,
+    parse_problem,
+)
+from cosmos_pipelines.settings import Docker
+
+OLDEST_DOCKER: Final = (20, 10)
+"""The first whose `docker run` knows --pull=never."""
+TOOLKIT: Final = (
+    "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
+)
+
+
+class DockerChecks(CarrierChecks):
+    """See `CarrierChecks`."""
+
+    def __init__(
+        self, containers: Docker, host: str, user: Callable[[], str], ask: Ask, *, needs_gpu: bool
+    ) -> None:
+        self._containers, self._host, self._user = containers, host, user
+        self._ask, self._needs_gpu = ask, needs_gpu
+
+    def checks(self) -> list[Check]:
+        """See `CarrierChecks.checks`."""
+        return [
+            Check("Docker", self.permission, ("login",), "host"),
+            Check("Docker version", self.version, ("Docker",), "host"),
+            Check("GPU in containers", self.gpu_in_containers, ("GPU", "Docker"), "host"),
+        ]
+
+    @cached_property
+    def _answer(self) -> Engine | Problem:
+        done = self._ask(docker.info_argv())
+        out = done.stdout.decode(errors="replace")
+        return parse_info(out) if out.lstrip().startswith("{") else parse_problem(said_of(done))
+
+    @property
+    def _engine(self) -> Engine:
+        """Asked for only after `permission` was found."""
+        assert isinstance(self._answer, Engine)
+        return self._answer
+
+    def permission(self) -> Finding:
+        """Whether we may use Docker there."""
+        if isinstance(self._answer, Problem):
+            return fail(self._answer.message, self._answer.hint.replace("USER", self._user()))
+        return ok(f"{self._user()} may use it")
+
+    def version(self) -> Finding:
+        """Whether the engine is new enough."""
+        engine = self._engine
+        said = f"{engine.version}, {engine.cpus} CPUs, {engine.memory / (1 << 30):.0f} GiB memory"
+        numbers = tuple(int(x) for x in engine.version.split(".")[:2] if x.isdigit())
+        if len(numbers) == 2 and numbers < OLDEST_DOCKER:
+            oldest = ".".join(map(str, OLDEST_DOCKER))
+            return fail(said, f"Update Docker there to {oldest} or newer.")
+        return ok(said + (", containers outlive its restart" if engine.live_restore else ""))
+
+    def gpu_in_containers(self) -> Finding:
+        """Whether the engine can give a GPU to a container."""
+        hook = self._ask(["sh", "-c", "command -v nvidia-container-runtime-hook nvidia-ctk"])
+        if hook.stdout.strip() or "nvidia" in self._engine.runtimes:
+            return ok("the NVIDIA container toolkit is installed")
+        do = f"Install the NVIDIA container toolkit there: {TOOLKIT}"
+        missing = "the NVIDIA container toolkit is not installed"
+        return fail(missing, do) if self._needs_gpu else warn(missing, do)
+
+    def rooms(self) -> Mapping[str, str]:
+        """See `CarrierChecks.rooms`."""
+        if isinstance(self._answer, Problem):
+            return {}
+        return {self._answer.root: "docker system df"}
+
+    def image(self, engine: str, own: str | None, set_up: str | None) -> tuple[Finding, str | None]:
+        """See `CarrierChecks.image`. Raises SettingsError where none is set."""
+        image = image_of(self._containers, engine, own)
+        done = self._ask(docker.image_argv(image))
+        images = parse_images(done.stdout.decode(errors="replace"))
+        if not images:
+            pull = f"ssh {self._host} docker pull {shlex.quote(image)}"
+            return fail(f"{image} is not there", set_up or pull), None
+        digest = images[0].digest
+        return ok(f"{image}, {digest}, {images[0].size / (1 << 30):.1f} GiB"), digest

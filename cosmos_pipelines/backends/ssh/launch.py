@@ -1,0 +1,119 @@
+"""An order is started on a host: once, whatever happens to the answers."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+from cosmos_pipelines.backends import run_folder
+from cosmos_pipelines.backends.carriers.base import Places, Start
+from cosmos_pipelines.backends.ssh import script as host_script
+from cosmos_pipelines.backends.ssh.folder import LOOK_S, Answer, HostFolder, Seen
+from cosmos_pipelines.backends.ssh.retry import Retry
+from cosmos_pipelines.backends.tar_bundle import TarBundle, order_bundle, scripts_bundle
+from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.operations.base import Order
+from cosmos_pipelines.remote.files import transfer
+
+START_S: Final = 180.0
+"""Seconds that a carrier may take to start an order; Docker with many GPUs takes several."""
+
+
+@dataclass(frozen=True)
+class Launching:
+    """What is needed to start orders on a host."""
+
+    host: HostFolder
+    project: str
+    scripts: Path
+    retry: Retry
+
+    def launch(self, order: Order) -> Seen:
+        """Place what is missing and start the order, unless it was started: see `Backend.launch`.
+
+        Raises:
+            SettingsError: nothing is set that could carry it.
+            BackendError: also `launch_failed` where what it needs is not there, before any upload.
+        """
+        run_folder.check(order)
+        scripts = scripts_bundle(self.scripts)
+        arrived, there = self.retry(lambda: self._arrive(order, scripts))
+        if isinstance(there, Seen):
+            return there
+        root = arrived.parts["root"]
+        self._upload(order, root)
+        if "scripts" not in arrived.parts:
+            self._bring(scripts, root)
+        places = Places(
+            root=root,
+            scripts=f"{root}/scripts/{scripts.name}",
+            user=arrived.parts["user"],
+            project=self.project,
+        )
+        bundle = order_bundle(order, self.host.carrier.folder(order.id, places))
+        return self._start(order, root, there(places), bundle)
+
+    def _arrive(self, order: Order, scripts: TarBundle) -> tuple[Answer, Seen | Start]:
+        """What is there, and the order if it was started, otherwise how to start it."""
+        carrier = self.host.carrier
+        argv = host_script.arrive(
+            self.host.remote_dir,
+            scripts.name,
+            order.id,
+            needs=carrier.needs(order),
+            ask_carrier=carrier.look(carrier.name_of(order.id)),
+        )
+        answer = self.host.ask(argv, timeout_s=LOOK_S)
+        seen = answer.seen(order.id)
+        return answer, seen if seen.started else answer.start(order)
+
+    def _upload(self, order: Order, root: str) -> None:
+        files = [(Path(v.path), v.sha256, v.size) for v in order.inputs.values()]
+        if files:
+            sent = self.retry(
+                lambda: transfer.put_files(self.host.connection, files, f"{root}/cas")
+            )
+            logger.info(
+                "Sent {n} of {all} files, {size} bytes, to {host}",
+                n=sent.files, all=len(files), size=sent.size, host=self.host.host,
+            )  # fmt: skip
+
+    def _bring(self, scripts: TarBundle, root: str) -> None:
+        argv = host_script.bring_scripts(root, scripts.name, uuid.uuid4().hex)
+        self.retry(lambda: self.host.ask(argv, input=scripts.tar, timeout_s=START_S))
+
+    def _start(self, order: Order, root: str, start_argv: list[str], bundle: bytes) -> Seen:
+        """Start the order once; where an answer was lost, look before asking again."""
+        carrier = self.host.carrier
+        name = carrier.name_of(order.id)
+        argv = host_script.start(
+            root,
+            order.id,
+            uuid.uuid4().hex,
+            [(v.sha256, str(run_folder.inside(name))) for name, v in order.inputs.items()],
+            start=start_argv,
+            state=carrier.state(name),
+            remove=carrier.remove(name),
+            words=carrier.words(name),
+            ask_carrier=carrier.look(name),
+        )
+        asked = False
+
+        def start() -> Seen:
+            nonlocal asked
+            if asked and (seen := self.host.look(order.id)).started:
+                return seen
+            asked = True
+            answer = self.host.ask(argv, input=bundle, timeout_s=START_S)
+            seen = answer.seen(order.id)
+            if not seen.started:
+                raise answer.refused(order) or BackendError(
+                    "launch_failed", f"{self.host.host} did not start {order.id} nor say why."
+                )
+            return seen
+
+        return self.retry(start)

@@ -1,1 +1,0 @@
-"""Orders as containers on a GPU host, reached over SSH."""
