@@ -40,7 +40,7 @@ class Handle:
     boot_id: str
     """Which boot of its host it was started in; another boot means that it is gone."""
     host: str | None = None
-    marks: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What its carrier knows it by: process id and start, or container id, name and image."""
 
 

@@ -181,7 +181,8 @@ class SshBackend(Backend):
         """See `Backend.active`: those of this project."""
         done = self.host.connection.run(self.carrier.running(self.project), timeout_s=LOOK_S)
         if done.exit_code != 0:
-            raise self.carrier.error(self.host.host, done.stderr.decode(errors="replace"))
+            why = self.carrier.error(self.host.host, done.stderr.decode(errors="replace"))
+            raise BackendError(why.kind, why.message, hint=why.hint)  # the host itself is there
         return sorted(set(done.stdout.decode(errors="replace").split()))
 
     def gpus(self, order: Order | None = None) -> GpuState:
