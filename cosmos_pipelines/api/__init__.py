@@ -42,16 +42,16 @@ class CosmosAPI(Making):
         return rows
 
     def host_setup(
-        self, engine: str, *, on_line: Callable[[str], None] | None = None, **wish: Any
+        self, engine: str, *, on_line: Callable[[str], None] | None = None, **request: Any
     ) -> Record:
         """Make the GPU host ready for an engine: code, image, smoke test.
 
-        `wish`: source, base, dockerfile, image, arguments; see `hosts.arrive.Wish`.
+        `request`: source, base, dockerfile, image, arguments; see `hosts.arrive.SetupRequest`.
         """
-        from cosmos_pipelines.hosts.arrive import Wish
+        from cosmos_pipelines.hosts.arrive import SetupRequest
         from cosmos_pipelines.hosts.setup import set_up
 
-        return set_up(self.settings, engine, Wish(**wish), on_line)
+        return set_up(self.settings, engine, SetupRequest(**request), on_line)
 
     def host_checkpoints(
         self,

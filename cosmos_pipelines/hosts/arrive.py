@@ -34,7 +34,7 @@ NEEDED_GIB: Final = 100
 
 
 @dataclass(frozen=True)
-class Wish:
+class SetupRequest:
     """What somebody wants otherwise than usual."""
 
     source: Path | None = None
@@ -50,7 +50,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Setting:
+class EngineOnHost:
     """One engine on one host."""
 
     host: HostFolder
@@ -84,7 +84,7 @@ def directories_of(engine: Engine) -> tuple[Directory, ...]:
     return engine.setup.directories if engine.setup else ()
 
 
-def arrive(at: Setting, *, code: bool = True) -> Arrived:
+def arrive(at: EngineOnHost, *, code: bool = True) -> Arrived:
     """Connect, see that Docker works and how much room there is; make the directories.
 
     `code`: look at the code that is there as well.
@@ -123,7 +123,7 @@ def _docker(host: HostFolder) -> docker_answers.Engine:
     raise docker_answers.parse_problem(done.stderr.decode(errors="replace")).error(host.host)
 
 
-def recorded(at: Setting) -> dict[str, Any]:
+def recorded(at: EngineOnHost) -> dict[str, Any]:
     """What was kept of the last set-up; nothing if there was none, or none that can be read."""
     argv = host_setup_script.record_argv(at.host.remote_dir, at.engine)
     try:
@@ -139,7 +139,7 @@ def root_of(host: HostFolder) -> str | None:
     return host.ask(argv, timeout_s=LOOK_S).parts.get("root")
 
 
-def record(at: Setting, root: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+def record(at: EngineOnHost, root: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Keep on the host what was set up."""
     told = {**facts, "recorded_at": datetime.now(UTC).isoformat(timespec="seconds")}
     argv = host_setup_script.write(root, at.engine, host_setup_script.RECORD, uuid.uuid4().hex)

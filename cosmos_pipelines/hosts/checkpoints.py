@@ -16,18 +16,18 @@ from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import BackendError, InputError, StateError
 from cosmos_pipelines.hosts import orders as host_orders
-from cosmos_pipelines.hosts.arrive import Setting, arrive, directories_of, root_of
+from cosmos_pipelines.hosts.arrive import EngineOnHost, arrive, directories_of, root_of
+from cosmos_pipelines.hosts.follow_order import Ended, follow, result_of
 from cosmos_pipelines.hosts.manifest import read_manifest
 from cosmos_pipelines.hosts.orders import Action
 from cosmos_pipelines.hosts.session import (
     OnLine,
+    engine_on_host,
     engine_with_setup,
     log_file,
-    setting,
     telling,
 )
 from cosmos_pipelines.hosts.token import placed, token_of
-from cosmos_pipelines.hosts.work import Ended, follow, result_of
 from cosmos_pipelines.operations.base import Directory, Order
 from cosmos_pipelines.settings import Settings, environment_of
 
@@ -43,12 +43,12 @@ def checkpoints(
 ) -> dict[str, Any]:
     """Verify or download the checkpoints of an engine on the host.
 
-    One with the same wish that goes on there already is followed instead, whoever started it. It
+    One with the same request that goes on there already is followed instead, whoever started it. It
     outlives this process: whoever is interrupted can ask again.
 
     Raises:
         InputError: there is no such engine, or no such operation or control in its manifest.
-        StateError: one with another wish goes on there.
+        StateError: one with another request goes on there.
         BackendError: it could not be carried out; a file that is not well is no such failure.
     """
     engine, setup = engine_with_setup(settings, name)
@@ -58,11 +58,11 @@ def checkpoints(
         settings = settings.model_copy(update={"docker": open_to_all})
     log = log_file(settings, f"{engine.name}-checkpoints")
     with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
-        at = setting(engine, setup, backend, tell)
+        at = engine_on_host(engine, setup, backend, tell)
         try:
-            wish = _Wish(action, deep, tuple(only))
-            ended = _going_on(at, engine, backend, wish) or _started(
-                settings, at, engine, backend, wish
+            request = _CheckpointsRequest(action, deep, tuple(only))
+            ended = _going_on(at, engine, backend, request) or _started(
+                settings, at, engine, backend, request
             )
         except KeyboardInterrupt:
             tell("It goes on there: the same command shows it again, --stop ends it.")
@@ -90,12 +90,12 @@ def stop_checkpoints(settings: Settings, name: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _CheckpointsRequest:
     action: Action
     deep: bool
     only: tuple[str, ...]
 
-    def order(self, at: Setting, engine: Engine, root: str, token: Directory | None) -> Order:
+    def order(self, at: EngineOnHost, engine: Engine, root: str, token: Directory | None) -> Order:
         """The order for it."""
         return host_orders.checkpoints_order(
             at.engine,
@@ -109,12 +109,14 @@ class _Wish:
         )
 
 
-def _going_on(at: Setting, engine: Engine, backend: SshBackend, wish: _Wish) -> Ended | None:
+def _going_on(
+    at: EngineOnHost, engine: Engine, backend: SshBackend, request: _CheckpointsRequest
+) -> Ended | None:
     """The end of what was started before; None if nothing goes on there."""
     root = root_of(at.host)
     if root is None:
         return None
-    order = wish.order(at, engine, root, None)
+    order = request.order(at, engine, root, None)
     handle = backend.find(order.id)
     if handle is None:
         return None
@@ -122,12 +124,12 @@ def _going_on(at: Setting, engine: Engine, backend: SshBackend, wish: _Wish) -> 
         backend.discard(handle.order_id, again=True)
         return None
     _check_same(at, backend, handle, order)
-    what = "a download" if wish.action == "download" else "a verification"
+    what = "a download" if request.action == "download" else "a verification"
     at.tell(f"{what} goes on there since {backend.running_s(handle):.0f} s; it is shown here.")
     return follow(backend, handle, at.tell)
 
 
-def _check_same(at: Setting, backend: SshBackend, handle: Handle, order: Order) -> None:
+def _check_same(at: EngineOnHost, backend: SshBackend, handle: Handle, order: Order) -> None:
     """Raise StateError if what runs there answers another question."""
     running = backend.order_of(handle).argv
     if running != order.argv:
@@ -138,22 +140,26 @@ def _check_same(at: Setting, backend: SshBackend, handle: Handle, order: Order) 
 
 
 def _started(
-    settings: Settings, at: Setting, engine: Engine, backend: SshBackend, wish: _Wish
+    settings: Settings,
+    at: EngineOnHost,
+    engine: Engine,
+    backend: SshBackend,
+    request: _CheckpointsRequest,
 ) -> Ended:
     token = None
-    if wish.action == "download":
+    if request.action == "download":
         file = settings.remote.hf_token_file
         given = None if file is None else settings.home / file.expanduser()
         token = token_of(environment_of(settings), given)
     arrived = arrive(at, code=False)
     with placed(at.host, arrived.root, at.engine, token) as directory:
-        order = wish.order(at, engine, arrived.root, directory)
+        order = request.order(at, engine, arrived.root, directory)
         handle = backend.launch(order)
         _check_same(at, backend, handle, order)  # somebody may have been faster
         return follow(backend, handle, at.tell)
 
 
-def _result(at: Setting, backend: SshBackend, ended: Ended) -> dict[str, Any]:
+def _result(at: EngineOnHost, backend: SshBackend, ended: Ended) -> dict[str, Any]:
     outcome, where = ended.outcome, at.host.host
     if outcome.stopped is not None:
         raise BackendError(

@@ -14,7 +14,7 @@ from cosmos_pipelines.backends.ssh.folder import LOOK_S
 from cosmos_pipelines.errors import BackendError, InputError, StateError
 from cosmos_pipelines.hosts import code_tar
 from cosmos_pipelines.hosts import setup_script as host_setup_script
-from cosmos_pipelines.hosts.arrive import Arrived, Setting
+from cosmos_pipelines.hosts.arrive import Arrived, EngineOnHost
 from cosmos_pipelines.hosts.lines import stream_lines
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.ssh.streams import feed
@@ -25,17 +25,17 @@ CODE_BYTES: Final = 128 << 20
 """About what a model's code has; decides how it is sent."""
 
 
-def has_own_code(at: Setting) -> bool:
+def has_own_code(at: EngineOnHost) -> bool:
     """Whether the code is a directory of the user's own, which we never write."""
     return at.directories["code"] != f"engines/{at.engine}/code"
 
 
-def have_code(at: Setting, arrived: Arrived, source: Path | None) -> str:
+def have_code(at: EngineOnHost, arrived: Arrived, source: Path | None) -> str:
     """Have the code there; its commit, or what its content is called.
 
     Raises:
         StateError: containers use the code that would be replaced.
-        BackendError: it cannot be had.
+        BackendError: the code cannot be fetched, copied or used.
         InputError: `source` cannot be used.
     """
     wanted = at.setup.commit
@@ -55,7 +55,7 @@ def have_code(at: Setting, arrived: Arrived, source: Path | None) -> str:
     return _clone(at, arrived.root) if source is None else _copy(at, arrived.root, source)
 
 
-def _own_code(at: Setting, arrived: Arrived, source: Path | None) -> str:
+def _own_code(at: EngineOnHost, arrived: Arrived, source: Path | None) -> str:
     where = f"{at.directories['code']} on {at.host.host}"
     if source is not None:
         raise InputError(
@@ -74,7 +74,7 @@ def _own_code(at: Setting, arrived: Arrived, source: Path | None) -> str:
     return arrived.commit or code_tar.UNVERIFIED
 
 
-def _refuse_in_use(at: Setting) -> None:
+def _refuse_in_use(at: EngineOnHost) -> None:
     """Before anything is sent; the host looks again when it replaces the code."""
     done = at.host.connection.run(host_setup_script.users(at.engine), timeout_s=LOOK_S)
     if done.exit_code != 0:
@@ -85,18 +85,18 @@ def _refuse_in_use(at: Setting) -> None:
         raise _in_use(at, using)
 
 
-def _in_use(at: Setting, using: Sequence[str]) -> StateError:
+def _in_use(at: EngineOnHost, using: Sequence[str]) -> StateError:
     return StateError(
         f"The code of {at.engine} on {at.host.host} is used by {', '.join(using)}.",
         hint="Wait for them, or stop them: see `cosmos status`.",
     )
 
 
-def _no_docker(at: Setting, said: str) -> BackendError:
+def _no_docker(at: EngineOnHost, said: str) -> BackendError:
     return docker_answers.parse_problem(said).error(at.host.host)
 
 
-def _check_replaced(at: Setting, code: int, said: str) -> None:
+def _check_replaced(at: EngineOnHost, code: int, said: str) -> None:
     """Raise why the code that is there was left there, if that is why a script ended."""
     if code == host_setup_script.IN_USE:
         raise _in_use(at, said.split())
@@ -104,7 +104,7 @@ def _check_replaced(at: Setting, code: int, said: str) -> None:
         raise _no_docker(at, said)
 
 
-def _clone(at: Setting, root: str) -> str:
+def _clone(at: EngineOnHost, root: str) -> str:
     url, commit = at.setup.repository, at.setup.commit
     at.tell(f"code: fetching {commit[:12]} of {url} ...")
     argv = host_setup_script.clone(root, at.engine, url, commit, uuid.uuid4().hex)
@@ -118,11 +118,11 @@ def _clone(at: Setting, root: str) -> str:
     if code == host_setup_script.NO_GIT:
         why, hint = "git is not installed", f"`sudo apt-get install git` there. {hint}"
     elif code in (host_setup_script.NO_COMMIT, host_setup_script.WRONG):
-        why = f"the commit {commit[:12]} cannot be had of {url}: {last}"
+        why = f"the commit {commit[:12]} cannot be fetched from {url}: {last}"
     raise BackendError("launch_failed", f"On {at.host.host} {why.rstrip('.')}.", hint=hint)
 
 
-def _copy(at: Setting, root: str, source: Path) -> str:
+def _copy(at: EngineOnHost, root: str, source: Path) -> str:
     """Send a commit of a repository, or a directory as it is, which nobody can vouch for."""
     commit, token = at.setup.commit, uuid.uuid4().hex
     parts: Iterator[bytes]

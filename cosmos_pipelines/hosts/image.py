@@ -14,7 +14,7 @@ from cosmos_pipelines.backends.ssh.folder import LOOK_S
 from cosmos_pipelines.backends.tar_bundle import with_lf
 from cosmos_pipelines.errors import BackendError, InputError
 from cosmos_pipelines.hosts import setup_script as host_setup_script
-from cosmos_pipelines.hosts.arrive import Setting, Wish
+from cosmos_pipelines.hosts.arrive import EngineOnHost, SetupRequest
 from cosmos_pipelines.hosts.lines import stream_lines
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
@@ -25,7 +25,7 @@ _NEW: Final = "cosmos-new-"
 
 
 @dataclass(frozen=True)
-class Had:
+class CandidateImage:
     """An image that a smoke test shall judge."""
 
     image: Image
@@ -35,7 +35,9 @@ class Had:
     """What tells of which Dockerfile we have built it; None for one of the user's own."""
 
 
-def have_image(at: Setting, root: str, commit: str, wish: Wish, recorded: Mapping[str, Any]) -> Had:
+def have_image(
+    at: EngineOnHost, root: str, commit: str, request: SetupRequest, recorded: Mapping[str, Any]
+) -> CandidateImage:
     """Have the image there; a new one has not the engine's tag yet, see `settle`.
 
     Labels tell of what it was made, but an image made of another has them as well: one is not
@@ -45,9 +47,9 @@ def have_image(at: Setting, root: str, commit: str, wish: Wish, recorded: Mappin
         BackendError: it cannot be built, or the one that was named is not there.
         InputError: the Dockerfile cannot be read.
     """
-    if wish.image is not None:
-        return _own_image(at, wish.image)
-    dockerfile, labels, arguments = _recipe(at, commit, wish)
+    if request.image is not None:
+        return _own_image(at, request.image)
+    dockerfile, labels, arguments = _recipe(at, commit, request)
     recipe = labels["cosmos.dockerfile"]
     there = _find(at, at.setup.image)
     if (
@@ -56,7 +58,7 @@ def have_image(at: Setting, root: str, commit: str, wish: Wish, recorded: Mappin
         and (recorded.get("image_id"), recorded.get("dockerfile")) == (there.id, recipe)
     ):
         at.tell(f"image: {at.setup.image} is there, {there.digest}.")
-        return Had(there, at.setup.image, recipe)
+        return CandidateImage(there, at.setup.image, recipe)
     at.tell(f"image: building {at.setup.image} ...")
     name, file = _new_name(at), f".Dockerfile.{uuid.uuid4().hex}.part"
     argv = host_setup_script.write(root, at.engine, file, uuid.uuid4().hex)
@@ -69,56 +71,58 @@ def have_image(at: Setting, root: str, commit: str, wish: Wish, recorded: Mappin
         raise _no_build(at, last, code)
     image = _named(at, name)
     at.tell(f"image: it is built, {image.digest}.")
-    return Had(image, name, recipe)
+    return CandidateImage(image, name, recipe)
 
 
-def _own_image(at: Setting, wanted: str) -> Had:
+def _own_image(at: EngineOnHost, wanted: str) -> CandidateImage:
     _named(at, wanted)
     name = _new_name(at)
     _do(at, docker.tag_argv(wanted, name))
     image = _named(at, name)
     at.tell(f"image: {wanted}, {image.digest}.")
-    return Had(image, name, None)
+    return CandidateImage(image, name, None)
 
 
-def settle(at: Setting, had: Had) -> Image:
+def settle(at: EngineOnHost, candidate: CandidateImage) -> Image:
     """Give an image that has passed its test the engine's tag, and take its other name away."""
-    if had.name == at.setup.image:
-        return had.image
-    _do(at, docker.tag_argv(had.image.id, at.setup.image))
-    _do(at, docker.untag_argv(had.name))
+    if candidate.name == at.setup.image:
+        return candidate.image
+    _do(at, docker.tag_argv(candidate.image.id, at.setup.image))
+    _do(at, docker.untag_argv(candidate.name))
     return _named(at, at.setup.image)
 
 
-def put_aside(at: Setting, had: Had) -> None:
+def put_aside(at: EngineOnHost, candidate: CandidateImage) -> None:
     """Leave the engine's tag where it is; the last such image is kept, with its layers."""
-    if had.name == at.setup.image:
+    if candidate.name == at.setup.image:
         return
     kept = f"{_NEW}{at.engine}:failed"
-    _do(at, docker.tag_argv(had.image.id, kept))
-    _do(at, docker.untag_argv(had.name))
+    _do(at, docker.tag_argv(candidate.image.id, kept))
+    _do(at, docker.untag_argv(candidate.name))
     at.tell(f"image: {at.setup.image} is as it was before; this one is kept as {kept}.")
 
 
-def _new_name(at: Setting) -> str:
+def _new_name(at: EngineOnHost) -> str:
     return f"{_NEW}{at.engine}:{uuid.uuid4().hex[:12]}"
 
 
-def _do(at: Setting, argv: list[str]) -> None:
+def _do(at: EngineOnHost, argv: list[str]) -> None:
     done = at.host.connection.run(argv, timeout_s=LOOK_S)
     if done.exit_code != 0:
         said = done.stderr.decode(errors="replace")
         raise docker_answers.parse_problem(said).error(at.host.host)
 
 
-def _recipe(at: Setting, commit: str, wish: Wish) -> tuple[bytes, dict[str, str], dict[str, str]]:
+def _recipe(
+    at: EngineOnHost, commit: str, request: SetupRequest
+) -> tuple[bytes, dict[str, str], dict[str, str]]:
     """Dockerfile, labels that tell what the image is made of, build arguments."""
-    file = (wish.dockerfile or at.scripts / at.setup.dockerfile).expanduser()
+    file = (request.dockerfile or at.scripts / at.setup.dockerfile).expanduser()
     try:
         text = with_lf(file.read_bytes())
     except OSError as e:
         raise InputError(f"{file} cannot be read: {e.strerror}.") from e
-    arguments = {**wish.arguments, **({"BASE": wish.base} if wish.base else {})}
+    arguments = {**request.arguments, **({"BASE": request.base} if request.base else {})}
     told = json.dumps(arguments, sort_keys=True).encode() if arguments else b""
     labels = {
         "cosmos.engine": at.engine,
@@ -128,7 +132,7 @@ def _recipe(at: Setting, commit: str, wish: Wish) -> tuple[bytes, dict[str, str]
     return text, labels, arguments
 
 
-def _no_build(at: Setting, last: str, code: int) -> BackendError:
+def _no_build(at: EngineOnHost, last: str, code: int) -> BackendError:
     problem = docker_answers.parse_problem(last)
     hint = problem.hint
     if problem.kind in ("no_image", "other"):
@@ -140,13 +144,13 @@ def _no_build(at: Setting, last: str, code: int) -> BackendError:
     )
 
 
-def _find(at: Setting, name: str) -> Image | None:
+def _find(at: EngineOnHost, name: str) -> Image | None:
     done = at.host.connection.run(docker.image_argv(name), timeout_s=LOOK_S)
     images = docker_answers.parse_images(done.stdout.decode(errors="replace"))
     return images[0] if images else None
 
 
-def _named(at: Setting, name: str) -> Image:
+def _named(at: EngineOnHost, name: str) -> Image:
     if (image := _find(at, name)) is None:
         raise BackendError(
             "launch_failed",

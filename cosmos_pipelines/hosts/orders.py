@@ -69,7 +69,7 @@ def checkpoints_order(
 ) -> Order:
     """The order that verifies or downloads; `token`: the directory that holds the token.
 
-    The same wish is the same `argv`, in whatever order its words were given.
+    The same request is the same `argv`, in whatever order its words were given.
     """
     words = [action, *(["--deep"] if deep else [])]
     words += ["--only", ",".join(sorted(set(only)))] if only else []

@@ -11,7 +11,7 @@ from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import CosmosError, InputError, LinkLost
-from cosmos_pipelines.hosts.arrive import Setting, Tell, directories_of
+from cosmos_pipelines.hosts.arrive import EngineOnHost, Tell, directories_of
 from cosmos_pipelines.remote.files.files import room_for
 from cosmos_pipelines.settings import Settings
 
@@ -32,10 +32,12 @@ def engine_with_setup(settings: Settings, name: str) -> tuple[Engine, HostSetup]
     return engine, engine.setup
 
 
-def setting(engine: Engine, setup: HostSetup, backend: SshBackend, tell: Tell) -> Setting:
+def engine_on_host(
+    engine: Engine, setup: HostSetup, backend: SshBackend, tell: Tell
+) -> EngineOnHost:
     """What the steps of a set-up share."""
     directories = {d.name: d.source for d in directories_of(engine)}
-    return Setting(backend.host, engine.name, setup, directories, SCRIPTS, tell)
+    return EngineOnHost(backend.host, engine.name, setup, directories, SCRIPTS, tell)
 
 
 def log_file(settings: Settings, name: str) -> Path:

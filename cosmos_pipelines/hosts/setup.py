@@ -15,23 +15,23 @@ from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.hosts import orders as host_orders
 from cosmos_pipelines.hosts.arrive import (
     Arrived,
-    Setting,
-    Wish,
+    EngineOnHost,
+    SetupRequest,
     arrive,
     directories_of,
     record,
     recorded,
 )
 from cosmos_pipelines.hosts.code import have_code
-from cosmos_pipelines.hosts.image import Had, have_image, put_aside, settle
+from cosmos_pipelines.hosts.follow_order import follow
+from cosmos_pipelines.hosts.image import CandidateImage, have_image, put_aside, settle
 from cosmos_pipelines.hosts.session import (
     OnLine,
+    engine_on_host,
     engine_with_setup,
     log_file,
-    setting,
     telling,
 )
-from cosmos_pipelines.hosts.work import follow
 from cosmos_pipelines.settings import Settings
 
 SMOKE_S: Final = 1800.0
@@ -39,7 +39,7 @@ SMOKE_S: Final = 1800.0
 
 
 def set_up(
-    settings: Settings, name: str, wish: Wish, on_line: OnLine | None = None
+    settings: Settings, name: str, request: SetupRequest, on_line: OnLine | None = None
 ) -> dict[str, Any]:
     """Have code and image of an engine on the host and test that it imports what it needs.
 
@@ -55,16 +55,16 @@ def set_up(
     settings = _without_the_tag(settings, engine.name, setup.image)
     log = log_file(settings, engine.name)
     with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
-        at = setting(engine, setup, backend, tell)
+        at = engine_on_host(engine, setup, backend, tell)
         arrived = arrive(at)
-        commit = have_code(at, arrived, wish.source)
-        had = have_image(at, arrived.root, commit, wish, recorded(at))
-        facts = _facts(at, commit, had, arrived, log)
+        commit = have_code(at, arrived, request.source)
+        candidate = have_image(at, arrived.root, commit, request, recorded(at))
+        facts = _facts(at, commit, candidate, arrived, log)
         record(at, arrived.root, facts)
         used = image_of(settings.docker, engine.name, setup.image)
         if used != setup.image:
             tell(f"warning: runs use {used}, which settings name, and so does the smoke test.")
-        return _judged(at, engine, backend, had, facts, arrived.root)
+        return _judged(at, engine, backend, candidate, facts, arrived.root)
 
 
 def _without_the_tag(settings: Settings, engine: str, tag: str) -> Settings:
@@ -75,31 +75,33 @@ def _without_the_tag(settings: Settings, engine: str, tag: str) -> Settings:
 
 
 def _judged(
-    at: Setting,
+    at: EngineOnHost,
     engine: Engine,
     backend: SshBackend,
-    had: Had,
+    candidate: CandidateImage,
     facts: dict[str, Any],
     root: str,
 ) -> dict[str, Any]:
     """Test what was set up and record how it ended; only what passed gets the engine's tag."""
     try:
-        smoke = facts["smoke"] = _smoke(at, engine, backend, had.name)
+        smoke = facts["smoke"] = _smoke(at, engine, backend, candidate.name)
     except (KeyboardInterrupt, BackendError):
         with suppress(BackendError):
-            put_aside(at, had)
+            put_aside(at, candidate)
         raise
     if not smoke["passed"]:
-        put_aside(at, had)
+        put_aside(at, candidate)
         record(at, root, facts)
         raise _smoke_failed(at, smoke, facts["log"])
-    image = settle(at, had)
-    if smoke["image_digest"] == had.image.digest:  # its new name may have another
+    image = settle(at, candidate)
+    if smoke["image_digest"] == candidate.image.digest:  # its new name may have another
         smoke["image_digest"] = image.digest
     return record(at, root, facts | {"image_id": image.id, "image_digest": image.digest})
 
 
-def _facts(at: Setting, commit: str, had: Had, arrived: Arrived, log: Path) -> dict[str, Any]:
+def _facts(
+    at: EngineOnHost, commit: str, candidate: CandidateImage, arrived: Arrived, log: Path
+) -> dict[str, Any]:
     return {
         "engine": at.engine,
         "host": at.host.host,
@@ -108,14 +110,14 @@ def _facts(at: Setting, commit: str, had: Had, arrived: Arrived, log: Path) -> d
         "code": at.directories["code"],
         "root": arrived.root,
         "image": at.setup.image,
-        "image_id": had.image.id,
-        "image_digest": had.image.digest,
-        "dockerfile": had.dockerfile,
+        "image_id": candidate.image.id,
+        "image_digest": candidate.image.digest,
+        "dockerfile": candidate.dockerfile,
         "log": str(log),
     }
 
 
-def _smoke(at: Setting, engine: Engine, backend: SshBackend, image: str) -> dict[str, Any]:
+def _smoke(at: EngineOnHost, engine: Engine, backend: SshBackend, image: str) -> dict[str, Any]:
     """What the smoke test of an image found, and how its process ended."""
     at.tell("smoke test: importing what a run needs ...")
     setup = at.setup.model_copy(update={"image": image})
@@ -141,7 +143,7 @@ def _smoke(at: Setting, engine: Engine, backend: SshBackend, image: str) -> dict
     }
 
 
-def _smoke_failed(at: Setting, smoke: dict[str, Any], log: str) -> BackendError:
+def _smoke_failed(at: EngineOnHost, smoke: dict[str, Any], log: str) -> BackendError:
     missing = smoke["missing"]
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     if missing:

@@ -5,7 +5,7 @@ What is half made is called `.<name>.<token>.part`; one that was left is removed
 Whoever replaces the code or builds of it holds `.lock` of the engine's directory meanwhile.
 
 Exit codes: 65 what came is not what was asked for, 69 git is not there, 70 Docker does not say who
-uses the code, 73 cannot be written there, 74 the commit cannot be had, 75 the code is used.
+uses the code, 73 cannot be written there, 74 the commit cannot be fetched, 75 the code is used.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from cosmos_pipelines.backends.checks import Checked
 from cosmos_pipelines.doctor.doctor import examine
 from cosmos_pipelines.errors import BackendError
-from cosmos_pipelines.hosts.arrive import Wish
+from cosmos_pipelines.hosts.arrive import SetupRequest
 from cosmos_pipelines.hosts.checkpoints import checkpoints
 from cosmos_pipelines.hosts.setup import set_up
 from tests.rig.fleet import Fleet
@@ -42,7 +42,7 @@ def test_a_host_that_was_set_up_is_well_until_something_changes(
             hub.add(repo, {"model.pt": bytes(2000)})
         docker = f'env = {{ HF_ENDPOINT = "{hub.endpoint}" }}'
         bare.settings = settings_for(bare.settings.home, fleet, docker)
-        set_up(bare.settings, NAME, Wish())
+        set_up(bare.settings, NAME, SetupRequest())
         assert checkpoints(bare.settings, NAME, "download")["well"]
     found = looked(bare)
     assert {found[n].result for n in ("image", "code", "set-up", "checkpoints")} == {"ok"}, found
@@ -64,10 +64,10 @@ def test_a_host_that_was_set_up_is_well_until_something_changes(
 
 
 def test_a_failed_smoke_test_and_another_commit_are_remembered(bare: Ready) -> None:
-    set_up(bare.settings, NAME, Wish())
+    set_up(bare.settings, NAME, SetupRequest())
     bare.smoke_finds("broken")
     with pytest.raises(BackendError):
-        set_up(bare.settings, NAME, Wish())
+        set_up(bare.settings, NAME, SetupRequest())
     found = looked(bare)
     assert found["set-up"].result == "fail"
     assert "Package not successfully imported: vllm" in found["set-up"].found
@@ -76,10 +76,10 @@ def test_a_failed_smoke_test_and_another_commit_are_remembered(bare: Ready) -> N
 
 
 def test_a_smoke_test_that_crashed_is_told_with_how_its_process_ended(bare: Ready) -> None:
-    set_up(bare.settings, NAME, Wish())
+    set_up(bare.settings, NAME, SetupRequest())
     bare.smoke_finds("crash")
     with pytest.raises(BackendError):
-        set_up(bare.settings, NAME, Wish())
+        set_up(bare.settings, NAME, SetupRequest())
     found = looked(bare)["set-up"]
     assert found.result == "fail"
     assert "signal 11" in found.found

@@ -15,16 +15,18 @@ import pytest
 from cosmos_pipelines.errors import BackendError, StateError
 from cosmos_pipelines.hosts import code as host_code
 from cosmos_pipelines.hosts import code_tar
-from cosmos_pipelines.hosts.arrive import Wish
+from cosmos_pipelines.hosts.arrive import SetupRequest
 from cosmos_pipelines.hosts.setup import set_up
 from tests.rig.fleet import Fleet
 from tests.rig.machine import until
 from tests.support.host_engine import DOCKERFILE, IMAGE, NAME, Ready, settings_for
 
 
-def made(bare: Ready, told: list[str] | None = None, **wish: Any) -> dict[str, Any]:
+def made(bare: Ready, told: list[str] | None = None, **request: Any) -> dict[str, Any]:
     """Set it up; `told` gets the lines."""
-    return set_up(bare.settings, NAME, Wish(**wish), (told if told is not None else []).append)
+    return set_up(
+        bare.settings, NAME, SetupRequest(**request), (told if told is not None else []).append
+    )
 
 
 def image_id(bare: Ready, name: str = IMAGE) -> str:
@@ -144,10 +146,10 @@ def test_an_image_that_fails_its_test_does_not_get_the_tag(bare: Ready, tmp_path
     bare.smoke_finds("broken")
     own = tmp_path / "own"
     own.write_text(DOCKERFILE.replace("a step", "another step"))
-    for wish in ({"dockerfile": own}, {"image": "cosmos-rig/preview:1"}):
+    for request in ({"dockerfile": own}, {"image": "cosmos-rig/preview:1"}):
         told: list[str] = []
         with pytest.raises(BackendError, match="vllm"):
-            made(bare, told, **wish)
+            made(bare, told, **request)
         assert image_id(bare) == first["image_id"]
         assert new_names(bare) == [f"cosmos-new-{NAME}:failed"]
         assert any("this one is kept as cosmos-new-" in line for line in told)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cosmos_pipelines.errors import BackendError, InputError, StateError, UnknownId
-from cosmos_pipelines.hosts.arrive import Wish
+from cosmos_pipelines.hosts.arrive import SetupRequest
 from cosmos_pipelines.hosts.setup import set_up
 from tests.rig.fleet import Fleet
 from tests.support.host_engine import (
@@ -24,9 +24,11 @@ from tests.support.host_engine import (
 )
 
 
-def made(bare: Ready, told: list[str] | None = None, **wish: Any) -> dict[str, Any]:
+def made(bare: Ready, told: list[str] | None = None, **request: Any) -> dict[str, Any]:
     """Set it up; `told` gets the lines."""
-    return set_up(bare.settings, NAME, Wish(**wish), (told if told is not None else []).append)
+    return set_up(
+        bare.settings, NAME, SetupRequest(**request), (told if told is not None else []).append
+    )
 
 
 def parts_left(bare: Ready) -> list[str]:
@@ -113,7 +115,9 @@ def test_a_commit_that_cannot_be_had_leaves_the_old_code(bare: Ready, tmp_path: 
     made(bare)
     with (
         registered(setup_of("f" * 40, tmp_path / "Dockerfile")),
-        pytest.raises(BackendError, match="ffffffffffff cannot be had of file:///data") as caught,
+        pytest.raises(
+            BackendError, match="ffffffffffff cannot be fetched from file:///data"
+        ) as caught,
     ):
         made(bare)
     assert caught.value.exit_code == 4
@@ -157,20 +161,20 @@ def test_an_image_of_the_users_own_is_taken_instead(bare: Ready) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "said", "hint"),
+    ("request", "said", "hint"),
     [
         ({"dockerfile": "FROM cosmos-rig/preview:1\nRUN echo why >&2; exit 7\n"}, "code: 7", ""),
         ({"base": "nobody/has:1"}, "registry-1.docker.io", "--base IMAGE"),
     ],
 )
 def test_a_build_that_fails_says_why_and_leaves_its_output_here(
-    bare: Ready, tmp_path: Path, wish: dict[str, Any], said: str, hint: str
+    bare: Ready, tmp_path: Path, request: dict[str, Any], said: str, hint: str
 ) -> None:
-    if text := wish.get("dockerfile"):
-        wish = {"dockerfile": tmp_path / "own"}
+    if text := request.get("dockerfile"):
+        request = {"dockerfile": tmp_path / "own"}
         (tmp_path / "own").write_text(text)
     with pytest.raises(BackendError, match="docker build failed on gpu1") as caught:
-        made(bare, **wish)
+        made(bare, **request)
     assert said in str(caught.value)
     assert hint in str(caught.value)
     log = (bare.settings.outputs / "host_setup" / f"{NAME}.log").read_text()
@@ -211,7 +215,7 @@ def test_a_host_whose_docker_cannot_be_used_is_told_before_anything(
 ) -> None:
     remote = bare.settings.remote.model_copy(update={"user": "nobodyd", "remote_dir": "cosmos"})
     with pytest.raises(BackendError, match="permission denied"):
-        set_up(bare.settings.model_copy(update={"remote": remote}), NAME, Wish())
+        set_up(bare.settings.model_copy(update={"remote": remote}), NAME, SetupRequest())
     bare.host.stop_docker()
     with pytest.raises(BackendError, match="systemctl start docker"):
         made(bare)
@@ -235,6 +239,6 @@ def test_an_engine_without_a_set_up_and_an_unknown_one_are_refused(
 ) -> None:
     settings = settings_for(tmp_path / "home", fleet)
     with pytest.raises(InputError, match="needs no set-up"):
-        set_up(settings, "preview", Wish())
+        set_up(settings, "preview", SetupRequest())
     with pytest.raises(UnknownId, match="no engine"):
-        set_up(settings, "cosmos_9", Wish())
+        set_up(settings, "cosmos_9", SetupRequest())
