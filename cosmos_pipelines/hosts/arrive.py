@@ -1,7 +1,7 @@
 """Makes a bare GPU host ready for an engine: what is said and known of it, step by step.
 
-<remote_dir>/engines/<engine>/code         NVIDIA's checkout: see `host_code`
-<remote_dir>/engines/<engine>/Dockerfile   what the image was last built of: see `host_image`
+<remote_dir>/engines/<engine>/code         NVIDIA's checkout: see `code`
+<remote_dir>/engines/<engine>/Dockerfile   what the image was last built of: see `image`
 <remote_dir>/engines/<engine>/setup.json   what was set up, and how its smoke test ended
 
 Done again it does only what is missing. Each step is told as a line as it happens.
@@ -93,14 +93,14 @@ def arrive(at: EngineOnHost, *, code: bool = True) -> Arrived:
         BackendError: Docker cannot be used, or nothing can be written there.
         Unreachable, NotAllowed: see `Connection`.
     """
-    engine = _docker(at.host)
+    daemon = _docker(at.host)
     others = [source for name, source in at.directories.items() if name != "code"]
     where = at.directories["code"] if code else ""
     argv = host_setup_script.arrive(at.host.remote_dir, at.engine, where, *others)
     parts = at.host.ask(argv, timeout_s=ARRIVE_S).parts
     words = parts["free"].split()
     free = int(words[3]) / (1 << 20) if len(words) > 3 and words[3].isdigit() else 0.0
-    at.tell(f"{at.host.host}: Docker {engine.version}; {free:.0f} GiB free below {parts['root']}.")
+    at.tell(f"{at.host.host}: Docker {daemon.version}; {free:.0f} GiB free below {parts['root']}.")
     if free < NEEDED_GIB:
         at.tell(f"warning: {free:.0f} GiB are little for image and weights.")
     return Arrived(
@@ -112,14 +112,14 @@ def arrive(at: EngineOnHost, *, code: bool = True) -> Arrived:
     )
 
 
-def _docker(host: HostFolder) -> docker_answers.Engine:
+def _docker(host: HostFolder) -> docker_answers.Daemon:
     done = host.connection.run(docker.info_argv(), timeout_s=LOOK_S)
     said = done.stdout.decode(errors="replace")
     if said.lstrip().startswith("{"):
-        engine = docker_answers.parse_info(said)
-        if isinstance(engine, docker_answers.Engine):
-            return engine
-        raise engine.error(host.host)
+        daemon = docker_answers.parse_info(said)
+        if isinstance(daemon, docker_answers.Daemon):
+            return daemon
+        raise daemon.error(host.host)
     raise docker_answers.parse_problem(done.stderr.decode(errors="replace")).error(host.host)
 
 

@@ -102,7 +102,7 @@ def checkpoints_order(
 
 
 @dataclass(frozen=True)
-class Progress:
+class CheckpointsProgress:
     """How far checkpoints are, as a line of the log tells."""
 
     done: int
@@ -113,10 +113,14 @@ class Progress:
     text: str
 
 
-def progress_of(line: str) -> Progress | None:
+def progress_of(line: str) -> CheckpointsProgress | None:
     """The progress that a line tells; None if it tells none."""
     found = _PROGRESS.fullmatch(line.strip())
-    return Progress(int(found[1]), int(found[2]), int(found[3]), found[4]) if found else None
+    return (
+        CheckpointsProgress(int(found[1]), int(found[2]), int(found[3]), found[4])
+        if found
+        else None
+    )
 
 
 @dataclass(frozen=True)

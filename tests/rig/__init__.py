@@ -1,1 +1,1 @@
-"""A fleet of real hosts: own address, root, sshd and Docker engine each, on links one can cut."""
+"""A fleet of real hosts: own address, root, sshd and Docker daemon each, on links one can cut."""

@@ -72,21 +72,21 @@ class Host(Machine):
         self.restart_sshd()
 
     def stop_docker(self, *, crash: bool = False) -> None:
-        """Stop the Docker engine; with `crash` by kill -9, so that it stops no container."""
+        """Stop the Docker daemon; with `crash` by kill -9, so that it stops no container."""
         pids = self.pids("dockerd") + (self.pids("containerd") if crash else [])
         self.kill(*pids, number=signal.SIGKILL if crash else signal.SIGTERM)
-        until(lambda: not self.pids("dockerd"), f"the end of {self.name}'s Docker engine")
+        until(lambda: not self.pids("dockerd"), f"the end of {self.name}'s Docker daemon")
         until(lambda: not self.pids("containerd"), f"the end of {self.name}'s containerd")
 
     def start_docker(self) -> None:
-        """Start the Docker engine."""
+        """Start the Docker daemon."""
         self.console("sh", "/opt/rig/service.sh", "docker")
-        until(self.docker_answers, f"{self.name}'s Docker engine")
+        until(self.docker_answers, f"{self.name}'s Docker daemon")
 
     def restart_docker(self, live_restore: bool = False, *, crash: bool = False) -> None:
-        """Restart the Docker engine, which keeps containers running only with `live_restore`.
+        """Restart the Docker daemon, which keeps containers running only with `live_restore`.
 
-        Without it they are stopped (`crash`: killed when the engine comes up again).
+        Without it they are stopped (`crash`: killed when the daemon comes up again).
         """
         self._set_live_restore(live_restore)
         self.stop_docker(crash=crash)
@@ -145,7 +145,7 @@ class Host(Machine):
     # Images -----------------------------------------------------------------------------------
 
     def image(self, name: str) -> str:
-        """The id of an image in its engine, made offline: `preview` or `busybox`."""
+        """The id of an image in its daemon, made offline: `preview` or `busybox`."""
         reference = f"cosmos-rig/{name}:1"
         known = self.docker("images", "--quiet", "--no-trunc", reference)
         if not known:

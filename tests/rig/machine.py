@@ -80,9 +80,9 @@ class Machine:
             self.wait()
 
     def wait(self) -> None:
-        """Return when sshd and the Docker engine answer."""
+        """Return when sshd and the Docker daemon answer."""
         try:
-            until(self.docker_answers, f"{self.name}'s Docker engine")
+            until(self.docker_answers, f"{self.name}'s Docker daemon")
             until(lambda: self.port_open(22), f"{self.name}'s sshd")
         except TimeoutError as e:
             log = (self._place / "boot.log").read_text(errors="replace")
@@ -130,11 +130,11 @@ class Machine:
         return run([*enter, "env", "-i", path, *argv], input=input, timeout_s=timeout_s)
 
     def docker(self, *argv: str, input: bytes | None = None, timeout_s: float = 120) -> str:
-        """What its Docker engine answers, asked on its console."""
+        """What its Docker daemon answers, asked on its console."""
         return self.console("docker", *argv, input=input, timeout_s=timeout_s).decode().strip()
 
     def docker_answers(self) -> bool:
-        """Whether its Docker engine answers a ping."""
+        """Whether its Docker daemon answers a ping."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(2)
             try:

@@ -39,7 +39,7 @@ def test_a_power_cut_keeps_the_disks_and_ends_the_containers(gpu1: Host) -> None
     assert gpu1.image("busybox") == image
 
 
-def test_containers_outlive_the_engine_only_with_live_restore(gpu1: Host) -> None:
+def test_containers_outlive_the_daemon_only_with_live_restore(gpu1: Host) -> None:
     image = gpu1.image("busybox")
     state = ["inspect", "--format", "{{.State.Status}}"]
     made = gpu1.docker("run", "--detach", "--pull=never", image, "sleep", "600")

@@ -23,7 +23,7 @@ IMAGE_LABEL: Final = "cosmos.image"
 
 
 def container_name(order_id: str) -> str:
-    """A function of the order, so that the engine refuses a second start."""
+    """A function of the order, so that Docker refuses a second start."""
     return f"cosmos-{order_id}"
 
 

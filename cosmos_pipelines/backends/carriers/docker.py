@@ -1,4 +1,4 @@
-"""Orders as containers of a Docker engine. Pure: see `Carrier`."""
+"""Orders as containers of a Docker daemon. Pure: see `Carrier`."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class DockerCarrier(Carrier):
         return parse_problem(said).kind == "no_container"
 
     def error(self, host: str, said: str, order: Order | None = None) -> BackendError:
-        """See `Carrier.error`; an engine that does not answer may come back."""
+        """See `Carrier.error`; a daemon that does not answer may come back."""
         problem = parse_problem(said)
         if problem.kind == "daemon_down" or not said.strip():
             return Unreachable(host, f"Docker on {host}: {problem.message}", hint=problem.hint)

@@ -12,7 +12,7 @@ from cosmos_pipelines.backends.carriers.container import image_of
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
-    Engine,
+    Daemon,
     Problem,
     parse_images,
     parse_info,
@@ -45,15 +45,15 @@ class DockerChecks(CarrierChecks):
         ]
 
     @cached_property
-    def _answer(self) -> Engine | Problem:
+    def _answer(self) -> Daemon | Problem:
         done = self._ask(docker.info_argv())
         out = done.stdout.decode(errors="replace")
         return parse_info(out) if out.lstrip().startswith("{") else parse_problem(said_of(done))
 
     @property
-    def _engine(self) -> Engine:
+    def _daemon(self) -> Daemon:
         """Asked for only after `permission` was found."""
-        assert isinstance(self._answer, Engine)
+        assert isinstance(self._answer, Daemon)
         return self._answer
 
     def permission(self) -> Finding:
@@ -63,19 +63,19 @@ class DockerChecks(CarrierChecks):
         return ok(f"{self._user()} may use it")
 
     def version(self) -> Finding:
-        """Whether the engine is new enough."""
-        engine = self._engine
-        said = f"{engine.version}, {engine.cpus} CPUs, {engine.memory / (1 << 30):.0f} GiB memory"
-        numbers = tuple(int(x) for x in engine.version.split(".")[:2] if x.isdigit())
+        """Whether the daemon is new enough."""
+        daemon = self._daemon
+        said = f"{daemon.version}, {daemon.cpus} CPUs, {daemon.memory / (1 << 30):.0f} GiB memory"
+        numbers = tuple(int(x) for x in daemon.version.split(".")[:2] if x.isdigit())
         if len(numbers) == 2 and numbers < OLDEST_DOCKER:
             oldest = ".".join(map(str, OLDEST_DOCKER))
             return fail(said, f"Update Docker there to {oldest} or newer.")
-        return ok(said + (", containers outlive its restart" if engine.live_restore else ""))
+        return ok(said + (", containers outlive its restart" if daemon.live_restore else ""))
 
     def gpu_in_containers(self) -> Finding:
-        """Whether the engine can give a GPU to a container."""
+        """Whether the daemon can give a GPU to a container."""
         hook = self._ask(["sh", "-c", "command -v nvidia-container-runtime-hook nvidia-ctk"])
-        if hook.stdout.strip() or "nvidia" in self._engine.runtimes:
+        if hook.stdout.strip() or "nvidia" in self._daemon.runtimes:
             return ok("the NVIDIA container toolkit is installed")
         do = f"Install the NVIDIA container toolkit there: {TOOLKIT}"
         missing = "the NVIDIA container toolkit is not installed"

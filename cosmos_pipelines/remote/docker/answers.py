@@ -16,7 +16,7 @@ Status = Literal["created", "running", "paused", "restarting", "removing", "exit
 
 @dataclass(frozen=True)
 class Container:
-    """A container as the engine sees it."""
+    """A container as the daemon sees it."""
 
     id: str
     name: str
@@ -25,7 +25,7 @@ class Container:
     """None while it has not ended, and where it was never started."""
     oom_killed: bool
     error: str
-    """Why the engine could not start it; empty otherwise."""
+    """Why the daemon could not start it; empty otherwise."""
     created_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -60,15 +60,15 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Engine:
-    """The Docker engine of a host."""
+class Daemon:
+    """The Docker daemon of a host."""
 
     version: str
     root: str
     """Where it keeps images and containers."""
     runtimes: tuple[str, ...]
     live_restore: bool
-    """Whether containers outlive a restart of the engine."""
+    """Whether containers outlive a restart of the daemon."""
     memory: int
     """Bytes."""
     cpus: int
@@ -182,7 +182,7 @@ def parse_ids(text: str) -> list[str]:
 
 
 def parse_run_id(text: str) -> str:
-    """The id that `run_argv` prints; warnings of the engine may stand before it.
+    """The id that `run_argv` prints; warnings of the daemon may stand before it.
 
     Raises:
         BackendError: there is none.
@@ -205,8 +205,8 @@ def parse_exit_code(text: str) -> int:
         raise _unreadable(text) from None
 
 
-def parse_info(text: str) -> Engine | Problem:
-    """The engine from `info_argv`, or why it does not answer: the exit code is 0 all the same.
+def parse_info(text: str) -> Daemon | Problem:
+    """The daemon from `info_argv`, or why it does not answer: the exit code is 0 all the same.
 
     Raises:
         BackendError: it is not what Docker prints.
@@ -215,7 +215,7 @@ def parse_info(text: str) -> Engine | Problem:
         facts = json.loads(text)
         if errors := facts.get("ServerErrors"):
             return parse_problem("\n".join(errors))
-        return Engine(
+        return Daemon(
             version=facts["ServerVersion"],
             root=facts["DockerRootDir"],
             runtimes=tuple(sorted(facts.get("Runtimes") or {})),

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from cosmos_pipelines.errors import InputError
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
-"""What the engine takes as a container's name."""
+"""What the daemon takes as a container's name."""
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOG_LIMIT: Final = ("--log-driver=json-file", "--log-opt=max-size=16m")
@@ -59,7 +59,7 @@ class ContainerSpec:
     shm_size: str | None = "8g"
     """Of a private /dev/shm; without effect where `ipc` is `host`."""
     ulimits: tuple[str, ...] = ()
-    """`name=soft[:hard]`; an engine without CAP_SYS_RESOURCE refuses `memlock=-1`."""
+    """`name=soft[:hard]`; a daemon without CAP_SYS_RESOURCE refuses `memlock=-1`."""
     network: str | None = None
     init: bool = False
     """An init process that reaps orphans and passes signals on."""
@@ -214,7 +214,7 @@ def build_argv(
 
 
 def info_argv() -> list[str]:
-    """Facts of the engine, or why it does not answer, as a JSON object: `parse_info`."""
+    """Facts of the daemon, or why it does not answer, as a JSON object: `parse_info`."""
     return ["docker", "info", "--format={{json .}}"]
 
 

@@ -86,10 +86,10 @@ def test_an_image_made_on_the_host_is_named_by_its_id() -> None:
     assert pulled.digest == "c@sha256:2"
 
 
-def test_an_engine_tells_version_and_runtimes() -> None:
+def test_the_daemon_tells_version_and_runtimes() -> None:
     text = json.dumps({"ServerVersion": "28.2.2", "DockerRootDir": "/var/lib/docker", "NCPU": 2,
                        "Runtimes": {"runc": {}, "nvidia": {}}, "LiveRestoreEnabled": True,
                        "MemTotal": 1024})  # fmt: skip
-    assert answers.parse_info(text) == answers.Engine(
+    assert answers.parse_info(text) == answers.Daemon(
         "28.2.2", "/var/lib/docker", ("nvidia", "runc"), True, 1024, 2
     )

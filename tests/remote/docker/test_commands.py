@@ -26,7 +26,7 @@ paths = st.text(
     min_size=1,
     max_size=40,
 ).map(lambda name: f"/{name}")
-# The engine cleans paths and the client trims blanks round them; ours have neither.
+# The daemon cleans paths and the client trims blanks round them; ours have neither.
 mountable = paths.filter(lambda p: p == p.strip() and p.strip("/") not in (".", ".."))
 
 

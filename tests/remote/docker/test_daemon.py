@@ -1,4 +1,4 @@
-"""Our argument vectors and a real Docker engine: from start to end of a container."""
+"""Our argument vectors and a real Docker daemon: from start to end of a container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     Container,
-    Engine,
+    Daemon,
     Problem,
     parse_exit_code,
     parse_ids,
@@ -137,7 +137,7 @@ def test_what_docker_refuses_is_told_apart(ops: Connection, spec: ContainerSpec)
     assert "no-such-program" in container.error
 
 
-def test_a_user_outside_the_group_and_a_stopped_engine_are_told(
+def test_a_user_outside_the_group_and_a_stopped_daemon_are_told(
     fleet: Fleet, gpu1: Host, ops: Connection
 ) -> None:
     with Connection(Target("gpu1", user="nobodyd", config_file=fleet.ssh_config)) as outsider:
@@ -164,13 +164,13 @@ def test_a_power_cut_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -
     assert (container.status, container.exit_code) == ("exited", 255)
 
 
-def test_engine_images_and_gpus_are_described(
+def test_daemon_images_and_gpus_are_described(
     ops: Connection, spec: ContainerSpec, gpu1: Host
 ) -> None:
-    engine = parse_info(ask(ops, docker.info_argv()))
-    assert isinstance(engine, Engine)
-    assert (engine.root, engine.live_restore) == ("/var/lib/docker", False)
-    assert "runc" in engine.runtimes
+    daemon = parse_info(ask(ops, docker.info_argv()))
+    assert isinstance(daemon, Daemon)
+    assert (daemon.root, daemon.live_restore) == ("/var/lib/docker", False)
+    assert "runc" in daemon.runtimes
     assert spec.image in parse_ids(ask(ops, docker.images_argv()))
     (image,) = parse_images(ask(ops, docker.image_argv(spec.image)))
     assert (image.id, image.digest) == (spec.image, spec.image)
