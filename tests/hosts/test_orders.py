@@ -12,7 +12,7 @@ from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.hosts.arrive import directories_of
 from cosmos_pipelines.hosts.lines import lines_of
 from cosmos_pipelines.hosts.orders import (
-    Progress,
+    CheckpointsProgress,
     checkpoints_id,
     checkpoints_order,
     of_host,
@@ -66,7 +66,7 @@ def test_checkpoints_of_another_directory_are_another_order() -> None:
 def test_a_log_line_tells_how_far_checkpoints_are() -> None:
     line = "[12/31] 45 % 130.1 of 290.4 GB, 210 MB/s: nvidia/x.pt"
     text = "130.1 of 290.4 GB, 210 MB/s: nvidia/x.pt"
-    assert progress_of(line) == Progress(12, 31, 45, text)
+    assert progress_of(line) == CheckpointsProgress(12, 31, 45, text)
     assert progress_of("PROBLEM nvidia/x.pt: missing") is None
     assert progress_of("[1/2] rs_1 transfer: chunk 1/2") is None
 
