@@ -15,7 +15,7 @@ from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import BackendError, InputError, StateError
 from cosmos_pipelines.hosts import orders as host_orders
-from cosmos_pipelines.hosts.arrive import Setting, arrive, directories_of, root_of
+from cosmos_pipelines.hosts.arrive import Setting, arrive, root_of
 from cosmos_pipelines.hosts.manifest import read_manifest
 from cosmos_pipelines.hosts.orders import Action
 from cosmos_pipelines.hosts.session import (
@@ -101,7 +101,7 @@ class _Wish:
             at.engine,
             root,
             at.setup,
-            directories_of(engine),
+            engine.directories(),
             self.action,
             deep=self.deep,
             only=self.only,

@@ -12,7 +12,7 @@ from cosmos_pipelines.backends.ssh_docker.backend import SshDockerBackend
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import CosmosError, InputError, LinkLost
-from cosmos_pipelines.hosts.arrive import Setting, Tell, directories_of
+from cosmos_pipelines.hosts.arrive import Setting, Tell
 from cosmos_pipelines.remote.files.files import room_for
 from cosmos_pipelines.settings import Settings
 
@@ -42,7 +42,7 @@ def host_backend(settings: Settings) -> SshDockerBackend:
 
 def setting(engine: Engine, setup: HostSetup, backend: SshDockerBackend, tell: Tell) -> Setting:
     """What the steps of a set-up share."""
-    directories = {d.name: d.source for d in directories_of(engine)}
+    directories = {d.name: d.source for d in engine.directories()}
     return Setting(backend.host, engine.name, setup, directories, SCRIPTS, tell)
 
 
