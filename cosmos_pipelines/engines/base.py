@@ -54,12 +54,14 @@ class HostSetup(Frozen):
 
     repository: str = Field(description="URL of the model's code")
     commit: str = Field(pattern=r"[0-9a-f]{40}", description="the one that our facts are of")
-    dockerfile: str = Field(description="its file below gpu_scripts")
+    dockerfile: str = Field(description="its file: below gpu_scripts, or absolute")
     image: str = Field(description="tag of the image that it makes")
     smoke: tuple[str, ...] = Field(
         description="argv that imports what a run needs; says [SUCCESS] or [ERROR] for each"
     )
-    manifest: str = Field(description="file below gpu_scripts that lists the checkpoints")
+    manifest: str = Field(
+        description="file that lists the checkpoints: below gpu_scripts, or absolute"
+    )
     directories: tuple[Directory, ...]
     env: Mapping[str, str] = {}
 

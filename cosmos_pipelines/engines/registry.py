@@ -163,7 +163,7 @@ def _load(entry: EntryPoint, claims: list[str]) -> Found:
 def _unfit(engine: object, name: str) -> str:
     """Why what an entry point gives is no engine that can be used; empty if it is one."""
     if not isinstance(engine, Engine):
-        return f"it is a {type(engine).__name__}, no Engine"
+        return f"it is no Engine, but of the type {type(engine).__name__}"
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         return "its name has other characters than small letters, digits and single _"
     if name in TAKEN:

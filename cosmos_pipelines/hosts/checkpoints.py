@@ -106,6 +106,7 @@ class _Wish:
             deep=self.deep,
             only=self.only,
             token=token,
+            manifest=(at.scripts / at.setup.manifest).read_text(encoding="utf-8"),
         )
 
 

@@ -56,7 +56,8 @@ def values_of(kind: ModelType, field: str) -> st.SearchStrategy[Any]:
 @st.composite
 def pairs(draw: st.DrawFn, engine: Engine, kind: ModelType, field: str) -> tuple[Job, Job]:
     """Two jobs that the second one's `field` tells apart; another used field may be chosen too."""
-    base: dict[str, Any] = {"weights": draw(SPECIAL["weights"])} if kind == "transfer" else {}
+    steered = "weights" in engine.uses[kind]
+    base: dict[str, Any] = {"weights": draw(SPECIAL["weights"])} if steered else {}
     others = sorted({*engine.uses[kind]} - {field, "weights"})
     if others and draw(st.booleans()):
         other = draw(st.sampled_from(others))

@@ -40,11 +40,13 @@ def test_checkpoints_need_no_gpu_and_no_code_and_say_nothing_of_a_token() -> Non
     token = Directory(name="token", source="engines/x/.token-1", target="/cosmos/token")
     order = checkpoints_order(
         ENGINE.name, "/home/a/cosmos", ENGINE.setup, ENGINE.directories(), "download",
-        deep=True, only=("transfer", "edge", "edge"), token=token,
+        deep=True, only=("transfer", "edge", "edge"), token=token, manifest='{"files": []}',
     )  # fmt: skip
     assert order.id == checkpoints_id(ENGINE.name, "/home/a/cosmos")
     assert order.gpus == 0
     assert [d.name for d in order.directories] == ["checkpoints", "huggingface", "token"]
+    assert order.argv[2] == "{run}/manifest.json"
+    assert order.texts("/x") == {"manifest.json": '{"files": []}'}
     assert order.argv[3:] == ("download", "--deep", "--only", "edge,transfer")
     places = {d.name: d.target for d in order.directories}
     assert order.environment(**places) == {
