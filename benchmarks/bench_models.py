@@ -48,7 +48,7 @@ def by_hand(project: Project, folder: Path, text: str) -> Callable[[], Any]:
         os.link(video.path, folder / "inputs" / name)
     for name, body in order.texts(str(folder)).items():
         (folder / name).write_text(body, encoding="utf-8")
-    own = project.settings.cosmos_transfer1
+    own = project.settings.engine("cosmos_transfer1").options
     places = {"run": str(folder), "code": own.code, "checkpoints": own.checkpoints,
               "huggingface": own.huggingface}  # fmt: skip
     words = order.command(**places)

@@ -3,6 +3,7 @@
     CosmosError                 exit 1   anything that we say in one line
     ├── InputError              exit 2   bad input: usage, a file, a value (also a ValueError)
     │   ├── UnknownId           exit 2   no such prompt, run, scene, recipe; offers the nearest
+    │   ├── EngineBroken        exit 2   an engine of another package that cannot be used
     │   ├── MediaError          exit 2   a picture or video that cannot be used
     │   └── SettingsError       exit 2   cosmos.toml or COSMOS_* environment
     ├── StateError              exit 3   right thing, wrong moment (upscaling a failed run)
@@ -76,6 +77,19 @@ class UnknownId(InputError):
         hint = f"Did you mean {', '.join(near)}?" if near else see
         super().__init__(f"There is no {kind} {wanted!r}.", hint=hint)
         self.near = near
+
+
+class EngineBroken(InputError):
+    """The engine `name` is there, but cannot be used; `package` (name and version) brings it."""
+
+    def __init__(self, name: str, package: str, reason: str) -> None:
+        whose = f" of the package {package}" if package else ""
+        super().__init__(
+            f"The engine {name!r}{whose} cannot be used: {reason}.",
+            hint="Repair or uninstall that package; `cosmos doctor` looks at it."
+            if package
+            else "Install Cosmos Pipelines again.",
+        )
 
 
 class MediaError(InputError):

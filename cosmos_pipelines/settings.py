@@ -9,20 +9,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
-from cosmos_pipelines.engines import Engine, engine_named
-from cosmos_pipelines.engines.cosmos3 import Cosmos3Options
-from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1Options
-from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5Options
+from cosmos_pipelines.engines import ENGINES, Engine, engine_named
+from cosmos_pipelines.engines.registry import Tables
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations.base import Job, ModelType
 from cosmos_pipelines.remote.ssh.config import Target
@@ -155,7 +154,10 @@ class Ui(_Table):
 
 
 class Settings(BaseSettings):
-    """All settings. `home` is absolute; the properties below give absolute paths."""
+    """All settings. `home` is absolute; the properties below give absolute paths.
+
+    A table of an engine is a field of the class that `with_tables` makes.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="COSMOS_", env_nested_delimiter="__", frozen=True, extra="forbid"
@@ -170,9 +172,6 @@ class Settings(BaseSettings):
     remote: Remote = Remote()
     docker: Docker = Docker()
     ui: Ui = Ui()
-    cosmos_transfer1: Transfer1Options = Transfer1Options()
-    cosmos_transfer2_5: Transfer2_5Options = Transfer2_5Options()
-    cosmos3: Cosmos3Options = Cosmos3Options()
 
     @field_validator("home", mode="after")
     @classmethod
@@ -250,9 +249,26 @@ class Settings(BaseSettings):
         return given or engine.allowed_s(job) or USUAL_S[model_type]
 
     def engine(self, name: str) -> Engine:
-        """The engine called so, with what its table says. Raises UnknownId."""
+        """The engine called so, with what its table says. Raises UnknownId, EngineBroken."""
         known = engine_named(name)
         return known.with_options(getattr(self, known.name, None))
+
+
+@lru_cache
+def with_tables(tables: Tables) -> type[Settings]:
+    """Settings with a table for each of these engines."""
+    fields: dict[str, Any] = {name: (kind, kind()) for name, kind in tables}
+    made: type[Settings] = create_model(
+        Settings.__name__, __base__=Settings, __doc__=Settings.__doc__, **fields
+    )
+    return made
+
+
+def _named_outside() -> set[str]:
+    """What may be names of engines in the environment: `toy` of COSMOS_TOY__STRENGTH."""
+    prefix = str(Settings.model_config["env_prefix"]).lower()
+    words = [v.lower().removeprefix(prefix) for v in os.environ if v.lower().startswith(prefix)]
+    return {word.partition("__")[0] for word in words}
 
 
 def load_settings(home: Path | None = None) -> Settings:
@@ -275,9 +291,14 @@ def load_settings(home: Path | None = None) -> Settings:
     if (dagster_home := os.environ.get("DAGSTER_HOME")) and not values.get("dagster_home"):
         values["dagster_home"] = dagster_home
     values["home"] = given
+    named = sorted({*values, *_named_outside()} - {*Settings.model_fields})
+    for name in named:
+        if ENGINES.error_of(name):  # told where it is used, and by `cosmos doctor`
+            values.pop(name, None)
+    kind = with_tables(ENGINES.tables(named))
     try:
         # COSMOS_HOME must not move home away from the file that was read
-        return Settings(**values).model_copy(update={"home": given.expanduser().resolve()})
+        return kind(**values).model_copy(update={"home": given.expanduser().resolve()})
     except ValidationError as e:
         raise SettingsError(explain_settings(e, file, text)) from None
 

@@ -38,9 +38,10 @@ def explain_settings(error: ValidationError, file: Path, text: str) -> str:
     for e in error.errors(include_url=False):
         names = [str(x) for x in e["loc"]]
         where = place_of(names, file, text)
-        what = (
-            "is not a setting" if e["type"] == "extra_forbidden" else f"{e['input']!r}: {e['msg']}"
-        )
+        what = f"{e['input']!r}: {e['msg']}"
+        if e["type"] == "extra_forbidden":
+            table = len(names) == 1 and isinstance(e["input"], dict)
+            what = "is not a setting" + (", and no engine here is called so" if table else "")
         parts.append(f"{where}: {'.'.join(names)} {what}")
     return "; ".join(parts)
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.engines.registry import OURS
+from cosmos_pipelines.operations import OPERATIONS, ModelType
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -63,54 +67,38 @@ def test_settings_of_the_example_scene_request_are_accepted(tmp_path: Path) -> N
     assert len(request.prompt) == 2
 
 
-CHOSEN: dict[str, object] = {
-    "weights": {"edge": 1.0}, "num_steps": 20, "guidance": 4, "seed": 7, "fps": 24,
-    "blur_strength": "low", "canny_threshold": "low", "negative_prompt": "fog",
-    "sigma_max": 60.0, "control_prompt": "road", "mask_prompt": "car", "keypoint_weight": 0.5,
-    "regional_prompts": [{"prompt": "a car", "mask_prompt": "car"}], "use_distilled": True,
-    "resolution": "720", "max_frames": 93, "num_conditional_frames": 0, "num_gpus": 2,
-}  # fmt: skip
-"""A value of each setting that an engine which has it would take, for a scene of 121 frames."""
+SETTINGS: dict[ModelType, str] = {
+    "transfer": "## Settings\n",
+    "upscale": "### Settings of an upscale\n",
+    "enhance": "### Settings of an enhancement\n",
+}
+"""Where docs/engines.md says what becomes of the settings of each operation."""
+WORDS = {"used": "uses", "refused": "refuses", "idle": "ignores"}
+"""The first word of a cell, and the table of the engine that it speaks of."""
 
 
-def settings_table() -> dict[str, dict[str, str]]:
+def settings_table(heading: str) -> dict[str, dict[str, str]]:
     """What docs/engines.md says of each setting: its row by engine."""
     text = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
     rows = [
         [cell.strip().strip("`") for cell in line.strip("|").split("|")]
-        for line in text.split("## Settings\n")[1].split("\n## ")[0].splitlines()
+        for line in re.split(r"\n##+ ", text.split(heading)[1])[0].splitlines()
         if line.startswith("|")
     ]
     head, _, *body = rows
     return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in body}
 
 
-def test_the_table_of_engines_has_every_setting() -> None:
-    from cosmos_pipelines.operations import Transfer
-
-    assert set(settings_table()) == set(Transfer.model_fields) == set(CHOSEN)
-
-
-@pytest.mark.parametrize("name", ["preview", "cosmos_transfer1", "cosmos_transfer2_5", "cosmos3"])
-def test_the_table_of_engines_says_what_each_refuses(name: str) -> None:
-    from cosmos_pipelines.engines import engine_named
-    from cosmos_pipelines.errors import InputError
-    from cosmos_pipelines.operations import Job, Transfer, Video
-
-    video = Video(path="/s.mp4", sha256="0" * 64, size=1, width=1280, height=704, frames=121,
-                  fps="24")  # fmt: skip
-    passes = dict.fromkeys(("color", "edge", "vis", "depth", "segmentation"), video)
-    refused = set()
-    for field, value in CHOSEN.items():
-        weights = {"seg": 1.0} if field in ("mask_prompt", "control_prompt") else {"edge": 1.0}
-        more = (
-            {"max_frames": 93} if field == "use_distilled" and name == "cosmos_transfer2_5" else {}
-        )
-        operation = Transfer.parse({"weights": weights, field: value, **more})
-        job = Job(run_id="rs_1", operation=operation, text="A street", inputs=passes)
-        try:
-            engine_named(name).check(job)
-        except InputError:
-            refused.add(field)
-    said = {field for field, row in settings_table().items() if row[name].startswith("refused")}
-    assert refused == said
+@pytest.mark.parametrize("kind", OPERATIONS)
+@pytest.mark.parametrize("name", [entry.name for entry in OURS])
+def test_the_tables_of_engines_say_what_becomes_of_every_setting(
+    name: str, kind: ModelType
+) -> None:
+    engine, rows = ENGINES[name], settings_table(SETTINGS[kind])
+    assert set(rows) == set(OPERATIONS[kind].model_fields) - OPERATIONS[kind].ours
+    if kind not in engine.operations:
+        assert not any(name in row for row in rows.values())
+        return
+    for word, table in WORDS.items():
+        said = {field for field, row in rows.items() if re.match(r"\w+", row[name])[0] == word}
+        assert said == set(getattr(engine, table).get(kind, ())), table

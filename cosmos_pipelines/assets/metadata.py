@@ -23,7 +23,7 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.engines import ENGINES, label_of
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def show_run(catalog: Catalog, settings: Settings, run: Run) -> Shown:
     asset, partition = place_of(run)
     made = _text(run) if run.model_type == "enhance" else _video(settings, run)
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
-    metadata: dict[str, Any] = {**made, "engine": engine_label(run.engine), "run": run.id}
+    metadata: dict[str, Any] = {**made, "engine": label_of(run.engine), "run": run.id}
     if run.duration_s is not None:
         metadata["seconds taken"] = round(run.duration_s, 2)
     if timing := run.outputs.get("timing"):
@@ -140,11 +140,6 @@ def _parents(run: Run) -> list[tuple[dg.AssetKey, str]]:
     if run.model_type == "upscale":
         return [(VIDEOS, run.parent_run_id)] if run.parent_run_id else []
     return [(PROMPTS, run.prompt_id)] if run.prompt_id else []
-
-
-def engine_label(name: str) -> str:
-    """The engine as users shall see it; the label of a simulated one says so."""
-    return ENGINES[name].label if name in ENGINES else name
 
 
 def code_version() -> str:

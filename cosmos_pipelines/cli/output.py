@@ -67,9 +67,9 @@ def duration(seconds: float) -> str:
 
 def engine_label(name: str) -> str:
     """An engine as users shall see it; a simulated one says so."""
-    from cosmos_pipelines.engines import ENGINES
+    from cosmos_pipelines.engines import label_of
 
-    return ENGINES[name].label if name in ENGINES else name
+    return label_of(name)
 
 
 def _cell(value: object) -> str:

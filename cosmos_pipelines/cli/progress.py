@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cosmos_pipelines.cli.door import one_line, say
-from cosmos_pipelines.errors import UnknownId
+from cosmos_pipelines.errors import EngineBroken, UnknownId
 from cosmos_pipelines.ids import RUN
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class _Engines:
         """The progress that a line tells of a run; None where it tells none, or of no run."""
         try:
             return self.of(run_id).progress(text)
-        except UnknownId:  # a program may print what it likes
+        except (UnknownId, EngineBroken):  # a program may print what it likes
             return None
 
 

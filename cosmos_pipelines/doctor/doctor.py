@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cosmos_pipelines.backends.checks import Check, Checked, Finding, fail, go_through, ok
+from cosmos_pipelines.backends.checks import Check, Checked, Finding, fail, go_through, ok, warn
 from cosmos_pipelines.backends.registry import (
     BACKENDS,
     carrier_of,
@@ -16,6 +16,8 @@ from cosmos_pipelines.backends.registry import (
 )
 from cosmos_pipelines.doctor.here import checks_here
 from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.engines.fields import faults_of
+from cosmos_pipelines.engines.registry import Found
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import OPERATIONS, ModelType
 from cosmos_pipelines.runs.engine_choice import engine_for
@@ -32,7 +34,7 @@ def examine(settings: Settings, backend: str | None = None) -> Iterator[Checked]
     The GPU host is looked at where `[remote] host` is set, or if the backend asked for is there.
     """
     backend = backend or settings.execution.backend
-    here = [*checks_here(settings), *_choices(settings, backend)]
+    here = [*checks_here(settings), *_choices(settings, backend), *_brought()]
     yield from go_through(here)
     if settings.remote.host is not None:
         yield from _examine_host(settings, backend)
@@ -78,6 +80,19 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
         *(Check(s, partial(known_engine, kind), place="settings") for s, kind in named.items()),
         *(model_check(name, suffix) for name, suffix in _used(settings).items()),
     ]
+
+
+def _brought() -> list[Check]:
+    """Whether the engines that other packages bring can be used."""
+
+    def look(found: Found) -> Finding:
+        if found.engine is None:
+            return warn(found.error.message, found.error.hint or "")
+        if faults := faults_of(found.engine):
+            return warn("; ".join(faults), f"Install a newer version of {found.package}.")
+        return ok(f"{found.engine.label}, of the package {found.package}")
+
+    return [Check(f"engine {found.name}", partial(look, found)) for found in ENGINES.others()]
 
 
 def _used(settings: Settings) -> dict[str, str]:

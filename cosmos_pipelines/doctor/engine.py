@@ -15,7 +15,6 @@ from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.hosts import orders as host_orders
 from cosmos_pipelines.hosts import setup_script as host_setup_script
-from cosmos_pipelines.hosts.arrive import directories_of
 from cosmos_pipelines.hosts.manifest import Checkpoint, Manifest
 
 ASK_S: Final = 60.0
@@ -41,7 +40,7 @@ class EngineChecks:
         self._host, self._image = host, image
         self._engine, self._setup = engine, setup
         self._manifest = manifest
-        self._places = {d.name: d.source for d in directories_of(engine)}
+        self._places = {d.name: d.source for d in engine.directories()}
         self._set_up = f"cosmos host setup {engine.name}"
 
     def checks(self) -> list[Check]:

@@ -1,15 +1,10 @@
-"""Engines by name. Pure."""
+"""Engines by name: our own, and those that other packages bring. Pure."""
 
 from __future__ import annotations
 
 from cosmos_pipelines.engines.base import Engine, Progress
-from cosmos_pipelines.engines.cosmos3 import Cosmos3
-from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1
-from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5
-from cosmos_pipelines.engines.preview import Preview
+from cosmos_pipelines.engines.registry import ENGINES
 from cosmos_pipelines.errors import UnknownId
-
-ENGINES: dict[str, Engine] = {e.name: e for e in (Preview(), Transfer1(), Transfer2_5(), Cosmos3())}
 
 
 def engine_named(name: str) -> Engine:
@@ -17,12 +12,19 @@ def engine_named(name: str) -> Engine:
 
     Raises:
         UnknownId: there is none.
+        EngineBroken: there is one, but it cannot be used; names its package and the reason.
     """
-    try:
+    if name in ENGINES:
         return ENGINES[name]
-    except KeyError:
-        see = f"Known: {', '.join(ENGINES)}."
-        raise UnknownId("engine", name, ENGINES, see=see) from None
+    if (error := ENGINES.error_of(name)) is not None:
+        raise error
+    names = ENGINES.names()
+    raise UnknownId("engine", name, names, see=f"Known: {', '.join(names)}.")
 
 
-__all__ = ["ENGINES", "Engine", "Progress", "engine_named"]
+def label_of(name: str) -> str:
+    """An engine as users shall see it; its name where it is not there (any more) or is broken."""
+    return ENGINES[name].label if name in ENGINES else name
+
+
+__all__ = ["ENGINES", "Engine", "Progress", "engine_named", "label_of"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from copy import copy
+from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
+from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations.base import (
     Directory,
     Frozen,
@@ -41,7 +43,7 @@ class Cost(Frozen):
 
 
 class EngineOptions(Frozen):
-    """What a project says of an engine in its table of cosmos.toml.
+    """What a project says of an engine in its table of cosmos.toml; each field has a default.
 
     Pixels depend on it only where it says so, and then a note with each run tells it.
     """
@@ -52,12 +54,14 @@ class HostSetup(Frozen):
 
     repository: str = Field(description="URL of the model's code")
     commit: str = Field(pattern=r"[0-9a-f]{40}", description="the one that our facts are of")
-    dockerfile: str = Field(description="its file below gpu_scripts")
+    dockerfile: str = Field(description="its file: below gpu_scripts, or absolute")
     image: str = Field(description="tag of the image that it makes")
     smoke: tuple[str, ...] = Field(
         description="argv that imports what a run needs; says [SUCCESS] or [ERROR] for each"
     )
-    manifest: str = Field(description="file below gpu_scripts that lists the checkpoints")
+    manifest: str = Field(
+        description="file that lists the checkpoints: below gpu_scripts, or absolute"
+    )
     directories: tuple[Directory, ...]
     env: Mapping[str, str] = {}
 
@@ -71,7 +75,11 @@ def own_directories(engine: str, *names: str) -> tuple[Directory, ...]:
 
 
 class Engine(ABC):
-    """A model family. Everything peculiar to it lives in its one file."""
+    """A model family. Everything peculiar to it lives in its one file.
+
+    What it does with each field of its operations is said in `uses`, `refuses` and `ignores`: every
+    field is in exactly one of them (see `fields.faults_of`).
+    """
 
     name: ClassVar[str]
     label: ClassVar[str]
@@ -80,22 +88,39 @@ class Engine(ABC):
     version: ClassVar[str]
     """Changes whenever the same order would give other pixels; part of the asset's code version."""
     operations: ClassVar[frozenset[ModelType]]
-    ignores: ClassVar[Mapping[ModelType, frozenset[str]]] = {}
-    """Fields that this engine accepts but does not use, told to the user."""
+    uses: ClassVar[Mapping[ModelType, Collection[str]]] = {}
+    """Fields that the order depends on."""
+    refuses: ClassVar[Mapping[ModelType, Mapping[str, str]]] = {}
+    """Fields that it does not have: chosen all the same, they are an error.
+
+    Each with the reason; empty where the model simply has no such thing.
+    """
+    ignores: ClassVar[Mapping[ModelType, Collection[str]]] = {}
+    """Fields that it accepts but does not use: chosen all the same, they are told to the user."""
     defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {}
     """This engine's value for fields that were left open (None)."""
-    computes: ClassVar[frozenset[str]] = frozenset({"vis", "edge"})
+    computes: ClassVar[Collection[str]] = frozenset({"vis", "edge"})
     """Controls that it can compute from the scene's colour where the scene has no pass for them."""
     setup: ClassVar[HostSetup | None] = None
     """What it needs of a host; None: nothing but the image that settings name."""
+    options_type: ClassVar[type[EngineOptions] | None] = None
+    """The fields of its table in cosmos.toml; None: it has no table."""
+    options: EngineOptions
 
-    def with_options(self, options: EngineOptions | None) -> Engine:  # noqa: ARG002
-        """This engine as a project wants it."""
-        return self
+    def __init__(self, options: EngineOptions | None = None) -> None:
+        self.options = (self.options_type or EngineOptions)() if options is None else options
+
+    def with_options(self, options: EngineOptions | None) -> Self:
+        """This engine as a project wants it; None: as it is."""
+        if options is None:
+            return self
+        wanted = copy(self)
+        wanted.options = options
+        return wanted
 
     def directories(self) -> tuple[Directory, ...]:
         """What of a host an order of it sees: code, weights; where settings have put them."""
-        return ()
+        return self.setup.directories if self.setup else ()
 
     def settled(self, operation: Operation) -> Operation:
         """`operation` with this engine's value for each field that was left open."""
@@ -111,7 +136,6 @@ class Engine(ABC):
         """Seconds that the job may take where settings name none; None: whatever is usual."""
         return None
 
-    @abstractmethod
     def check(self, job: Job) -> list[str]:
         """Refuse what the model would refuse, before any GPU second.
 
@@ -120,10 +144,38 @@ class Engine(ABC):
         Raises:
             InputError: this engine cannot do this job.
         """
+        operation = self.settled(job.operation)
+        self._check_fields(operation)
+        notes = self._check(job.model_copy(update={"operation": operation}))
+        unused = sorted(operation.chosen() & {*self.ignores.get(operation.model_type, ())})
+        return [*notes, *([f"{self.label} does not use: {', '.join(unused)}."] if unused else [])]
 
-    @abstractmethod
+    def _check_fields(self, operation: Operation) -> None:
+        """Refuse fields that were chosen and that this engine does not have."""
+        kind, chosen = operation.model_type, operation.chosen()
+        if refused := sorted(chosen & {*self.refuses.get(kind, {})}):
+            reasons = "; ".join(why for name in refused if (why := self.refuses[kind][name]))
+            raise InputError(
+                f"{self.label} has no {', '.join(refused)}{reasons and f': {reasons}'}.",
+                hint="Leave it out, or ask another engine.",
+            )
+        known = {*self.uses.get(kind, ()), *self.ignores.get(kind, ()), *operation.ours}
+        if unknown := sorted(chosen - known):
+            raise InputError(
+                f"{self.label} does not say what it does with {', '.join(unknown)}.",
+                hint="Leave it out, or get a version of this engine that knows it.",
+            )
+
+    def _check(self, job: Job) -> list[str]:  # noqa: ARG002
+        """What `check` looks at besides fields that the engine has not; the operation is settled.
+
+        Returns sentences worth knowing. Raises InputError.
+        """
+        return []
+
     def batch_key(self, job: Job) -> Hashable:
         """Jobs with equal keys may share one model load without changing a pixel."""
+        return (self.name, job.run_id)
 
     def max_batch(self, job: Job) -> int:  # noqa: ARG002
         """The most jobs like this one in one order."""
@@ -133,9 +185,9 @@ class Engine(ABC):
     def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
         """The order that does all `jobs`, which have one batch key."""
 
-    @abstractmethod
-    def progress(self, line: str) -> Progress | None:
+    def progress(self, line: str) -> Progress | None:  # noqa: ARG002
         """Progress told by a log line, if it tells any."""
+        return None
 
     def diagnose(
         self,

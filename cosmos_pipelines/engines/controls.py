@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
@@ -97,13 +97,13 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def idle_notes(job: Job, operation: Transfer) -> list[str]:
-    """Settings that were chosen and do nothing here."""
-    fields, missing = Transfer.model_fields, computed(job, operation)
+def idle_notes(job: Job, operation: Transfer, used: Collection[str] = FED) -> list[str]:
+    """Settings that were chosen and do nothing here; `used`: those that the engine uses at all."""
+    chosen, missing = operation.chosen(), computed(job, operation)
     return [
         f"{name} does nothing: the model does not compute {control} here."
         for name, control in FED.items()
-        if getattr(operation, name) != fields[name].default and control not in missing
+        if name in chosen and name in used and control not in missing
     ]
 
 

@@ -7,9 +7,8 @@ each sample from its files whether it is there, and goes on with the rest where 
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Self, cast
+from typing import Any, ClassVar, Final, cast
 
 from pydantic import Field
 
@@ -22,7 +21,6 @@ from cosmos_pipelines.operations.base import (
     Expected,
     Frozen,
     Job,
-    ModelType,
     Operation,
     Order,
     Outcome,
@@ -104,28 +102,14 @@ class Needs(Frozen):
 class Cosmos(Engine):
     """An engine of NVIDIA's; a subclass says what is peculiar to its family."""
 
-    refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {}
-    """Fields that the model does not have: chosen all the same, they are an error."""
     gpu_counts: ClassVar[tuple[int, ...]] = (1,)
     more_gpus: ClassVar[str] = "More GPUs make it faster, they do not save memory."
+    options: CosmosOptions
 
-    def __init__(self, options: CosmosOptions) -> None:
-        self.options = options
-
-    def with_options(self, options: EngineOptions | None) -> Self:
-        """See `Engine.with_options`."""
-        return type(self)(cast(CosmosOptions, options)) if options else self
-
-    def check(self, job: Job) -> list[str]:
-        """See `Engine.check`: first what no model of the family can do, then the operation."""
-        operation = self.settled(job.operation)
-        self._check_fields(operation)
+    def _check_fields(self, operation: Operation) -> None:
+        """See `Engine._check_fields`; then the number of GPUs."""
+        super()._check_fields(operation)
         self._check_gpus(operation)
-        return self._check(job.model_copy(update={"operation": operation}), operation)
-
-    @abstractmethod
-    def _check(self, job: Job, operation: Operation) -> list[str]:
-        """Refuse what this family would refuse of this operation; sentences worth knowing."""
 
     def max_batch(self, job: Job) -> int:  # noqa: ARG002
         """See `Engine.max_batch`: samples are made one after the other, so memory is no limit."""
@@ -221,19 +205,6 @@ class Cosmos(Engine):
             files=tuple(files),
             hub=tuple(hub),
         )
-
-    def _check_fields(self, operation: Operation) -> None:
-        fields = type(operation).model_fields
-        chosen = [
-            name
-            for name in sorted(self.refuses.get(operation.model_type, ()))
-            if getattr(operation, name) != fields[name].default
-        ]
-        if chosen:
-            raise InputError(
-                f"{self.label} has no {', '.join(chosen)}.",
-                hint="Leave it out, or ask another engine.",
-            )
 
     def _gpu_counts(self) -> tuple[int, ...]:
         return self.gpu_counts

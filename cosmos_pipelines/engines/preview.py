@@ -8,7 +8,7 @@ changes a pixel. It never passes for Cosmos: the label says so, and so does a co
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from cosmos_pipelines.engines.base import Engine, Progress
@@ -51,16 +51,25 @@ class Preview(Engine):
     defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
         "transfer": {"num_steps": 35, "guidance": 5.0}
     }
-    ignores: ClassVar[Mapping[ModelType, frozenset[str]]] = {
-        "transfer": frozenset(
-            {"sigma_max", "control_prompt", "mask_prompt", "keypoint_weight", "regional_prompts",
-             "use_distilled", "resolution", "max_frames", "num_conditional_frames", "num_gpus"}
-        ),
-        "upscale": frozenset({"num_steps", "seed", "num_gpus"}),
+    uses: ClassVar[Mapping[ModelType, Collection[str]]] = {
+        "transfer": {
+            "weights", "num_steps", "guidance", "seed", "fps", "blur_strength", "canny_threshold",
+            "negative_prompt",
+        },
+        "enhance": {"resolution", "seed"},
+        "upscale": {"control_weight"},
+    }  # fmt: skip
+    # Refused is nothing: what another engine shall make is rehearsed with its own settings.
+    ignores: ClassVar[Mapping[ModelType, Collection[str]]] = {
+        "transfer": {
+            "sigma_max", "control_prompt", "mask_prompt", "keypoint_weight", "regional_prompts",
+            "use_distilled", "resolution", "max_frames", "num_conditional_frames", "num_gpus",
+        },
+        "upscale": {"num_steps", "seed", "num_gpus"},
     }  # fmt: skip
 
-    def check(self, job: Job) -> list[str]:
-        """See `Engine.check`: inputs are there, agree with each other, and have a usable size."""
+    def _check(self, job: Job) -> list[str]:
+        """Inputs are there, agree with each other, and have a usable size."""
         operation = job.operation
         if isinstance(operation, Upscale):
             return _check_upscale(_source(job, "video"))
@@ -234,8 +243,8 @@ def _file_name(name: str, video: Video) -> str:
 def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
     """What the program is told about one run: its settings by their own names, and its files."""
     operation, expected = job.operation, _expected(job)
-    unused = Preview.ignores["transfer"] if isinstance(operation, Transfer) else {"num_gpus"}
-    sample = {k: v for k, v in operation.config().items() if k not in unused} | {
+    used = Preview.uses[operation.model_type]
+    sample = {k: v for k, v in operation.config().items() if k in used} | {
         "run_id": job.run_id,
         "inputs": inputs,
         "output": f"outputs/{expected.name}",
@@ -251,7 +260,6 @@ def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
         sample["prompt"] = job.text
     if isinstance(operation, Enhance):
         sample["prompt"] = job.text
-        del sample["create_new"]  # what becomes of the text is not the program's business
     return sample
 
 

@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
-from cosmos_pipelines.engines.base import Engine, HostSetup
-from cosmos_pipelines.engines.cosmos import Cosmos
+from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.hosts import setup_script as host_setup_script
-from cosmos_pipelines.operations.base import Directory
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
 
@@ -75,13 +73,6 @@ class Arrived:
     """Its commit, what its content is called, or empty if nobody can tell."""
     changed: str
     """Some of the files that are not as they came."""
-
-
-def directories_of(engine: Engine) -> tuple[Directory, ...]:
-    """What an engine needs on its host, where settings or the set-up have put it."""
-    if isinstance(engine, Cosmos):
-        return engine.directories()
-    return engine.setup.directories if engine.setup else ()
 
 
 def arrive(at: EngineOnHost, *, code: bool = True) -> Arrived:

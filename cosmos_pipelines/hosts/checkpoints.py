@@ -16,7 +16,7 @@ from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import BackendError, InputError, StateError
 from cosmos_pipelines.hosts import orders as host_orders
-from cosmos_pipelines.hosts.arrive import EngineOnHost, arrive, directories_of, root_of
+from cosmos_pipelines.hosts.arrive import EngineOnHost, arrive, root_of
 from cosmos_pipelines.hosts.follow_order import Ended, follow, result_of
 from cosmos_pipelines.hosts.manifest import read_manifest
 from cosmos_pipelines.hosts.orders import Action
@@ -101,11 +101,12 @@ class _CheckpointsRequest:
             at.engine,
             root,
             at.setup,
-            directories_of(engine),
+            engine.directories(),
             self.action,
             deep=self.deep,
             only=self.only,
             token=token,
+            manifest=(at.scripts / at.setup.manifest).read_text(encoding="utf-8"),
         )
 
 

@@ -16,6 +16,7 @@ from cosmos_pipelines.operations.base import Directory, Order
 
 PREFIX: Final = "host-"
 RESULT: Final = "checkpoints.json"
+MANIFEST: Final = "manifest.json"
 TOKEN: Final = "token"  # noqa: S105 - what its directory and its file are called
 
 Action = Literal["verify", "download"]
@@ -66,9 +67,11 @@ def checkpoints_order(
     deep: bool,
     only: Sequence[str],
     token: Directory | None,
+    manifest: str,
 ) -> Order:
     """The order that verifies or downloads; `token`: the directory that holds the token.
 
+    `manifest`: its text, which comes with the order: an engine's package need not be there.
     The same request is the same `argv`, in whatever order its words were given.
     """
     words = [action, *(["--deep"] if deep else [])]
@@ -89,10 +92,11 @@ def checkpoints_order(
         argv=(
             "{python}",
             "{scripts}/checkpoints/checkpoints.py",
-            f"{{scripts}}/{setup.manifest}",
+            f"{{run}}/{MANIFEST}",
             *words,
         ),
         env=variables,
+        documents={MANIFEST: manifest},
         inputs={},
         expected=(),
         gpus=0,

@@ -11,7 +11,7 @@ from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import CosmosError, InputError, LinkLost
-from cosmos_pipelines.hosts.arrive import EngineOnHost, Tell, directories_of
+from cosmos_pipelines.hosts.arrive import EngineOnHost, Tell
 from cosmos_pipelines.remote.files.files import room_for
 from cosmos_pipelines.settings import Settings
 
@@ -36,7 +36,7 @@ def engine_on_host(
     engine: Engine, setup: HostSetup, backend: SshBackend, tell: Tell
 ) -> EngineOnHost:
     """What the steps of a set-up share."""
-    directories = {d.name: d.source for d in directories_of(engine)}
+    directories = {d.name: d.source for d in engine.directories()}
     return EngineOnHost(backend.host, engine.name, setup, directories, SCRIPTS, tell)
 
 

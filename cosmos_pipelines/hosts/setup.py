@@ -18,7 +18,6 @@ from cosmos_pipelines.hosts.arrive import (
     EngineOnHost,
     SetupRequest,
     arrive,
-    directories_of,
     record,
     recorded,
 )
@@ -121,7 +120,7 @@ def _smoke(at: EngineOnHost, engine: Engine, backend: SshBackend, image: str) ->
     """What the smoke test of an image found, and how its process ended."""
     at.tell("smoke test: importing what a run needs ...")
     setup = at.setup.model_copy(update={"image": image})
-    order = host_orders.smoke_order(engine.name, setup, directories_of(engine), uuid4().hex[:12])
+    order = host_orders.smoke_order(engine.name, setup, engine.directories(), uuid4().hex[:12])
     handle = backend.launch(order)
     try:
         ended = follow(backend, handle, at.tell, SMOKE_S)

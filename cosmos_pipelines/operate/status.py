@@ -8,7 +8,7 @@ from typing import Any
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.engines import engine_named
+from cosmos_pipelines.engines import ENGINES, label_of
 from cosmos_pipelines.operate.places import Left, Place, left_behind, look_at, places_of
 from cosmos_pipelines.runs.claim import OURS_TO_BLAME
 from cosmos_pipelines.runs.lost import orphans
@@ -26,14 +26,14 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
     active = catalog.active_runs()
     lost = {run.id for run in orphans(catalog)}
     behind = _left_behind(catalog, looked, before, active, lost)
-    engine = engine_named(settings.execution.engine)
+    engine = settings.execution.engine
     return {
         "home": str(settings.home),
         "catalog": _without_password(settings.catalog_url),
         "backend": settings.execution.backend,
-        "engine": engine.name,
-        "engine_label": engine.label,
-        "simulated": engine.simulated,
+        "engine": engine,
+        "engine_label": label_of(engine),
+        "simulated": engine in ENGINES and ENGINES[engine].simulated,
         "upscale_engine": settings.execution.engine_for("upscale"),
         "enhance_engine": settings.execution.engine_for("enhance"),
         "counts": catalog.count_by_status(),

@@ -49,10 +49,21 @@ class Operation(Frozen):
     """Settings of one GPU operation. CLI options, forms and JSON columns derive from the fields."""
 
     model_type: ClassVar[ModelType]
+    ours: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say what becomes of the result: no engine's business."""
 
     def config(self) -> dict[str, Any]:
         """The fields as plain JSON values: what is stored as `execution_config`."""
         return self.model_dump(mode="json")
+
+    def chosen(self) -> set[str]:
+        """Fields that have another value than their default."""
+        fields = type(self).model_fields.items()
+        return {
+            name
+            for name, info in fields
+            if getattr(self, name) != info.get_default(call_default_factory=True)
+        }
 
 
 class Video(Frozen):
@@ -154,6 +165,9 @@ class Order(Frozen):
     documents: Mapping[str, str] = Field(
         default={}, description="text files to write, by path below the run folder"
     )
+    programs: tuple[str, ...] = Field(
+        (), description="those of the documents that are code: written as they are"
+    )
     expected: tuple[Expected, ...]
     gpus: int = 1
     timeout_s: int = 3600
@@ -175,9 +189,12 @@ class Order(Frozen):
         return {name: _filled(value, places) for name, value in self.env.items()}
 
     def texts(self, run: str) -> dict[str, str]:
-        """`documents` with the run folder's path where they say `{run}`; all of them are JSON."""
+        """`documents` with the run folder's path where they say `{run}`; but for code, all JSON."""
         path = json.dumps(run, ensure_ascii=False)[1:-1]
-        return {name: text.replace("{run}", path) for name, text in self.documents.items()}
+        return {
+            name: text if name in self.programs else text.replace("{run}", path)
+            for name, text in self.documents.items()
+        }
 
 
 def _filled(text: str, places: Mapping[str, str]) -> str:

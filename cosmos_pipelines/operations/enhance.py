@@ -13,6 +13,7 @@ class Enhance(Operation):
     """A prompt becomes a better prompt."""
 
     model_type: ClassVar[ModelType] = "enhance"
+    ours: ClassVar[frozenset[str]] = frozenset({"create_new"})
 
     resolution: int = Field(
         480, ge=64, le=2160, description="Longest side of the frames that are looked at, in pixels."

@@ -135,11 +135,18 @@ class Transfer(Operation):
         `computed`: controls that the model can compute from `color` where there is no pass.
 
         Raises:
-            InputError: a weight asks for a pass that the scene does not have.
+            InputError: a weight asks for a pass that the scene does not have, or it has none.
         """
         usable = [c for c in CONTROLS if c in computed or CONTROL_PASS[c] in passes]
         if self.weights is None:
             default = [c for c in usable if c in ("vis", "edge") or CONTROL_PASS[c] in passes]
+            if not default:
+                files = ", ".join(f"{CONTROL_PASS[c]}.mp4" for c in CONTROLS)
+                raise InputError(
+                    "This scene has no pass that could steer the picture, and the engine computes "
+                    "none.",
+                    hint=f"Add one of {files}.",
+                )
             share = round(1 / len(default), 4)
             equal = ControlWeights.model_validate(dict.fromkeys(default, share))
             return self.model_copy(update={"weights": equal})

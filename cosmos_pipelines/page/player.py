@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def player_page(catalog: Catalog, run: Run) -> str:
     """HTML that plays a run's video and says what it is."""
-    from cosmos_pipelines.assets.metadata import engine_label
+    from cosmos_pipelines.engines import label_of
 
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
     out = run.outputs
@@ -29,7 +29,7 @@ def player_page(catalog: Catalog, run: Run) -> str:
         run_id=run.id,
         facts=html.escape(", ".join(facts)),
         text=html.escape(prompt.text if prompt else (run.source or {}).get("video", "")),
-        engine=html.escape(engine_label(run.engine)),
+        engine=html.escape(label_of(run.engine)),
     )
 
 

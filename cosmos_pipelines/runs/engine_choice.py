@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cosmos_pipelines.engines import ENGINES, Engine
-from cosmos_pipelines.errors import InputError, SettingsError, UnknownId
+from cosmos_pipelines.errors import EngineBroken, InputError, SettingsError, UnknownId
 from cosmos_pipelines.operations import ModelType
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_file import FILE, place_of, read_settings
@@ -13,7 +13,7 @@ def engine_for(settings: Settings, model_type: ModelType, name: str | None = Non
     """The engine called so, or else the one that `[execution]` names for such runs.
 
     Raises:
-        InputError: there is no such engine, or it does not have the operation.
+        InputError: there is no such engine, it cannot be used, or it does not have the operation.
         SettingsError: what a setting names is such a one; with the place of the setting.
     """
     if name:
@@ -22,7 +22,7 @@ def engine_for(settings: Settings, model_type: ModelType, name: str | None = Non
     try:
         return _able(settings, settings.execution.engine_for(model_type), model_type)
     except InputError as e:
-        if setting == "engine" and not isinstance(e, UnknownId):
+        if setting == "engine" and not isinstance(e, UnknownId | EngineBroken):
             raise  # it is right for other operations
         file = settings.home / FILE
         place = place_of(["execution", setting], file, read_settings(file)[1])

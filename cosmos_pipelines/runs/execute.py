@@ -36,7 +36,7 @@ from cosmos_pipelines.runs.finish import Launched, record_all, record_made
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
 from cosmos_pipelines.runs.lease import Lease
 from cosmos_pipelines.runs.log import OnLine, log_file, set_aside
-from cosmos_pipelines.runs.plan import checked, compiled, job_of
+from cosmos_pipelines.runs.plan import compiled, job_of
 from cosmos_pipelines.runs.progress import WatchedLog
 from cosmos_pipelines.runs.results import relative
 from cosmos_pipelines.settings import Settings
@@ -94,7 +94,7 @@ def _batches(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job
     for run in runs:
         try:
             job = job_of(work.catalog, work.settings, run)
-            checked(engine_for(work.settings, run.model_type, run.engine), job)
+            engine_for(work.settings, run.model_type, run.engine).check(job)
         except CosmosError as e:
             work.end(run.id, verdict_of(e))
             continue

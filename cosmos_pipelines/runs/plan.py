@@ -68,7 +68,8 @@ def plan_transfer(
     given = Transfer.parse({**base, **fields}, what="inference")
     scene = current_scene(catalog, settings, prompt.scene)
     chosen = engine_for(settings, "transfer", engine)
-    operation = given.for_scene(scene.facts.keys(), chosen.computes)
+    steered = "weights" in chosen.uses.get("transfer", ())
+    operation = given.for_scene(scene.facts.keys(), chosen.computes) if steered else given
     return _planned(
         chosen,
         operation,
@@ -191,26 +192,6 @@ def job_of(catalog: Catalog, settings: Settings, run: Run) -> Job:
     )
 
 
-def checked(engine: Engine, job: Job) -> list[str]:
-    """What is worth knowing about a job that `engine` accepts.
-
-    Raises:
-        InputError: the engine cannot do it.
-    """
-    return [*engine.check(job), *_ignored(engine, job.operation)]
-
-
-def _ignored(engine: Engine, operation: Operation) -> list[str]:
-    """Settings that were chosen although the engine does not use them."""
-    fields = type(operation).model_fields
-    unused = [
-        name
-        for name in sorted(engine.ignores.get(operation.model_type, ()))
-        if getattr(operation, name) != fields[name].default
-    ]
-    return [f"{engine.label} does not use: {', '.join(unused)}."] if unused else []
-
-
 def as_orders(
     catalog: Catalog, settings: Settings, planned: Iterable[Planned], backend: str | None
 ) -> list[dict[str, Any]]:
@@ -288,4 +269,4 @@ def _planned(
         negative_prompt=negative_prompt,
         inputs=inputs,
     )
-    return Planned(job, engine, checked(engine, job), row)
+    return Planned(job, engine, engine.check(job), row)

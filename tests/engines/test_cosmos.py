@@ -13,7 +13,7 @@ from cosmos_pipelines.engines.cosmos3 import Cosmos3, Cosmos3Options
 from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1, Transfer1Options
 from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5, Transfer2_5Options
 from cosmos_pipelines.errors import InputError
-from cosmos_pipelines.operations import OPERATIONS, Enhance, Job, Outcome, Transfer, Upscale
+from cosmos_pipelines.operations import Enhance, Job, Outcome, Transfer, Upscale
 from cosmos_pipelines.operations.base import Verdict
 from tests.engines.test_cosmos_cases import NAMES, video_of
 
@@ -153,13 +153,6 @@ def test_other_lines_tell_no_progress(engine: Any, line: str) -> None:
 def test_each_engine_is_known_by_its_name() -> None:
     assert [engine_named(name).name for name in NAMES] == list(NAMES)
     assert not any(engine_named(name).simulated for name in NAMES)
-
-
-@each
-def test_refused_and_ignored_settings_are_settings(engine: Any) -> None:
-    for names in (engine.refuses, engine.ignores, engine.defaults):
-        for model_type, fields in names.items():
-            assert set(fields) <= set(OPERATIONS[model_type].model_fields)
 
 
 @pytest.mark.parametrize(

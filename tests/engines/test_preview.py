@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cosmos_pipelines.batching import plan
 from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.engines.preview import LONGEST_SIDE, Preview, upscaled_size
-from cosmos_pipelines.operations import OPERATIONS, Enhance, Job, Outcome, Transfer
+from cosmos_pipelines.operations import Enhance, Job, Outcome, Transfer
 from tests.engines.test_preview_cases import video_of
 
 FACTS = {"width": 64, "height": 48, "frames": 6, "fps": "24"}
@@ -30,11 +30,6 @@ def test_it_says_that_it_is_simulated() -> None:
     engine = engine_named("preview")
     assert engine.simulated
     assert "PREVIEW" in engine.label
-
-
-def test_ignored_settings_are_settings() -> None:
-    for model_type, names in ENGINE.ignores.items():
-        assert names <= set(OPERATIONS[model_type].model_fields)
 
 
 def test_runs_of_one_operation_share_a_batch() -> None:

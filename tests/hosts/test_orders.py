@@ -9,7 +9,6 @@ import pytest
 
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import InputError
-from cosmos_pipelines.hosts.arrive import directories_of
 from cosmos_pipelines.hosts.lines import lines_of
 from cosmos_pipelines.hosts.orders import (
     CheckpointsProgress,
@@ -28,7 +27,7 @@ ENGINE = ENGINES["cosmos_transfer1"]
 
 def test_an_order_of_the_host_is_told_from_one_of_a_run() -> None:
     assert ENGINE.setup is not None
-    order = smoke_order(ENGINE.name, ENGINE.setup, directories_of(ENGINE), "1")
+    order = smoke_order(ENGINE.name, ENGINE.setup, ENGINE.directories(), "1")
     assert of_host(order.id)
     assert not of_host("rs_1")
     assert not of_host("batch_1")
@@ -40,12 +39,14 @@ def test_checkpoints_need_no_gpu_and_no_code_and_say_nothing_of_a_token() -> Non
     assert ENGINE.setup is not None
     token = Directory(name="token", source="engines/x/.token-1", target="/cosmos/token")
     order = checkpoints_order(
-        ENGINE.name, "/home/a/cosmos", ENGINE.setup, directories_of(ENGINE), "download",
-        deep=True, only=("transfer", "edge", "edge"), token=token,
+        ENGINE.name, "/home/a/cosmos", ENGINE.setup, ENGINE.directories(), "download",
+        deep=True, only=("transfer", "edge", "edge"), token=token, manifest='{"files": []}',
     )  # fmt: skip
     assert order.id == checkpoints_id(ENGINE.name, "/home/a/cosmos")
     assert order.gpus == 0
     assert [d.name for d in order.directories] == ["checkpoints", "huggingface", "token"]
+    assert order.argv[2] == "{run}/manifest.json"
+    assert order.texts("/x") == {"manifest.json": '{"files": []}'}
     assert order.argv[3:] == ("download", "--deep", "--only", "edge,transfer")
     places = {d.name: d.target for d in order.directories}
     assert order.environment(**places) == {

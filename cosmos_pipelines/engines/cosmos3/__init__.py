@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.base import EngineOptions, HostSetup
 from cosmos_pipelines.engines.controls import controls_of, transfer_of
 from cosmos_pipelines.engines.cosmos import Needs, Placed, gpus_of, mib, port_of, source_of
 from cosmos_pipelines.engines.cosmos3.checks import check_transfer
@@ -21,8 +21,7 @@ from cosmos_pipelines.engines.cosmos3.facts import (
 from cosmos_pipelines.engines.cosmos3.request import expected_of, size_of, spec_of
 from cosmos_pipelines.engines.guardrail import check_not_empty
 from cosmos_pipelines.engines.separate import Separate, spec_path
-from cosmos_pipelines.operations.base import Expected, Job, ModelType, Operation
-from cosmos_pipelines.operations.transfer import Transfer
+from cosmos_pipelines.operations.base import Expected, Job, ModelType
 
 MODULE = "cosmos_framework.scripts.inference"
 
@@ -34,7 +33,7 @@ class Cosmos3(Separate):
     label: ClassVar[str] = "Cosmos 3"
     version: ClassVar[str] = "1"
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer"})
-    computes: ClassVar[frozenset[str]] = frozenset({"vis", "edge"})
+    computes: ClassVar[Collection[str]] = frozenset({"vis", "edge"})
     defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
         "transfer": {  # those of NVIDIA's own transfers
             "num_steps": 50,
@@ -43,17 +42,21 @@ class Cosmos3(Separate):
             "num_conditional_frames": 1,
         }
     }
-    refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {
-        "transfer": frozenset(
-            {
-                "control_prompt",
-                "mask_prompt",
-                "keypoint_weight",
-                "regional_prompts",
-                "use_distilled",
-                "sigma_max",  # of another sampler
-            }
-        )
+    uses: ClassVar[Mapping[ModelType, Collection[str]]] = {
+        "transfer": {
+            "weights", "num_steps", "guidance", "seed", "fps", "blur_strength", "canny_threshold",
+            "negative_prompt", "resolution", "max_frames", "num_conditional_frames", "num_gpus",
+        }
+    }  # fmt: skip
+    refuses: ClassVar[Mapping[ModelType, Mapping[str, str]]] = {
+        "transfer": {
+            "control_prompt": "",
+            "mask_prompt": "",
+            "keypoint_weight": "",
+            "regional_prompts": "",
+            "use_distilled": "",
+            "sigma_max": "",  # of another sampler
+        }
     }
     gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8)  # two guided passes: an odd number fails
     more_gpus: ClassVar[str] = "More GPUs make it faster, and share its weights."
@@ -65,16 +68,13 @@ class Cosmos3(Separate):
         "marker": "{name}/sample_outputs.json",
     }
     says: ClassVar[Mapping[str, Sequence[Any]]] = SAYS
+    options_type: ClassVar[type[EngineOptions] | None] = Cosmos3Options
     options: Cosmos3Options
 
-    def __init__(self, options: Cosmos3Options | None = None) -> None:
-        super().__init__(options or Cosmos3Options())
-
-    def _check(self, job: Job, operation: Operation) -> list[str]:
-        assert isinstance(operation, Transfer)
+    def _check(self, job: Job) -> list[str]:
         color = source_of(job, "color")
         check_not_empty(job)
-        return check_transfer(operation, job, color)
+        return check_transfer(transfer_of(job), job, color)
 
     def batch_key(self, job: Job) -> Hashable:
         """Runs of one shape: what the framework compiles for a first shape serves no other one."""

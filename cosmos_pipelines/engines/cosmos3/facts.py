@@ -22,8 +22,15 @@ CHUNK: Final = 121
 MOST_GUIDANCE: Final = 7.0
 CONTROL_GUIDANCE: Final = 1.5
 SEG_GUIDANCE: Final = 2.0
-"""For seg alone. The code sets both itself, but for a single control only."""
+"""How strictly controls are followed; the second for seg alone. See `SHIFT` for the source."""
 SHIFT: Final = 10.0
+"""Of the UniPC sampler's time steps: higher values spend more of them where there is much noise.
+
+All three are `_TRANSFER_DEFAULTS` of `cosmos_framework/inference/args.py`, and stand in the specs
+of NVIDIA's own transfers. The framework sets them itself for a single control only. With several
+it would leave control_guidance at 1 and take shift by model and resolution, hence they are always
+written.
+"""
 HINTS: Final[Mapping[str, str]] = {
     "edge": "edge",
     "vis": "blur",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from cosmos_pipelines.engines.base import Cost, HostSetup
+from cosmos_pipelines.engines.base import Cost, EngineOptions, HostSetup
 from cosmos_pipelines.engines.controls import (
     computed,
     controls_of,
@@ -70,24 +70,33 @@ class Transfer1(Cosmos):
     label: ClassVar[str] = "Cosmos-Transfer1"
     version: ClassVar[str] = "1"
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer", "enhance", "upscale"})
-    computes: ClassVar[frozenset[str]] = frozenset({"vis", "edge", "depth", "seg"})
+    computes: ClassVar[Collection[str]] = frozenset({"vis", "edge", "depth", "seg"})
     defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
         "transfer": {"num_steps": 35, "guidance": 5.0}
     }
-    refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {
-        "transfer": frozenset({"resolution", "max_frames", "num_conditional_frames"})
+    uses: ClassVar[Mapping[ModelType, Collection[str]]] = {
+        "transfer": {
+            "weights", "num_steps", "guidance", "seed", "fps", "blur_strength", "negative_prompt",
+            "sigma_max", "control_prompt", "mask_prompt", "keypoint_weight", "regional_prompts",
+            "use_distilled", "num_gpus",
+        },
+        "enhance": {"resolution"},
+        "upscale": {"control_weight", "num_steps", "seed", "num_gpus"},
+    }  # fmt: skip
+    refuses: ClassVar[Mapping[ModelType, Mapping[str, str]]] = {
+        "transfer": dict.fromkeys(("resolution", "max_frames", "num_conditional_frames"), "")
     }
-    ignores: ClassVar[Mapping[ModelType, frozenset[str]]] = {
-        "enhance": frozenset({"seed"})  # it answers at a temperature of 0.6
+    ignores: ClassVar[Mapping[ModelType, Collection[str]]] = {
+        "transfer": {"canny_threshold"},  # edge is computed with thresholds that it draws itself
+        "enhance": {"seed"},  # it answers at a temperature of 0.6
     }
     gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8, 16)
     setup: ClassVar[HostSetup | None] = SETUP
+    options_type: ClassVar[type[EngineOptions] | None] = Transfer1Options
     options: Transfer1Options
 
-    def __init__(self, options: Transfer1Options | None = None) -> None:
-        super().__init__(options or Transfer1Options())
-
-    def _check(self, job: Job, operation: Operation) -> list[str]:
+    def _check(self, job: Job) -> list[str]:
+        operation = job.operation
         if isinstance(operation, Upscale):
             check_asterisks("prompt", job.text)
             return check_upscale(operation, source_of(job, "video"))

@@ -33,7 +33,7 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
     notes += chunk_notes(color.frames, CHUNK, 1, "short clips are reported to come out noisy")
     notes += weight_notes(operation)
     notes += _computed_notes(job, operation)
-    notes += idle_notes(job, operation)
+    notes += idle_notes(job, operation, ("blur_strength", "control_prompt"))
     notes += _mask_notes(operation, controls, color)
     notes += _rate_notes(color, operation.fps)
     if operation.use_distilled:
@@ -101,8 +101,6 @@ def _computed_notes(job: Job, operation: Transfer) -> list[str]:
             f"The model computes {' and '.join(drawn)} with strengths that it draws at random, so "
             f"this run shares no model load: add {files} to the scene to change that."
         )
-    if "edge" in drawn and operation.canny_threshold != "medium":
-        notes.append("It draws the thresholds of edge whatever canny_threshold says.")
     notes += computed_notes(c for c in names if c not in RANDOM)
     if "keypoint" in names:
         notes.append("The first run with keypoint downloads the files that find people's poses.")

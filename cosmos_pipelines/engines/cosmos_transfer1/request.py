@@ -71,7 +71,6 @@ def shared_spec(job: Job, operation: Transfer) -> dict[str, Any]:
         "guidance": operation.guidance,
         "fps": rate_of(job.inputs["color"], operation.fps),
         "blur_strength": operation.blur_strength,
-        "canny_threshold": operation.canny_threshold,
     }
     if (negative := negative_of(job)) is not None:
         spec["negative_prompt"] = negative

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.base import EngineOptions, HostSetup
 from cosmos_pipelines.engines.controls import computed, controls_of, transfer_of
 from cosmos_pipelines.engines.cosmos import Needs, Placed, gpus_of, port_of, source_of
 from cosmos_pipelines.engines.cosmos_transfer2_5.checks import check_transfer
@@ -33,7 +33,7 @@ class Transfer2_5(Separate):
     label: ClassVar[str] = "Cosmos-Transfer2.5"
     version: ClassVar[str] = "1"
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer"})
-    computes: ClassVar[frozenset[str]] = frozenset({"vis", "edge", "depth", "seg"})
+    computes: ClassVar[Collection[str]] = frozenset({"vis", "edge", "depth", "seg"})
     defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
         "transfer": {
             "num_steps": 35,
@@ -42,8 +42,19 @@ class Transfer2_5(Separate):
             "num_conditional_frames": 1,
         }
     }
-    refuses: ClassVar[Mapping[ModelType, frozenset[str]]] = {
-        "transfer": frozenset({"keypoint_weight", "regional_prompts"})
+    uses: ClassVar[Mapping[ModelType, Collection[str]]] = {
+        "transfer": {
+            "weights", "num_steps", "guidance", "seed", "blur_strength", "canny_threshold",
+            "negative_prompt", "sigma_max", "control_prompt", "mask_prompt", "use_distilled",
+            "resolution", "max_frames", "num_conditional_frames", "num_gpus",
+        }
+    }  # fmt: skip
+    refuses: ClassVar[Mapping[ModelType, Mapping[str, str]]] = {
+        "transfer": {
+            "fps": "the result plays at the rate at which the scene was rendered",
+            "keypoint_weight": "",
+            "regional_prompts": "",
+        }
     }
     # Those that NVIDIA shows or measures; 24 latent frames would also divide by 3, 6, 12 and 24.
     gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8)
@@ -51,10 +62,8 @@ class Transfer2_5(Separate):
     chunk: ClassVar[int] = CHUNK
     produces: ClassVar[Mapping[str, str | None]] = {"video": "{name}.mp4", "text": "{name}.txt"}
     says: ClassVar[Mapping[str, Sequence[Any]]] = SAYS
+    options_type: ClassVar[type[EngineOptions] | None] = Transfer2_5Options
     options: Transfer2_5Options
-
-    def __init__(self, options: Transfer2_5Options | None = None) -> None:
-        super().__init__(options or Transfer2_5Options())
 
     def settled(self, operation: Operation) -> Operation:
         """See `Engine.settled`: the distilled model takes fewer steps."""
@@ -63,11 +72,10 @@ class Transfer2_5(Separate):
             operation = operation.model_copy(update={"num_steps": steps})
         return super().settled(operation)
 
-    def _check(self, job: Job, operation: Operation) -> list[str]:
-        assert isinstance(operation, Transfer)
+    def _check(self, job: Job) -> list[str]:
         color = source_of(job, "color")
         check_text(job)
-        return check_transfer(operation, job, color)
+        return check_transfer(transfer_of(job), job, color)
 
     def batch_key(self, job: Job) -> Hashable:
         """The control set decides which model is loaded, so runs of different sets go apart."""

@@ -74,12 +74,6 @@ def _check_lengths(operation: Transfer, color: Video) -> None:
 
 
 def _check_settings(operation: Transfer, color: Video) -> None:
-    if operation.fps is not None:
-        raise InputError(
-            f"Cosmos-Transfer2.5 keeps the rate of the colour pass, {color.fps} frames a second: "
-            "fps cannot be chosen.",
-            hint="Leave it out, or render the scene at that rate.",
-        )
     if color.rate < 1:
         raise InputError(f"{color.path} plays at {color.fps} frames a second, less than one.")
     guidance = operation.guidance
