@@ -24,9 +24,7 @@ from cosmos_pipelines.backends import facts, run_folder
 from cosmos_pipelines.backends.base import BEAT_S, Backend, Handle, StopReason
 from cosmos_pipelines.backends.staging import stage
 from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
-from cosmos_pipelines.operations.base import Order, Outcome
-from cosmos_pipelines.remote import process
-from cosmos_pipelines.remote.files.files import (
+from cosmos_pipelines.files import (
     WrongContent,
     copy_verified,
     part_of,
@@ -34,8 +32,10 @@ from cosmos_pipelines.remote.files.files import (
     room_for,
     sha256_of,
     sweep_parts,
-    write_whole,
+    write_text,
 )
+from cosmos_pipelines.operations.base import Order, Outcome
+from cosmos_pipelines.remote import process
 from cosmos_pipelines.remote.gpu import GpuState
 
 SCRIPTS: Final = Path(__file__).resolve().parents[2] / "gpu_scripts"
@@ -172,7 +172,7 @@ class LocalBackend(Backend):
             stop = _run_dir(handle) / run_folder.STOP
             try:
                 if not stop.exists():  # the first reason is the one that ended it
-                    write_whole(stop, reason)
+                    write_text(stop, reason)
             finally:  # stopped also where no room is left to say why
                 self._end(handle, self.grace_s if grace_s is None else grace_s)
         self._end_rest(handle)
