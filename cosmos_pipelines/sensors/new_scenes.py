@@ -107,12 +107,12 @@ def _is_scene(directory: Path) -> bool:
 def look_of(directory: Path) -> str:
     """Hash of names, sizes and times of all files; without those that registering it writes."""
     files = [p for p in sorted(directory.rglob("*")) if p.is_file()]
-    sources = [p for p in files if not _unfinished(p.relative_to(directory))]
+    sources = [p for p in files if not _hidden(p.relative_to(directory))]
     rendered = any(p.suffix.lower() in PICTURES for p in sources)
     ours = {"scene.json", *(f"{name}.mp4" for name in PASSES if rendered)}
     digest = hashlib.sha256()
     for path in sources:
-        if path.parent == directory and path.name in ours:
+        if path.parent == directory and (path.name in ours or path.suffix == PART):
             continue
         try:
             stat = path.stat()
@@ -124,9 +124,9 @@ def look_of(directory: Path) -> str:
     return digest.hexdigest()[:24]
 
 
-def _unfinished(path: Path) -> bool:
-    """Whether it is hidden or a part, or lies in a directory that is."""
-    return any(name.startswith(".") or name.endswith(PART) for name in path.parts)
+def _hidden(path: Path) -> bool:
+    """Whether it or a directory that it lies in is hidden, as that of a scene being prepared is."""
+    return any(name.startswith(".") for name in path.parts)
 
 
 def problem_of(settings: Settings, directory: Path) -> str | None:
