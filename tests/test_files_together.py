@@ -25,7 +25,7 @@ from cosmos_pipelines.settings import Settings, load_settings
 from tests.catalog.rows import add_prompt
 from tests.media import renders
 from tests.support.project import make_project
-from tests.support.together import EIGHT, together
+from tests.support.together import EIGHT, meet, together
 
 WELL = [0] * EIGHT
 WRITES = 30
@@ -136,14 +136,17 @@ def test_a_scene_is_prepared_once_and_is_whole_for_all_of_them(tmp_path: Path, d
     assert parts(tmp_path) == []
 
 
-def start_project(_: int, *homes: str) -> None:
+def start_project(number: int, *homes: str) -> None:
     for home in homes:
+        meet(Path(f"{home}.meeting"), number)
         file = instance_directory(Settings(home=Path(home))) / "dagster.yaml"
         assert file.read_bytes() == TEMPLATE.read_bytes()
 
 
 def test_fresh_projects_get_their_dagster_yaml(tmp_path: Path) -> None:
     homes = [tmp_path / str(n) for n in range(50)]
+    for home in homes:
+        Path(f"{home}.meeting").mkdir()
     assert together(me(start_project), *homes) == WELL
     files = {p.relative_to(home).as_posix() for home in homes for p in home.rglob("*")}
     assert files == {".dagster", ".dagster/dagster.yaml"}

@@ -7,11 +7,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EIGHT = 8
+MEET_S = 20
 
 
 def together(act: str, *arguments: object, count: int = EIGHT) -> list[int]:
@@ -30,6 +32,19 @@ def together(act: str, *arguments: object, count: int = EIGHT) -> list[int]:
     codes: list[int] = json.loads(done.stdout.splitlines()[-1])
     sys.stderr.write(done.stderr)  # shown with a test that fails
     return codes
+
+
+def meet(place: Path, number: int, count: int = EIGHT) -> None:
+    """Called by each of them: goes on when all have come to this place (a directory of its own).
+
+    Raises:
+        TimeoutError: another has failed before.
+    """
+    (place / str(number)).touch()
+    until = time.monotonic() + MEET_S
+    while len(list(place.iterdir())) < count:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{number} is alone at {place}")
 
 
 def _main(act: str, count: str, *arguments: str) -> list[int]:
