@@ -75,13 +75,16 @@ def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     """All checks of a completed run's video; what cannot be read fails with the reason."""
+    from cosmos_pipelines.files import sha256_of
     from cosmos_pipelines.media.compare import blackness_and_freeze
-    from cosmos_pipelines.media.probe import probe, sha256_of
+    from cosmos_pipelines.media.files import saying_why_not_read
+    from cosmos_pipelines.media.probe import probe
 
     path = settings.home / str(run.outputs["video"])
     try:
         found = probe(path)
-        digest = sha256_of(path)
+        with saying_why_not_read(path):
+            digest = sha256_of(path)
         picture = blackness_and_freeze(path)
         wanted = expected(catalog, settings, run)
     except CosmosError as e:

@@ -23,8 +23,7 @@ from cosmos_pipelines.backends.carriers import process
 from cosmos_pipelines.backends.staging import stage
 from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
-from cosmos_pipelines.operations.base import Order, Outcome
-from cosmos_pipelines.remote.files.files import (
+from cosmos_pipelines.files import (
     WrongContent,
     copy_verified,
     part_of,
@@ -32,8 +31,9 @@ from cosmos_pipelines.remote.files.files import (
     room_for,
     sha256_of,
     sweep_parts,
-    write_whole,
+    write_text,
 )
+from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote.gpu import GpuState
 
 LOOK_S: Final = 0.02
@@ -162,7 +162,7 @@ class LocalBackend(Backend):
             stop = _run_dir(handle) / run_folder.STOP
             try:
                 if not stop.exists():  # the first reason is the one that ended it
-                    write_whole(stop, reason)
+                    write_text(stop, reason)
             finally:  # stopped also where no room is left to say why
                 process.end(handle, self.grace_s if grace_s is None else grace_s)
         process.end_rest(handle)

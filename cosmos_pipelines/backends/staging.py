@@ -6,9 +6,9 @@ from pathlib import Path
 
 from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.files import WrongContent, remove, room_for, write_text
 from cosmos_pipelines.operations.base import Order, Video
 from cosmos_pipelines.remote.files import cas
-from cosmos_pipelines.remote.files.files import WrongContent, remove, room_for, write_whole
 
 
 def stage(order: Order, kept_in: Path, made: Path, runs_in: Path) -> None:
@@ -32,7 +32,7 @@ def stage(order: Order, kept_in: Path, made: Path, runs_in: Path) -> None:
         for name, file in kept.items():
             cas.place(file, made / "inputs" / name)
         for name, text in texts.items():
-            write_whole(made / name, text)
+            write_text(made / name, text)
     except BaseException:
         remove(made)
         raise

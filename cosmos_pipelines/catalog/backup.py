@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, InputError
+from cosmos_pipelines.files import writing
 
 
 def backup(catalog: Catalog, path: Path) -> int:
@@ -15,24 +15,32 @@ def backup(catalog: Catalog, path: Path) -> int:
     Raises:
         InputError: the file exists, its directory does not, or the catalog is in PostgreSQL.
         DiskFull: no room for it.
+        CosmosError: it cannot be written there.
     """
     if not catalog.sqlite:
         raise InputError(
             "A catalog in PostgreSQL is not copied from here.", hint="Use `pg_dump` on its server."
         )
     if path.exists():
-        raise InputError(f"{path} exists already.", hint="Name a new file.")
+        raise _exists(path)
     if not path.parent.is_dir():
         raise InputError(f"There is no directory {path.parent}.")
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
+    try:
+        with writing(path, new=True, durable=True) as part:
+            _copy(catalog, part, path)
+            size = part.stat().st_size
+    except FileExistsError:
+        raise _exists(path) from None
+    return size
+
+
+def _copy(catalog: Catalog, part: Path, path: Path) -> None:
     try:
         with catalog.engine.execution_options(cosmos_begin="").connect() as connection:
             connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.rename(path)
     except CosmosError as e:
-        part.unlink(missing_ok=True)
         raise type(e)(f"{path} cannot be written: {e.message}", hint=e.hint) from e
-    return path.stat().st_size
+
+
+def _exists(path: Path) -> InputError:
+    return InputError(f"{path} exists already.", hint="Name a new file.")

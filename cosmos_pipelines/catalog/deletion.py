@@ -20,6 +20,7 @@ from cosmos_pipelines.catalog.runs import run_of
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.catalog.tables import deletions, prompts, runs
 from cosmos_pipelines.errors import CosmosError, StateError
+from cosmos_pipelines.files import remove
 
 Kind = Literal["prompt", "run"]
 
@@ -72,7 +73,7 @@ class Deletion:
                 _set_aside(directory, aside)
             _delete_rows(tx, *found)
         for _, moved in aside:
-            folders.remove(moved)
+            remove(moved, hint=folders.REMOVED_LATER)
 
     def _ids(self) -> set[str]:
         return {p.id for p in self.prompts} | {r.id for r in self.runs}
@@ -92,7 +93,8 @@ def plan_deletion(catalog: Catalog, kind: Kind, thing_id: str, outputs_root: Pat
     with catalog.read() as connection:
         family = _family(connection, kind, thing.id)
         _refuse_active(connection, family[1])
-    places = (folders.run_directory(outputs_root, run.id) for run in family[1])
+    root = outputs_root.resolve()
+    places = (folders.run_directory(root, run.id) for run in family[1])
     directories = tuple(place for place in places if place.is_dir() or place.is_symlink())
     size = sum(folders.size_of(directory) for directory in directories)
     return Deletion(kind, thing.id, *family, directories, size)

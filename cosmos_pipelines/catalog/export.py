@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import DiskFull, InputError
+from cosmos_pipelines.errors import CosmosError, DiskFull, InputError
+from cosmos_pipelines.files import write_text
 
 What = Literal["runs", "prompts"]
 
@@ -65,15 +64,9 @@ def _json_text(value: Any) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as e:
-        part.unlink(missing_ok=True)
-        if e.errno == errno.ENOSPC:
-            raise DiskFull(f"No room is left for {path}.", hint="Free some space.") from e
-        raise InputError(f"{path} cannot be written: {e.strerror}.") from e
+        write_text(path, text)
+    except DiskFull:
+        raise
+    except CosmosError as e:  # the user has named the place
+        raise InputError(e.message) from e

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines import ids
-from cosmos_pipelines.errors import CosmosError, InputError
+from cosmos_pipelines.errors import InputError
 
 ASIDE: Final = ".deleting-"
 """Put before a directory's name while its rows are being deleted."""
+REMOVED_LATER: Final = "`cosmos verify --fix` tries again."
+"""What to do about one that could not be removed."""
 
 
 def run_directory(outputs_root: Path, run_id: str) -> Path:
@@ -23,7 +24,7 @@ def run_directory(outputs_root: Path, run_id: str) -> Path:
     """
     if not ids.is_run_id(run_id):
         raise InputError(f"{run_id!r} is not a run id.")
-    return outputs_root.resolve() / f"run_{run_id}"
+    return outputs_root / f"run_{run_id}"
 
 
 def run_id_of(directory: Path) -> str | None:
@@ -58,21 +59,3 @@ def size_of(directory: Path) -> int:
     if directory.is_symlink() or not directory.is_dir():
         return 0
     return sum(file.lstat().st_size for file in files_below(directory))
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link (not what it points to) or a directory with all below.
-
-    Raises:
-        CosmosError: it cannot be removed; says why.
-    """
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as e:
-        raise CosmosError(
-            f"{e.filename or path} cannot be removed: {e.strerror}.",
-            hint="`cosmos verify --fix` tries again.",
-        ) from e

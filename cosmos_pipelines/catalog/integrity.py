@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from cosmos_pipelines.catalog import folders
 from cosmos_pipelines.catalog.records import ACTIVE, Run, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.files import PART, remove, sha256_of
 
 Kind = Literal[
     "output_missing",
@@ -102,13 +103,8 @@ def _output(run: Run, recorded: str, outputs_root: Path, deep: bool) -> Iterator
     if expected is not None and size != expected:
         message = f"Its result has {size:,} bytes instead of {expected:,}."
         yield Problem("output_size", run.id, str(file), message)
-    elif deep and run.outputs.get("sha256") not in (None, _sha256(file)):
+    elif deep and run.outputs.get("sha256") not in (None, sha256_of(file)):
         yield Problem("output_hash", run.id, str(file), "Its result is not what was recorded.")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _directory(directory: Path, run: Run | None) -> Iterator[Problem]:
@@ -124,9 +120,15 @@ def _directory(directory: Path, run: Run | None) -> Iterator[Problem]:
         message = "No run of the catalog has this directory."
         yield Problem("orphan_directory", name, path, message, "move to .orphaned")
     elif run.status not in ACTIVE and not directory.is_symlink():
-        for file in folders.files_below(directory):
-            if file.suffix == ".part":
-                yield Problem("leftover", run.id, str(file), "An unfinished file.", "remove")
+        for part in _parts(directory):
+            yield Problem("leftover", run.id, str(part), "An unfinished file.", "remove")
+
+
+def _parts(directory: Path) -> Iterator[Path]:
+    """What is not whole below a directory: files, links, and directories with all in them."""
+    for place, inside, names in os.walk(directory):
+        yield from (Path(place, name) for name in (*inside, *names) if name.endswith(PART))
+        inside[:] = [name for name in inside if not name.endswith(PART)]
 
 
 def _scenes(catalog: Catalog) -> Iterator[Problem]:
@@ -165,7 +167,7 @@ def _mend(catalog: Catalog, problem: Problem) -> bool:
         return False
     match problem.fix:
         case "remove":
-            folders.remove(path)
+            remove(path, hint=folders.REMOVED_LATER)
         case "put back":
             _move(path, path.with_name(path.name.removeprefix(folders.ASIDE)))
         case "move to .orphaned":

@@ -13,6 +13,7 @@ from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import StateError
+from cosmos_pipelines.files import write_text
 from cosmos_pipelines.settings import with_tables
 from cosmos_pipelines.settings_file import FILE
 
@@ -34,16 +35,18 @@ def init(
     directory = directory.expanduser().resolve()
     file = directory / FILE
     if file.exists():
-        raise StateError(f"{file} exists already.", hint="Edit it, or choose another directory.")
+        raise _exists(file)
     (directory / "inputs" / "videos").mkdir(parents=True, exist_ok=True)
-    part = file.with_name(FILE + ".part")
     try:
-        part.write_text(settings_file(), encoding="utf-8")
-        part.rename(file)
-    finally:
-        part.unlink(missing_ok=True)
+        write_text(file, settings_file(), new=True, durable=True)
+    except FileExistsError:  # made in this very moment by somebody else
+        raise _exists(file) from None
     write(str(file))
     say("Next: `cosmos demo`, or `cosmos prepare DIR` with your renders.")
+
+
+def _exists(file: Path) -> StateError:
+    return StateError(f"{file} exists already.", hint="Edit it, or choose another directory.")
 
 
 def settings_file() -> str:

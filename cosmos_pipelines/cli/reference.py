@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cosmos_pipelines.files import write_text
+
 HEAD = """\
 # Command line
 
@@ -66,4 +68,4 @@ if __name__ == "__main__":
     if target == "-":
         sys.stdout.write(reference())
     else:
-        Path(target).write_text(reference(), encoding="utf-8")
+        write_text(Path(target), reference())

@@ -11,8 +11,8 @@ from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import CosmosError, InputError, LinkLost
+from cosmos_pipelines.files import room_for
 from cosmos_pipelines.hosts.arrive import EngineOnHost, Tell
-from cosmos_pipelines.remote.files.files import room_for
 from cosmos_pipelines.settings import Settings
 
 OnLine = Callable[[str], None]

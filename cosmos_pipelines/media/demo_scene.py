@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from cosmos_pipelines.errors import CosmosError, InputError
+from cosmos_pipelines.files import saying_why_not_written, writing
 from cosmos_pipelines.media.demo_world import (
     GROUND_ID,
     SKY_ID,
@@ -27,7 +28,6 @@ from cosmos_pipelines.media.demo_world import (
     shade,
     things_at,
 )
-from cosmos_pipelines.media.files import saying_why_not_written, writing
 from cosmos_pipelines.media.segmentation import id_colours
 
 FPS = 24

@@ -19,7 +19,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.files import writing
+from cosmos_pipelines.files import writing
 from cosmos_pipelines.media.probe import Probe, probe
 
 Array = npt.NDArray[Any]
@@ -124,7 +124,7 @@ def encode(
     """
     fps = Fraction(fps)
     with writing(path) as part:
-        count = _write(iter(frames), part, fps, coding, dict(tags or {}))
+        count = _write(iter(frames), path, part, fps, coding, dict(tags or {}))
         found = probe(part)
         if (found.frames, found.fps) != (count, fps):
             raise MediaError(
@@ -136,6 +136,7 @@ def encode(
 
 def _write(
     frames: Iterator[Array | av.VideoFrame],
+    path: Path,
     part: Path,
     fps: Fraction,
     coding: Coding,
@@ -144,7 +145,7 @@ def _write(
     count = 0
     first = next(frames, None)
     if first is None:
-        raise MediaError(f"There are no frames to write to {part.with_suffix('')}.")
+        raise MediaError(f"There are no frames to write to {path}.")
     picture = _as_coded(first, coding)
     size = (picture.width, picture.height)
     if coding.even and (size[0] % 2 or size[1] % 2):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import av
 
+from cosmos_pipelines.files import writing
 from cosmos_pipelines.media.depth import DepthValues, grey_reader, range_of
 from cosmos_pipelines.media.encode import (
     CONTROL,
@@ -24,7 +25,7 @@ from cosmos_pipelines.media.encode import (
     encode,
     pictures_of,
 )
-from cosmos_pipelines.media.files import saying_why_not_read, sha256_of, writing
+from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.png import in_order, read_rgb
 from cosmos_pipelines.media.segmentation import Ids, colour_error, flat_colours
 from cosmos_pipelines.media.sources import Source
@@ -94,7 +95,7 @@ def make(source: Source, target: Path, plan: Plan, step: Callable[[], None]) -> 
 def _copy(path: Path, target: Path) -> Facts:
     with writing(target) as part, saying_why_not_read(path):
         shutil.copyfile(path, part)
-    return {"made": "copied", "source_sha256": sha256_of(path)}
+    return {"made": "copied", "source_sha256": hash_of(path)}
 
 
 def _transcode(source: Source, target: Path, plan: Plan, step: Callable[[], None]) -> Facts:
@@ -105,7 +106,7 @@ def _transcode(source: Source, target: Path, plan: Plan, step: Callable[[], None
         return (p[: plan.height, : plan.width] for p in pictures_of(path))
 
     encode(_counted(pictures(), step), target, fps=plan.fps, coding=coding)
-    facts: Facts = {"made": "encoded", "source_sha256": sha256_of(path)}
+    facts: Facts = {"made": "encoded", "source_sha256": hash_of(path)}
     if source.name == "segmentation":
         facts |= colour_error(target, _counted(pictures(), step)).facts()
     return facts

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.files import saying_why_not_written, writing
 from cosmos_pipelines.media.encode import Array, reformatted
-from cosmos_pipelines.media.files import saying_why_not_written, writing
 from cosmos_pipelines.media.probe import Probe, probe
 
 _DARK = 16

@@ -13,15 +13,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cosmos_pipelines.errors import MediaError, StateError
-from cosmos_pipelines.media import making
-from cosmos_pipelines.media.depth import DepthValues
-from cosmos_pipelines.media.files import (
-    saying_why_not_read,
+from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.files import (
+    flush_directory,
+    move,
+    part_of,
+    remove,
     saying_why_not_written,
-    sha256_of,
     write_json,
 )
+from cosmos_pipelines.media import making
+from cosmos_pipelines.media.depth import DepthValues
+from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.making import Plan
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
 from cosmos_pipelines.media.scene import Scene, load_scene
@@ -48,19 +51,38 @@ def prepare_scene(
 
     `fps` is for PNG sequences (default: that of a video beside them, else 24). `depth_values` says
     what larger depth values mean. `progress(pass, done, total)` is called from this thread.
-    `dest` may be `source`. What has not changed since the last time is not encoded again.
+    `dest` may be `source`. What has not changed since the last time is not encoded again. Another
+    process that is preparing `dest` is waited for.
 
     Returns scene.json's content with `path` and `unchanged` (nothing had to be done).
 
     Raises:
         MediaError: no color, a gap, passes that differ, a file that cannot be used, or a file of
             `dest` that is not ours and would be overwritten. Nothing has been written then.
-        StateError: another process is preparing `dest`.
         DiskFull: no room; `dest` is as it was.
     """
     source, dest = source.expanduser().resolve(), dest.expanduser().resolve()
     with saying_why_not_read(dest):
-        earlier = read_scene_file(dest) if dest.is_dir() else {}
+        there = dest.exists()
+    if there and not dest.is_dir():
+        raise MediaError(f"{dest} is not a directory.")
+    if not there:
+        _survey(source, dest, {})  # before a directory is made for it
+    with _sole_writer(dest):
+        return _prepare(source, dest, fps, name, description, depth_values, progress)
+
+
+def _prepare(
+    source: Path,
+    dest: Path,
+    fps: Fraction | None,
+    name: str | None,
+    description: str | None,
+    depth_values: DepthValues,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """As `prepare_scene`, once nobody else writes to `dest`."""
+    earlier = read_scene_file(dest)
     found = _survey(source, dest, earlier)
     settings = {"fps": str(fps), "depth_values": depth_values, "version": making.VERSION}
     prints = {n: fingerprint(p, source, settings) for n, p in found.passes.items()}
@@ -75,7 +97,7 @@ def prepare_scene(
     plan = _plan(sources, fps, depth_values)
     kept = {n: e for n, e in kept.items() if _fits(e, plan)}
     _refuse_to_overwrite(sources, plan, dest, earlier)
-    with _sole_writer(dest) as staging:
+    with _staging(dest) as staging:
         entries = _make_all(sources, plan, staging, kept, progress)
         for n, e in entries.items():
             e["fingerprint"] = prints[n]
@@ -167,30 +189,62 @@ def _refuse_to_overwrite(
 
 
 @contextmanager
-def _sole_writer(dest: Path) -> Iterator[Path]:
-    """A staging directory inside `dest`, which is locked; both vanish afterwards."""
-    new = not dest.exists()
-    with saying_why_not_written(dest):
-        dest.mkdir(parents=True, exist_ok=True)
-        lock = os.open(dest, os.O_RDONLY | os.O_DIRECTORY)
+def _sole_writer(dest: Path) -> Iterator[None]:
+    """`dest`, made if need be, for this process alone; others are waited for.
+
+    If it was made here and stays empty, it is removed again.
+    """
+    while True:
+        new = not dest.exists()
+        with saying_why_not_written(dest):
+            dest.mkdir(parents=True, exist_ok=True)
+        with _locked(dest) as ours:
+            if not ours:
+                continue
+            try:
+                yield
+            finally:
+                if new and not any(dest.iterdir()):
+                    dest.rmdir()
+            return
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[bool]:
+    """Locks a directory; False if whoever had the lock before has removed it."""
+    lock = _opened(directory)
+    if lock is None:
+        yield False
+        return
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StateError(f"Another process is preparing {dest}.") from None
-        for left in dest.glob(".prepare-*.part"):
-            shutil.rmtree(left)  # we hold the lock: its maker was killed
-        staging = dest / f".prepare-{os.getpid()}.part"
-        with saying_why_not_written(staging):
-            staging.mkdir()
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield directory.exists() and os.path.samestat(directory.stat(), os.fstat(lock))
     finally:
-        if new and not any(dest.iterdir()):
-            dest.rmdir()
         os.close(lock)
+
+
+def _opened(directory: Path) -> int | None:
+    try:
+        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        with saying_why_not_read(directory):
+            raise
+
+
+@contextmanager
+def _staging(dest: Path) -> Iterator[Path]:
+    """A directory inside `dest`, which is locked; it vanishes afterwards."""
+    for left in dest.glob(".prepare*.part"):
+        remove(left)  # we hold the lock: its maker was killed
+    staging = part_of(dest / ".prepare")
+    with saying_why_not_written(staging):
+        staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _make_all(
@@ -208,7 +262,7 @@ def _make_all(
             continue
         if staging.parent / file == source.found.files[0]:
             target = source.found.files[0]
-            facts: Entry = {"made": "kept", "source_sha256": sha256_of(target)}
+            facts: Entry = {"made": "kept", "source_sha256": hash_of(target)}
         else:
             target = staging / file
             done = _steps(source.name, making.steps(source, plan), progress)
@@ -232,11 +286,16 @@ def _steps(name: str, total: int, progress: Progress | None) -> Callable[[], Non
 def _publish(
     record: Mapping[str, Any], staging: Path, dest: Path, earlier: Mapping[str, Any]
 ) -> None:
-    """Everything is written by now: move it into place, scene.json last."""
-    write_json(staging / SCENE_FILE, record)
-    for part in sorted(staging.glob("*.mp4")):
-        part.replace(dest / part.name)
+    """Everything is written by now: move it into place.
+
+    The record first, since by it we know our own files if we are killed here; color last, since
+    a scene is taken as prepared as soon as it has that.
+    """
     for name, entry in entries_of(earlier).items():
         if name not in record["passes"] and entry["made"] != "kept":
             (dest / str(entry.get("file"))).unlink(missing_ok=True)
-    (staging / SCENE_FILE).replace(dest / SCENE_FILE)
+    write_json(staging / SCENE_FILE, record)
+    videos = sorted(staging.glob("*.mp4"), key=lambda path: path.stem == "color")
+    for made in (staging / SCENE_FILE, *videos):
+        move(made, dest / made.name)
+    flush_directory(dest)  # the catalog is about to say that the scene is there

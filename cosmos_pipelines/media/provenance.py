@@ -14,7 +14,8 @@ from typing import Any, Final
 import av
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.files import saying_why_not_read, writing
+from cosmos_pipelines.files import writing
+from cosmos_pipelines.media.files import saying_why_not_read
 from cosmos_pipelines.media.probe import probe
 
 KEY: Final = "cosmos"
@@ -33,7 +34,7 @@ def embed(source: Path, target: Path, meta: Mapping[str, Any]) -> None:
     """Write the video `source` to the mp4 `target` with `meta` in it; both may be the same.
 
     Packets are copied, not encoded; what was embedded before is replaced. `target` appears whole
-    or not at all.
+    or not at all, and outlives a power cut: the catalog is about to call the run completed.
 
     Raises:
         MediaError: `source` is missing or not a video.
@@ -42,7 +43,7 @@ def embed(source: Path, target: Path, meta: Mapping[str, Any]) -> None:
     probe(source)
     options = {"movflags": "+faststart"}
     with (
-        writing(target) as part,
+        writing(target, durable=True) as part,
         av.open(str(source)) as old,
         av.open(str(part), "w", format="mp4", options=options) as new,
     ):

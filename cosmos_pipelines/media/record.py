@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cosmos_pipelines.media.files import sha256_of
+from cosmos_pipelines.media.files import hash_of
 from cosmos_pipelines.media.making import Plan
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.media.sources import DEFAULT_FPS, Source
@@ -20,7 +20,7 @@ def entry_of(source: Source, file: Path, facts: Entry) -> Entry:
     own = {k: v for k, v in facts.items() if k not in ("source_sha256", "notes")}
     return {
         "file": file.name,
-        "sha256": sha256_of(file),
+        "sha256": hash_of(file),
         "mtime_ns": found.mtime_ns,
         **found.facts(),
         **own,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.files import sha256_of
+from cosmos_pipelines.media.files import hash_of
 from cosmos_pipelines.media.probe import Probe, probe
 from cosmos_pipelines.media.scene_file import read_scene_file
 from cosmos_pipelines.media.sequence import PASSES, Pass, find_passes
@@ -117,4 +117,4 @@ def _hash(found: Probe, record: Mapping[str, Any], name: str) -> str:
         known = (entry.get("size"), entry.get("mtime_ns"))
         if known == (found.size, found.mtime_ns) and entry.get("sha256"):
             return str(entry["sha256"])
-    return sha256_of(found.path)
+    return hash_of(found.path)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cosmos_pipelines.catalog.folders import run_directory
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.ids import is_run_id
 from cosmos_pipelines.page.player import player_page
 from cosmos_pipelines.runs.inputs import scene_preview
-from cosmos_pipelines.runs.log import run_directory
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:

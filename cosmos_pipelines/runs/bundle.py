@@ -17,10 +17,11 @@ from loguru import logger
 
 from cosmos_pipelines.backends import facts
 from cosmos_pipelines.backends.base import Backend
+from cosmos_pipelines.catalog.folders import run_directory
 from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.files import part_of, remove, write_text
 from cosmos_pipelines.operations.base import Order
-from cosmos_pipelines.remote.files.files import part_of, remove, write_whole
-from cosmos_pipelines.runs.log import TAIL_BYTES, log_file, run_directory
+from cosmos_pipelines.runs.log import TAIL_BYTES, log_file
 from cosmos_pipelines.runs.redact import secrets_of, without_secrets
 from cosmos_pipelines.settings import Settings, environment_of
 
@@ -111,7 +112,7 @@ def _replace(folder: Path, texts: Mapping[str, str]) -> None:
     try:
         for name, text in texts.items():
             (part / name).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(part / name, text)
+            write_text(part / name, text)
         remove(folder)
         part.rename(folder)
     finally:

@@ -207,12 +207,13 @@ def measured(path: Path) -> Video:
     Raises:
         MediaError: missing, unreadable, truncated or not a video.
     """
-    from cosmos_pipelines.media.probe import probe, sha256_of
+    from cosmos_pipelines.media.files import hash_of
+    from cosmos_pipelines.media.probe import probe
 
     p = probe(path, deep=True)
     return Video(
         path=str(path),
-        sha256=sha256_of(path),
+        sha256=hash_of(path),
         size=p.size,
         width=p.width,
         height=p.height,

@@ -16,18 +16,14 @@ from typing import BinaryIO, Self
 
 from loguru import logger
 
-from cosmos_pipelines.remote.files.files import room_for
+from cosmos_pipelines.catalog.folders import run_directory
+from cosmos_pipelines.files import room_for
 
 OnLine = Callable[[str | None, str], None]
 """Called for each line: the run's id (None where the line is a whole batch's), the text."""
 
 TAIL_BYTES = 64 * 1024
 _LINE_END = re.compile(r"\r\n|\n|\r")
-
-
-def run_directory(outputs: Path, run_id: str) -> Path:
-    """The folder of a run's results and logs on this machine."""
-    return outputs / f"run_{run_id}"
 
 
 def log_file(outputs: Path, run_id: str) -> Path:

@@ -14,11 +14,12 @@ from typing import Any, Final
 from loguru import logger
 
 from cosmos_pipelines.backends.base import Backend, Handle
+from cosmos_pipelines.catalog.folders import run_directory
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, DiskFull, MediaError, RunFailed
+from cosmos_pipelines.files import move
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
-from cosmos_pipelines.runs.log import run_directory
 from cosmos_pipelines.settings import Settings
 
 RECORD: Final = "record.json"
@@ -109,7 +110,7 @@ def _text(catalog: Catalog, settings: Settings, run: Run, received: Path) -> dic
         raise RunFailed(run.id, "model_failed", f"The enhancer answered {said}.")
     text = clean_text(text)
     file = received.with_name("enhanced.txt")
-    received.replace(file)
+    move(received, file, durable=True)  # before the catalog calls the run completed
     outputs = {
         "enhanced_text": text,
         "enhanced_prompt_id": None,
@@ -133,7 +134,8 @@ def _video(
     catalog: Catalog, settings: Settings, run: Run, expected: Expected, received: Path
 ) -> dict[str, Any]:
     from cosmos_pipelines.media import provenance
-    from cosmos_pipelines.media.probe import probe, sha256_of
+    from cosmos_pipelines.media.files import hash_of
+    from cosmos_pipelines.media.probe import probe
 
     verify_video(run.id, expected, received)
     video = received.with_name("video.mp4")
@@ -142,7 +144,7 @@ def _video(
     p = probe(video, deep=True)
     return {
         "video": relative(settings, video),
-        "sha256": sha256_of(video),
+        "sha256": hash_of(video),
         "size": p.size,
         "width": p.width,
         "height": p.height,

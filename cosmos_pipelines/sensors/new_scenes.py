@@ -16,6 +16,7 @@ import dagster as dg
 
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES
 from cosmos_pipelines.errors import CosmosError, MediaError
+from cosmos_pipelines.files import PART
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.media.sequence import PASSES, VIDEOS, find_passes, recognise
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
@@ -106,12 +107,12 @@ def _is_scene(directory: Path) -> bool:
 def look_of(directory: Path) -> str:
     """Hash of names, sizes and times of all files; without those that registering it writes."""
     files = [p for p in sorted(directory.rglob("*")) if p.is_file()]
-    sources = [p for p in files if not p.name.startswith(".")]
+    sources = [p for p in files if not _hidden(p.relative_to(directory))]
     rendered = any(p.suffix.lower() in PICTURES for p in sources)
     ours = {"scene.json", *(f"{name}.mp4" for name in PASSES if rendered)}
     digest = hashlib.sha256()
     for path in sources:
-        if path.parent == directory and (path.name in ours or path.suffix == ".part"):
+        if path.parent == directory and (path.name in ours or path.suffix == PART):
             continue
         try:
             stat = path.stat()
@@ -121,6 +122,11 @@ def look_of(directory: Path) -> str:
         name = path.relative_to(directory).as_posix()
         digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:24]
+
+
+def _hidden(path: Path) -> bool:
+    """Whether it or a directory that it lies in is hidden, as that of a scene being prepared is."""
+    return any(name.startswith(".") for name in path.parts)
 
 
 def problem_of(settings: Settings, directory: Path) -> str | None:

@@ -28,6 +28,7 @@ from cosmos_pipelines.errors import (
     OutputMissing,
     StateError,
 )
+from cosmos_pipelines.files import part_of
 from cosmos_pipelines.operations import Order, Video
 from cosmos_pipelines.remote import process
 
@@ -230,11 +231,14 @@ def test_what_a_crash_prepared_but_did_not_start_is_started(backend: LocalBacken
 
 
 def test_what_killed_processes_left_half_made_is_swept(backend: LocalBackend) -> None:
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    for left in (backend.cas / f"abc.1f.{dead.pid}.part", backend.runs / f"x.1f.{dead.pid}.part"):
-        left.mkdir(parents=True)
-    mine = backend.runs / f"y.1f.{os.getpid()}.part"
+    code = (
+        "import sys; from pathlib import Path; from cosmos_pipelines.files import part_of\n"
+        "for place in sys.argv[1:]: part_of(Path(place)).mkdir(parents=True)"
+    )
+    places = [backend.cas / "abc", backend.runs / "x"]
+    subprocess.run([sys.executable, "-c", code, *places], check=True)
+    assert [len(list(place.parent.glob("*.part"))) for place in places] == [1, 1]
+    mine = part_of(backend.runs / "y")
     mine.mkdir()
     handle = finish(backend, script("true"))
     assert sorted(backend.runs.iterdir()) == sorted([Path(handle.run_dir), mine])

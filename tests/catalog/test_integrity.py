@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from cosmos_pipelines.catalog import Catalog, Run
 from cosmos_pipelines.catalog.integrity import Problem, fix, verify
+from cosmos_pipelines.files import part_of
 from tests.catalog.rows import OWNER, add_prompt, add_run, complete
 
 
@@ -125,10 +126,14 @@ def test_a_directory_that_gets_its_row_before_the_fix_stays(
 
 def test_unfinished_files_of_ended_runs_are_removed(catalog: Catalog, outputs: Path) -> None:
     run, file = finished(catalog, outputs)
-    part = file.with_name("preview.webp.part")
+    part, folder = part_of(file), part_of(file.with_name("diagnostics"))
     part.touch()
+    folder.mkdir()
+    (folder / "run.json").touch()
     problems = verify(catalog, outputs)
-    assert [(p.kind, p.id, p.path) for p in problems] == [("leftover", run.id, str(part))]
+    assert {(p.kind, p.id, p.path) for p in problems} == {
+        ("leftover", run.id, str(left)) for left in (part, folder)
+    }
     assert json.loads(json.dumps(problems[0].as_dict()))["fix"] == "remove"
     assert fix(catalog, problems) == problems
     assert sorted(file.parent.iterdir()) == [file]

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media import provenance
-from cosmos_pipelines.media.probe import probe, sha256_of
+from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.runs.lost import orphans
 from tests.faults.faults import ALIVE, DONE, ENDED, LEFT, Fault
 from tests.faults.place import SLOW, Orchestrator, Place, small_disk

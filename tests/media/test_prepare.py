@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media.encode import EXACT, pictures_of
 from cosmos_pipelines.media.prepare import load_scene, prepare_scene
-from cosmos_pipelines.media.probe import probe, sha256_of
+from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.media.segmentation import id_colours
 from tests.media import renders
 

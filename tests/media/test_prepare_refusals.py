@@ -6,13 +6,14 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cosmos_pipelines.errors import DiskFull, MediaError, StateError
+from cosmos_pipelines.errors import DiskFull, MediaError
 from cosmos_pipelines.media.prepare import prepare_scene
 from tests.media import renders
 
@@ -174,18 +175,59 @@ def test_an_interruption_leaves_the_earlier_scene_whole(tmp_path: Path) -> None:
     assert {p.name: p.read_bytes() for p in (tmp_path / "city").iterdir()} == before
 
 
-def test_two_at_once_do_not_mix_and_a_killed_one_is_swept_up(tmp_path: Path) -> None:
+def test_one_that_was_killed_is_swept_up(tmp_path: Path) -> None:
     source, dest = renders.render(tmp_path / "renders"), tmp_path / "city"
     (dest / ".prepare-1.part").mkdir(parents=True)
     (dest / ".prepare-1.part/color.mp4.part").touch()
-    lock = os.open(dest, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(StateError, match="Another process is preparing"):
-            prepare_scene(source, dest)
-    finally:
-        os.close(lock)
     prepare_scene(source, dest)
     assert sorted(p.name for p in dest.iterdir()) == [
         "color.mp4", "depth.mp4", "scene.json", "segmentation.mp4",
     ]  # fmt: skip
+
+
+def test_whoever_is_preparing_a_scene_is_waited_for(tmp_path: Path) -> None:
+    source, dest = renders.render(tmp_path / "renders"), tmp_path / "city"
+    first = prepare_scene(source, dest)
+    lock = os.open(dest, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(prepare_scene, source, dest)
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        os.close(lock)
+        assert second.result() == first | {"unchanged": True}
+
+
+def test_a_directory_that_is_removed_while_it_is_waited_for_is_made_again(tmp_path: Path) -> None:
+    source, dest = renders.render(tmp_path / "renders"), tmp_path / "city"
+    dest.mkdir()
+    lock = os.open(dest, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(prepare_scene, source, dest)
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        dest.rmdir()
+        os.close(lock)
+        assert second.result()["frames"] == 6
+    assert (dest / "color.mp4").is_file()
+
+
+def test_what_was_killed_while_it_was_put_into_place_is_finished_by_the_next(
+    tmp_path: Path,
+) -> None:
+    scene = renders.render(tmp_path / "city")
+    prepare_scene(scene, scene)
+    whole = {p.name: p.read_bytes() for p in scene.iterdir()}
+    for name in ("color.mp4", "segmentation.mp4"):  # the record comes first, color last
+        (scene / name).unlink()
+    prepare_scene(scene, scene)
+    assert {p.name for p in scene.iterdir()} == set(whole)
+    assert (scene / "color.mp4").read_bytes() == whole["color.mp4"]
+
+
+def test_a_file_where_the_scene_shall_be_is_refused(tmp_path: Path) -> None:
+    source = renders.render(tmp_path / "renders")
+    (tmp_path / "city").write_text("mine")
+    with pytest.raises(MediaError, match="city is not a directory"):
+        prepare_scene(source, tmp_path / "city")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.probe import probe, sha256_of
+from cosmos_pipelines.media.probe import probe
 from tests.media import renders
 
 
@@ -93,11 +93,3 @@ def test_a_video_without_read_permission_says_so(tmp_path: Path) -> None:
     path.chmod(0)
     said = renders.as_nobody("probe.probe(path)", path)
     assert said.startswith(f"MediaError: {path} cannot be read: permission denied")
-
-
-def test_the_hash_follows_the_content(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"abc")
-    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    path.write_bytes(b"abcd")
-    assert sha256_of(path).startswith("88d4266fd4e6338d")

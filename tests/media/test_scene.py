@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media.prepare import prepare_scene
-from cosmos_pipelines.media.probe import sha256_of
 from cosmos_pipelines.media.scene import load_scene
 from cosmos_pipelines.media.sequence import find_passes
 from tests.media import renders

@@ -11,9 +11,9 @@ import pytest
 from cosmos_pipelines.backends.local import LocalBackend
 from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import UnknownId
+from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.operations import ControlWeights, Enhance, Job, Operation, Transfer, Upscale
 from cosmos_pipelines.operations.base import Outcome, Video
-from cosmos_pipelines.remote.files.files import sha256_of
 from tests.support.stand_in_engine import StandIn, registered
 
 RUN = "rs_" + "1" * 32

@@ -25,6 +25,61 @@ def test_a_dagster_yaml_that_is_there_stays(tmp_path: Path) -> None:
     assert (directory / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
 
 
+def older(settings: Settings) -> bytes:
+    """Make the project's dagster.yaml as an earlier version made it."""
+    text = TEMPLATE.read_bytes().replace(b"resources.run_launcher", b"resources.launcher")
+    settings.dagster_dir.mkdir(exist_ok=True)
+    (settings.dagster_dir / "dagster.yaml").write_bytes(text)
+    return text
+
+
+def test_the_run_launcher_of_an_earlier_version_is_found_under_its_new_name(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    older(settings)
+    with open_instance(settings) as instance:
+        assert type(instance.run_launcher).__module__ == "cosmos_pipelines.resources.run_launcher"
+    assert (settings.dagster_dir / "dagster.yaml").read_bytes() == TEMPLATE.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        (b"  module:   'cosmos_pipelines.resources.launcher'  # ours\r\n", b"run_launcher"),
+        (b'run_launcher: {"module": "cosmos_pipelines.resources.launcher"}', b"run_launcher"),
+        (b"  module: cosmos_pipelines.resources.run_launcher\n", None),
+        (b"  module: cosmos_pipelines.resources.launcher_of_mine\n", None),
+        (b"  module: studio.cosmos_pipelines.resources.launcher\n", None),
+        (b"  class: cosmos_pipelines.resources.launcher\n", None),
+    ],
+)
+def test_nothing_but_the_old_name_is_changed(
+    tmp_path: Path, line: bytes, becomes: bytes | None
+) -> None:
+    file = tmp_path / ".dagster" / "dagster.yaml"
+    file.parent.mkdir()
+    text = b"# mine: \xff\r\n\r\n\tlauncher: launcher\r" + line + b"# the end"
+    file.write_bytes(text)
+    file.chmod(0o600)
+    inode = file.stat().st_ino
+    instance_directory(Settings(home=tmp_path))
+    wanted = text.replace(b"resources.launcher", b"resources." + becomes) if becomes else text
+    assert file.read_bytes() == wanted
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert (file.stat().st_ino == inode) == (becomes is None)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_link_to_a_dagster_yaml_elsewhere_stays_one(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    older(settings)
+    file = settings.dagster_dir / "dagster.yaml"
+    file.rename(tmp_path / "shared.yaml")
+    file.symlink_to("../shared.yaml")
+    instance_directory(settings)
+    assert file.is_symlink()
+    assert (tmp_path / "shared.yaml").read_bytes() == TEMPLATE.read_bytes()
+
+
 def test_with_the_postgres_file_everything_is_kept_in_postgresql(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

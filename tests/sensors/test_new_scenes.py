@@ -10,8 +10,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from cosmos_pipelines.files import part_of
 from cosmos_pipelines.runs.inputs import register_scene
 from cosmos_pipelines.sensors.new_scenes import MARKER, new_scenes, scene_directories
+from tests.media import renders
 from tests.support.dagster_project import tick
 from tests.support.project import Project
 
@@ -94,6 +96,20 @@ def test_registering_a_scene_does_not_make_it_look_new(empty: Project, looks: Lo
     assert looks.once() == ["city"]
     register_scene(empty.catalog, empty.settings, directory)
     assert (looks.once(), looks.once()) == ([], [])
+
+
+def test_what_is_being_prepared_in_a_directory_does_not_make_it_look_new(
+    empty: Project, looks: Looks
+) -> None:
+    directory = renders.render(empty.settings.inputs / "city")
+    looks.once()
+    assert looks.once() == ["city"]
+    staging = part_of(directory / ".prepare")
+    staging.mkdir()
+    part_of(staging / "color.mp4").touch()
+    part_of(directory / "color.mp4").touch()
+    assert looks.once() == []
+    assert "not settled yet" not in looks.said
 
 
 def test_a_scene_that_is_rendered_again_is_taken_again(empty: Project, looks: Looks) -> None:

@@ -6,7 +6,7 @@ import errno
 import shutil
 from pathlib import Path
 
-from cosmos_pipelines.remote.files.files import copy_verified, room_for
+from cosmos_pipelines.files import copy_verified, room_for
 
 
 def keep(cas: Path, source: Path, sha256: str, size: int) -> Path:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple, Self
 
 from cosmos_pipelines.errors import BackendError, DiskFull, LinkLost, OutputMissing
+from cosmos_pipelines.files import PART, move, room_for, sha256_of
+from cosmos_pipelines.files import part_of as own_part_of
 from cosmos_pipelines.remote.files import scripts as host_scripts
-from cosmos_pipelines.remote.files.files import PART, room_for, sha256_of
-from cosmos_pipelines.remote.files.files import part_of as own_part_of
 from cosmos_pipelines.remote.files.meter import Meter, Report
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 from cosmos_pipelines.remote.ssh.streams import CHUNK, draw
@@ -245,5 +245,4 @@ def _keep(connection: Connection, file: Wanted, part: IO[bytes], found: str) -> 
             f"{file.remote} on {connection.host} is not what was made: "
             f"its SHA-256 is {found}, not {file.sha256}."
         )
-    os.fsync(part.fileno())
-    path.replace(file.local)
+    move(path, file.local)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cosmos_pipelines.errors import BackendError, InputError, LinkLost
+from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.remote.files import scripts as host_scripts
-from cosmos_pipelines.remote.files.files import sha256_of
 from cosmos_pipelines.remote.files.meter import Meter, Report
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 from cosmos_pipelines.remote.ssh.streams import feed, pour
