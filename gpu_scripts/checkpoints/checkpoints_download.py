@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from time import sleep
-from typing import Any
+from typing import IO, Any
 
 from checkpoints_hub import Hub, Passing, Refused
+from checkpoints_lock import alone_with
 from checkpoints_manifest import Entry, Place
 from checkpoints_names import stays_inside
 from checkpoints_verify import BLOCK, Found, Item, Meter, Say, gigabytes
@@ -27,6 +28,7 @@ from checkpoints_wanted import Wanted, reuse, wrong_content
 
 MARGIN = 1 << 30
 """Bytes that stay free on the disk."""
+BUSY = "another process brings it; waiting for that one"
 ASKING = 8
 """Files that are asked for at a time before anything is downloaded."""
 
@@ -66,7 +68,7 @@ def download(
         failed.append(disk)
         say(f"PROBLEM {disk.path}: {disk.what}")
     if not short:
-        _fetch_all(missing, hub, threads, say, fail)
+        _fetch_all(missing, hub, threads, say, fail, anew)
     broken |= {_branch(one.item) for one in wanted if not one.has_come}
     if not anew:
         for one in wanted:
@@ -164,7 +166,14 @@ def _short_of_room(missing: Sequence[Wanted]) -> list[Found]:
     return short
 
 
-def _fetch_all(missing: Sequence[Wanted], hub: Hub, threads: int, say: Say, fail: Fail) -> None:
+def _fetch_all(
+    missing: Sequence[Wanted],
+    hub: Hub,
+    threads: int,
+    say: Say,
+    fail: Fail,
+    anew: Collection[Path],
+) -> None:
     meter = Meter(len(missing), sum(one.left for one in missing), say)
     full = Event()
 
@@ -172,7 +181,13 @@ def _fetch_all(missing: Sequence[Wanted], hub: Hub, threads: int, say: Say, fail
         try:
             if full.is_set():
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            _fetch(one, hub, meter)
+            left = one.left
+            with alone_with(one.part, lambda: say(f"{one.item.name}: {BUSY}")) as part:
+                if one.there and one.file not in anew:  # the other has brought it
+                    one.part.unlink()
+                    meter.add(left, one.item.name)
+                else:
+                    _fetch(one, part, hub, meter)
             one.item.place.note(one.file, _record(one))
         except (Refused, Passing) as e:
             fail(one.item, e)
@@ -192,14 +207,13 @@ def _record(one: Wanted) -> dict[str, Any]:
     return {"size": size, **one.facts.hashes}
 
 
-def _fetch(one: Wanted, hub: Hub, meter: Meter) -> None:
+def _fetch(one: Wanted, part: IO[bytes], hub: Hub, meter: Meter) -> None:
     """The file, whole and compared. Raises Refused, Passing, OSError."""
-    one.file.parent.mkdir(parents=True, exist_ok=True)
     tries = hub.tries
     while True:
         before = one.left
         try:
-            _read_on(one, hub, meter)
+            _read_on(one, part, hub, meter)
             break
         except Passing:
             tries = hub.tries if one.left < before else tries - 1
@@ -217,25 +231,27 @@ def _fetch(one: Wanted, hub: Hub, meter: Meter) -> None:
         os.close(directory)
 
 
-def _read_on(one: Wanted, hub: Hub, meter: Meter) -> None:
+def _read_on(one: Wanted, part: IO[bytes], hub: Hub, meter: Meter) -> None:
     """Bytes from where the part ends to the end of the file."""
     size = one.facts.size
-    begun = one.part.stat().st_size if one.part.is_file() else 0
+    begun = one.part.stat().st_size
     if begun and (size is None or begun > size):
-        one.part.unlink()
+        part.truncate(0)
         begun = 0
     if begun and begun == size:
         return
-    with hub.open(one.item.entry, one.item.path, begun) as answer, one.part.open("ab") as part:
+    with hub.open(one.item.entry, one.item.path, begun) as answer:
         if answer.status != 206:  # the server does not resume
             part.truncate(0)
         elif not answer.headers.get("Content-Range", "").startswith(f"bytes {begun}-"):
             raise Passing(f"{hub.host} sent another part of the file")
-        with _passing(hub):
-            while block := answer.read(BLOCK):
-                part.write(block)
-                meter.add(len(block), one.item.name)
-        part.flush()
+        try:
+            with _passing(hub):
+                while block := answer.read(BLOCK):
+                    part.write(block)
+                    meter.add(len(block), one.item.name)
+        finally:
+            part.flush()
         os.fsync(part.fileno())
         cut = bool(answer.length)
     if cut or (size is not None and one.part.stat().st_size < size):

@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from checkpoints_lock import alone_in
 from checkpoints_names import COMMIT, is_repo, is_revision, shown, stays_inside
 
 MAIN = "main"
@@ -144,10 +145,7 @@ class Place:
         self._meant: dict[tuple[str, str], str] = {}
         """What branches and tags mean at the hub, by repository."""
         self._record: dict[str, dict[str, Any]] = {"files": {}, "listed": {}}
-        with suppress(OSError, ValueError, AttributeError):  # none yet, or none that can be used
-            read = json.loads((root / RECORD).read_text(encoding="utf-8"))
-            for part in self._record:
-                self._record[part] |= read.get(part) or {}
+        self._read()
 
     def base(self, entry: Entry, commit: str | None = None) -> Path | None:
         """The directory of a repository's files; None if it is not known at which commit."""
@@ -215,10 +213,8 @@ class Place:
 
     def note(self, file: Path, facts: dict[str, Any]) -> None:
         """Record a file's facts."""
-        with self._lock:
-            if self._record["files"].get(self._key(file)) != facts:
-                self._record["files"][self._key(file)] = facts
-                self._save()
+        if self._record["files"].get(self._key(file)) != facts:
+            self._save("files", self._key(file), facts)
 
     def listed(self, entry: Entry) -> list[str] | None:
         """The files of an entry's repository as they were listed; None if they never were."""
@@ -229,15 +225,23 @@ class Place:
 
     def note_listed(self, entry: Entry, paths: Sequence[str]) -> None:
         """Record which files a repository has."""
-        with self._lock:
-            self._record["listed"][f"{entry.repo}@{entry.at}"] = sorted(paths)
-            self._save()
+        self._save("listed", f"{entry.repo}@{entry.at}", sorted(paths))
 
     def _key(self, file: Path) -> str:
         return file.relative_to(self.root).as_posix()
 
-    def _save(self) -> None:
-        write_whole(self.root / RECORD, json.dumps(self._record, indent=1, sort_keys=True))
+    def _read(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):  # none yet, or none that can be used
+            read = json.loads((self.root / RECORD).read_text(encoding="utf-8"))
+            for part in self._record:
+                self._record[part] |= read.get(part) or {}
+
+    def _save(self, part: str, key: str, value: object) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with self._lock, alone_in(self.root):
+            self._read()  # what others have noted meanwhile
+            self._record[part][key] = value
+            write_whole(self.root / RECORD, json.dumps(self._record, indent=1, sort_keys=True))
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,10 @@ def reuse(one: Wanted) -> bool:
             if wrong_content(one, old):
                 continue
             one.file.parent.mkdir(parents=True, exist_ok=True)
+            link = one.file.with_name(f".{one.file.name}.{uuid.uuid4().hex}.part")
+            os.link(old.resolve(), link)
+            link.replace(one.file)
+            link.unlink(missing_ok=True)  # still there where both were the same file already
             one.part.unlink(missing_ok=True)
-            os.link(old.resolve(), one.part)
-            one.part.replace(one.file)
             return True
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,3 +158,21 @@ def test_a_token_that_was_removed_before_it_was_read_is_told(places: Places) -> 
     assert said.code == 1
     assert said.problems == ["HF_TOKEN: it was removed before it was read"]
     assert not places.hub.asked
+
+
+def test_two_engines_that_share_a_cache_bring_each_file_once(places: Places) -> None:
+    files = {f"weights.{n}.bin": bytes([n]) + BIG * 8 for n in range(4)}
+    places.hub.add(REPO, files)
+    mine = places.manifest(cached("*.bin")).rename(places.root / "mine.json")
+    yours = places.manifest(cached("*.bin"), cached("config.json"))
+    started = [places.start(manifest, "download") for manifest in (mine, yours)]
+    said = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    for name, content in files.items():
+        assert (places.cache / "snapshots" / COMMIT / name).read_bytes() == content
+        assert len([a for a in places.hub.downloads(name) if "resolve" not in a.path]) == 1
+    assert not list(places.cache.rglob("*.part"))
+    for manifest, count in ((mine, 4), (yours, 5)):  # what each has noted is there for both
+        assert places.run(manifest, "verify", "--deep").result["counts"] == {"ok": count}
+    record = json.loads((places.root / "hf" / ".cosmos-sizes.json").read_text())
+    assert len(record["files"]) == 5
