@@ -1,15 +1,17 @@
 """Asset checks of a video: is it what was asked for, and is there a picture in it?
 
-They run in the step that makes the video, and show in the page. What was asked for is predicted
-anew by the run's engine; the file is read anew.
+They run in the step that makes the video, and show in the page. What was asked for is what the
+run's engine had predicted when the run was executed; the file is read anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
@@ -19,8 +21,8 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
-from cosmos_pipelines.operations.base import Expected
 from cosmos_pipelines.runs.plan import job_of
+from cosmos_pipelines.runs.results import predicted
 from cosmos_pipelines.settings import Settings
 
 CHECKS: Final[Mapping[str, str]] = {
@@ -76,13 +78,13 @@ def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     """All checks of a completed run's video; what cannot be read fails with the reason."""
     from cosmos_pipelines.media.compare import blackness_and_freeze
-    from cosmos_pipelines.media.probe import probe, sha256_of
+    from cosmos_pipelines.media.probe import probe
 
     path = settings.home / str(run.outputs["video"])
     try:
         found = probe(path)
-        digest = sha256_of(path)
-        picture = blackness_and_freeze(path)
+        digest = _hash_of(path)
+        picture = blackness_and_freeze(path, found)
         wanted = expected(catalog, settings, run)
     except CosmosError as e:
         return [Finding(name, False, {"reason": str(e)}) for name in CHECKS]
@@ -90,9 +92,9 @@ def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     black, frozen_s = picture["black_share"], picture["longest_freeze_s"]
     size = (found.width, found.height)
     return [
-        _equal("frames", found.frames, wanted.frames),
-        _equal("picture_size", _by(*size), _by(wanted.width, wanted.height)),
-        _equal("rate", str(found.fps), wanted.fps),
+        _equal("frames", found.frames, wanted["frames"]),
+        _equal("picture_size", _by(*size), _by(wanted["width"], wanted["height"])),
+        _equal("rate", str(found.fps), wanted["fps"]),
         Finding(
             "duration",
             abs(found.duration_s - predicted_s) <= float(1 / Fraction(found.fps)),
@@ -104,11 +106,29 @@ def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     ]
 
 
-def expected(catalog: Catalog, settings: Settings, run: Run) -> Expected:
-    """What the run's engine predicts for its video. Raises CosmosError if an input is gone."""
-    job = job_of(catalog, settings, run)
+def expected(catalog: Catalog, settings: Settings, run: Run) -> Mapping[str, Any]:
+    """Width, height, frames and fps that the run's engine predicted; None: it could not.
+
+    For a run of a version that did not keep them they are predicted anew.
+
+    Raises:
+        CosmosError: an input of such a run is gone.
+    """
+    kept: Mapping[str, Any] | None = run.outputs.get("expected")
+    if kept is not None:
+        return kept
+    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+    job = job_of(catalog, settings, run, prompt)
     order = settings.engine(run.engine).compile([job], order_id((run.id,), 1))
-    return order.expected[0]
+    return predicted(order.expected[0])
+
+
+def _hash_of(path: Path) -> str:
+    """Of the bytes that are there now, whatever this process has read of the file before."""
+    from cosmos_pipelines.media.files import saying_why_not_read
+
+    with saying_why_not_read(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def report(context: dg.OpExecutionContext, run: Run, findings: list[Finding]) -> None:
