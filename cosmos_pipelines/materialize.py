@@ -35,16 +35,15 @@ def materialize_runs(
         StateError: another live process is executing one of them.
         KeyboardInterrupt: after the work was stopped and recorded as cancelled.
     """
-    ids = list(dict.fromkeys(catalog.get_run(run_id).id for run_id in run_ids))
-    open_ids = [i for i in ids if catalog.get_run(i).status != "completed"]
-    if open_ids:
-        _execute(catalog, settings, open_ids, on_line)
-    return [catalog.get_run(run_id) for run_id in ids]
+    wanted = catalog.get_runs(run_ids)
+    unfinished = [run for run in wanted if run.status != "completed"]
+    if not unfinished:
+        return wanted
+    _execute(catalog, settings, unfinished, on_line)
+    return catalog.get_runs(run.id for run in wanted)
 
 
-def _execute(
-    catalog: Catalog, settings: Settings, run_ids: list[str], on_line: OnLine | None
-) -> None:
+def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnLine | None) -> None:
     import dagster as dg
     from dagster._core.errors import DagsterExecutionInterruptedError
 
@@ -57,9 +56,9 @@ def _execute(
     token = LINES.set(on_line or _nowhere)
     try:
         with open_instance(settings, captures=False) as instance:
-            for run_id in run_ids:
-                record(instance, catalog, settings, catalog.get_run(run_id))
-            _in_process(definitions, instance, catalog, run_ids)
+            if len(runs) == 1:  # the job of a batch does so itself
+                record(instance, catalog, settings, *runs)
+            _in_process(definitions, instance, runs)
     except dg.Failure as e:
         if isinstance(e.__cause__, CosmosError):
             raise e.__cause__ from None
@@ -69,9 +68,7 @@ def _execute(
         LINES.reset(token)
 
 
-def _in_process(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, catalog: Catalog, run_ids: list[str]
-) -> None:
+def _in_process(definitions: dg.Definitions, instance: dg.DagsterInstance, runs: list[Run]) -> None:
     """One Dagster run for all; raises what its step raised."""
     from cosmos_pipelines.assets.jobs import BATCH, batch_config
     from cosmos_pipelines.assets.partitions import place_of
@@ -79,15 +76,18 @@ def _in_process(
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     tags = {PROCESS_TAG: owner_name(), "cosmos/by": "command line"}
-    if len(run_ids) > 1:
+    if len(runs) > 1:
         definitions.resolve_job_def(BATCH).execute_in_process(
-            instance=instance, run_config=batch_config(run_ids) | quiet, tags=tags
+            instance=instance,
+            run_config=batch_config([run.id for run in runs]) | quiet,
+            tags=tags,
         )
         return
-    asset, partition = place_of(catalog.get_run(run_ids[0]))
+    (run,) = runs
+    asset, partition = place_of(run)
     config: dict[str, Any] = dict(quiet)
-    if partition != run_ids[0]:  # the partition does not say which run
-        config["ops"] = {asset.to_user_string(): {"config": {"run_id": run_ids[0]}}}
+    if partition != run.id:  # the partition does not say which run
+        config["ops"] = {asset.to_user_string(): {"config": {"run_id": run.id}}}
     definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance,
         partition_key=partition,

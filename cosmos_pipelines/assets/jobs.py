@@ -10,7 +10,7 @@ from cosmos_pipelines.assets.metadata import show_run
 from cosmos_pipelines.assets.steps import POOL, bring_to_end, failure, told
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.video_checks import examine, report
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Transfer
@@ -60,8 +60,7 @@ def register_prompts(
     context: dg.OpExecutionContext, config: PromptsForm, catalog: CatalogResource
 ) -> list[str]:
     """Enter prompts; the same content again is the same prompt."""
-    settings = catalog.settings
-    with told(), catalog.open() as store:
+    with told(), catalog.open() as (store, settings):
         if not config.texts or not config.scene:
             raise InputError("Give a scene and at least one text.")
         made = []
@@ -81,13 +80,11 @@ def register_runs(
     context: dg.OpExecutionContext, config: SweepForm, catalog: CatalogResource
 ) -> list[str]:
     """Check all cells, then enter all runs: if one is refused, none is entered."""
-    settings = catalog.settings
-    with told(), catalog.open() as store:
+    with told(), catalog.open() as (store, settings):
         planned = plan_sweep(store, settings, config)
         tags = tuple(config.tags)
         runs = [enter(store, settings, p, queued=config.queue, tags=tags) for p in planned]
-        for run in runs:
-            record(context.instance, store, settings, run)
+        record(context.instance, store, settings, *runs)
         context.add_output_metadata({"runs": [run.id for run in runs], "queued": config.queue})
         return [run.id for run in runs]
 
@@ -116,35 +113,40 @@ def execute_batch(
     backend: BackendResource,
 ) -> None:
     """Execute all; each that completes is recorded in its partition, with its checks."""
-    settings = catalog.settings
-    with told(), catalog.open() as store:
-        ids = list(dict.fromkeys(store.get_run(run_id).id for run_id in config.run_ids))
-        for run_id in ids:
-            record(context.instance, store, settings, store.get_run(run_id))
+    with told(), catalog.open() as (store, settings):
+        wanted = store.get_runs(config.run_ids)
+        record(context.instance, store, settings, *wanted)
+        prompts = store.find_prompts(run.prompt_id for run in wanted if run.prompt_id)
         recorded: set[str] = set()
 
         def tell(run: Run) -> None:
             try:
-                _record(context, store, settings, run)
+                _record(context, store, settings, run, prompts.get(run.prompt_id or ""))
             except Exception as e:  # noqa: BLE001 - the model goes on; it is told again below
                 context.log.warning(f"{run.id} is not recorded yet: {e}")
             else:
                 recorded.add(run.id)
 
-        runs = bring_to_end(context, store, settings, backend, ids, tell)
+        runs = bring_to_end(context, store, settings, backend, wanted, tell)
         for run in runs:
             if run.status == "completed" and run.id not in recorded:
-                _record(context, store, settings, run)
+                _record(context, store, settings, run, prompts.get(run.prompt_id or ""))
         left = [run for run in runs if run.status != "completed"]
         if left:
             said = "; ".join(f"{run.id} {run.status}: {run.error_message}" for run in left)
             raise failure(f"{len(left)} of {len(runs)} runs did not complete: {said}", left)
 
 
-def _record(context: dg.OpExecutionContext, catalog: Catalog, settings: Settings, run: Run) -> None:
+def _record(
+    context: dg.OpExecutionContext,
+    catalog: Catalog,
+    settings: Settings,
+    run: Run,
+    prompt: Prompt | None,
+) -> None:
     if new := run.outputs.get("enhanced_prompt_id"):
         record(context.instance, catalog, settings, catalog.get_prompt(new))
-    context.log_event(show_run(catalog, settings, run).event(context.instance))
+    context.log_event(show_run(settings, run, prompt).event(context.instance))
     if run.model_type != "enhance":
         report(context, run, examine(catalog, settings, run))
 

@@ -22,7 +22,6 @@ from cosmos_pipelines.assets.partitions import (
     provenance,
 )
 from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
-from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, label_of
 from cosmos_pipelines.settings import Settings
 
@@ -104,11 +103,10 @@ def show_prompt(prompt: Prompt) -> Shown:
     return Shown(PROMPTS, prompt.id, prompt.id.removeprefix("ps_"), metadata, parents)
 
 
-def show_run(catalog: Catalog, settings: Settings, run: Run) -> Shown:
-    """A completed run: the video or text that it made, and how."""
+def show_run(settings: Settings, run: Run, prompt: Prompt | None) -> Shown:
+    """A completed run of this prompt: the video or text that it made, and how."""
     asset, partition = place_of(run)
     made = _text(run) if run.model_type == "enhance" else _video(settings, run)
-    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
     metadata: dict[str, Any] = {**made, "engine": label_of(run.engine), "run": run.id}
     if run.duration_s is not None:
         metadata["seconds taken"] = round(run.duration_s, 2)

@@ -37,7 +37,7 @@ else:
 )
 def prompts(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Result:
     """Record a registered prompt again."""
-    with told(), catalog.open() as store:
+    with told(), catalog.open() as (store, _):
         return show_prompt(store.get_prompt(context.partition_key)).result(context.instance)
 
 
@@ -59,8 +59,7 @@ def enhanced_prompts(
     backend: BackendResource,
 ) -> Result:
     """Enhance one prompt."""
-    settings = catalog.settings
-    with told(), catalog.open() as store:
+    with told(), catalog.open() as (store, settings):
         prompt = store.get_prompt(context.partition_key)
         run = run_for(store, config, "enhance", prompt_id=prompt.id)
         if run is None:
@@ -68,7 +67,7 @@ def enhanced_prompts(
             engine = given(config).get("engine")
             planned = plan_enhance(store, settings, prompt.id, fields, engine=engine)
             run = enter(store, settings, planned)
-        run = completed(bring_to_end(context, store, settings, backend, [run.id])[0])
+        run = completed(bring_to_end(context, store, settings, backend, [run])[0])
         if new := run.outputs.get("enhanced_prompt_id"):
             record(context.instance, store, settings, store.get_prompt(new))
-        return show_run(store, settings, run).result(context.instance)
+        return show_run(settings, run, prompt).result(context.instance)

@@ -7,7 +7,7 @@ import dagster as dg
 from cosmos_pipelines.assets.metadata import Result, show_scene
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES
 from cosmos_pipelines.assets.steps import told
-from cosmos_pipelines.assets.sync import Row, record
+from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs.inputs import register_scene
@@ -27,16 +27,13 @@ from cosmos_pipelines.settings import Settings
 )
 def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Result:
     """Check one scene directory and enter it."""
-    settings = catalog.settings
-    with told(), catalog.open() as store:
+    with told(), catalog.open() as (store, settings):
         directory = directory_of(store, settings, context.partition_key)
         scene = register_scene(store, settings, directory)
         request = read_request(directory)
         if request is not None:
             prompts, runs = register_request(store, settings, directory, request)
-            rows: list[Row] = [*prompts, *runs]
-            for row in rows:
-                record(context.instance, store, settings, row)
+            record(context.instance, store, settings, *prompts, *runs)
             context.log.info(f"{len(prompts)} prompts, {len(runs)} runs queued")
         return show_scene(scene).result(context.instance)
 

@@ -46,7 +46,7 @@ def bring_to_end(
     catalog: Catalog,
     settings: Settings,
     backend: BackendResource,
-    run_ids: Sequence[str],
+    runs: Sequence[Run],
     on_completed: OnCompleted | None = None,
 ) -> list[Run]:
     """Execute runs, each by its own backend; returns them as they then are.
@@ -56,7 +56,6 @@ def bring_to_end(
     Raises:
         StateError: another live process is executing one of them.
     """
-    runs = [catalog.get_run(run_id) for run_id in run_ids]
     done: dict[str, Run] = {}
     for name in dict.fromkeys(run.backend for run in runs):
         with _cancelled_with_us(context):
@@ -64,7 +63,7 @@ def bring_to_end(
                 [run.id for run in runs if run.backend == name],
                 catalog=catalog,
                 settings=settings,
-                backend=backend.open(name),
+                backend=backend.open(settings, name),
                 dagster_run_id=context.run.run_id,
                 on_line=LINES.get(),
                 on_completed=on_completed,

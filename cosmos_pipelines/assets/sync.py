@@ -7,7 +7,7 @@ recorded itself is recognised by its data version and not recorded again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -72,29 +72,21 @@ def next_news(
     """What at most `limit` changes after `cursor` mean for Dagster, and the next cursor."""
     last = Cursor.parse(cursor)
     changes, at = catalog.changes_since(last.at, limit)
-    news = _news_of(instance, catalog, settings, changes)
-    for run_id in last.later:
-        run = catalog.find_run(run_id)
-        if run is not None and run_id not in news.later:
-            _note(news, instance, catalog, settings, run)
+    news = News()
+    changed = [change.row for change in changes if change.row is not None]
+    waited = catalog.find_runs(last.later).values()
+    _note_all(news, instance, catalog, settings, changed)
+    _note_all(news, instance, catalog, settings, [r for r in waited if r.id not in news.later])
+    for change in changes:
+        if change.row is None:
+            _note_gone(news, instance, change)
     return news, str(Cursor(at, tuple(dict.fromkeys(news.later))))
 
 
-def _news_of(
-    instance: dg.DagsterInstance,
-    catalog: Catalog,
-    settings: Settings,
-    changes: Iterable[Change],
-) -> News:
-    news = News()
-    for change in changes:
-        if change.row is None:
-            for keys in _SETS_OF[change.kind]:
-                if instance.has_dynamic_partition(str(keys.name), change.id):
-                    news.removed.setdefault(str(keys.name), []).append(change.id)
-            continue
-        _note(news, instance, catalog, settings, change.row)
-    return news
+def _note_gone(news: News, instance: dg.DagsterInstance, change: Change) -> None:
+    for keys in _SETS_OF[change.kind]:
+        if instance.has_dynamic_partition(str(keys.name), change.id):
+            news.removed.setdefault(str(keys.name), []).append(change.id)
 
 
 def sync_catalog(
@@ -116,45 +108,62 @@ def sync_catalog(
     return cursor
 
 
-def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, row: Row) -> None:
-    """Make sure that Dagster knows this row, and the rows that it came from."""
-    for parent in _parents(catalog, row):
-        record(instance, catalog, settings, parent)
+def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, *rows: Row) -> None:
+    """Make sure that Dagster knows these rows, and the rows that they came from, each once."""
     news = News()
-    _note(news, instance, catalog, settings, row)
+    _note_all(news, instance, catalog, settings, _with_origins(catalog, rows))
     for name, keys in news.added.items():
         instance.add_dynamic_partitions(name, keys)
     for shown in news.shown:
         instance.report_runless_asset_event(shown.event(instance))
 
 
-def _parents(catalog: Catalog, row: Row) -> list[Row]:
-    if isinstance(row, Prompt):
-        # a scene may have been registered elsewhere or removed since; its prompts stay
-        return [scene for scene in catalog.list_scenes() if scene.key == row.scene]
-    if isinstance(row, Run):
-        if row.parent_run_id:
-            return [catalog.get_run(row.parent_run_id)]
-        return [catalog.get_prompt(row.prompt_id)] if row.prompt_id else []
-    return []
+def _with_origins(catalog: Catalog, rows: Sequence[Row]) -> list[Row]:
+    """The rows and those that they came from, each once: scenes, prompts, parent runs, runs."""
+    scenes = {row.key: row for row in rows if isinstance(row, SceneRow)}
+    prompts = {row.id: row for row in rows if isinstance(row, Prompt)}
+    runs = {row.id: row for row in rows if isinstance(row, Run)}
+    while missing := {r.parent_run_id for r in runs.values() if r.parent_run_id} - runs.keys():
+        runs = catalog.find_runs(missing) | runs
+    roots = {r.prompt_id for r in runs.values() if r.prompt_id and not r.parent_run_id}
+    prompts |= catalog.find_prompts(roots - prompts.keys())
+    # a scene may have been registered elsewhere or removed since; its prompts stay
+    scenes |= catalog.find_scenes({prompt.scene for prompt in prompts.values()} - scenes.keys())
+    return [*scenes.values(), *prompts.values(), *runs.values()]
 
 
-def _note(
-    news: News, instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, row: Row
+def _note_all(
+    news: News,
+    instance: dg.DagsterInstance,
+    catalog: Catalog,
+    settings: Settings,
+    rows: Sequence[Row],
 ) -> None:
-    if isinstance(row, Run):
-        asset, partition = place_of(row)
-        if row.model_type != "enhance":  # those are recorded under their prompt's key
-            _key(news, instance, asset, partition)
-        if row.status != "completed":
-            return
-        if _in_work(instance, row.dagster_run_id):
-            news.later.append(row.id)
-            return
-        shown = show_run(catalog, settings, row)
-    else:
+    completed = [row for row in rows if isinstance(row, Run) and row.status == "completed"]
+    prompts = catalog.find_prompts(run.prompt_id for run in completed if run.prompt_id)
+    for row in rows:
+        if isinstance(row, Run):
+            _note_run(news, instance, settings, row, prompts.get(row.prompt_id or ""))
+            continue
         shown = show_prompt(row) if isinstance(row, Prompt) else show_scene(row)
         _key(news, instance, shown.asset, shown.partition)
+        _note_shown(news, instance, shown)
+
+
+def _note_run(
+    news: News, instance: dg.DagsterInstance, settings: Settings, run: Run, prompt: Prompt | None
+) -> None:
+    if run.model_type != "enhance":  # those are recorded under their prompt's key
+        _key(news, instance, *place_of(run))
+    if run.status != "completed":
+        return
+    if _in_work(instance, run.dagster_run_id):
+        news.later.append(run.id)
+        return
+    _note_shown(news, instance, show_run(settings, run, prompt))
+
+
+def _note_shown(news: News, instance: dg.DagsterInstance, shown: Shown) -> None:
     if not _known(instance, shown):
         news.shown.append(shown)
 

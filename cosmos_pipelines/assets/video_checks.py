@@ -1,7 +1,7 @@
 """Asset checks of a video: is it what was asked for, and is there a picture in it?
 
-They run in the step that makes the video, and show in the page. What was asked for is predicted
-anew by the run's engine; the file is read anew.
+They run in the step that makes the video, and show in the page. What was asked for is what the
+run's engine had predicted when the run was executed; the file is read anew.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
-from cosmos_pipelines.operations.base import Expected
 from cosmos_pipelines.runs.plan import job_of
+from cosmos_pipelines.runs.results import predicted
 from cosmos_pipelines.settings import Settings
 
 CHECKS: Final[Mapping[str, str]] = {
@@ -85,7 +85,7 @@ def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
         found = probe(path)
         with saying_why_not_read(path):
             digest = sha256_of(path)
-        picture = blackness_and_freeze(path)
+        picture = blackness_and_freeze(path, found)
         wanted = expected(catalog, settings, run)
     except CosmosError as e:
         return [Finding(name, False, {"reason": str(e)}) for name in CHECKS]
@@ -93,9 +93,9 @@ def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     black, frozen_s = picture["black_share"], picture["longest_freeze_s"]
     size = (found.width, found.height)
     return [
-        _equal("frames", found.frames, wanted.frames),
-        _equal("picture_size", _by(*size), _by(wanted.width, wanted.height)),
-        _equal("rate", str(found.fps), wanted.fps),
+        _equal("frames", found.frames, wanted["frames"]),
+        _equal("picture_size", _by(*size), _by(wanted["width"], wanted["height"])),
+        _equal("rate", str(found.fps), wanted["fps"]),
         Finding(
             "duration",
             abs(found.duration_s - predicted_s) <= float(1 / Fraction(found.fps)),
@@ -107,11 +107,21 @@ def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     ]
 
 
-def expected(catalog: Catalog, settings: Settings, run: Run) -> Expected:
-    """What the run's engine predicts for its video. Raises CosmosError if an input is gone."""
-    job = job_of(catalog, settings, run)
+def expected(catalog: Catalog, settings: Settings, run: Run) -> Mapping[str, Any]:
+    """Width, height, frames and fps that the run's engine predicted; None: it could not.
+
+    For a run of a version that did not keep them they are predicted anew.
+
+    Raises:
+        CosmosError: an input of such a run is gone.
+    """
+    kept: Mapping[str, Any] | None = run.outputs.get("expected")
+    if kept is not None:
+        return kept
+    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+    job = job_of(catalog, settings, run, prompt)
     order = settings.engine(run.engine).compile([job], order_id((run.id,), 1))
-    return order.expected[0]
+    return predicted(order.expected[0])
 
 
 def report(context: dg.OpExecutionContext, run: Run, findings: list[Finding]) -> None:

@@ -25,6 +25,7 @@ from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.operations import ModelType, Upscale
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
 from cosmos_pipelines.runs.plan import enter, plan_upscale
+from cosmos_pipelines.settings import Settings
 
 RUN_FIELDS: Final[Mapping[str, tuple[Any, Any]]] = {
     "engine": (str | None, Field(None, description="Another engine than the project's.")),
@@ -59,7 +60,9 @@ def inference_videos(
     context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
 ) -> Result:
     """Execute one inference run."""
-    return _execute(context, catalog, backend, context.partition_key)
+    with told(), catalog.open() as (store, settings):
+        run = store.get_run(context.partition_key)
+        return _execute(context, store, settings, backend, run)
 
 
 @dg.asset(
@@ -81,8 +84,7 @@ def upscaled_videos(
     backend: BackendResource,
 ) -> Result:
     """Upscale the video of one inference run."""
-    settings = catalog.settings
-    with told(), catalog.open() as store:
+    with told(), catalog.open() as (store, settings):
         parent = store.get_run(context.partition_key)
         run = run_for(store, config, "upscale", parent_run_id=parent.id)
         if run is None:
@@ -90,7 +92,7 @@ def upscaled_videos(
             engine = given(config).get("engine")
             planned = plan_upscale(store, settings, parent.id, fields, engine=engine)
             run = enter(store, settings, planned)
-    return _execute(context, catalog, backend, run.id)
+        return _execute(context, store, settings, backend, run)
 
 
 @dg.asset(
@@ -108,7 +110,9 @@ def upscaled_files(
     context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
 ) -> Result:
     """Execute one upscale run of a file."""
-    return _execute(context, catalog, backend, context.partition_key)
+    with told(), catalog.open() as (store, settings):
+        run = store.get_run(context.partition_key)
+        return _execute(context, store, settings, backend, run)
 
 
 def run_for(
@@ -143,12 +147,12 @@ def run_for(
 
 def _execute(
     context: dg.AssetExecutionContext,
-    catalog: CatalogResource,
+    catalog: Catalog,
+    settings: Settings,
     backend: BackendResource,
-    run_id: str,
+    run: Run,
 ) -> Result:
-    settings = catalog.settings
-    with told(), catalog.open() as store:
-        run = completed(bring_to_end(context, store, settings, backend, [run_id])[0])
-        checks = [finding.result() for finding in examine(store, settings, run)]
-        return show_run(store, settings, run).result(context.instance, checks)
+    run = completed(bring_to_end(context, catalog, settings, backend, [run])[0])
+    checks = [finding.result() for finding in examine(catalog, settings, run)]
+    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+    return show_run(settings, run, prompt).result(context.instance, checks)

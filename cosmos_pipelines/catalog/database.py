@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import (
+    Column,
     Connection,
     Engine,
     ExceptionContext,
+    Row,
+    Select,
     Table,
     create_engine,
     delete,
@@ -31,6 +34,9 @@ from cosmos_pipelines.errors import CosmosError, DiskFull, InputError
 BUSY_S = 10
 """How long SQLite waits for another writer."""
 
+AT_ONCE = 1000
+"""Values of one query at most; SQLite takes 32,766."""
+
 
 @dataclass
 class Transaction:
@@ -38,6 +44,16 @@ class Transaction:
 
     connection: Connection
     now: datetime
+    _taken: int | None = None
+    """The revision that came with the lock, until it is handed out."""
+
+    @classmethod
+    def begin(cls, connection: Connection) -> Self:
+        """Take the lock, so that every later read of this transaction is current."""
+        tx = cls(connection, utc_now())
+        tx._taken = tx.revision()
+        tx.now = utc_now()  # it may have waited for the lock
+        return tx
 
     def revision(self) -> int:
         """The next revision; no two rows ever have the same.
@@ -47,6 +63,9 @@ class Transaction:
         up to revision N never has to look below N again. Writes here are few and short (GPU work
         takes minutes), so that one at a time is enough.
         """
+        if (taken := self._taken) is not None:
+            self._taken = None
+            return taken
         statement = update(revisions).values(value=revisions.c.value + 1)
         return int(self.connection.execute(statement.returning(revisions.c.value)).scalar_one())
 
@@ -70,6 +89,8 @@ class Database:
             self.where = self.url.database
         self.engine = _engine(self.url, self.where)
         self._writer = self.engine.execution_options(cosmos_begin="BEGIN IMMEDIATE")
+        alone = {"cosmos_begin": ""} if self.sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._single = self.engine.execution_options(**alone)
 
     @property
     def sqlite(self) -> bool:
@@ -78,18 +99,31 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A reading transaction."""
+        """A reading transaction, for several SELECTs that belong together."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
+
+    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        """What one SELECT finds; it is a transaction by itself, without BEGIN and COMMIT."""
+        with self._single.connect() as connection:
+            return connection.execute(statement).all()
+
+    def rows_with(
+        self, statement: Select[Any], column: Column[Any], values: Iterable[str]
+    ) -> list[Row[Any]]:
+        """Those of what a SELECT finds whose `column` is one of `values`; a query each 1,000."""
+        distinct = list(dict.fromkeys(values))
+        return [
+            row
+            for at in range(0, len(distinct), AT_ONCE)
+            for row in self.rows(statement.where(column.in_(distinct[at : at + AT_ONCE])))
+        ]
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A writing transaction: one at a time, committed at the end, else rolled back."""
         with self._writer.begin() as connection:
-            tx = Transaction(connection, utc_now())
-            tx.revision()  # takes the lock, so that every later read of this transaction is current
-            tx.now = utc_now()
-            yield tx
+            yield Transaction.begin(connection)
 
     def insert(self, table: Table) -> Any:
         """An INSERT that can have ON CONFLICT, which both databases write alike."""

@@ -5,7 +5,7 @@
        +-----------+-----------+------------+------> failed | cancelled -> uploading (again)
 
 Every change is one UPDATE guarded by the status and the lease that it starts from: two processes
-can race, one wins, and the other is told so by False.
+can race, one wins and is told how the run is now, and the other is told None.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Update, case, null, or_, select, update
 
 from cosmos_pipelines.catalog.records import ACTIVE, Run, Status, utc_now
-from cosmos_pipelines.catalog.runs import COLUMNS, LEASE_S, Runs
+from cosmos_pipelines.catalog.runs import COLUMNS, LEASE_S, Runs, run_of
 from cosmos_pipelines.catalog.tables import runs
 from cosmos_pipelines.errors import StateError
 
@@ -66,11 +66,11 @@ class Lifecycle(Runs):
         lease_s: float = LEASE_S,
         dagster_run_id: str | None = None,
         now: datetime | None = None,
-    ) -> bool:
+    ) -> Run | None:
         """Take a pending, failed or cancelled run into work: it becomes `uploading`.
 
         A failed or cancelled one begins its next attempt, with what the last one left cleared.
-        False: there is no such run, it is in another status, or another process holds it.
+        None: there is no such run, it is in another status, or another process holds it.
         """
         now = now or utc_now()
         again = runs.c.status != "pending"
@@ -91,7 +91,7 @@ class Lifecycle(Runs):
 
     def adopt(
         self, run_id: str, owner: str, lease_s: float = LEASE_S, *, now: datetime | None = None
-    ) -> bool:
+    ) -> Run | None:
         """Take over a run in work whose owner's lease is free or has ended (or is our own)."""
         now = now or utc_now()
         statement = (
@@ -124,7 +124,13 @@ class Lifecycle(Runs):
     def release(self, run_id: str, owner: str) -> bool:
         """Give up the lease that `owner` has on a run, whatever its status."""
         mine = (runs.c.id == run_id) & (runs.c.leased_by == owner)
-        return self._changed(update(runs).where(mine).values(**_UNLEASED))
+        return self._changed(update(runs).where(mine).values(**_UNLEASED)) is not None
+
+    def release_all(self, run_ids: Iterable[str], owner: str) -> None:
+        """Give up the leases that `owner` still has on these runs; those that ended have none."""
+        mine = select(runs.c.id).where(runs.c.leased_by == owner)
+        for row in self.rows_with(mine, runs.c.id, run_ids):
+            self.release(row.id, owner)
 
     def advance(
         self,
@@ -135,12 +141,12 @@ class Lifecycle(Runs):
         *,
         now: datetime | None = None,
         **fields: Any,
-    ) -> bool:
+    ) -> Run | None:
         """Move a run that `owner` holds from `expected_status` to `new_status`.
 
         `fields`: any of FIELDS. An active run may keep its status, to record fields only. Becoming
         `running` sets `started_at`; an end sets `completed_at` and frees the lease. A pending run
-        that nobody holds may be failed or cancelled by anyone. False: it was not so any more.
+        that nobody holds may be failed or cancelled by anyone. None: it was not so any more.
 
         Raises:
             StateError: no run may go that way, or it ends without what belongs to its end.
@@ -160,7 +166,7 @@ class Lifecycle(Runs):
         )
         return self._changed(statement)
 
-    def cancel_pending(self, run_id: str, *, now: datetime | None = None) -> bool:
+    def cancel_pending(self, run_id: str, *, now: datetime | None = None) -> Run | None:
         """Cancel a run that waits and that no process is about to start."""
         return self.advance(
             run_id,
@@ -180,12 +186,12 @@ class Lifecycle(Runs):
         statement = update(runs).where(runs.c.id == run_id, runs.c.status == "pending")
         values: dict[str, Any] = {} if priority is None else {"priority": priority}
         queued_at = case((runs.c.queued_at.is_(None), utc_now()), else_=runs.c.queued_at)
-        return self._changed(statement.values(queued_at=queued_at, **values))
+        return self._changed(statement.values(queued_at=queued_at, **values)) is not None
 
     def dequeue(self, run_id: str) -> bool:
         """Keep a pending run from the dispatcher."""
         statement = update(runs).where(runs.c.id == run_id, runs.c.status == "pending")
-        return self._changed(statement.values(queued_at=null()))
+        return self._changed(statement.values(queued_at=null())) is not None
 
     def queued_runs(self, limit: int | None = 50, *, now: datetime | None = None) -> list[Run]:
         """Pending runs that wait for the dispatcher, in the order in which they shall start."""
@@ -202,9 +208,12 @@ class Lifecycle(Runs):
         statement = select(*COLUMNS).where(runs.c.status.in_(ACTIVE))
         return self._runs(statement.order_by(runs.c.created_at, runs.c.id))
 
-    def _changed(self, statement: Update) -> bool:
+    def _changed(self, statement: Update) -> Run | None:
+        """The run as this UPDATE of one left it; None if it met none."""
         with self.write() as tx:
-            return tx.connection.execute(statement.values(**tx.stamp())).rowcount == 1
+            stamped = statement.values(**tx.stamp()).returning(*COLUMNS)
+            row = tx.connection.execute(stamped).first()
+        return None if row is None else run_of(row)
 
 
 def _lease(owner: str, now: datetime, lease_s: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -67,13 +67,15 @@ class Prompts(Database):
         with self.write() as tx:
             values |= {"id": prompt_id, "created_at": tx.now, **tx.stamp()}
             statement = self.insert(prompts).values(values)
-            done = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]))
-            created = done.rowcount == 1
+            statement = statement.on_conflict_do_nothing(index_elements=["id"])
+            row = tx.connection.execute(statement.returning(*COLUMNS)).first()
             tx.revive("prompt", prompt_id)
+        if row is not None:
+            return prompt_of(row), True
         prompt = self._prompt(prompt_id)
         if prompt is None:
             raise UnknownId("prompt", prompt_id)  # deleted in this very moment
-        return prompt, created
+        return prompt, False
 
     def get_prompt(self, wanted: str) -> Prompt:
         """The prompt with this id, name, or beginning of an id (with or without `ps_`).
@@ -94,6 +96,11 @@ class Prompts(Database):
             known = connection.execute(select(prompts.c.id, prompts.c.name)).all()
         raise UnknownId("prompt", wanted, {word for row in known for word in row})
 
+    def find_prompts(self, prompt_ids: Iterable[str]) -> dict[str, Prompt]:
+        """The prompts with exactly these ids, as far as there are such, by their ids."""
+        rows = self.rows_with(select(*COLUMNS), prompts.c.id, prompt_ids)
+        return {row.id: prompt_of(row) for row in rows}
+
     def list_prompts(
         self, scene: str | None = None, limit: int | None = 50, offset: int = 0
     ) -> list[Prompt]:
@@ -101,25 +108,19 @@ class Prompts(Database):
         statement = select(*COLUMNS).order_by(prompts.c.created_at.desc(), prompts.c.id)
         if scene is not None:
             statement = statement.where(prompts.c.scene == scene)
-        with self.read() as connection:
-            rows = connection.execute(statement.limit(limit).offset(offset)).all()
-        return [prompt_of(row) for row in rows]
+        return [prompt_of(row) for row in self.rows(statement.limit(limit).offset(offset))]
 
     def prompt_ids(self) -> list[str]:
         """All prompt ids, newest first."""
         statement = select(prompts.c.id).order_by(prompts.c.created_at.desc(), prompts.c.id)
-        with self.read() as connection:
-            return list(connection.execute(statement).scalars())
+        return [row.id for row in self.rows(statement)]
 
     def prompt_names(self) -> set[str]:
         """All names in use, for choosing a new one."""
-        with self.read() as connection:
-            return set(connection.execute(select(prompts.c.name).distinct()).scalars())
+        return {row.name for row in self.rows(select(prompts.c.name).distinct())}
 
     def _prompt(self, prompt_id: str) -> Prompt | None:
-        with self.read() as connection:
-            row = connection.execute(select(*COLUMNS).where(prompts.c.id == prompt_id)).first()
-        return None if row is None else prompt_of(row)
+        return self.find_prompts([prompt_id]).get(storable(prompt_id))
 
 
 def _matching(connection: Connection, wanted: str) -> list[Prompt]:

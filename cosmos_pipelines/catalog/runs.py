@@ -79,12 +79,13 @@ class Runs(Database):
         }
         try:
             with self.write() as tx:
-                tx.connection.execute(runs.insert().values(**values, **_times(tx, queued, lease)))
+                statement = runs.insert().values(**values, **_times(tx, queued, lease))
+                row = tx.connection.execute(statement.returning(*COLUMNS)).one()
                 tx.revive("run", run_id)
         except IntegrityError:
             self._explain_refusal(run_id, prompt_id, parent_run_id)
             raise
-        return self.get_run(run_id)
+        return run_of(row)
 
     def get_run(self, wanted: str) -> Run:
         """The run with this id or unique beginning of one (with or without `rs_`).
@@ -101,22 +102,34 @@ class Runs(Database):
         start = wanted if wanted.startswith("rs_") else f"rs_{wanted}"
         if (exact := self.find_run(wanted)) is not None:
             return exact
-        with self.read() as connection:
-            begins = runs.c.id.startswith(start, autoescape=True)
-            found = connection.execute(select(*COLUMNS).where(begins).limit(6)).all()
-            if len(found) == 1 and wanted:
-                return run_of(found[0])
-            known = connection.execute(select(runs.c.id)).scalars().all()
+        begins = runs.c.id.startswith(start, autoescape=True)
+        found = self.rows(select(*COLUMNS).where(begins).limit(6))
+        if len(found) == 1 and wanted:
+            return run_of(found[0])
         if found and wanted:
             shown = ", ".join(row.id for row in found[:5])
             raise InputError(f"Several runs begin with {wanted!r}: {shown}.", hint="Give more.")
-        raise UnknownId("run", wanted, known)
+        raise UnknownId("run", wanted, [row.id for row in self.rows(select(runs.c.id))])
+
+    def get_runs(self, wanted: Iterable[str]) -> list[Run]:
+        """The runs that `get_run` would give, each once, in that order; exact ids are one query.
+
+        Raises:
+            UnknownId, InputError: as `get_run` does.
+        """
+        wanted = list(wanted)
+        exact = self.find_runs(wanted)
+        found = [exact.get(one) or self.get_run(one) for one in wanted]
+        return list({run.id: run for run in found}.values())
 
     def find_run(self, run_id: str) -> Run | None:
         """The run with exactly this id, if there is one."""
-        with self.read() as connection:
-            row = connection.execute(select(*COLUMNS).where(runs.c.id == run_id)).first()
-        return None if row is None else run_of(row)
+        return self.find_runs([run_id]).get(storable(run_id))
+
+    def find_runs(self, run_ids: Iterable[str]) -> dict[str, Run]:
+        """The runs with exactly these ids, as far as there are such, by their ids."""
+        rows = self.rows_with(select(*COLUMNS), runs.c.id, run_ids)
+        return {row.id: run_of(row) for row in rows}
 
     def list_runs(
         self,
@@ -147,11 +160,15 @@ class Runs(Database):
             statement = statement.where(runs.c.status.in_(_statuses(status)))
         return self._runs(statement.limit(limit).offset(offset))
 
+    def runs_of_orders(self, orders: Iterable[str]) -> list[Run]:
+        """All runs that are or were last part of one of these orders, newest first."""
+        newest = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
+        return [run_of(row) for row in self.rows_with(newest, runs.c.batch_id, orders)]
+
     def count_by_status(self) -> dict[str, int]:
         """How many runs there are in each status, also those with none."""
-        with self.read() as connection:
-            statement = select(runs.c.status, func.count()).group_by(runs.c.status)
-            found = {row[0]: row[1] for row in connection.execute(statement)}
+        statement = select(runs.c.status, func.count()).group_by(runs.c.status)
+        found = {row[0]: row[1] for row in self.rows(statement)}
         return {status: found.get(status, 0) for status in STATUSES}
 
     def rate(self, run_id: str, rating: int | None) -> Run:
@@ -194,8 +211,7 @@ class Runs(Database):
         return self.get_run(run.id)
 
     def _runs(self, statement: Select[Any]) -> list[Run]:
-        with self.read() as connection:
-            return [run_of(row) for row in connection.execute(statement)]
+        return [run_of(row) for row in self.rows(statement)]
 
     def _explain_refusal(
         self, run_id: str, prompt_id: str | None, parent_run_id: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -55,15 +55,17 @@ class Scenes(Database):
 
     def list_scenes(self) -> list[SceneRow]:
         """All scenes by key."""
-        with self.read() as connection:
-            rows = connection.execute(select(*SCENE_COLUMNS).order_by(scenes.c.key)).all()
+        rows = self.rows(select(*SCENE_COLUMNS).order_by(scenes.c.key))
         return [SceneRow(**row._mapping) for row in rows]
 
     def find_scene(self, key: str) -> SceneRow | None:
         """The scene with this key, if there is one."""
-        with self.read() as connection:
-            row = connection.execute(select(*SCENE_COLUMNS).where(scenes.c.key == key)).first()
-        return None if row is None else SceneRow(**row._mapping)
+        return self.find_scenes([key]).get(storable(key))
+
+    def find_scenes(self, keys: Iterable[str]) -> dict[str, SceneRow]:
+        """The scenes with exactly these keys, as far as there are such, by their keys."""
+        rows = self.rows_with(select(*SCENE_COLUMNS), scenes.c.key, keys)
+        return {row.key: SceneRow(**row._mapping) for row in rows}
 
     def put_recipe(
         self, name: str, engine: str, model_type: str, config: Mapping[str, Any]
@@ -91,15 +93,12 @@ class Scenes(Database):
         Raises:
             UnknownId: there is none; offers the nearest.
         """
-        with self.read() as connection:
-            statement = select(*RECIPE_COLUMNS).where(recipes.c.name == name)
-            row = connection.execute(statement).first()
-        if row is None:
+        rows = self.rows(select(*RECIPE_COLUMNS).where(recipes.c.name == name))
+        if not rows:
             raise UnknownId("recipe", name, [r.name for r in self.list_recipes()])
-        return Recipe(**row._mapping)
+        return Recipe(**rows[0]._mapping)
 
     def list_recipes(self) -> list[Recipe]:
         """All recipes by name."""
-        with self.read() as connection:
-            rows = connection.execute(select(*RECIPE_COLUMNS).order_by(recipes.c.name)).all()
+        rows = self.rows(select(*RECIPE_COLUMNS).order_by(recipes.c.name))
         return [Recipe(**row._mapping) for row in rows]

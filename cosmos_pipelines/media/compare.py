@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.encode import Array, reformatted
-from cosmos_pipelines.media.probe import probe
+from cosmos_pipelines.media.encode import Array, decoded
+from cosmos_pipelines.media.probe import Probe, probe
 
 _LOOK_WIDTH = 160
 _BLACK_LEVEL, _BLACK_SHARE = 26, 0.98
@@ -64,16 +63,17 @@ def compare(one: Path, other: Path) -> Likeness:
     )
 
 
-def blackness_and_freeze(video: Path) -> dict[str, Any]:
+def blackness_and_freeze(video: Path, facts: Probe | None = None) -> dict[str, Any]:
     """Signs of a failed generation: `black_share` of the frames, and the longest stretch in
     which the picture stands still, as `longest_freeze_frames` and `longest_freeze_s`.
 
-    A stretch counts the frames that repeat their predecessor. Looked at 160 pixels wide.
+    A stretch counts the frames that repeat their predecessor. Looked at 160 pixels wide. `facts`:
+    the video as it was just measured.
 
     Raises:
         MediaError: the video cannot be used.
     """
-    facts = probe(video)
+    facts = facts or probe(video)
     black = longest = stretch = count = 0
     last: Array | None = None
     height = max(2, round(facts.height * _LOOK_WIDTH / facts.width))
@@ -94,17 +94,10 @@ def blackness_and_freeze(video: Path) -> dict[str, Any]:
 
 def _grey(video: Path, size: tuple[int, int] | None = None) -> Iterator[Array]:
     width, height = size or (None, None)
-    with av.open(str(video)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        try:
-            for frame in container.decode(stream):
-                small = reformatted(
-                    frame, width=width, height=height, format="gray", interpolation="AREA"
-                )
-                yield small.to_ndarray()
-        except av.error.FFmpegError as e:
-            raise MediaError(f"{video} cannot be decoded: {e.strerror}.") from None
+    for _, picture in decoded(
+        video, width=width, height=height, format="gray", interpolation="AREA"
+    ):
+        yield picture
 
 
 def _decibel(squared_error: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -208,11 +208,30 @@ def pictures_of(path: Path) -> Iterator[Array]:
         MediaError: missing, not a video, or damaged.
     """
     probe(path)
+    for _, picture in decoded(path, format="rgb24"):
+        yield picture
+
+
+def decoded(
+    path: Path, wanted: Collection[int] | None = None, **how: Any
+) -> Iterator[tuple[int, Array]]:
+    """The pictures of a video by their number from 0, reformatted as `how` says: all, or `wanted`.
+
+    The one place where whole videos are decoded; it stops after the last wanted one.
+
+    Raises:
+        MediaError: damaged.
+    """
+    chosen = None if wanted is None else set(wanted)
+    last = max(chosen) if chosen else None
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         try:
-            for frame in container.decode(stream):
-                yield reformatted(frame, format="rgb24").to_ndarray()
+            for n, frame in enumerate(container.decode(stream)):
+                if chosen is None or n in chosen:
+                    yield n, np.ascontiguousarray(reformatted(frame, **how).to_ndarray())
+                if n == last:
+                    return
         except av.error.FFmpegError as e:
             raise MediaError(f"{path} cannot be decoded: {e.strerror}.") from None

@@ -2,64 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import av
-import numpy as np
 from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import saying_why_not_written, writing
-from cosmos_pipelines.media.encode import Array, reformatted
+from cosmos_pipelines.media.encode import Array, decoded
 from cosmos_pipelines.media.probe import Probe, probe
 
 _DARK = 16
 """Mean brightness (of 255) below which a frame says nothing in a thumbnail."""
+_WIDTH = 320
+_MOVING = 24
+"""Frames of a preview at most."""
+_LOOKED_AT = 5
+"""Frames from which a thumbnail is chosen."""
 
 
-def preview(video: Path, dest: Path, *, width: int = 320, max_frames: int = 24) -> Path:
-    """Write an animated WebP of at most `max_frames` frames that lasts as long as the video.
+def preview(video: Path, dest: Path) -> Path:
+    """Write an animated WebP of at most 24 frames that lasts as long as the video.
 
     Raises:
         MediaError: the video cannot be used.
         DiskFull: no room; nothing half-written is left.
     """
     facts = probe(video)
-    chosen = spread(facts.frames, max_frames)
-    pictures = [Image.fromarray(p) for _, p in _shrunk(video, facts, chosen, width)]
-    duration_ms = max(20, round(1000 * facts.duration_s / len(pictures)))
+    chosen = spread(facts.frames, _MOVING)
+    _write_moving(list(_shrunk(video, facts, chosen, _WIDTH).values()), facts, dest)
+    return dest
+
+
+def preview_and_thumbnail(facts: Probe, moving: Path, still: Path) -> None:
+    """Write a preview of the video that was just measured as `facts`, and a thumbnail.
+
+    The thumbnail is a JPEG of the first of a few spread frames that is not black. The video is
+    decoded once.
+
+    Raises:
+        MediaError: the video cannot be used.
+        DiskFull: no room; nothing half-written is left.
+    """
+    in_preview = spread(facts.frames, _MOVING)
+    looked_at = spread(facts.frames, _LOOKED_AT)
+    pictures = _shrunk(facts.path, facts, {*in_preview, *looked_at}, _WIDTH)
+    _write_moving([p for n, p in pictures.items() if n in in_preview], facts, moving)
+    _write_still([p for n, p in pictures.items() if n in looked_at], still)
+
+
+def _write_moving(pictures: list[Array], facts: Probe, dest: Path) -> None:
+    images = [Image.fromarray(picture) for picture in pictures]
+    duration_ms = max(20, round(1000 * facts.duration_s / len(images)))
     with _whole(dest) as part:
-        pictures[0].save(
+        images[0].save(
             part,
             format="WEBP",
             save_all=True,
-            append_images=pictures[1:],
+            append_images=images[1:],
             duration=duration_ms,
             loop=0,
             quality=70,
             method=2,
         )
-    return dest
 
 
-def thumbnail(video: Path, dest: Path, *, width: int = 320) -> Path:
-    """Write a JPEG of the first of a few spread frames that is not black.
-
-    Raises:
-        MediaError: the video cannot be used.
-        DiskFull: no room; nothing half-written is left.
-    """
-    facts = probe(video)
+def _write_still(pictures: Iterable[Array], dest: Path) -> None:
     best: Array | None = None
-    for _, picture in _shrunk(video, facts, spread(facts.frames, 5), width):
+    for picture in pictures:
         if best is None or best.mean() < _DARK:
             best = picture
     assert best is not None
     with _whole(dest) as part:
         Image.fromarray(best).save(part, format="JPEG", quality=85)
-    return dest
 
 
 def contact_sheet(
@@ -74,9 +90,8 @@ def contact_sheet(
     facts = probe(video)
     cell = max(2, width // columns)
     sheet: Image.Image | None = None
-    for n, (_, picture) in enumerate(
-        _shrunk(video, facts, spread(facts.frames, columns * rows), cell)
-    ):
+    chosen = spread(facts.frames, columns * rows)
+    for n, picture in enumerate(_shrunk(video, facts, chosen, cell).values()):
         height = picture.shape[0]
         sheet = sheet or Image.new("RGB", (cell * columns, height * rows))
         sheet.paste(Image.fromarray(picture), (n % columns * cell, n // columns * height))
@@ -100,28 +115,13 @@ def _whole(dest: Path) -> Iterator[Path]:
         yield part
 
 
-def _shrunk(
-    video: Path, facts: Probe, chosen: list[int], width: int
-) -> Iterator[tuple[int, Array]]:
-    """The chosen frames as RGB arrays of that width, in order."""
+def _shrunk(video: Path, facts: Probe, chosen: Collection[int], width: int) -> dict[int, Array]:
+    """The chosen frames as RGB arrays of that width, by their number, in order."""
     width = min(width, facts.width)
     height = max(1, round(facts.height * width / facts.width))
-    wanted = set(chosen)
-    found = 0
-    with av.open(str(video)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        try:
-            for n, frame in enumerate(container.decode(stream)):
-                if n in wanted:
-                    found += 1
-                    small = reformatted(
-                        frame, width=width, height=height, format="rgb24", interpolation="AREA"
-                    )
-                    yield n, np.ascontiguousarray(small.to_ndarray())
-                    if found == len(wanted):
-                        return
-        except av.error.FFmpegError as e:
-            raise MediaError(f"{video} cannot be decoded: {e.strerror}.") from None
+    found = dict(
+        decoded(video, chosen, width=width, height=height, format="rgb24", interpolation="AREA")
+    )
     if not found:
         raise MediaError(f"{video} cannot be decoded: no picture comes out.")
+    return found

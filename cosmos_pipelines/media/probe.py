@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import av
 from av.container import InputContainer
@@ -15,11 +15,37 @@ from av.video.stream import VideoStream
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.files import saying_why_not_read
 
+__all__ = ["Probe", "Stamp", "probe", "stamp_of"]
+
 _PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020"}
 _TRANSFER = {1: "bt709", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 16: "smpte2084"}
 _MATRIX = {0: "gbr", 1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020nc"}
 _RANGE = {1: "tv", 2: "pc"}
 """Names as ffprobe prints them, by the numbers of ITU-T H.273; what is not listed is None."""
+
+
+class Stamp(NamedTuple):
+    """What a file is known again by without reading it: another content has another stamp.
+
+    A file that is written again in the same tick of its disk's clock (milliseconds on Linux's own
+    file systems), with as many bytes, is the exception; what relies on a stamp compares the hash
+    later.
+    """
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file as it is now.
+
+    Raises:
+        MediaError: it is missing or may not be looked at.
+    """
+    with saying_why_not_read(path):
+        stat = path.stat()
+    return Stamp(stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
 @dataclass(frozen=True)
@@ -29,6 +55,7 @@ class Probe:
     path: Path
     size: int
     mtime_ns: int
+    inode: int
     width: int
     height: int
     frames: int
@@ -44,6 +71,11 @@ class Probe:
     time_base: Fraction
     steady: bool
     """Whether the rate is constant, as far as the container's header tells."""
+
+    @property
+    def stamp(self) -> Stamp:
+        """By which the file is known again."""
+        return Stamp(self.size, self.mtime_ns, self.inode)
 
     def facts(self) -> dict[str, Any]:
         """The measured facts as plain JSON values, without the path."""
@@ -73,12 +105,11 @@ def probe(path: Path, *, deep: bool = False) -> Probe:
     Raises:
         MediaError: missing, not readable, not a video, truncated, or without a video stream.
     """
-    with saying_why_not_read(path):
-        stat = path.stat()
-        with path.open("rb") as f:
-            _check_boxes(path, f, stat.st_size)
+    stamp = stamp_of(path)
+    with saying_why_not_read(path), path.open("rb") as f:
+        _check_boxes(path, f, stamp.size)
     with _open(path) as container:
-        found = _measure(path, container, stat.st_size, stat.st_mtime_ns)
+        found = _measure(path, container, stamp)
         if deep:
             _check_packets(path, container, found)
     return found
@@ -121,7 +152,7 @@ def _check_boxes(path: Path, file: BinaryIO, size: int) -> None:
         )
 
 
-def _measure(path: Path, container: InputContainer, size: int, mtime_ns: int) -> Probe:
+def _measure(path: Path, container: InputContainer, stamp: Stamp) -> Probe:
     if not container.streams.video:
         raise MediaError(f"{path} has no video stream.")
     stream = container.streams.video[0]
@@ -132,8 +163,9 @@ def _measure(path: Path, container: InputContainer, size: int, mtime_ns: int) ->
         raise MediaError(f"{path} is not a usable video: size, rate or frames are missing.")
     return Probe(
         path=path,
-        size=size,
-        mtime_ns=mtime_ns,
+        size=stamp.size,
+        mtime_ns=stamp.mtime_ns,
+        inode=stamp.inode,
         width=context.width,
         height=context.height,
         frames=frames,

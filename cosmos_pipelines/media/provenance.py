@@ -30,17 +30,19 @@ def tags(meta: Mapping[str, Any]) -> dict[str, str]:
     return {"comment": json.dumps({KEY: dict(meta)}, sort_keys=True, separators=(",", ":"))}
 
 
-def embed(source: Path, target: Path, meta: Mapping[str, Any]) -> None:
+def embed(source: Path, target: Path, meta: Mapping[str, Any], *, checked: bool = False) -> None:
     """Write the video `source` to the mp4 `target` with `meta` in it; both may be the same.
 
     Packets are copied, not encoded; what was embedded before is replaced. `target` appears whole
     or not at all, and outlives a power cut: the catalog is about to call the run completed.
+    `checked`: `source` was just found to be a sound video.
 
     Raises:
-        MediaError: `source` is missing or not a video.
+        MediaError: `source` is missing, not a video, or of a kind that loses frames in an mp4.
         DiskFull: no room.
     """
-    probe(source)
+    if not checked:
+        probe(source)
     options = {"movflags": "+faststart"}
     with (
         writing(target, durable=True) as part,
@@ -50,6 +52,10 @@ def embed(source: Path, target: Path, meta: Mapping[str, Any]) -> None:
         new.metadata.update({**old.metadata, **tags(meta)})
         streams = {s.index: new.add_stream_from_template(s) for s in old.streams.video}
         for packet in old.demux(old.streams.video):
+            if packet.size and packet.dts is None:  # as Matroska where frames are coded ahead
+                raise MediaError(
+                    f"{source} cannot be copied to an mp4: a frame has no decode time."
+                )
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
                 new.mux(packet)

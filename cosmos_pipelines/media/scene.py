@@ -64,7 +64,7 @@ def load_scene(directory: Path) -> Scene:
             that is damaged or no video.
     """
     record = read_scene_file(directory)
-    videos = _videos(directory)
+    videos = videos_of(directory)
     if "color" not in videos:
         raise _no_color(directory)
     passes = {name: probe(path) for name, path in videos.items()}
@@ -81,7 +81,12 @@ def load_scene(directory: Path) -> Scene:
     )
 
 
-def _videos(directory: Path) -> dict[str, Path]:
+def videos_of(directory: Path) -> dict[str, Path]:
+    """The videos of a scene directory, by pass; {} for one that is no scene of videos (yet).
+
+    Raises:
+        MediaError: the directory cannot be read, or several videos claim to be one pass.
+    """
     exact = {n: directory / f"{n}.mp4" for n in PASSES if (directory / f"{n}.mp4").is_file()}
     if "color" in exact:
         return exact

@@ -13,7 +13,7 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.runs.lost import is_lost
 from cosmos_pipelines.settings import Settings
 
 LOG_POLL_S = 0.05
@@ -80,9 +80,8 @@ def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Sequence[Run]
 
 
 def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
-    if run.status == "pending" and catalog.cancel_pending(run.id):
-        return catalog.get_run(run.id)
-    run = catalog.get_run(run.id)
+    if run.status == "pending" and (cancelled := catalog.cancel_pending(run.id)):
+        return cancelled
     backend = backend_for(settings, run.backend)
     handle, grace_s = None, settings.execution.grace_s
     deadline = time.monotonic() + grace_s
@@ -90,7 +89,7 @@ def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
         if handle is None and run.batch_id and (handle := backend.find(run.batch_id)):
             backend.cancel(handle, grace_s, reason="cancelled")
             deadline = time.monotonic() + grace_s
-        if any(left.id == run.id for left in orphans(catalog)):
+        if is_lost(catalog, run):
             if handle is None:
                 _cancel_unstarted(catalog, run)
             else:

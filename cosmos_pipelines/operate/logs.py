@@ -10,7 +10,7 @@ from cosmos_pipelines.catalog.records import ACTIVE
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.runs.log import log_file
-from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.runs.lost import is_lost
 from cosmos_pipelines.settings import Settings
 
 LOG_POLL_S = 0.05
@@ -35,7 +35,8 @@ def log_lines(
 def _lines(catalog: Catalog, run_id: str, path: Path, follow: bool) -> Iterator[str]:
     position, pending = 0, b""
     while True:
-        over = not follow or catalog.get_run(run_id).status not in (*ACTIVE, "pending")
+        run = catalog.get_run(run_id) if follow else None
+        over = run is None or run.status not in (*ACTIVE, "pending")
         if path.exists():
             with path.open("rb") as f:
                 f.seek(position)
@@ -43,9 +44,9 @@ def _lines(catalog: Catalog, run_id: str, path: Path, follow: bool) -> Iterator[
                     position += len(chunk)
                     *lines, pending = (pending + chunk).split(b"\n")
                     yield from (line.decode("utf-8", errors="replace") for line in lines)
-        if over:
+        if run is None or over:
             break
-        if any(run.id == run_id for run in orphans(catalog)):
+        if is_lost(catalog, run):
             raise StateError(
                 f"The process that executed {run_id} is gone.",
                 hint=f"`cosmos run {run_id}` goes on with it.",

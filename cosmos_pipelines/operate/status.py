@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, label_of
 from cosmos_pipelines.operate.places import Left, Place, left_behind, look_at, places_of
 from cosmos_pipelines.runs.claim import OURS_TO_BLAME
-from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.settings import Settings
 
 
@@ -23,8 +23,9 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
     before = catalog.active_runs()
     places = places_of(settings, before)
     looked = look_at(settings, places)
-    active = catalog.active_runs()
-    lost = {run.id for run in orphans(catalog)}
+    active, queued = catalog.active_runs(), catalog.queued_runs(None)
+    lost = {run.id for run in active if looks_lost(run)}
+    prompts = catalog.find_prompts(run.prompt_id for run in (*active, *queued) if run.prompt_id)
     behind = _left_behind(catalog, looked, before, active, lost)
     engine = settings.execution.engine
     return {
@@ -38,8 +39,8 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
         "enhance_engine": settings.execution.engine_for("enhance"),
         "counts": catalog.count_by_status(),
         "places": [looked[name].as_dict() for name in places],
-        "active": [_brief(catalog, run) | {"lost": run.id in lost} for run in active],
-        "queued": [_brief(catalog, run) for run in catalog.queued_runs(None)],
+        "active": [_brief(run, prompts) | {"lost": run.id in lost} for run in active],
+        "queued": [_brief(run, prompts) for run in queued],
         "lost": sorted(lost),
         "orphans": sorted(one.id for one in behind if one.what == "orphan"),
         "left": [one.as_dict() for one in behind],
@@ -57,9 +58,8 @@ def _left_behind(
     owned = {run.batch_id for run in (*before, *active)}
     unowned = {order for place in looked.values() for order in place.orders or ()} - owned
     given_up = {
-        order: run.id
-        for order in unowned
-        for run in catalog.list_runs(batch_id=order, limit=None)
+        str(run.batch_id): run.id
+        for run in catalog.runs_of_orders(unowned)
         if run.error_kind in OURS_TO_BLAME
     }
     ran = {run.id for run in before if run.status == "running"}
@@ -67,8 +67,8 @@ def _left_behind(
     return left_behind(looked, left, lost, unowned, given_up)
 
 
-def _brief(catalog: Catalog, run: Run) -> dict[str, Any]:
-    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
+def _brief(run: Run, prompts: Mapping[str, Prompt]) -> dict[str, Any]:
+    prompt = prompts.get(run.prompt_id or "")
     since = run.started_at or run.created_at
     return {
         "id": run.id,

@@ -12,7 +12,7 @@ from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.bundle import bundle
 from cosmos_pipelines.runs.log import log_file
-from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.runs.lost import is_lost
 from cosmos_pipelines.settings import Settings
 
 MOST: Final = 5
@@ -127,8 +127,7 @@ def explain(catalog: Catalog, settings: Settings, run_id: str) -> dict[str, Any]
     run = catalog.get_run(run_id)
     told = {"run_id": run.id, "status": run.status, "error_kind": run.error_kind}
     if run.status not in ("failed", "cancelled"):
-        left = any(other.id == run.id for other in orphans(catalog))
-        sentence, commands = _not_failed(run, left)
+        sentence, commands = _not_failed(run, is_lost(catalog, run))
         proof = _last_words(settings, run) if run.status in ACTIVE else []
         return told | _answer(sentence, proof, commands, None)
     cause = CAUSES.get(run.error_kind or "cancelled", CAUSES["model_failed"])

@@ -4,6 +4,8 @@ A resource holds only what may be shown and the project's directory, from which 
 uses it reads the settings itself: no password enters Dagster's records.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -23,12 +25,20 @@ class CatalogResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def settings(self) -> Settings:
-        """The project's settings, read again."""
+        """The project's settings, read now."""
         return load_settings(Path(self.home))
 
-    def open(self) -> Catalog:
-        """The catalog; a context manager. Raises InputError where it cannot be used."""
-        return Catalog.open(self.settings.catalog_url)
+    @contextmanager
+    def open(self) -> Iterator[tuple[Catalog, Settings]]:
+        """The catalog, and the project's settings, read once for all that is done with it.
+
+        Raises:
+            InputError: the catalog cannot be used.
+            SettingsError: the settings are wrong.
+        """
+        settings = self.settings
+        with Catalog.open(settings.catalog_url) as catalog:
+            yield catalog, settings
 
 
 class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -40,9 +50,9 @@ class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     upscale_engine: str = Field(description="The model family of new upscales.")
     enhance_engine: str = Field(description="The model family of new enhancements of prompts.")
 
-    def open(self, name: str | None = None) -> Backend:
+    def open(self, settings: Settings, name: str | None = None) -> Backend:
         """The backend called `name` (default: that of new runs). Raises SettingsError."""
-        return backend_for(load_settings(Path(self.home)), name)
+        return backend_for(settings, name)
 
 
 def resources_of(settings: Settings) -> dict[str, dg.ConfigurableResource]:  # type: ignore[type-arg]

@@ -42,19 +42,21 @@ def take(
             work.catalog.release(run.id, run.leased_by)
         if run.status in ACTIVE:
             begun |= {mate.id: mate for mate in _adopted(work, run, dagster_run_id)}
-            taken = run.id in begun
+            taken = begun.get(run.id)
         else:
             left = _left_behind(work, run)
             taken = work.catalog.claim(
                 run.id, work.owner, lease_s=LEASE_S, dagster_run_id=dagster_run_id
             )
             if taken and left:
-                work.catalog.advance(run.id, work.owner, "uploading", "uploading", batch_id=left)
-                begun[run.id] = work.catalog.get_run(run.id)
+                taken = work.catalog.advance(
+                    run.id, work.owner, "uploading", "uploading", batch_id=left
+                )
+                begun |= {run.id: taken} if taken else {}
             elif taken:
                 _clear(work, run)
-                fresh.append(work.catalog.get_run(run.id))
-        if not taken:
+                fresh.append(taken)
+        if taken is None:
             for held in [*fresh, *begun.values()]:
                 _give_back(work, held)
             now = work.catalog.get_run(run.id)
@@ -70,10 +72,13 @@ def _adopted(work: Work, run: Run, dagster_run_id: str | None) -> list[Run]:
     mates = work.catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
     adopted = []
     for mate in mates:
-        if mate.status in ACTIVE and work.catalog.adopt(mate.id, work.owner, LEASE_S):
-            state = mate.status
-            work.catalog.advance(mate.id, work.owner, state, state, dagster_run_id=dagster_run_id)
-            adopted.append(work.catalog.get_run(mate.id))
+        if mate.status not in ACTIVE:
+            continue
+        if (ours := work.catalog.adopt(mate.id, work.owner, LEASE_S)) is not None:
+            noted = work.catalog.advance(
+                ours.id, work.owner, ours.status, ours.status, dagster_run_id=dagster_run_id
+            )
+            adopted.append(noted or ours)
     return adopted
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cosmos_pipelines.backends.base import Backend
-from cosmos_pipelines.catalog.records import ACTIVE, Run, Status
+from cosmos_pipelines.catalog.records import ACTIVE, Prompt, Run, Status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import (
     BackendError,
@@ -49,6 +49,12 @@ class Work:
     """By order: what it took of its GPUs."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what the program that did it wrote of itself."""
+    prompts: dict[str, Prompt] = field(default_factory=dict)
+    """Those of our runs, by id; what is read of them never changes."""
+
+    def prompt_of(self, run: Run) -> Prompt | None:
+        """The prompt that a run is of."""
+        return self.prompts[run.prompt_id] if run.prompt_id else None
 
     def told(self, order: Order, run_id: str) -> dict[str, Any]:
         """What is known of how a run was done, besides what came out."""
@@ -67,10 +73,10 @@ class Work:
                 hint="See `cosmos status`.",
             )
 
-    def completed(self, run_id: str) -> None:
+    def completed(self, run: Run) -> None:
         """Tell whoever wants to know that a run is completed."""
         if self.on_completed is not None:
-            self.on_completed(self.catalog.get_run(run_id))
+            self.on_completed(run)
 
     def end(
         self,
@@ -95,7 +101,7 @@ class Work:
             outputs=self.peaks.get(run.batch_id or "", {}),
         )
         if ended and status == "failed":
-            self.bundles.write(self.catalog.get_run(run_id), order)
+            self.bundles.write(ended, order)
 
 
 def verdict_of(error: BaseException) -> Verdict:

@@ -17,7 +17,7 @@ from cosmos_pipelines import batching
 from cosmos_pipelines.backends.base import Backend, Handle
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.lifecycle import FIELDS
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import Run, Status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import (
@@ -69,11 +69,12 @@ def execute_runs(
     work = Work(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
     fresh, orphans = take(work, run_ids, dagster_run_id)
     mine = [*fresh, *orphans]
+    work.prompts.update(catalog.find_prompts(run.prompt_id for run in mine if run.prompt_id))
     with lease.keep([run.id for run in mine]), _settled(work, mine):
         _start(work, fresh)
         for order, members in _orders(orphans):
             _adopt(work, order, members)
-    return [catalog.get_run(run_id) for run_id in run_ids]
+    return catalog.get_runs(run_ids)
 
 
 @contextmanager
@@ -93,7 +94,7 @@ def _batches(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job
     jobs: dict[str, list[Job]] = {}
     for run in runs:
         try:
-            job = job_of(work.catalog, work.settings, run)
+            job = job_of(work.catalog, work.settings, run, work.prompt_of(run))
             engine_for(work.settings, run.model_type, run.engine).check(job)
         except CosmosError as e:
             work.end(run.id, verdict_of(e))
@@ -130,7 +131,9 @@ def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) 
                 work.catalog.advance(
                     run_id, work.owner, "uploading", "uploading", batch_id=order.id, log_path=path
                 )
-            _see_through(work, Launched(engine, order, _launch(work, order), log, ids))
+            handle = _launch(work, order)
+            mine = {run_id: runs[run_id] for run_id in ids}
+            _see_through(work, Launched(engine, order, handle, log, mine))
     except CosmosError as e:
         logger.error("Order {id}: {error}", id=order.id, error=e)
         for run_id in ids:
@@ -143,13 +146,7 @@ def _launch(work: Work, order: Order) -> Handle:
     try:
         handle = work.backend.launch(order)
         for run_id in order.run_ids:
-            work.catalog.advance(
-                run_id,
-                work.owner,
-                "uploading",
-                "uploading",
-                **_whereabouts(handle),
-            )
+            _note_start(work, run_id, "uploading", handle)
         return handle
     except BaseException as e:
         if not isinstance(e, Exception) and (started := work.backend.find(order.id)):
@@ -157,10 +154,12 @@ def _launch(work: Work, order: Order) -> Handle:
         raise
 
 
-def _whereabouts(handle: Handle) -> dict[str, Any]:
-    """Where it runs, as far as it is known."""
+def _note_start(work: Work, run_id: str, status: Status, handle: Handle) -> None:
+    """Record where a run is, as far as it is known; one that was being uploaded runs now."""
     known = {"host": handle.host, **handle.marks}
-    return {name: value for name, value in known.items() if name in FIELDS and value is not None}
+    where: dict[str, Any] = {k: v for k, v in known.items() if k in FIELDS and v is not None}
+    now: Status = "running" if status == "uploading" else status
+    work.catalog.advance(run_id, work.owner, status, now, **where)
 
 
 def _orders(orphans: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
@@ -180,12 +179,10 @@ def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
         if handle is not None:
             order = work.backend.order_of(handle)
             for run in members:
-                work.catalog.advance(
-                    run.id, work.owner, run.status, run.status, **_whereabouts(handle)
-                )
+                _note_start(work, run.id, run.status, handle)
             engine = work.settings.engine(order.engine)
-            mine = tuple(run.id for run in members)  # its others may be in a later order by now
-            with WatchedLog(work, engine, mine) as log:
+            mine = {run.id: run for run in members}  # its others may be in a later order by now
+            with WatchedLog(work, engine, tuple(mine)) as log:
                 logger.info("Adopted order {id}, which was started before", id=order.id)
                 _see_through(work, Launched(engine, order, handle, log, mine))
             return
@@ -202,8 +199,6 @@ def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
 
 def _see_through(work: Work, on: Launched) -> None:
     """Follow an order that has been launched until our runs of it are recorded as ended."""
-    for run_id in on.mine:
-        work.catalog.advance(run_id, work.owner, "uploading", "running")
     try:
         _follow(work, on)
     except TakenOver:

@@ -12,7 +12,7 @@ from typing import Any
 from loguru import logger
 
 from cosmos_pipelines.backends.base import Handle
-from cosmos_pipelines.catalog.records import Status
+from cosmos_pipelines.catalog.records import Run, Status
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import BackendError, CosmosError, DiskFull, RunFailed
 from cosmos_pipelines.operations.base import Order, Outcome, Verdict
@@ -29,7 +29,8 @@ class Launched:
     order: Order
     handle: Handle
     log: WatchedLog
-    mine: tuple[str, ...]
+    mine: dict[str, Run]
+    """By id, as they were taken: what was asked for is read of them, not how far they are."""
     home: set[str] = field(default_factory=set)
     """Those that were completed while the order was going on with others."""
     has_room: bool = True
@@ -62,9 +63,9 @@ def _bring(work: Work, on: Launched, run_id: str) -> None:
     if not all(e.name in outcome.outputs for e in on.order.expected if e.run_id == run_id):
         return  # its program tells only in the end what is whole
     work.records[on.order.id] = {"samples": outcome.samples}
-    if _complete(work, on, outcome, run_id, "running"):
+    if completed := _complete(work, on, outcome, run_id, "running"):
         on.home.add(run_id)
-        work.completed(run_id)
+        work.completed(completed)
 
 
 def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> None:
@@ -77,9 +78,9 @@ def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> No
     outcome = work.backend.outcome(on.handle)
     logger.info("Order {id} ended with exit code {code}", id=order.id, code=outcome.exit_code)
     work.records[order.id] = record_of(
-        work.settings, work.backend, on.handle, order.id, on.mine[0], outcome
+        work.settings, work.backend, on.handle, order.id, next(iter(on.mine)), outcome
     )
-    for run_id in on.mine:
+    for run_id in (r for r in on.mine if r not in on.home):
         if not work.catalog.advance(run_id, work.owner, "running", "downloading"):
             run = work.catalog.find_run(run_id)
             if run is None or run.status != "downloading" or run.leased_by != work.owner:
@@ -89,8 +90,7 @@ def record_all(work: Work, on: Launched, otherwise: Verdict | None = None) -> No
         except CosmosError as e:
             logger.error("{run}: {error}", run=run_id, error=e)
             work.end(run_id, verdict_of(e), outcome.exit_code)
-    ended = [run.status for r in order.run_ids if (run := work.catalog.find_run(r))]
-    if "failed" not in ended:
+    if all(run.status != "failed" for run in work.catalog.find_runs(order.run_ids).values()):
         try:
             work.backend.discard(order.id)
         except BackendError as e:
@@ -107,8 +107,8 @@ def _record(
         work.end(run_id, verdict, outcome.exit_code)
         return
     try:
-        if _complete(work, on, outcome, run_id, "downloading"):
-            work.completed(run_id)
+        if completed := _complete(work, on, outcome, run_id, "downloading"):
+            work.completed(completed)
     except RunFailed:
         if outcome.exit_code == 0:
             raise
@@ -116,20 +116,20 @@ def _record(
         work.end(run_id, verdict, outcome.exit_code)  # the cause, not its trace
 
 
-def _complete(work: Work, on: Launched, outcome: Outcome, run_id: str, status: Status) -> bool:
+def _complete(
+    work: Work, on: Launched, outcome: Outcome, run_id: str, status: Status
+) -> Run | None:
     """Bring a run's result home and call it completed; `status` is what it has now.
 
-    False: it was killed, or is somebody else's now.
+    None: it was killed, or is somebody else's now.
 
     Raises:
         CosmosError: it did not come, or is not what was asked for.
     """
     held = partial(work.check_held, on.order.id, on.mine)
-    outputs = collect_run(
-        work.catalog, work.settings, work.backend, on.handle, on.order, run_id, outcome, held
-    )
+    outputs = collect_run(work, on.handle, on.order, on.mine[run_id], outcome, held)
     if status == "running" and not work.catalog.advance(run_id, work.owner, status, "downloading"):
-        return False
+        return None
     outputs |= work.told(on.order, run_id)
     ended: dict[str, Any] = {"outputs": outputs, "exit_code": outcome.exit_code}
     completed = work.catalog.advance(run_id, work.owner, "downloading", "completed", **ended)

@@ -6,6 +6,7 @@ No Dagster in this file.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -141,18 +142,42 @@ def register_scene(catalog: Catalog, settings: Settings, directory: Path) -> Sce
             "height": probe.height,
             "frames": probe.frames,
             "fps": str(probe.fps),
+            **probe.stamp._asdict(),
         }
         for name, probe in scene.passes.items()
     }
     picture = scene_preview(settings, key)
     known = catalog.find_scene(key)
-    if known is not None and known.digest == scene.digest and picture.exists():
-        return known
-    from cosmos_pipelines.media.pictures import preview
+    if known is None or known.digest != scene.digest or not picture.exists():
+        from cosmos_pipelines.media.pictures import preview
 
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    preview(scene.passes["color"].path, picture)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        preview(scene.passes["color"].path, picture)
+    elif known.facts == facts:
+        return known
     return catalog.put_scene(key, str(directory), scene.digest, facts, scene.description)
+
+
+def _as_measured(settings: Settings, scene: SceneRow) -> bool:
+    """Whether a scene's files are those that were measured, by a look that reads none of them.
+
+    The one place that decides it. An input that was changed unnoticed nevertheless is refused when
+    it is staged: its hash is compared there.
+    """
+    from cosmos_pipelines.media.probe import Stamp, stamp_of
+    from cosmos_pipelines.media.scene import videos_of
+
+    if not scene_preview(settings, scene.key).exists():
+        return False
+    try:
+        there = {name: (p.name, stamp_of(p)) for name, p in videos_of(Path(scene.path)).items()}
+        known = {
+            name: (facts["file"], Stamp(*(facts[field] for field in Stamp._fields)))
+            for name, facts in scene.facts.items()
+        }
+    except (MediaError, KeyError):  # gone, or entered by a version that kept no stamps
+        return False
+    return there == known
 
 
 def scene_preview(settings: Settings, key: str) -> Path:
@@ -175,7 +200,7 @@ def register_prompt(
     from cosmos_pipelines.operations.text import clean_text
 
     text = clean_text(text)
-    row = register_scene(catalog, settings, scene_directory(settings, scene))
+    row = _scene_in(catalog, settings, scene_directory(settings, scene))
     return catalog.add_prompt(
         text,
         negative_prompt,
@@ -186,8 +211,20 @@ def register_prompt(
 
 
 def current_scene(catalog: Catalog, settings: Settings, key: str) -> SceneRow:
-    """The scene as its files are now: it may have been rendered again since it was entered."""
-    return register_scene(catalog, settings, Path(catalog.get_scene(key).path))
+    """The scene as its files are now: it may have been rendered again since it was entered.
+
+    Its files are measured only if they are not those that were.
+    """
+    row = catalog.get_scene(key)
+    return row if _as_measured(settings, row) else register_scene(catalog, settings, Path(row.path))
+
+
+def _scene_in(catalog: Catalog, settings: Settings, directory: Path) -> SceneRow:
+    """The scene in `directory` as its files are now, entered if it was not yet."""
+    row = catalog.find_scene(scene_key(settings, directory))
+    if row is not None and row.path == str(directory) and _as_measured(settings, row):
+        return row
+    return register_scene(catalog, settings, directory)
 
 
 def scene_videos(scene: SceneRow) -> dict[str, Video]:
@@ -195,7 +232,7 @@ def scene_videos(scene: SceneRow) -> dict[str, Video]:
     return {
         name: Video(
             path=str(Path(scene.path) / facts["file"]),
-            **{k: v for k, v in facts.items() if k != "file"},
+            **{name: facts[name] for name in Video.model_fields if name in facts},
         )
         for name, facts in scene.facts.items()
     }
@@ -204,9 +241,18 @@ def scene_videos(scene: SceneRow) -> dict[str, Video]:
 def measured(path: Path) -> Video:
     """The facts of a video file, measured thoroughly (every packet is read once).
 
+    What this process has measured is measured again only if the file has another stamp.
+
     Raises:
         MediaError: missing, unreadable, truncated or not a video.
     """
+    from cosmos_pipelines.media.probe import stamp_of
+
+    return _measured(path, stamp_of(path))
+
+
+@functools.lru_cache(maxsize=256)
+def _measured(path: Path, _stamp: tuple[int, ...]) -> Video:
     from cosmos_pipelines.media.files import hash_of
     from cosmos_pipelines.media.probe import probe
 

@@ -44,8 +44,7 @@ class Lease:
         finally:
             self._stop.set()
             thread.join()
-            for run_id in self._run_ids:
-                self._catalog.release(run_id, self._owner)
+            self._catalog.release_all(self._run_ids, self._owner)
 
     def held(self, run_ids: Iterable[str]) -> bool:
         """Whether one of these runs is still ours.

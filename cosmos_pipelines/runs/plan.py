@@ -13,7 +13,7 @@ from typing import Any
 
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.registry import backend_for
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError
@@ -164,15 +164,14 @@ def enter(
     )
 
 
-def job_of(catalog: Catalog, settings: Settings, run: Run) -> Job:
-    """The job that a stored run describes, with its inputs measured now.
+def job_of(catalog: Catalog, settings: Settings, run: Run, prompt: Prompt | None) -> Job:
+    """The job that a stored run of this prompt describes, with its inputs as they are now.
 
     Raises:
         InputError: an input is gone or unusable.
         StateError: the parent's video is not there any more.
     """
     operation = operation_from(run.model_type, run.execution_config)
-    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
     negative = prompt.negative_prompt if prompt else None
     if isinstance(operation, Transfer) and operation.negative_prompt is not None:
         negative = operation.negative_prompt

@@ -9,30 +9,31 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 
 from cosmos_pipelines.backends.base import Backend, Handle
 from cosmos_pipelines.catalog.folders import run_directory
-from cosmos_pipelines.catalog.records import Run
-from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.errors import CosmosError, DiskFull, MediaError, RunFailed
 from cosmos_pipelines.files import move
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
+from cosmos_pipelines.runs.context import Work
 from cosmos_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.media.probe import Probe
 
 RECORD: Final = "record.json"
 """Below the outputs: times of each sample and load, by `gpu_scripts/model/model_run.py`."""
 
 
 def collect_run(
-    catalog: Catalog,
-    settings: Settings,
-    backend: Backend,
+    work: Work,
     handle: Handle,
     order: Order,
-    run_id: str,
+    run: Run,
     outcome: Outcome,
     check_held: Callable[[], None],
 ) -> dict[str, Any]:
@@ -44,19 +45,18 @@ def collect_run(
         RunFailed: what came out is not what was asked for (kind `output_missing`, `model_failed`).
         DiskFull: no room here; what is finished stays where it was made.
     """
-    run = catalog.get_run(run_id)
-    (expected,) = (e for e in order.expected if e.run_id == run_id)
-    received = _received(settings, expected)
-    backend.collect(handle, {expected.name: received}, outcome)
+    (expected,) = (e for e in order.expected if e.run_id == run.id)
+    received = _received(work.settings, expected)
+    work.backend.collect(handle, {expected.name: received}, outcome)
     try:
         check_held()
     except CosmosError:
         received.unlink(missing_ok=True)
         raise
     if expected.kind == "text":
-        outputs = _text(catalog, settings, run, received)
+        outputs = _text(work, run, received)
     else:
-        outputs = _video(catalog, settings, run, expected, received)
+        outputs = _video(work, run, expected, received)
         outputs["model_sha256"] = outcome.outputs[expected.name]
     return outputs | {"inputs": dict(expected.made_from)}
 
@@ -98,12 +98,12 @@ def record_of(
     return record if isinstance(record, dict) else {}
 
 
-def _text(catalog: Catalog, settings: Settings, run: Run, received: Path) -> dict[str, Any]:
+def _text(work: Work, run: Run, received: Path) -> dict[str, Any]:
     from cosmos_pipelines.naming import smart_name
     from cosmos_pipelines.operations.text import clean_text
 
-    assert run.prompt_id is not None
-    prompt = catalog.get_prompt(run.prompt_id)
+    prompt = work.prompt_of(run)
+    assert prompt is not None
     text = received.read_text(encoding="utf-8", errors="replace").strip()
     if not text or text == prompt.text:
         said = "nothing" if not text else "the prompt it was given"
@@ -114,14 +114,14 @@ def _text(catalog: Catalog, settings: Settings, run: Run, received: Path) -> dic
     outputs = {
         "enhanced_text": text,
         "enhanced_prompt_id": None,
-        "file": relative(settings, file),
+        "file": relative(work.settings, file),
     }
     if run.execution_config.get("create_new", True):
-        new, _ = catalog.add_prompt(
+        new, _ = work.catalog.add_prompt(
             text,
             prompt.negative_prompt,
             prompt.scene,
-            smart_name(text, catalog.prompt_names()),
+            smart_name(text, work.catalog.prompt_names()),
             prompt.parameters,
             parent_prompt_id=prompt.id,
             source_run_id=run.id,
@@ -130,20 +130,21 @@ def _text(catalog: Catalog, settings: Settings, run: Run, received: Path) -> dic
     return outputs
 
 
-def _video(
-    catalog: Catalog, settings: Settings, run: Run, expected: Expected, received: Path
-) -> dict[str, Any]:
+def _video(work: Work, run: Run, expected: Expected, received: Path) -> dict[str, Any]:
     from cosmos_pipelines.media import provenance
     from cosmos_pipelines.media.files import hash_of
     from cosmos_pipelines.media.probe import probe
 
     verify_video(run.id, expected, received)
     video = received.with_name("video.mp4")
-    provenance.embed(received, video, story(catalog, run))
+    try:
+        provenance.embed(received, video, story(run, work.prompt_of(run)), checked=True)
+    except MediaError as e:
+        raise _unusable(run.id, e) from e
     received.unlink()
-    p = probe(video, deep=True)
+    p = probe(video)
     return {
-        "video": relative(settings, video),
+        "video": relative(work.settings, video),
         "sha256": hash_of(video),
         "size": p.size,
         "width": p.width,
@@ -151,12 +152,18 @@ def _video(
         "frames": p.frames,
         "fps": str(p.fps),
         "duration_s": round(p.duration_s, 6),
-        **_pictures(settings, run, video),
+        "expected": predicted(expected),
+        **_pictures(work.settings, run, p),
     }
 
 
+def predicted(expected: Expected) -> dict[str, Any]:
+    """What an engine predicts of a video, as far as it can: width, height, frames, fps."""
+    return expected.model_dump(include={"width", "height", "frames", "fps"})
+
+
 def verify_video(run_id: str, expected: Expected, video: Path) -> None:
-    """Compare a received video with its prediction.
+    """Compare a received video, which is read to its end, with its prediction.
 
     Raises:
         RunFailed: it cannot be read to its end (`output_missing`), or its size, frames or rate are
@@ -167,17 +174,11 @@ def verify_video(run_id: str, expected: Expected, video: Path) -> None:
     try:
         p = probe(video, deep=True)
     except MediaError as e:
-        raise RunFailed(run_id, "output_missing", f"The video that came is unusable: {e}") from e
-    predicted = {
-        "width": expected.width,
-        "height": expected.height,
-        "frames": expected.frames,
-        "fps": expected.fps,
-    }
+        raise _unusable(run_id, e) from e
     found = {"width": p.width, "height": p.height, "frames": p.frames, "fps": str(p.fps)}
     wrong = [
         f"{name} {found[name]} instead of {value}"
-        for name, value in predicted.items()
+        for name, value in predicted(expected).items()
         if value is not None and found[name] != value
     ]
     if wrong:
@@ -186,12 +187,15 @@ def verify_video(run_id: str, expected: Expected, video: Path) -> None:
         )
 
 
-def story(catalog: Catalog, run: Run) -> dict[str, Any]:
+def _unusable(run_id: str, why: MediaError) -> RunFailed:
+    return RunFailed(run_id, "output_missing", f"The video that came is unusable: {why}")
+
+
+def story(run: Run, prompt: Prompt | None) -> dict[str, Any]:
     """How a run's pixels were made, as it is written into the video file itself."""
     from cosmos_pipelines.engines import engine_named
 
     engine = engine_named(run.engine)
-    prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
     return {
         "run_id": run.id,
         "model_type": run.model_type,
@@ -208,14 +212,13 @@ def story(catalog: Catalog, run: Run) -> dict[str, Any]:
     }
 
 
-def _pictures(settings: Settings, run: Run, video: Path) -> Mapping[str, str]:
+def _pictures(settings: Settings, run: Run, video: Probe) -> Mapping[str, str]:
     """A moving preview and a still beside the video; their failure is noted, not the run's."""
-    from cosmos_pipelines.media.pictures import preview, thumbnail
+    from cosmos_pipelines.media.pictures import preview_and_thumbnail
 
-    moving, still = video.with_name("preview.webp"), video.with_name("thumbnail.jpg")
+    moving, still = (video.path.with_name(name) for name in ("preview.webp", "thumbnail.jpg"))
     try:
-        preview(video, moving)
-        thumbnail(video, still)
+        preview_and_thumbnail(video, moving, still)
     except (MediaError, DiskFull) as e:
         logger.warning("{run}: no preview: {error}", run=run.id, error=e)
         return {}

@@ -20,8 +20,8 @@ def catalog_sync(
     context: dg.SensorEvaluationContext, catalog: CatalogResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Record the catalog's next changes."""
-    with catalog.open() as store:
-        news, cursor = next_news(context.instance, store, catalog.settings, context.cursor, LIMIT)
+    with catalog.open() as (store, settings):
+        news, cursor = next_news(context.instance, store, settings, context.cursor, LIMIT)
     sets = {str(p.name): p for p in PARTITIONS.values()}
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = [
         sets[name].build_add_request(keys) for name, keys in news.added.items()

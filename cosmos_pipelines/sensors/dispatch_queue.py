@@ -47,8 +47,7 @@ def dispatch_queue(
     context: dg.SensorEvaluationContext, catalog: CatalogResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Request Dagster runs for the next batches."""
-    settings = catalog.settings
-    with catalog.open() as store:
+    with catalog.open() as (store, settings):
         asked = _still_asked(context, store, store.queued_runs(LOOKED_AT))
         room = WAITING - len({entry["key"] for entry in asked.values()})
         free = [run for run in store.queued_runs(LOOKED_AT) if run.id not in asked]
@@ -79,9 +78,10 @@ def batches_of(catalog: Catalog, settings: Settings, runs: Sequence[Run]) -> lis
     order = {run.id: number for number, run in enumerate(runs)}
     by_id = {run.id: run for run in runs}
     batches = []
+    prompts = catalog.find_prompts(run.prompt_id for run in runs if run.prompt_id)
     for run in runs:
         try:
-            job = job_of(catalog, settings, run)
+            job = job_of(catalog, settings, run, prompts.get(run.prompt_id or ""))
             settings.engine(run.engine)
         except CosmosError:
             batches.append([run])

@@ -30,7 +30,7 @@ def lost_runs(
     context: dg.SensorEvaluationContext, catalog: CatalogResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Request one Dagster run for each order that was left behind."""
-    with catalog.open() as store:
+    with catalog.open() as (store, _):
         groups: dict[str, list[Run]] = {}
         for run in orphans(store):
             groups.setdefault(run.batch_id or run.id, []).append(run)

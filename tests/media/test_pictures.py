@@ -10,7 +10,8 @@ from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.encode import encode
-from cosmos_pipelines.media.pictures import contact_sheet, preview, spread, thumbnail
+from cosmos_pipelines.media.pictures import contact_sheet, preview, preview_and_thumbnail, spread
+from cosmos_pipelines.media.probe import probe
 from tests.media import renders
 
 
@@ -29,6 +30,18 @@ def test_small_and_short_videos_have_previews_of_their_size(tmp_path: Path) -> N
     preview(tmp_path / "a.mp4", tmp_path / "p.webp")
     with Image.open(tmp_path / "p.webp") as picture:
         assert picture.size == (64, 48)
+
+
+def thumbnail(video: Path, dest: Path) -> None:
+    """The thumbnail of a video, with its preview beside it."""
+    preview_and_thumbnail(probe(video), dest.with_suffix(".webp"), dest)
+
+
+def test_a_preview_is_the_same_with_and_without_a_thumbnail(tmp_path: Path) -> None:
+    renders.video(tmp_path / "a.mp4", frames=31)
+    preview(tmp_path / "a.mp4", tmp_path / "p.webp")
+    thumbnail(tmp_path / "a.mp4", tmp_path / "t.jpg")
+    assert (tmp_path / "t.webp").read_bytes() == (tmp_path / "p.webp").read_bytes()
 
 
 def test_a_thumbnail_is_not_black_where_the_video_fades_in(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -76,6 +77,22 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
         with pytest.raises(MediaError, match="There is no"):
             act(tmp_path / "gone.mp4")
     assert not (tmp_path / "b.mp4").exists()
+
+
+def test_a_video_that_would_lose_frames_in_an_mp4_is_refused(tmp_path: Path) -> None:
+    renders.video(tmp_path / "a.mp4", frames=12)
+    with (
+        av.open(str(tmp_path / "a.mp4")) as old,
+        av.open(str(tmp_path / "b.mp4"), "w", format="matroska") as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    with pytest.raises(MediaError, match="a frame has no decode time"):
+        provenance.embed(tmp_path / "b.mp4", tmp_path / "c.mp4", {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
 
 def test_a_full_disk_leaves_no_half_copy(small_disk: Path, tmp_path: Path) -> None:

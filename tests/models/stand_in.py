@@ -12,6 +12,7 @@ sample is said by COSMOS_STAND_IN or else by the first word of the sample's prom
     lie             says that it saved the video and exits with 0; there is no file
     short           a video with half of its frames, exit code 0
     truncate        a file that ends in the middle, exit code 0
+    matroska        a file of another kind with the name of an mp4, exit code 0
     die N           kills itself with SIGKILL at frame N (1 is the first)
     full N          finds no room on its disk at frame N, exit code 1
     hang            sleeps for ever after its first line; TERM ends it
@@ -62,8 +63,9 @@ def make_video(sample: dict[str, Any], word: str, rest: str, label: str) -> None
     width, height, frames, fps = shape_of(sample)
     kept = frames // 2 if word == "short" else frames
     width = width // 4 * 2 if word == "small" else width
-    with av.open(sample["output"], "w") as out:
-        stream = out.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
+    kind, preset = ("matroska", "medium") if word == "matroska" else ("mp4", "ultrafast")
+    with av.open(sample["output"], "w", format=kind) as out:
+        stream = out.add_stream("libx264", rate=fps, options={"preset": preset})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for i in range(kept):
             if word == "die" and i + 1 == int(rest):

@@ -127,6 +127,7 @@ def test_nothing_is_left_on_the_executing_side_after_success(project: Project) -
         ("lie", "output_missing", "no result"),
         ("short", "model_failed", "frames 3 instead of 6"),
         ("truncate", "output_missing", "unusable"),
+        ("matroska", "output_missing", "cannot be copied to an mp4"),
         ("die 3", "out_of_memory", "memory"),
     ],
 )

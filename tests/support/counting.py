@@ -1,0 +1,79 @@
+"""How often a piece of work asks the catalog, looks at videos and reads settings: counts, no times.
+
+    with counting(project.settings) as counts:
+        ...
+    assert counts["probe"] <= 4
+
+The functions are the real ones, watched with `sys.setprofile`. SQL is counted where SQLAlchemy
+hands it to the database's driver (BEGIN counts, COMMIT does not), and only the catalog's.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import CO_GENERATOR
+from types import CodeType, FrameType
+from typing import Any
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.engine import Engine as Database
+
+from cosmos_pipelines import settings as settings_module
+from cosmos_pipelines.engines.preview import Preview
+from cosmos_pipelines.media.encode import decoded
+from cosmos_pipelines.media.probe import probe
+from cosmos_pipelines.settings import Settings
+
+WATCHED: dict[CodeType, str] = {
+    function.__code__: name
+    for name, function in {
+        "probe": probe,
+        "decode": decoded,
+        "load settings": settings_module.load_settings,
+        "compile": Preview.compile,
+    }.items()
+}
+"""What is counted besides `statement` and `deep probe`; `decode` is of whole videos."""
+
+
+@contextmanager
+def counting(settings: Settings) -> Iterator[Counter[str]]:
+    """What happens inside, in this process and the threads that are started there, by name."""
+    counts: Counter[str] = Counter()
+    catalog = make_url(settings.catalog_url)
+
+    def statement(connection: Connection, *_: Any) -> None:
+        counts["statement"] += connection.engine.url == catalog
+
+    watch = _watching(counts)
+    before = sys.getprofile()
+    event.listen(Database, "before_cursor_execute", statement)
+    threading.setprofile(watch)
+    sys.setprofile(watch)
+    try:
+        yield counts
+    finally:
+        sys.setprofile(before)
+        threading.setprofile(None)  # type: ignore[arg-type]
+        event.remove(Database, "before_cursor_execute", statement)
+
+
+def _watching(counts: Counter[str]) -> Callable[[FrameType, str, Any], None]:
+    begun: list[FrameType] = []  # kept, so that no other frame gets the same identity
+
+    def watch(frame: FrameType, what: str, _: Any) -> None:
+        if what != "call" or frame.f_code not in WATCHED:
+            return
+        name = WATCHED[frame.f_code]
+        if frame.f_code.co_flags & CO_GENERATOR:  # called again for each of its pictures
+            if any(one is frame for one in begun):
+                return
+            begun.append(frame)
+        counts[name] += 1
+        counts["deep probe"] += name == "probe" and bool(frame.f_locals["deep"])
+
+    return watch
