@@ -51,7 +51,8 @@ def bring_to_end(
 ) -> list[Run]:
     """Execute runs, each by its own backend; returns them as they then are.
 
-    `on_completed` is told of each as soon as it is completed.
+    `runs`: only what never changes is read of them. `on_completed` is told of each as soon as it is
+    completed.
 
     Raises:
         StateError: another live process is executing one of them.

@@ -161,7 +161,7 @@ class Runs(Database):
         return self._runs(statement.limit(limit).offset(offset))
 
     def runs_of_orders(self, orders: Iterable[str]) -> list[Run]:
-        """All runs that are or were last part of one of these orders, newest first."""
+        """All runs that are or were last part of one of these orders; of each, newest first."""
         newest = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
         return [run_of(row) for row in self.rows_with(newest, runs.c.batch_id, orders)]
 

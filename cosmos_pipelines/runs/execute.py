@@ -69,8 +69,8 @@ def execute_runs(
     work = Work(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
     fresh, orphans = take(work, run_ids, dagster_run_id)
     mine = [*fresh, *orphans]
-    work.prompts.update(catalog.find_prompts(run.prompt_id for run in mine if run.prompt_id))
     with lease.keep([run.id for run in mine]), _settled(work, mine):
+        work.prompts.update(catalog.find_prompts(run.prompt_id for run in mine if run.prompt_id))
         _start(work, fresh)
         for order, members in _orders(orphans):
             _adopt(work, order, members)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import dagster as dg
+from sqlalchemy import update
 
 from cosmos_pipelines.assets.partitions import (
     DATA_VERSION,
@@ -17,9 +19,10 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.video_checks import CHECKS
+from cosmos_pipelines.catalog.tables import runs
 from cosmos_pipelines.runs.plan import enter, plan_upscale
 from tests.support.dagster_project import add_prompt, add_run, failure_of, materialize, metadata_of
-from tests.support.project import Project
+from tests.support.project import Project, write_video
 
 
 def known(project: Project, instance: dg.DagsterInstance, text: str = "works") -> str:
@@ -91,6 +94,53 @@ def test_a_changed_file_fails_its_hash_check(staged: Project, instance: dg.Dagst
     result = materialize(staged, instance, VIDEOS, run_id)
     failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     assert "hash" in failed
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Names of the checks that did not pass."""
+    return [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
+
+
+def test_a_video_is_compared_with_what_was_expected_when_it_was_made(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run_id = known(staged, instance)
+    materialize(staged, instance, VIDEOS, run_id)
+    outputs = staged.catalog.get_run(run_id).outputs
+    assert outputs["expected"] == {"width": 64, "height": 48, "frames": 6, "fps": "24"}
+    staged.scene(frames=8)  # rendered again, longer
+    assert failed_checks(materialize(staged, instance, VIDEOS, run_id)) == []
+    write_video(staged.settings.home / outputs["video"], frames=8)
+    failed = failed_checks(materialize(staged, instance, VIDEOS, run_id))
+    assert {"frames", "hash"} <= set(failed)
+
+
+def test_what_was_expected_of_a_run_of_an_earlier_version_is_predicted_anew(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run_id = known(staged, instance)
+    materialize(staged, instance, VIDEOS, run_id)
+    outputs = dict(staged.catalog.get_run(run_id).outputs)
+    del outputs["expected"]
+    with staged.catalog.write() as tx:
+        tx.connection.execute(update(runs).where(runs.c.id == run_id).values(outputs=outputs))
+    assert failed_checks(materialize(staged, instance, VIDEOS, run_id)) == []
+    staged.scene(frames=8)
+    assert "frames" in failed_checks(materialize(staged, instance, VIDEOS, run_id))
+
+
+def test_the_hash_is_of_the_bytes_whatever_the_time_of_the_file_says(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run_id = known(staged, instance)
+    materialize(staged, instance, VIDEOS, run_id)
+    video = staged.settings.home / staged.catalog.get_run(run_id).outputs["video"]
+    stat, content = video.stat(), bytearray(video.read_bytes())
+    content[-1] ^= 1
+    with video.open("r+b") as file:  # the same size, time and inode
+        file.write(content)
+    os.utime(video, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert "hash" in failed_checks(materialize(staged, instance, VIDEOS, run_id))
 
 
 def test_a_failed_run_is_one_line_on_the_page_and_not_tried_again(

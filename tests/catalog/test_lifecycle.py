@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -216,13 +216,14 @@ def test_the_queue_is_in_order_of_priority_then_of_time(catalog: Catalog) -> Non
 OWNERS = (OWNER, OTHER)
 
 
-def _steps(run_id: str, catalog: Catalog) -> dict[str, Callable[[str, int, Status, Status], None]]:
-    def advance(owner: str, at: int, old: Status, new: Status) -> None:
+def _steps(run_id: str, catalog: Catalog) -> dict[str, Callable[[str, int, Status, Status], Any]]:
+    def advance(owner: str, at: int, old: Status, new: Status) -> Run | None:
         fields = {"outputs": {"video": "v"}, "error_kind": "lost"}
         try:
-            catalog.advance(run_id, owner, old, new, now=later(at), **fields)
+            return catalog.advance(run_id, owner, old, new, now=later(at), **fields)
         except StateError:
             assert new not in NEXT[old]
+            return None
 
     return {
         "claim": lambda owner, at, *_: catalog.claim(run_id, owner, now=later(at)),
@@ -272,8 +273,34 @@ def test_no_walk_ever_stores_an_illegal_state(
     steps = _steps(run.id, catalog)
     for step, owner, at, old, new in walk:
         before = catalog.get_run(run.id)
-        steps[step](owner, at, old if at % 2 else before.status, new)
-        _check(before, catalog.get_run(run.id), step)
+        told = steps[step](owner, at, old if at % 2 else before.status, new)
+        after = catalog.get_run(run.id)
+        _check(before, after, step)
+        if step in ("claim", "adopt", "cancel", "advance"):
+            assert told == after if told else before == after
+
+
+def test_each_change_takes_one_revision(catalog: Catalog) -> None:
+    def newest() -> int:
+        return int(catalog.changes_since(None)[1])
+
+    before = newest()
+    run = add_run(catalog)
+    assert catalog.claim(run.id, OWNER)
+    assert catalog.advance(run.id, OWNER, "uploading", "running")
+    assert catalog.release(run.id, OWNER)
+    assert newest() == before + 4
+
+
+def test_leases_are_given_up_together_and_those_of_others_stay(catalog: Catalog) -> None:
+    mine, ended, other = (add_run(catalog) for _ in range(3))
+    for run, owner in ((mine, OWNER), (ended, OWNER), (other, OTHER)):
+        assert catalog.claim(run.id, owner)
+    done = catalog.advance(ended.id, OWNER, "uploading", "failed", error_kind="lost")
+    catalog.release_all([mine.id, ended.id, other.id], OWNER)
+    assert catalog.get_run(mine.id).leased_by is None
+    assert catalog.get_run(ended.id) == done
+    assert catalog.get_run(other.id).leased_by == OTHER
 
 
 def test_the_statuses_of_the_type_are_those_of_the_table() -> None:

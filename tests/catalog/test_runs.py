@@ -40,6 +40,27 @@ def test_a_run_comes_back_as_it_was_entered(catalog: Catalog) -> None:
     assert run.queued_at == run.created_at
     assert catalog.get_run(run.id) == run
     assert catalog.find_run("rs_") is None
+
+
+def test_many_runs_and_prompts_are_found_in_the_order_asked_for(catalog: Catalog) -> None:
+    prompt = add_prompt(catalog)
+    one, two = add_run(catalog, prompt_id=prompt.id), add_run(catalog)
+    many = [f"rs_{n:032x}" for n in range(1, 2500)]  # more than one query takes
+    assert catalog.find_runs([*many, two.id, one.id]) == {one.id: one, two.id: two}
+    assert catalog.find_prompts(["ps_none", prompt.id]) == {prompt.id: prompt}
+    assert catalog.find_runs([]) == {}
+    assert catalog.get_runs([two.id[:-1], one.id, two.id]) == [two, one]
+    with pytest.raises(UnknownId, match=many[0]):
+        catalog.get_runs([one.id, many[0]])
+
+
+def test_the_runs_of_orders_are_those_that_were_last_part_of_them(catalog: Catalog) -> None:
+    one, two, _ = (add_run(catalog) for _ in range(3))
+    for run in (one, two):
+        catalog.claim(run.id, OWNER)
+        catalog.advance(run.id, OWNER, "uploading", "uploading", batch_id=f"order_{run.id}")
+    found = catalog.runs_of_orders([f"order_{two.id}", f"order_{one.id}", "order_none"])
+    assert [run.id for run in found] == [two.id, one.id]
     assert json.loads(json.dumps(run.as_dict()))["duration_s"] is None
 
 

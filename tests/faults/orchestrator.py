@@ -18,6 +18,7 @@ from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.registry import host_backend
 from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.backends.ssh.launch import Launching
+from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operations.base import Order, Outcome
@@ -73,7 +74,7 @@ class SteppedBackend(SshBackend):
 class SteppedCatalog(Catalog):
     """Stops before a run is recorded as completed."""
 
-    def advance(self, run_id: str, owner: str, expected: Any, new: Any, **given: Any) -> bool:
+    def advance(self, run_id: str, owner: str, expected: Any, new: Any, **given: Any) -> Run | None:
         if new == "completed":
             Stops.at("record")
         return super().advance(run_id, owner, expected, new, **given)

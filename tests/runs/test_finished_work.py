@@ -58,7 +58,7 @@ class NotHome(LocalBackend):
 class Busy(Catalog):
     """A catalog that another process holds whenever a run's progress is to be kept."""
 
-    def advance(self, *args: Any, **fields: Any) -> bool:
+    def advance(self, *args: Any, **fields: Any) -> Run | None:
         """As a locked database answers."""
         if "progress" in fields:
             raise CosmosError("The catalog is locked.")

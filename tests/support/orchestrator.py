@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.runs import claim as taking
@@ -25,7 +26,7 @@ from tests.support.stand_in_engine import PROGRAM, registered
 class Mortal(Catalog):
     """Kills its process before it records the status DIE_AT."""
 
-    def advance(self, run_id: str, owner: str, old: Any, new: Any, **given: Any) -> bool:
+    def advance(self, run_id: str, owner: str, old: Any, new: Any, **given: Any) -> Run | None:
         """As the catalog does, unless that is the end."""
         if new == os.environ.get("DIE_AT"):
             os.kill(os.getpid(), signal.SIGKILL)
