@@ -6,106 +6,36 @@ is imported only by the methods that execute something: it costs a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
-from cosmos_pipelines.api.records import Record
-from cosmos_pipelines.api.runs import Making, OnLine
+from cosmos_pipelines.api.operations import Operations
+from cosmos_pipelines.api.project import Record
+from cosmos_pipelines.api.records import Records
+from cosmos_pipelines.api.runs import OnLine, Runs
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
-class CosmosAPI(Making):
+class CosmosAPI(Records, Runs, Operations):
     """Scenes, prompts, recipes and runs of one project, and what goes on with them.
+
+    Its three parts know nothing of each other; what needs two of them is here.
 
     Args:
         home: the project's directory; default: `COSMOS_HOME`, else the nearest cosmos.toml upwards.
     """
 
-    def check_status(self) -> Record:
-        """What runs where, what waits, what was left behind."""
-        from cosmos_pipelines.operate.status import status
-
-        return status(self.catalog, self.settings)
-
-    def doctor(
-        self, backend: str | None = None, *, on_check: Callable[[Record], None] | None = None
-    ) -> list[Record]:
-        """Check everything that runs need, here and on the GPU host; `on_check` is told each."""
-        from cosmos_pipelines.doctor.doctor import examine
-
-        rows = []
-        for checked in examine(self.settings, backend):
-            rows.append(checked.as_dict())
-            if on_check:
-                on_check(rows[-1])
-        return rows
-
-    def host_setup(
-        self, engine: str, *, on_line: Callable[[str], None] | None = None, **request: Any
+    def create_and_run(
+        self, text: str, scene_dir: Path | str, *, on_line: OnLine | None = None, **settings: Any
     ) -> Record:
-        """Make the GPU host ready for an engine: code, image, smoke test.
-
-        `request`: source, base, dockerfile, image, arguments; see `hosts.arrive.SetupRequest`.
-        """
-        from cosmos_pipelines.hosts.arrive import SetupRequest
-        from cosmos_pipelines.hosts.setup import set_up
-
-        return set_up(self.settings, engine, SetupRequest(**request), on_line)
-
-    def host_checkpoints(
-        self,
-        engine: str,
-        action: Literal["verify", "download", "stop"] = "verify",
-        *,
-        deep: bool = False,
-        only: Sequence[str] = (),
-        on_line: Callable[[str], None] | None = None,
-    ) -> Record:
-        """Verify or download an engine's checkpoints on the GPU host, or stop what does so."""
-        from cosmos_pipelines.hosts.checkpoints import checkpoints, stop_checkpoints
-
-        if action == "stop":
-            return stop_checkpoints(self.settings, engine)
-        return checkpoints(self.settings, engine, action, deep=deep, only=only, on_line=on_line)
-
-    def why(self, run_id: str) -> Record:
-        """Why a run failed (or what it does): the cause, the evidence, the next command."""
-        from cosmos_pipelines.operate.why import explain
-
-        return explain(self.catalog, self.settings, run_id)
-
-    def get_active_operations(self) -> list[Record]:
-        """Runs in work now."""
-        return [run.as_dict() for run in self.catalog.active_runs()]
-
-    def stream_logs(self, run_id: str, follow: bool = False) -> Iterator[str]:
-        """The lines of a run's log; with `follow` until the run has ended."""
-        from cosmos_pipelines.operate.logs import log_lines
-
-        return log_lines(self.catalog, self.settings, run_id, follow=follow)
-
-    def kill(
-        self, run_id: str | None = None, *, all: bool = False, batch: bool = False
-    ) -> list[Record]:
-        """Stop one run, or all that are active or queued; returns them as they then are.
-
-        A run that shares its model load with others is stopped only with `batch`, which stops
-        them all.
-        """
-        from cosmos_pipelines.operate.kill import kill
-
-        stopped = kill(self.catalog, self.settings, run_id, all_runs=all, whole_batch=batch)
-        return [run.as_dict() for run in stopped]
-
-    def kill_orphans(self) -> list[str]:
-        """Stop the orders of this project that no run owns; returns their ids."""
-        from cosmos_pipelines.operate.kill import kill_orphans
-
-        return kill_orphans(self.catalog, self.settings)
+        """A prompt and its inference in one call."""
+        negative = settings.get("negative_prompt")
+        prompt = self.create_prompt(text, scene_dir, negative_prompt=negative)
+        return self.quick_inference(prompt["id"], on_line=on_line, **settings)
 
     def recover(self, *, on_line: OnLine | None = None) -> list[Record]:
         """Adopt and finish the runs whose process died."""
-        from cosmos_pipelines.runs.lost import orphans
+        from cosmos_pipelines.runs.lost import lost_runs
 
-        return self.execute_runs([run.id for run in orphans(self.catalog)], on_line=on_line)
+        return self.execute_runs([run.id for run in lost_runs(self.catalog)], on_line=on_line)

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cosmos_pipelines.settings import Settings, load_settings
+from cosmos_pipelines.api.project import Project, Record
 
 if TYPE_CHECKING:
     from cosmos_pipelines.catalog.deletion import Deletion
-    from cosmos_pipelines.catalog.store import Catalog
-
-Record = dict[str, Any]
 
 
-class Records:
+class Records(Project):
     """Entering, finding, keeping and deleting."""
-
-    def __init__(self, home: Path | None = None, *, settings: Settings | None = None) -> None:
-        self.settings = settings or load_settings(home)
-
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The project's catalog, opened and migrated at its first use."""
-        from cosmos_pipelines.catalog.store import Catalog
-
-        return Catalog.open(self.settings.catalog_url)
 
     def prepare_scene(
         self, directory: Path | str, *, name: str | None = None, **how: Any

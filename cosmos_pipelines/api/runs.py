@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosmos_pipelines.api.records import Record, Records
+from cosmos_pipelines.api.project import Project, Record
 
 if TYPE_CHECKING:
     from cosmos_pipelines.runs.plan import Planned
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 OnLine = Callable[[str | None, str], None]
 
 
-class Making(Records):
+class Runs(Project):
     """Inference, enhancement and upscaling of one project."""
 
     def create_run(
@@ -35,7 +35,7 @@ class Making(Records):
     def execute_runs(
         self, run_ids: Sequence[str], *, on_line: OnLine | None = None
     ) -> list[Record]:
-        """Execute pending runs, retry failed ones, adopt orphaned ones; batched where possible."""
+        """Execute pending runs, retry failed ones, adopt lost ones; batched where possible."""
         from cosmos_pipelines.materialize import materialize_runs
 
         runs = materialize_runs(self.catalog, self.settings, run_ids, on_line=on_line)
@@ -93,14 +93,6 @@ class Making(Records):
             larger = [self.create_upscale(run_id, backend=backend)["id"] for run_id in done]
             runs += self.execute_runs(larger, on_line=on_line)
         return runs
-
-    def create_and_run(
-        self, text: str, scene_dir: Path | str, *, on_line: OnLine | None = None, **settings: Any
-    ) -> Record:
-        """A prompt and its inference in one call."""
-        negative = settings.get("negative_prompt")
-        prompt = self.create_prompt(text, scene_dir, negative_prompt=negative)
-        return self.quick_inference(prompt["id"], on_line=on_line, **settings)
 
     def enhance_prompt(self, prompt_id: str, **settings: Any) -> Record:
         """Make a better prompt of a prompt; returns the enhance run."""

@@ -6,8 +6,8 @@ import dagster as dg
 from pydantic import Field
 
 from cosmos_pipelines.assets.forms import config_of, form, given
-from cosmos_pipelines.assets.metadata import show_run
-from cosmos_pipelines.assets.steps import POOL, bring_to_end, failure, told
+from cosmos_pipelines.assets.metadata import run_content
+from cosmos_pipelines.assets.steps import POOL, as_dagster_failure, bring_to_end, failure
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.video_checks import examine, report
 from cosmos_pipelines.catalog.records import Prompt, Run
@@ -60,7 +60,7 @@ def register_prompts(
     context: dg.OpExecutionContext, config: PromptsForm, catalog: CatalogResource
 ) -> list[str]:
     """Enter prompts; the same content again is the same prompt."""
-    with told(), catalog.open() as (store, settings):
+    with as_dagster_failure(), catalog.open() as (store, settings):
         if not config.texts or not config.scene:
             raise InputError("Give a scene and at least one text.")
         made = []
@@ -80,7 +80,7 @@ def register_runs(
     context: dg.OpExecutionContext, config: SweepForm, catalog: CatalogResource
 ) -> list[str]:
     """Check all cells, then enter all runs: if one is refused, none is entered."""
-    with told(), catalog.open() as (store, settings):
+    with as_dagster_failure(), catalog.open() as (store, settings):
         planned = plan_sweep(store, settings, config)
         tags = tuple(config.tags)
         runs = [enter(store, settings, p, queued=config.queue, tags=tags) for p in planned]
@@ -113,7 +113,7 @@ def execute_batch(
     backend: BackendResource,
 ) -> None:
     """Execute all; each that completes is recorded in its partition, with its checks."""
-    with told(), catalog.open() as (store, settings):
+    with as_dagster_failure(), catalog.open() as (store, settings):
         wanted = store.get_runs(config.run_ids)
         record(context.instance, store, settings, *wanted)
         prompts = store.find_prompts(run.prompt_id for run in wanted if run.prompt_id)
@@ -146,7 +146,7 @@ def _record(
 ) -> None:
     if new := run.outputs.get("enhanced_prompt_id"):
         record(context.instance, catalog, settings, catalog.get_prompt(new))
-    context.log_event(show_run(settings, run, prompt).event(context.instance))
+    context.log_event(run_content(settings, run, prompt).event(context.instance))
     if run.model_type != "enhance":
         report(context, run, examine(catalog, settings, run))
 

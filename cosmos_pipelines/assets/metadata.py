@@ -32,7 +32,7 @@ else:
 
 
 @dataclass(frozen=True)
-class Shown:
+class PartitionContent:
     """One partition's content, ready to be recorded."""
 
     asset: dg.AssetKey
@@ -64,7 +64,7 @@ class Shown:
         )
 
 
-def show_scene(scene: SceneRow) -> Shown:
+def scene_content(scene: SceneRow) -> PartitionContent:
     """A scene: its moving picture, size and passes."""
     color = scene.facts["color"]
     columns = ("pass", "width", "height", "frames", "fps", "sha256")
@@ -80,10 +80,10 @@ def show_scene(scene: SceneRow) -> Shown:
     }
     if scene.description:
         metadata["description"] = scene.description
-    return Shown(SCENES, scene.key, scene.digest, metadata, [])
+    return PartitionContent(SCENES, scene.key, scene.digest, metadata, [])
 
 
-def show_prompt(prompt: Prompt) -> Shown:
+def prompt_content(prompt: Prompt) -> PartitionContent:
     """A prompt: its text, scene and where it came from."""
     metadata: dict[str, Any] = {
         "text": dg.MetadataValue.text(prompt.text),
@@ -100,10 +100,10 @@ def show_prompt(prompt: Prompt) -> Shown:
         metadata["enhanced from"] = prompt.parent_prompt_id
         metadata["enhanced by"] = prompt.source_run_id or ""
         parents.append((PROMPTS, prompt.parent_prompt_id))
-    return Shown(PROMPTS, prompt.id, prompt.id.removeprefix("ps_"), metadata, parents)
+    return PartitionContent(PROMPTS, prompt.id, prompt.id.removeprefix("ps_"), metadata, parents)
 
 
-def show_run(settings: Settings, run: Run, prompt: Prompt | None) -> Shown:
+def run_content(settings: Settings, run: Run, prompt: Prompt | None) -> PartitionContent:
     """A completed run of this prompt: the video or text that it made, and how."""
     asset, partition = place_of(run)
     made = _text(run) if run.model_type == "enhance" else _video(settings, run)
@@ -131,7 +131,7 @@ def show_run(settings: Settings, run: Run, prompt: Prompt | None) -> Shown:
     if run.notes:
         metadata["notes"] = dg.MetadataValue.text("\n".join(run.notes))
     version = str(run.outputs.get("sha256") or run.outputs.get("enhanced_prompt_id") or run.id)
-    return Shown(asset, partition, version, metadata, _parents(run))
+    return PartitionContent(asset, partition, version, metadata, _parents(run))
 
 
 def _parents(run: Run) -> list[tuple[dg.AssetKey, str]]:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from cosmos_pipelines.assets.forms import config_of, form, given
-from cosmos_pipelines.assets.metadata import Result, code_version, show_prompt, show_run
+from cosmos_pipelines.assets.metadata import Result, code_version, prompt_content, run_content
 from cosmos_pipelines.assets.partitions import ENHANCED, PROMPT_KEYS, PROMPTS, SCENES, many_to_one
-from cosmos_pipelines.assets.steps import POOL, bring_to_end, completed, told
+from cosmos_pipelines.assets.steps import POOL, as_dagster_failure, bring_to_end, require_completed
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.videos import RUN_FIELDS, run_for
 from cosmos_pipelines.operations import Enhance
@@ -37,8 +37,8 @@ else:
 )
 def prompts(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Result:
     """Record a registered prompt again."""
-    with told(), catalog.open() as (store, _):
-        return show_prompt(store.get_prompt(context.partition_key)).result(context.instance)
+    with as_dagster_failure(), catalog.open() as (store, _):
+        return prompt_content(store.get_prompt(context.partition_key)).result(context.instance)
 
 
 @dg.asset(
@@ -59,7 +59,7 @@ def enhanced_prompts(
     backend: BackendResource,
 ) -> Result:
     """Enhance one prompt."""
-    with told(), catalog.open() as (store, settings):
+    with as_dagster_failure(), catalog.open() as (store, settings):
         prompt = store.get_prompt(context.partition_key)
         run = run_for(store, config, "enhance", prompt_id=prompt.id)
         if run is None:
@@ -67,7 +67,7 @@ def enhanced_prompts(
             engine = given(config).get("engine")
             planned = plan_enhance(store, settings, prompt.id, fields, engine=engine)
             run = enter(store, settings, planned)
-        run = completed(bring_to_end(context, store, settings, backend, [run])[0])
+        run = require_completed(bring_to_end(context, store, settings, backend, [run])[0])
         if new := run.outputs.get("enhanced_prompt_id"):
             record(context.instance, store, settings, store.get_prompt(new))
-        return show_run(settings, run, prompt).result(context.instance)
+        return run_content(settings, run, prompt).result(context.instance)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from cosmos_pipelines.assets.metadata import Result, show_scene
+from cosmos_pipelines.assets.metadata import Result, scene_content
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES
-from cosmos_pipelines.assets.steps import told
+from cosmos_pipelines.assets.steps import as_dagster_failure
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
@@ -27,7 +27,7 @@ from cosmos_pipelines.settings import Settings
 )
 def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Result:
     """Check one scene directory and enter it."""
-    with told(), catalog.open() as (store, settings):
+    with as_dagster_failure(), catalog.open() as (store, settings):
         directory = directory_of(store, settings, context.partition_key)
         scene = register_scene(store, settings, directory)
         request = read_request(directory)
@@ -35,7 +35,7 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
             prompts, runs = register_request(store, settings, directory, request)
             record(context.instance, store, settings, *prompts, *runs)
             context.log.info(f"{len(prompts)} prompts, {len(runs)} runs queued")
-        return show_scene(scene).result(context.instance)
+        return scene_content(scene).result(context.instance)
 
 
 def directory_of(catalog: Catalog, settings: Settings, key: str) -> Path:

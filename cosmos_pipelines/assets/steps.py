@@ -33,7 +33,7 @@ LINES: ContextVar[OnLine] = ContextVar("LINES", default=to_stdout)
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def as_dagster_failure() -> Iterator[None]:
     """Our errors become a failed step with one line, which is not tried again."""
     try:
         yield
@@ -89,7 +89,7 @@ def _cancelled_with_us(
         raise
 
 
-def completed(run: Run) -> Run:
+def require_completed(run: Run) -> Run:
     """The run, if it is completed.
 
     Raises:

@@ -13,7 +13,12 @@ from typing import Self
 
 import dagster as dg
 
-from cosmos_pipelines.assets.metadata import Shown, show_prompt, show_run, show_scene
+from cosmos_pipelines.assets.metadata import (
+    PartitionContent,
+    prompt_content,
+    run_content,
+    scene_content,
+)
 from cosmos_pipelines.assets.partitions import (
     DATA_VERSION,
     FILE_KEYS,
@@ -58,7 +63,7 @@ class News:
     added: dict[str, list[str]] = field(default_factory=dict)
     """By partition set: new keys."""
     removed: dict[str, list[str]] = field(default_factory=dict)
-    shown: list[Shown] = field(default_factory=list)
+    contents: list[PartitionContent] = field(default_factory=list)
     later: list[str] = field(default_factory=list)
 
 
@@ -100,8 +105,8 @@ def sync_catalog(
     news, cursor = next_news(instance, catalog, settings, cursor, limit)
     for name, keys in news.added.items():
         instance.add_dynamic_partitions(name, keys)
-    for shown in news.shown:
-        instance.report_runless_asset_event(shown.event(instance))
+    for content in news.contents:
+        instance.report_runless_asset_event(content.event(instance))
     for name, keys in news.removed.items():
         for key in keys:
             instance.delete_dynamic_partition(name, key)
@@ -114,8 +119,8 @@ def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, *
     _note_all(news, instance, catalog, settings, _with_origins(catalog, rows))
     for name, keys in news.added.items():
         instance.add_dynamic_partitions(name, keys)
-    for shown in news.shown:
-        instance.report_runless_asset_event(shown.event(instance))
+    for content in news.contents:
+        instance.report_runless_asset_event(content.event(instance))
 
 
 def _with_origins(catalog: Catalog, rows: Sequence[Row]) -> list[Row]:
@@ -145,9 +150,9 @@ def _note_all(
         if isinstance(row, Run):
             _note_run(news, instance, settings, row, prompts.get(row.prompt_id or ""))
             continue
-        shown = show_prompt(row) if isinstance(row, Prompt) else show_scene(row)
-        _key(news, instance, shown.asset, shown.partition)
-        _note_shown(news, instance, shown)
+        content = prompt_content(row) if isinstance(row, Prompt) else scene_content(row)
+        _key(news, instance, content.asset, content.partition)
+        _note_shown(news, instance, content)
 
 
 def _note_run(
@@ -160,12 +165,12 @@ def _note_run(
     if _in_work(instance, run.dagster_run_id):
         news.later.append(run.id)
         return
-    _note_shown(news, instance, show_run(settings, run, prompt))
+    _note_shown(news, instance, run_content(settings, run, prompt))
 
 
-def _note_shown(news: News, instance: dg.DagsterInstance, shown: Shown) -> None:
-    if not _known(instance, shown):
-        news.shown.append(shown)
+def _note_shown(news: News, instance: dg.DagsterInstance, content: PartitionContent) -> None:
+    if not _known(instance, content):
+        news.contents.append(content)
 
 
 def _key(news: News, instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> None:
@@ -181,8 +186,8 @@ def _in_work(instance: dg.DagsterInstance, dagster_run_id: str | None) -> bool:
     return dagster_run is not None and not dagster_run.is_finished
 
 
-def _known(instance: dg.DagsterInstance, shown: Shown) -> bool:
+def _known(instance: dg.DagsterInstance, content: PartitionContent) -> bool:
     """Whether the last materialisation of the partition is of this very content."""
-    event = latest(instance, shown.asset, shown.partition)
+    event = latest(instance, content.asset, content.partition)
     found = event and event.asset_materialization
-    return bool(found and found.tags and found.tags.get(DATA_VERSION) == shown.version)
+    return bool(found and found.tags and found.tags.get(DATA_VERSION) == content.version)

@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from cosmos_pipelines.assets.forms import config_of, form, given
-from cosmos_pipelines.assets.metadata import Result, code_version, show_run
+from cosmos_pipelines.assets.metadata import Result, code_version, run_content
 from cosmos_pipelines.assets.partitions import (
     FILE_KEYS,
     FILES,
@@ -17,7 +17,7 @@ from cosmos_pipelines.assets.partitions import (
     VIDEOS,
     many_to_one,
 )
-from cosmos_pipelines.assets.steps import POOL, bring_to_end, completed, told
+from cosmos_pipelines.assets.steps import POOL, as_dagster_failure, bring_to_end, require_completed
 from cosmos_pipelines.assets.video_checks import check_specs, examine
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -60,7 +60,7 @@ def inference_videos(
     context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
 ) -> Result:
     """Execute one inference run."""
-    with told(), catalog.open() as (store, settings):
+    with as_dagster_failure(), catalog.open() as (store, settings):
         run = store.get_run(context.partition_key)
         return _execute(context, store, settings, backend, run)
 
@@ -84,7 +84,7 @@ def upscaled_videos(
     backend: BackendResource,
 ) -> Result:
     """Upscale the video of one inference run."""
-    with told(), catalog.open() as (store, settings):
+    with as_dagster_failure(), catalog.open() as (store, settings):
         parent = store.get_run(context.partition_key)
         run = run_for(store, config, "upscale", parent_run_id=parent.id)
         if run is None:
@@ -110,7 +110,7 @@ def upscaled_files(
     context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
 ) -> Result:
     """Execute one upscale run of a file."""
-    with told(), catalog.open() as (store, settings):
+    with as_dagster_failure(), catalog.open() as (store, settings):
         run = store.get_run(context.partition_key)
         return _execute(context, store, settings, backend, run)
 
@@ -152,7 +152,7 @@ def _execute(
     backend: BackendResource,
     run: Run,
 ) -> Result:
-    run = completed(bring_to_end(context, catalog, settings, backend, [run])[0])
+    run = require_completed(bring_to_end(context, catalog, settings, backend, [run])[0])
     checks = [finding.result() for finding in examine(catalog, settings, run)]
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
-    return show_run(settings, run, prompt).result(context.instance, checks)
+    return run_content(settings, run, prompt).result(context.instance, checks)

@@ -178,8 +178,8 @@ def _delete_rows(tx: Transaction, found: Sequence[Prompt], found_runs: Sequence[
     run_ids, prompt_ids = [run.id for run in found_runs], [prompt.id for prompt in found]
     execute = tx.connection.execute
     for run_id in run_ids:
-        orphaned = (prompts.c.source_run_id == run_id) & prompts.c.id.not_in(prompt_ids)
-        for prompt_id in execute(select(prompts.c.id).where(orphaned)).scalars().all():
+        made_by_it = (prompts.c.source_run_id == run_id) & prompts.c.id.not_in(prompt_ids)
+        for prompt_id in execute(select(prompts.c.id).where(made_by_it)).scalars().all():
             gone = {"source_run_id": None, **tx.stamp()}
             execute(update(prompts).where(prompts.c.id == prompt_id).values(gone))
     execute(update(runs).where(runs.c.id.in_(run_ids)).values(parent_run_id=None))

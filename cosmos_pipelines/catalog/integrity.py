@@ -22,14 +22,14 @@ Kind = Literal[
     "output_hash",
     "no_outputs",
     "leftover",
-    "orphan_directory",
+    "stray_directory",
     "set_aside",
     "scene_missing",
     "lost",
     "database",
 ]
-Fix = Literal["remove", "put back", "move to .orphaned"]
-ORPHANED: Final = ".orphaned"
+Fix = Literal["remove", "put back", "move to .stray"]
+STRAY: Final = ".stray"
 """Where directories without a row are moved: below the outputs root, for the user to look at."""
 
 
@@ -53,7 +53,7 @@ def verify(catalog: Catalog, outputs_root: Path, deep: bool = False) -> list[Pro
 
     Changes nothing. Runs that are being executed are left alone.
     """
-    # directories before rows: a run that is entered meanwhile must not look like an orphan
+    # directories before rows: a run that is entered meanwhile must not look like a stray directory
     root = outputs_root.resolve()
     directories = sorted(p for p in root.iterdir() if _ours(p)) if root.is_dir() else []
     known = {run.id: run for run in catalog.list_runs(limit=None)}
@@ -118,7 +118,7 @@ def _directory(directory: Path, run: Run | None) -> Iterator[Problem]:
         yield Problem("set_aside", run.id if run else name, path, *what)
     elif run is None:
         message = "No run of the catalog has this directory."
-        yield Problem("orphan_directory", name, path, message, "move to .orphaned")
+        yield Problem("stray_directory", name, path, message, "move to .stray")
     elif run.status not in ACTIVE and not directory.is_symlink():
         for part in _parts(directory):
             yield Problem("leftover", run.id, str(part), "An unfinished file.", "remove")
@@ -161,7 +161,7 @@ def _mend(catalog: Catalog, problem: Problem) -> bool:
     run = catalog.find_run(run_id or "")
     if problem.kind == "leftover" and (run is None or run.status in ACTIVE):
         return False
-    if problem.kind == "orphan_directory" and run is not None:
+    if problem.kind == "stray_directory" and run is not None:
         return False
     if problem.kind == "set_aside" and (run is None) != (problem.fix == "remove"):
         return False
@@ -170,8 +170,8 @@ def _mend(catalog: Catalog, problem: Problem) -> bool:
             remove(path, hint=folders.REMOVED_LATER)
         case "put back":
             _move(path, path.with_name(path.name.removeprefix(folders.ASIDE)))
-        case "move to .orphaned":
-            _move(path, path.parent / ORPHANED / path.name)
+        case "move to .stray":
+            _move(path, path.parent / STRAY / path.name)
     return True
 
 

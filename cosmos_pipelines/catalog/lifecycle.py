@@ -32,7 +32,7 @@ NEXT: Final[dict[Status, frozenset[Status]]] = {
 }
 """What `advance` may do; into `uploading` from outside leads only `claim`."""
 
-ENDED: Final[frozenset[Status]] = frozenset({"completed", "failed", "cancelled"})
+ENDED_STATUSES: Final[frozenset[Status]] = frozenset({"completed", "failed", "cancelled"})
 
 FIELDS: Final = frozenset(
     {
@@ -225,7 +225,7 @@ def _lease_free(owner: str, now: datetime) -> ColumnElement[bool]:
 
 
 def _times(old: Status, new: Status, now: datetime) -> dict[str, Any]:
-    if new in ENDED:
+    if new in ENDED_STATUSES:
         return {"completed_at": now, **_UNLEASED}
     return {"started_at": now} if new == "running" and old != "running" else {}
 

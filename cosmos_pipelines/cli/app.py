@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cosmos_pipelines.cli.door import INTERRUPTED, exit_code, say
+from cosmos_pipelines.cli.exit_codes import INTERRUPTED, exit_code, say
 from cosmos_pipelines.cli.lazy import Entry, LazyGroup, new_app
 
 _MAKE, _LOOK, _OPERATE, _KEEP, _SET_UP = "Make", "Look", "Operate", "Keep", "Set up"

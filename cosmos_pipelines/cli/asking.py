@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cosmos_pipelines.cli.door import say
+from cosmos_pipelines.cli.exit_codes import say
 from cosmos_pipelines.errors import InputError
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import typer
 
 from cosmos_pipelines.cli.asking import agreed
-from cosmos_pipelines.cli.door import FAILED, one_line, say
+from cosmos_pipelines.cli.exit_codes import FAILED, one_line, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import DryRun, Force, Json, PromptId, RunId, open_api

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from cosmos_pipelines.cli.door import BAD_INPUT, FAILED, GPU_SIDE, OK, one_line, say
+from cosmos_pipelines.cli.exit_codes import BAD_INPUT, FAILED, GPU_SIDE, OK, one_line, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import BackendName, Json, open_api

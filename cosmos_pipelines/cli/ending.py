@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from cosmos_pipelines.cli.door import OK, WRONG_STATE, say, tell
+from cosmos_pipelines.cli.exit_codes import OK, WRONG_STATE, say, tell
 from cosmos_pipelines.cli.output import (
     Columns,
     duration,
@@ -29,7 +29,7 @@ def result_of(run: Row) -> str:
     return str(made or run["error_kind"] or "")
 
 
-ENDED: Columns = {
+RUN_COLUMNS: Columns = {
     "id": lambda r: r["id"],
     "type": lambda r: r["model_type"],
     "status": lambda r: r["status"],
@@ -46,7 +46,7 @@ def finish(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> int:
     if as_json:
         write_json(runs[0] if single and len(runs) == 1 else list(runs))
     elif runs:
-        write_table(runs, ENDED, cut=False)
+        write_table(runs, RUN_COLUMNS, cut=False)
     return max((_ended(run) for run in runs), default=OK)
 
 
@@ -55,7 +55,7 @@ def queued(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> None:
     if as_json:
         write_json(runs[0] if single and len(runs) == 1 else list(runs))
     else:
-        write_table(runs, ENDED, cut=False)
+        write_table(runs, RUN_COLUMNS, cut=False)
     say("Queued. The daemon of `cosmos ui` executes them; `cosmos status` shows where they are.")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cosmos_pipelines.cli.door import say
+from cosmos_pipelines.cli.exit_codes import say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import Json, open_api

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cosmos_pipelines.cli.door import GPU_SIDE, OK, one_line, say
+from cosmos_pipelines.cli.exit_codes import GPU_SIDE, OK, one_line, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json, write_record
 from cosmos_pipelines.cli.parameters import Json, open_api, pairs_of

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cosmos_pipelines.cli.door import say
+from cosmos_pipelines.cli.exit_codes import say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write
 from cosmos_pipelines.engines import ENGINES

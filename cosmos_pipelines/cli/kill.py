@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosmos_pipelines.cli.asking import agreed
-from cosmos_pipelines.cli.door import FAILED, say
-from cosmos_pipelines.cli.ending import ENDED
+from cosmos_pipelines.cli.ending import RUN_COLUMNS
+from cosmos_pipelines.cli.exit_codes import FAILED, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write_json, write_table
 from cosmos_pipelines.cli.parameters import Force, Json, complete_runs, open_api
@@ -31,7 +31,7 @@ def kill(
         bool, typer.Option("--all", help="Stop every run in work and empty the queue.")
     ] = False,
     left: Annotated[
-        bool, typer.Option("--orphans", help="Stop what executes without a run that owns it.")
+        bool, typer.Option("--stray", help="Stop what executes without a run that owns it.")
     ] = False,
     batch: Annotated[
         bool, typer.Option("--batch", help="Also stop the runs that share its model load.")
@@ -39,12 +39,12 @@ def kill(
     force: Force = False,
     as_json: Json = False,
 ) -> int | None:
-    """Stop one run, or all. --all and --orphans show first what they would stop, and ask."""
+    """Stop one run, or all. --all and --stray show first what they would stop, and ask."""
     if [run is not None, everything, left].count(True) != 1:
-        raise InputError("Give one of --run RS_ID, --all and --orphans.")
+        raise InputError("Give one of --run RS_ID, --all and --stray.")
     api = open_api(ctx)
     if left:
-        return _orphans(api, force=force, as_json=as_json)
+        return _stray(api, force=force, as_json=as_json)
     if everything:
         state = api.check_status()
         victims = [*state["active"], *state["queued"]]
@@ -56,19 +56,19 @@ def kill(
     if as_json:
         write_json(stopped)
     elif stopped:
-        write_table(stopped, ENDED, cut=False)
+        write_table(stopped, RUN_COLUMNS, cut=False)
     else:
         say("Nothing was running or waiting.")
     return None
 
 
-def _orphans(api: CosmosAPI, *, force: bool, as_json: bool) -> int | None:
-    victims = api.check_status()["orphans"]
+def _stray(api: CosmosAPI, *, force: bool, as_json: bool) -> int | None:
+    victims = api.check_status()["stray"]
     for one in victims:
         say(f"would stop {one}, which no run owns")
     if victims and not agreed(f"Stop {len(victims)} order(s)?", force=force):
         return FAILED
-    stopped = api.kill_orphans() if victims else []
+    stopped = api.kill_stray() if victims else []
     if as_json:
         write_json(stopped)
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
-from cosmos_pipelines.cli.door import ClosedPipe
+from cosmos_pipelines.cli.exit_codes import ClosedPipe
 
 if TYPE_CHECKING:
     from typer._click import Command, HelpFormatter

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from cosmos_pipelines.cli.door import one_line
+from cosmos_pipelines.cli.exit_codes import one_line
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Any], object]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cosmos_pipelines.cli.door import one_line, say
+from cosmos_pipelines.cli.exit_codes import one_line, say
 from cosmos_pipelines.errors import EngineBroken, UnknownId
 from cosmos_pipelines.ids import RUN
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from cosmos_pipelines.cli.door import say
 from cosmos_pipelines.cli.ending import finish
+from cosmos_pipelines.cli.exit_codes import say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.parameters import Json, open_api
 from cosmos_pipelines.cli.progress import shown_lines

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cosmos_pipelines.cli.door import FAILED, OK, say
+from cosmos_pipelines.cli.exit_codes import FAILED, OK, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import Columns, write_json, write_table
 from cosmos_pipelines.cli.parameters import Json, open_api

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cosmos_pipelines.cli.door import one_line
+from cosmos_pipelines.cli.exit_codes import one_line
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import Json, RunId, open_api

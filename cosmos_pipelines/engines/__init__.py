@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cosmos_pipelines.engines.base import Engine, Progress
+from cosmos_pipelines.engines.base import Engine, RunProgress
 from cosmos_pipelines.engines.registry import ENGINES
 from cosmos_pipelines.errors import UnknownId
 
@@ -27,4 +27,4 @@ def label_of(name: str) -> str:
     return ENGINES[name].label if name in ENGINES else name
 
 
-__all__ = ["ENGINES", "Engine", "Progress", "engine_named", "label_of"]
+__all__ = ["ENGINES", "Engine", "RunProgress", "engine_named", "label_of"]

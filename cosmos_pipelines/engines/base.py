@@ -23,7 +23,7 @@ from cosmos_pipelines.operations.base import (
 )
 
 
-class Progress(Frozen):
+class RunProgress(Frozen):
     """How far an order is, as read from one log line."""
 
     done: int
@@ -185,7 +185,7 @@ class Engine(ABC):
     def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
         """The order that does all `jobs`, which have one batch key."""
 
-    def progress(self, line: str) -> Progress | None:  # noqa: ARG002
+    def progress(self, line: str) -> RunProgress | None:  # noqa: ARG002
         """Progress told by a log line, if it tells any."""
         return None
 

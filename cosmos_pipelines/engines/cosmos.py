@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, cast
 
 from pydantic import Field
 
-from cosmos_pipelines.engines.base import Engine, EngineOptions, Progress
+from cosmos_pipelines.engines.base import Engine, EngineOptions, RunProgress
 from cosmos_pipelines.errors import ErrorKind, InputError
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations.base import (
@@ -115,12 +115,12 @@ class Cosmos(Engine):
         """See `Engine.max_batch`: samples are made one after the other, so memory is no limit."""
         return self.options.max_batch
 
-    def progress(self, line: str) -> Progress | None:
+    def progress(self, line: str) -> RunProgress | None:
         """See `Engine.progress`: chunks and steps, as `model_run.py` tells them."""
         if made := _MADE.search(line):
             n, of, run_id, kind = made.groups()
             text = f"{kind} {n} of {of}: made"
-            return Progress(done=1, total=1, run_id=run_id, text=text, made=True)
+            return RunProgress(done=1, total=1, run_id=run_id, text=text, made=True)
         found = _PROGRESS.search(line)
         if found is None:
             return None
@@ -130,7 +130,7 @@ class Cosmos(Engine):
         if step:
             text += f", step {step} of {steps}"
             done, total = (done - 1) * int(steps) + int(step), total * int(steps)
-        return Progress(done=done, total=total, run_id=run_id, text=text)
+        return RunProgress(done=done, total=total, run_id=run_id, text=text)
 
     def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
         """See `Engine.diagnose`: what `model_run.py` said of this run, else of the whole order."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from cosmos_pipelines.engines.base import Engine, Progress
+from cosmos_pipelines.engines.base import Engine, RunProgress
 from cosmos_pipelines.errors import ErrorKind, InputError
 from cosmos_pipelines.operations.base import (
     CONTROL_PASS,
@@ -117,18 +117,18 @@ class Preview(Engine):
             gpus=0,
         )
 
-    def progress(self, line: str) -> Progress | None:
+    def progress(self, line: str) -> RunProgress | None:
         """Frames of the sample that is being made, from `[1/3] rs_... transfer: frame 24/48`."""
         if made := _MADE.search(line):
             n, of, run_id, kind = made.groups()
             text = f"{kind} {n} of {of}: made"
-            return Progress(done=1, total=1, run_id=run_id, text=text, made=True)
+            return RunProgress(done=1, total=1, run_id=run_id, text=text, made=True)
         found = _PROGRESS.search(line)
         if found is None:
             return None
         sample, samples, run_id, kind, frame, frames = found.groups()
         text = f"{kind} {sample} of {samples}: frame {frame} of {frames}"
-        return Progress(done=int(frame), total=int(frames), run_id=run_id, text=text)
+        return RunProgress(done=int(frame), total=int(frames), run_id=run_id, text=text)
 
     def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
         """A sample's own `FAILED rs_...: reason` goes before what became of its order."""

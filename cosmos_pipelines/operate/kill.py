@@ -29,7 +29,7 @@ def kill(
 ) -> list[Run]:
     """Stop one run, or everything that is in work or queued; returns the runs as they then are.
 
-    What no run owns is not touched: `kill_orphans` does that.
+    What no run owns is not touched: `kill_stray` does that.
 
     Raises:
         InputError: neither a run nor all asked for.
@@ -44,7 +44,7 @@ def kill(
     return [_stop(catalog, settings, run) for run in chosen]
 
 
-def kill_orphans(catalog: Catalog, settings: Settings) -> list[str]:
+def kill_stray(catalog: Catalog, settings: Settings) -> list[str]:
     """Stop the orders of this project that no run owns; returns their ids.
 
     Raises:
@@ -52,7 +52,7 @@ def kill_orphans(catalog: Catalog, settings: Settings) -> list[str]:
     """
     stopped = []
     for one in status(catalog, settings)["left"]:
-        if one["what"] != "orphan":
+        if one["what"] != "stray":
             continue
         with closing(backend_for(settings, one["backend"])) as backend:
             if handle := backend.find(one["id"]):

@@ -46,9 +46,9 @@ class Place:
 class Left:
     """Something that was left behind, and what to do about it."""
 
-    what: Literal["lost", "zombie", "orphan"]
+    what: Literal["lost", "vanished", "stray"]
     id: str
-    """Of the run; of the order for an orphan."""
+    """Of the run; of the order for a stray one."""
     backend: str
     found: str
     do: str
@@ -129,28 +129,28 @@ def left_behind(
         place = places.get(run.backend)
         there = place.orders if place else None
         if run.status == "running" and there is not None and run.batch_id not in there:
-            found.append(_zombie(run, run.id in lost))
+            found.append(_vanished(run, run.id in lost))
         elif run.id in lost:
             said = f"says {run.status}, but the process that executed it is gone"
             found.append(Left("lost", run.id, run.backend, said, f"cosmos run {run.id}"))
     for place in places.values():
         mine = [order for order in place.orders or () if order in unowned]
-        found += [_orphan(order, place, given_up.get(order)) for order in mine]
+        found += [_stray(order, place, given_up.get(order)) for order in mine]
     return found
 
 
-def _zombie(run: Run, lost: bool) -> Left:
+def _vanished(run: Run, lost: bool) -> Left:
     said = f"says running, but nothing of it runs on {run.host or 'this machine'}"
     if lost:
-        return Left("zombie", run.id, run.backend, said, f"cosmos run {run.id}")
+        return Left("vanished", run.id, run.backend, said, f"cosmos run {run.id}")
     said += f"; {run.leased_by} should notice it within seconds"
-    return Left("zombie", run.id, run.backend, said, f"cosmos kill --run {run.id}")
+    return Left("vanished", run.id, run.backend, said, f"cosmos kill --run {run.id}")
 
 
-def _orphan(order: str, place: Place, given_up: str | None) -> Left:
+def _stray(order: str, place: Place, given_up: str | None) -> Left:
     where = place.host or "this machine"
     if given_up is not None:
         said = f"still runs on {where}; its run was given up before that ended"
-        return Left("orphan", order, place.backend, said, f"cosmos run {given_up}")
+        return Left("stray", order, place.backend, said, f"cosmos run {given_up}")
     said = f"runs on {where} and belongs to no run"
-    return Left("orphan", order, place.backend, said, "cosmos kill --orphans")
+    return Left("stray", order, place.backend, said, "cosmos kill --stray")

@@ -10,7 +10,7 @@ from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, label_of
 from cosmos_pipelines.operate.places import Left, Place, left_behind, look_at, places_of
-from cosmos_pipelines.runs.claim import OURS_TO_BLAME
+from cosmos_pipelines.runs.claim import MAY_STILL_RUN
 from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.settings import Settings
 
@@ -42,7 +42,7 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
         "active": [_brief(run, prompts) | {"lost": run.id in lost} for run in active],
         "queued": [_brief(run, prompts) for run in queued],
         "lost": sorted(lost),
-        "orphans": sorted(one.id for one in behind if one.what == "orphan"),
+        "stray": sorted(one.id for one in behind if one.what == "stray"),
         "left": [one.as_dict() for one in behind],
     }
 
@@ -60,7 +60,7 @@ def _left_behind(
     given_up = {
         str(run.batch_id): run.id
         for run in catalog.runs_of_orders(unowned)
-        if run.error_kind in OURS_TO_BLAME
+        if run.error_kind in MAY_STILL_RUN
     }
     ran = {run.id for run in before if run.status == "running"}
     left = [run for run in active if run.id in lost or run.id in ran]

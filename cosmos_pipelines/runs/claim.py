@@ -15,17 +15,17 @@ from cosmos_pipelines.backends.owner import owner_gone
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.errors import BackendError, StateError, Unreachable
 from cosmos_pipelines.operations.base import Verdict
-from cosmos_pipelines.runs.context import Work
+from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.lease import LEASE_S
 
-OURS_TO_BLAME: Final[frozenset[str]] = frozenset({"unreachable", "disk_full", "lost"})
+MAY_STILL_RUN: Final[frozenset[str]] = frozenset({"unreachable", "disk_full", "lost"})
 """Failures after which the model's work may still be found where it was done."""
-BROKEN_OFF: Final[frozenset[str]] = frozenset({"cancelled", "launch_failed"})
+INTERRUPTED: Final[frozenset[str]] = frozenset({"cancelled", "launch_failed"})
 """What an interrupt or an error of ours is called: it may have come while results came home."""
 
 
 def take(
-    work: Work, run_ids: Iterable[str], dagster_run_id: str | None
+    context: RunContext, run_ids: Iterable[str], dagster_run_id: str | None
 ) -> tuple[list[Run], list[Run]]:
     """Lease the runs: those to start, and those begun before, with the rest of their batches.
 
@@ -35,31 +35,31 @@ def take(
     fresh: list[Run] = []
     begun: dict[str, Run] = {}
     for run_id in dict.fromkeys(run_ids):
-        run = work.catalog.get_run(run_id)
+        run = context.catalog.get_run(run_id)
         if run.status == "completed" or run.id in begun:
             continue
         if run.leased_by and owner_gone(run.leased_by):
-            work.catalog.release(run.id, run.leased_by)
+            context.catalog.release(run.id, run.leased_by)
         if run.status in ACTIVE:
-            begun |= {mate.id: mate for mate in _adopted(work, run, dagster_run_id)}
+            begun |= {mate.id: mate for mate in _adopted(context, run, dagster_run_id)}
             taken = begun.get(run.id)
         else:
-            left = _left_behind(work, run)
-            taken = work.catalog.claim(
-                run.id, work.owner, lease_s=LEASE_S, dagster_run_id=dagster_run_id
+            left = _left_behind(context, run)
+            taken = context.catalog.claim(
+                run.id, context.owner, lease_s=LEASE_S, dagster_run_id=dagster_run_id
             )
             if taken and left:
-                taken = work.catalog.advance(
-                    run.id, work.owner, "uploading", "uploading", batch_id=left
+                taken = context.catalog.advance(
+                    run.id, context.owner, "uploading", "uploading", batch_id=left
                 )
                 begun |= {run.id: taken} if taken else {}
             elif taken:
-                _clear(work, run)
+                _clear(context, run)
                 fresh.append(taken)
         if taken is None:
             for held in [*fresh, *begun.values()]:
-                _give_back(work, held)
-            now = work.catalog.get_run(run.id)
+                _give_back(context, held)
+            now = context.catalog.get_run(run.id)
             raise StateError(
                 f"Run {run.id} is {now.status} and being executed by {now.leased_by}.",
                 hint=f"Watch it with `cosmos logs -f {run.id}`.",
@@ -67,37 +67,37 @@ def take(
     return fresh, list(begun.values())
 
 
-def _adopted(work: Work, run: Run, dagster_run_id: str | None) -> list[Run]:
+def _adopted(context: RunContext, run: Run, dagster_run_id: str | None) -> list[Run]:
     """A run in work and its mates, as far as nobody else holds them."""
-    mates = work.catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
+    mates = context.catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
     adopted = []
     for mate in mates:
         if mate.status not in ACTIVE:
             continue
-        if (ours := work.catalog.adopt(mate.id, work.owner, LEASE_S)) is not None:
-            noted = work.catalog.advance(
-                ours.id, work.owner, ours.status, ours.status, dagster_run_id=dagster_run_id
+        if (ours := context.catalog.adopt(mate.id, context.owner, LEASE_S)) is not None:
+            noted = context.catalog.advance(
+                ours.id, context.owner, ours.status, ours.status, dagster_run_id=dagster_run_id
             )
             adopted.append(noted or ours)
     return adopted
 
 
-def _left_behind(work: Work, run: Run) -> str | None:
+def _left_behind(context: RunContext, run: Run) -> str | None:
     """The order of a run that failed only on our side of it, if its work goes on or is done.
 
     Also if its host is away: nothing else may start before somebody has looked.
     """
-    ours = run.error_kind in OURS_TO_BLAME
-    if run.batch_id is None or not (ours or run.error_kind in BROKEN_OFF):
+    ours = run.error_kind in MAY_STILL_RUN
+    if run.batch_id is None or not (ours or run.error_kind in INTERRUPTED):
         return None
     try:
-        handle = work.backend.find(run.batch_id)
+        handle = context.backend.find(run.batch_id)
         if handle is None:
             return None
-        if work.backend.alive(handle):
+        if context.backend.alive(handle):
             return run.batch_id if ours else None
-        outcome = work.backend.outcome(handle)
-        wanted = {e.name for e in work.backend.order_of(handle).expected if e.run_id == run.id}
+        outcome = context.backend.outcome(handle)
+        wanted = {e.name for e in context.backend.order_of(handle).expected if e.run_id == run.id}
     except Unreachable:
         return run.batch_id if ours else None
     # A model that failed may have left broken files as well, unless it called them finished itself.
@@ -107,23 +107,23 @@ def _left_behind(work: Work, run: Run) -> str | None:
     return run.batch_id if wanted and made else None
 
 
-def _clear(work: Work, before: Run) -> None:
+def _clear(context: RunContext, before: Run) -> None:
     """Remove what the attempt before has on its host, if no other run needs it."""
     order = before.batch_id
-    if order is None or work.catalog.list_runs(batch_id=order, limit=1):
+    if order is None or context.catalog.list_runs(batch_id=order, limit=1):
         return
     try:
-        handle = work.backend.find(order)
-        if handle is not None and work.backend.alive(handle):
-            work.backend.cancel(handle, work.settings.execution.grace_s)
-        work.backend.discard(order)
+        handle = context.backend.find(order)
+        if handle is not None and context.backend.alive(handle):
+            context.backend.cancel(handle, context.settings.execution.grace_s)
+        context.backend.discard(order)
     except BackendError as e:
         logger.warning("What is left of {id} was not removed: {error}", id=order, error=e)
 
 
-def _give_back(work: Work, run: Run) -> None:
+def _give_back(context: RunContext, run: Run) -> None:
     """Leave a run that we took but did not touch; one that we claimed is cancelled."""
     if run.status == "uploading" and run.batch_id is None:
-        work.end(run.id, Verdict(kind="cancelled", message="Not started: a mate was taken."))
+        context.end(run.id, Verdict(kind="cancelled", message="Not started: a mate was taken."))
     else:
-        work.catalog.release(run.id, work.owner)
+        context.catalog.release(run.id, context.owner)

@@ -34,7 +34,7 @@ class TakenOver(StateError):
 
 
 @dataclass(frozen=True)
-class Work:
+class RunContext:
     """What every step of an execution needs."""
 
     catalog: Catalog
@@ -56,7 +56,7 @@ class Work:
         """The prompt that a run is of."""
         return self.prompts[run.prompt_id] if run.prompt_id else None
 
-    def told(self, order: Order, run_id: str) -> dict[str, Any]:
+    def run_facts(self, order: Order, run_id: str) -> dict[str, Any]:
         """What is known of how a run was done, besides what came out."""
         timing = timing_of(self.records.get(order.id, {}), order, run_id)
         return self.peaks.get(order.id, {}) | timing

@@ -30,9 +30,9 @@ from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Verdict
 from cosmos_pipelines.runs.bundle import Bundles
 from cosmos_pipelines.runs.claim import take
-from cosmos_pipelines.runs.context import OnCompleted, TakenOver, Work, verdict_of
+from cosmos_pipelines.runs.context import OnCompleted, RunContext, TakenOver, verdict_of
 from cosmos_pipelines.runs.engine_choice import engine_for
-from cosmos_pipelines.runs.finish import Launched, record_all, record_made
+from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
 from cosmos_pipelines.runs.lease import Lease
 from cosmos_pipelines.runs.log import OnLine, log_file, set_aside
@@ -66,186 +66,194 @@ def execute_runs(
     """
     owner = owner_name()
     lease, bundles = Lease(catalog, owner), Bundles(settings, backend)
-    work = Work(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
-    fresh, orphans = take(work, run_ids, dagster_run_id)
-    mine = [*fresh, *orphans]
-    with lease.keep([run.id for run in mine]), _settled(work, mine):
-        work.prompts.update(catalog.find_prompts(run.prompt_id for run in mine if run.prompt_id))
-        _start(work, fresh)
-        for order, members in _orders(orphans):
-            _adopt(work, order, members)
+    context = RunContext(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
+    fresh, lost_runs = take(context, run_ids, dagster_run_id)
+    mine = [*fresh, *lost_runs]
+    with lease.keep([run.id for run in mine]), _settled(context, mine):
+        context.prompts.update(catalog.find_prompts(run.prompt_id for run in mine if run.prompt_id))
+        _start(context, fresh)
+        for order, members in _orders(lost_runs):
+            _adopt(context, order, members)
     return catalog.get_runs(run_ids)
 
 
 @contextmanager
-def _settled(work: Work, runs: Sequence[Run]) -> Iterator[None]:
+def _settled(context: RunContext, runs: Sequence[Run]) -> Iterator[None]:
     """Whatever happens inside: afterwards none of `runs` claims to be in work by us."""
     try:
         yield
     except BaseException as e:
         verdict = verdict_of(e)
         for run in runs:
-            work.end(run.id, verdict)
+            context.end(run.id, verdict)
         raise
 
 
-def _batches(work: Work, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job]]]:
+def _batches(context: RunContext, runs: Sequence[Run]) -> Iterator[tuple[Engine, list[Job]]]:
     """The runs as jobs in batches; one whose input is unusable fails alone."""
     jobs: dict[str, list[Job]] = {}
     for run in runs:
         try:
-            job = job_of(work.catalog, work.settings, run, work.prompt_of(run))
-            engine_for(work.settings, run.model_type, run.engine).check(job)
+            job = job_of(context.catalog, context.settings, run, context.prompt_of(run))
+            engine_for(context.settings, run.model_type, run.engine).check(job)
         except CosmosError as e:
-            work.end(run.id, verdict_of(e))
+            context.end(run.id, verdict_of(e))
             continue
         jobs.setdefault(run.engine, []).append(job)
     for name, mine in jobs.items():
-        engine = work.settings.engine(name)
+        engine = context.settings.engine(name)
         for batch in batching.plan(engine, mine):
             yield engine, batch
 
 
-def _start(work: Work, runs: Sequence[Run]) -> None:
+def _start(context: RunContext, runs: Sequence[Run]) -> None:
     """Execute runs of which nothing is started."""
-    for engine, jobs in _batches(work, runs):
-        _execute(work, engine, jobs, {run.id: run for run in runs})
+    for engine, jobs in _batches(context, runs):
+        _execute(context, engine, jobs, {run.id: run for run in runs})
 
 
-def _execute(work: Work, engine: Engine, jobs: list[Job], runs: dict[str, Run]) -> None:
+def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[str, Run]) -> None:
     """Launch one order for `jobs` and bring it to its end."""
     attempt = max(runs[job.run_id].attempt for job in jobs)
     ids = tuple(job.run_id for job in jobs)
     prompts = ",".join(sorted({p for r in ids if (p := runs[r].prompt_id)}))
-    order = compiled(work.settings, engine, jobs, order_id(ids, attempt))
+    order = compiled(context.settings, engine, jobs, order_id(ids, attempt))
     order = order.model_copy(update={"labels": {"prompt_id": prompts}})
     try:
         for run_id in ids:
-            set_aside(work.settings.outputs, run_id, runs[run_id].attempt - 1)
-        with WatchedLog(work, engine, ids) as log:
+            set_aside(context.settings.outputs, run_id, runs[run_id].attempt - 1)
+        with WatchedLog(context, engine, ids) as log:
             logger.info(
                 "{engine}: {n} run(s), order {id}", engine=engine.label, n=len(ids), id=order.id
             )
             for run_id in ids:
-                path = relative(work.settings, log_file(work.settings.outputs, run_id))
-                work.catalog.advance(
-                    run_id, work.owner, "uploading", "uploading", batch_id=order.id, log_path=path
+                path = relative(context.settings, log_file(context.settings.outputs, run_id))
+                context.catalog.advance(
+                    run_id,
+                    context.owner,
+                    "uploading",
+                    "uploading",
+                    batch_id=order.id,
+                    log_path=path,
                 )
-            handle = _launch(work, order)
+            handle = _launch(context, order)
             mine = {run_id: runs[run_id] for run_id in ids}
-            _see_through(work, Launched(engine, order, handle, log, mine))
+            follow_to_end(context, LaunchedOrder(engine, order, handle, log, mine))
     except CosmosError as e:
         logger.error("Order {id}: {error}", id=order.id, error=e)
         for run_id in ids:
-            work.end(run_id, verdict_of(e), order=order)
+            context.end(run_id, verdict_of(e), order=order)
 
 
-def _launch(work: Work, order: Order) -> Handle:
+def _launch(context: RunContext, order: Order) -> Handle:
     """Start the order and record where; an interrupt in the middle leaves nothing running."""
-    work.check_held(order.id, order.run_ids)
+    context.check_held(order.id, order.run_ids)
     try:
-        handle = work.backend.launch(order)
+        handle = context.backend.launch(order)
         for run_id in order.run_ids:
-            _note_start(work, run_id, "uploading", handle)
+            _note_start(context, run_id, "uploading", handle)
         return handle
     except BaseException as e:
-        if not isinstance(e, Exception) and (started := work.backend.find(order.id)):
-            work.backend.cancel(started, work.settings.execution.grace_s, reason="cancelled")
+        if not isinstance(e, Exception) and (started := context.backend.find(order.id)):
+            context.backend.cancel(started, context.settings.execution.grace_s, reason="cancelled")
         raise
 
 
-def _note_start(work: Work, run_id: str, status: Status, handle: Handle) -> None:
+def _note_start(context: RunContext, run_id: str, status: Status, handle: Handle) -> None:
     """Record where a run is, as far as it is known; one that was being uploaded runs now."""
     known = {"host": handle.host, **handle.marks}
     where: dict[str, Any] = {k: v for k, v in known.items() if k in FIELDS and v is not None}
     now: Status = "running" if status == "uploading" else status
-    work.catalog.advance(run_id, work.owner, status, now, **where)
+    context.catalog.advance(run_id, context.owner, status, now, **where)
 
 
-def _orders(orphans: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
+def _orders(lost_runs: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
     """Orphaned runs by the order that they belong to."""
     groups: dict[str | None, list[Run]] = {}
-    for run in orphans:
+    for run in lost_runs:
         groups.setdefault(run.batch_id, []).append(run)
     yield from groups.items()
 
 
-def _adopt(work: Work, order_name: str | None, members: Sequence[Run]) -> None:
+def _adopt(context: RunContext, order_name: str | None, members: Sequence[Run]) -> None:
     """Follow on, or finish, what was started before; start what was not."""
     verdict = Verdict(kind="lost", message="Nothing is left of it where it ran; run it again.")
     try:
-        wait_s = work.settings.remote.wait_s
-        handle = work.backend.find(order_name, wait_s) if order_name else None
+        wait_s = context.settings.remote.wait_s
+        handle = context.backend.find(order_name, wait_s) if order_name else None
         if handle is not None:
-            order = work.backend.order_of(handle)
+            order = context.backend.order_of(handle)
             for run in members:
-                _note_start(work, run.id, run.status, handle)
-            engine = work.settings.engine(order.engine)
+                _note_start(context, run.id, run.status, handle)
+            engine = context.settings.engine(order.engine)
             mine = {run.id: run for run in members}  # its others may be in a later order by now
-            with WatchedLog(work, engine, tuple(mine)) as log:
+            with WatchedLog(context, engine, tuple(mine)) as log:
                 logger.info("Adopted order {id}, which was started before", id=order.id)
-                _see_through(work, Launched(engine, order, handle, log, mine))
+                follow_to_end(context, LaunchedOrder(engine, order, handle, log, mine))
             return
     except CosmosError as e:
         logger.error("Order {id}: {error}", id=order_name, error=e)
         verdict = verdict_of(e)
     else:
         if all(run.status == "uploading" for run in members):
-            _start(work, members)
+            _start(context, members)
             return
     for run in members:
-        work.end(run.id, verdict)
+        context.end(run.id, verdict)
 
 
-def _see_through(work: Work, on: Launched) -> None:
+def follow_to_end(context: RunContext, launched: LaunchedOrder) -> None:
     """Follow an order that has been launched until our runs of it are recorded as ended."""
     try:
-        _follow(work, on)
+        _follow(context, launched)
     except TakenOver:
         raise
     except (Unreachable, DiskFull) as e:
-        for run_id in on.mine:  # what goes on there is found again by the next attempt
-            work.end(run_id, verdict_of(e))
+        for run_id in launched.mine:  # what goes on there is found again by the next attempt
+            context.end(run_id, verdict_of(e))
         return
     except CosmosError as e:
         if isinstance(e, BackendError):
-            _give_up(work, on, e)
+            _give_up(context, launched, e)
             return
         # trouble of our own, as with a catalog that is locked, is no reason to stop a model
         raise BackendError("lost", f"It was left to itself: {e}") from e
     except BaseException as e:
-        _give_up(work, on, e)
+        _give_up(context, launched, e)
         if isinstance(e, Exception):
             return
         raise
-    record_all(work, on)
+    record_all(context, launched)
 
 
-def _follow(work: Work, on: Launched) -> None:
-    order, handle = on.order, on.handle
-    with GpuWatch(work.backend, order) as gpus:
-        for chunk in work.backend.follow(handle, on.log.offset):
-            work.check_held(order.id, on.mine)
-            on.log.write(chunk)
-            if work.backend.running_s(handle) > order.timeout_s:
+def _follow(context: RunContext, launched: LaunchedOrder) -> None:
+    order, handle = launched.order, launched.handle
+    with GpuWatch(context.backend, order) as gpus:
+        for chunk in context.backend.follow(handle, launched.log.offset):
+            context.check_held(order.id, launched.mine)
+            launched.log.write(chunk)
+            if context.backend.running_s(handle) > order.timeout_s:
                 logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
-                grace = work.settings.execution.grace_s
-                work.backend.cancel(handle, grace, reason="timeout")
-            work.peaks[order.id] = gpus.peak()
-            record_made(work, on)
-    work.peaks[order.id] = gpus.peak()
-    on.log.keep_progress()
+                grace = context.settings.execution.grace_s
+                context.backend.cancel(handle, grace, reason="timeout")
+            context.peaks[order.id] = gpus.peak()
+            record_made(context, launched)
+    context.peaks[order.id] = gpus.peak()
+    launched.log.keep_progress()
 
 
-def _give_up(work: Work, on: Launched, error: BaseException) -> None:
+def _give_up(context: RunContext, launched: LaunchedOrder, error: BaseException) -> None:
     """Stop an order that can or shall not be followed; what it has finished is brought home."""
-    work.check_held(on.order.id, on.mine)  # what another process follows is not ours to stop
-    logger.warning("Stopping {id}: {why}", id=on.order.id, why=type(error).__name__)
+    # What another process follows is not ours to stop.
+    context.check_held(launched.order.id, launched.mine)
+    logger.warning("Stopping {id}: {why}", id=launched.order.id, why=type(error).__name__)
     ended = error
     try:
-        work.backend.cancel(on.handle, work.settings.execution.grace_s, reason="cancelled")
-        record_all(work, on, verdict_of(error) if isinstance(error, Exception) else None)
+        context.backend.cancel(
+            launched.handle, context.settings.execution.grace_s, reason="cancelled"
+        )
+        record_all(context, launched, verdict_of(error) if isinstance(error, Exception) else None)
     except Unreachable as away:  # it may go on there, whatever the user wanted
         ended = away
-    for run_id in on.mine:
-        work.end(run_id, verdict_of(ended))
+    for run_id in launched.mine:
+        context.end(run_id, verdict_of(ended))

@@ -9,7 +9,7 @@ from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 
 
-def orphans(catalog: Catalog) -> list[Run]:
+def lost_runs(catalog: Catalog) -> list[Run]:
     """Runs in work whose process has died or let its lease run out."""
     return [run for run in catalog.active_runs() if looks_lost(run)]
 

@@ -10,7 +10,7 @@ from loguru import logger
 
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import CosmosError
-from cosmos_pipelines.runs.context import Work
+from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.log import RunLog
 
 EVERY_S: Final = 1.0
@@ -20,9 +20,9 @@ EVERY_S: Final = 1.0
 class WatchedLog(RunLog):
     """The logs of an order's runs, of which the lines are read as they come, and passed on."""
 
-    def __init__(self, work: Work, engine: Engine, run_ids: Sequence[str]) -> None:
-        super().__init__(work.settings.outputs, run_ids, self._line)
-        self._work, self._engine = work, engine
+    def __init__(self, context: RunContext, engine: Engine, run_ids: Sequence[str]) -> None:
+        super().__init__(context.settings.outputs, run_ids, self._line)
+        self._work, self._engine = context, engine
         self._waiting: dict[str, dict[str, Any]] = {}
         self._kept_at: dict[str, float] = {}
         self._made: list[str] = []

@@ -19,7 +19,7 @@ from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.errors import CosmosError, DiskFull, MediaError, RunFailed
 from cosmos_pipelines.files import move
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
-from cosmos_pipelines.runs.context import Work
+from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ RECORD: Final = "record.json"
 
 
 def collect_run(
-    work: Work,
+    context: RunContext,
     handle: Handle,
     order: Order,
     run: Run,
@@ -46,17 +46,17 @@ def collect_run(
         DiskFull: no room here; what is finished stays where it was made.
     """
     (expected,) = (e for e in order.expected if e.run_id == run.id)
-    received = _received(work.settings, expected)
-    work.backend.collect(handle, {expected.name: received}, outcome)
+    received = _received(context.settings, expected)
+    context.backend.collect(handle, {expected.name: received}, outcome)
     try:
         check_held()
     except CosmosError:
         received.unlink(missing_ok=True)
         raise
     if expected.kind == "text":
-        outputs = _text(work, run, received)
+        outputs = _text(context, run, received)
     else:
-        outputs = _video(work, run, expected, received)
+        outputs = _video(context, run, expected, received)
         outputs["model_sha256"] = outcome.outputs[expected.name]
     return outputs | {"inputs": dict(expected.made_from)}
 
@@ -98,11 +98,11 @@ def record_of(
     return record if isinstance(record, dict) else {}
 
 
-def _text(work: Work, run: Run, received: Path) -> dict[str, Any]:
+def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
     from cosmos_pipelines.naming import smart_name
     from cosmos_pipelines.operations.text import clean_text
 
-    prompt = work.prompt_of(run)
+    prompt = context.prompt_of(run)
     assert prompt is not None
     text = received.read_text(encoding="utf-8", errors="replace").strip()
     if not text or text == prompt.text:
@@ -114,14 +114,14 @@ def _text(work: Work, run: Run, received: Path) -> dict[str, Any]:
     outputs = {
         "enhanced_text": text,
         "enhanced_prompt_id": None,
-        "file": relative(work.settings, file),
+        "file": relative(context.settings, file),
     }
     if run.execution_config.get("create_new", True):
-        new, _ = work.catalog.add_prompt(
+        new, _ = context.catalog.add_prompt(
             text,
             prompt.negative_prompt,
             prompt.scene,
-            smart_name(text, work.catalog.prompt_names()),
+            smart_name(text, context.catalog.prompt_names()),
             prompt.parameters,
             parent_prompt_id=prompt.id,
             source_run_id=run.id,
@@ -130,7 +130,7 @@ def _text(work: Work, run: Run, received: Path) -> dict[str, Any]:
     return outputs
 
 
-def _video(work: Work, run: Run, expected: Expected, received: Path) -> dict[str, Any]:
+def _video(context: RunContext, run: Run, expected: Expected, received: Path) -> dict[str, Any]:
     from cosmos_pipelines.media import provenance
     from cosmos_pipelines.media.files import hash_of
     from cosmos_pipelines.media.probe import probe
@@ -138,13 +138,13 @@ def _video(work: Work, run: Run, expected: Expected, received: Path) -> dict[str
     verify_video(run.id, expected, received)
     video = received.with_name("video.mp4")
     try:
-        provenance.embed(received, video, story(run, work.prompt_of(run)), checked=True)
+        provenance.embed(received, video, story(run, context.prompt_of(run)), checked=True)
     except MediaError as e:
         raise _unusable(run.id, e) from e
     received.unlink()
     p = probe(video)
     return {
-        "video": relative(work.settings, video),
+        "video": relative(context.settings, video),
         "sha256": hash_of(video),
         "size": p.size,
         "width": p.width,
@@ -153,7 +153,7 @@ def _video(work: Work, run: Run, expected: Expected, received: Path) -> dict[str
         "fps": str(p.fps),
         "duration_s": round(p.duration_s, 6),
         "expected": predicted(expected),
-        **_pictures(work.settings, run, p),
+        **_pictures(context.settings, run, p),
     }
 
 

@@ -27,11 +27,11 @@ def catalog_sync(
         sets[name].build_add_request(keys) for name, keys in news.added.items()
     ]
     requests += [sets[name].build_delete_request(keys) for name, keys in news.removed.items()]
-    if not requests and not news.shown:
+    if not requests and not news.contents:
         context.update_cursor(cursor)
         return dg.SkipReason("Nothing new in the catalog.")
     return dg.SensorResult(
         dynamic_partitions_requests=requests,
-        asset_events=[shown.event(context.instance) for shown in news.shown],
+        asset_events=[content.event(context.instance) for content in news.contents],
         cursor=cursor,
     )

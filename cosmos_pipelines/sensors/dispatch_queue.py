@@ -29,12 +29,6 @@ LOOKED_AT: Final = 200
 TRIES: Final = 3
 """Dagster runs that a batch gets if they die before they have taken its runs."""
 
-ENDED: Final = (
-    dg.DagsterRunStatus.FAILURE,
-    dg.DagsterRunStatus.SUCCESS,
-    dg.DagsterRunStatus.CANCELED,
-)
-
 
 @dg.sensor(
     job=execute_runs_batch,
@@ -127,7 +121,7 @@ def _still_asked(
 def _ended(instance: dg.DagsterInstance, key: str) -> dg.DagsterRunStatus | None:
     """How the Dagster run with this run key ended; None if it has not, or is not there yet."""
     runs = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": key}), limit=1)
-    return runs[0].status if runs and runs[0].status in ENDED else None
+    return runs[0].status if runs and runs[0].is_finished else None
 
 
 def _tries(cursor: str | None) -> dict[str, int]:

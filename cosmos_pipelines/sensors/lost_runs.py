@@ -11,13 +11,7 @@ from cosmos_pipelines.assets.jobs import BATCH, batch_config, execute_runs_batch
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
-from cosmos_pipelines.runs.lost import orphans
-
-ENDED = (
-    dg.DagsterRunStatus.FAILURE,
-    dg.DagsterRunStatus.SUCCESS,
-    dg.DagsterRunStatus.CANCELED,
-)
+from cosmos_pipelines.runs import lost
 
 
 @dg.sensor(
@@ -32,22 +26,22 @@ def lost_runs(
     """Request one Dagster run for each order that was left behind."""
     with catalog.open() as (store, _):
         groups: dict[str, list[Run]] = {}
-        for run in orphans(store):
+        for run in lost.lost_runs(store):
             groups.setdefault(run.batch_id or run.id, []).append(run)
     requests = []
     for name, runs in groups.items():
         for dagster_run_id in {run.dagster_run_id for run in runs if run.dagster_run_id}:
-            _bury(context, dagster_run_id)
+            mark_dagster_run_dead(context, dagster_run_id)
         requests.append(_request(name, runs))
     if not requests:
         return dg.SkipReason("Every run in work has a living process.")
     return dg.SensorResult(run_requests=requests)
 
 
-def _bury(context: dg.SensorEvaluationContext, dagster_run_id: str) -> None:
+def mark_dagster_run_dead(context: dg.SensorEvaluationContext, dagster_run_id: str) -> None:
     """A Dagster run whose process is dead says so; otherwise it would keep its pool's place."""
     dead = context.instance.get_run_by_id(dagster_run_id)
-    if dead is not None and dead.status not in ENDED:
+    if dead is not None and not dead.is_finished:
         context.instance.report_run_failed(dead, "Its process died; its work is being adopted.")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from model_assigning import Assigned, assigned
 from model_judging import End, Failure, Line, Load
-from model_log import Log, Progress
+from model_log import Log, ProgressLines
 from model_position import Mark, Position
 from model_process import Processes
 from model_request import Part, Pattern, Request, filled
@@ -35,7 +35,7 @@ class LoadOfModel:
         self._number = number
         self._samples = samples
         self._log = log
-        self._progress = Progress(log)
+        self._progress = ProgressLines(log)
         self.folder = request.run / folder_of(request.folder, number)
         self.made = 0
         self._reached: set[int] = set()

@@ -64,7 +64,7 @@ class Log:
             self._last = b""
 
 
-class Progress:
+class ProgressLines:
     """Tells how far the present sample is, twice a second at most, and always the last word."""
 
     def __init__(self, log: Log) -> None:

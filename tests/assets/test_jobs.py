@@ -38,8 +38,12 @@ def test_a_prompt_form_for_a_scene_that_there_is_not_is_refused(
     result = run_job(
         staged, instance, "create_prompts", "register_prompts", scene="nowhere", texts=["a"]
     )
-    told = failure_of(result)
-    assert told and told.description and "nowhere" in told.description
+    as_dagster_failure = failure_of(result)
+    assert (
+        as_dagster_failure
+        and as_dagster_failure.description
+        and "nowhere" in as_dagster_failure.description
+    )
     assert staged.catalog.prompt_ids() == []
 
 
@@ -82,8 +86,12 @@ def test_a_sweep_with_one_impossible_cell_registers_nothing(
         settings={"weights": {"depth": 0.5}},
         seeds=[1, 2],
     )
-    told = failure_of(result)
-    assert told and told.description and "depth" in told.description
+    as_dagster_failure = failure_of(result)
+    assert (
+        as_dagster_failure
+        and as_dagster_failure.description
+        and "depth" in as_dagster_failure.description
+    )
     assert staged.catalog.list_runs() == []
 
 
@@ -117,9 +125,13 @@ def test_a_failed_run_in_a_batch_fails_the_step_and_keeps_its_mates(
 ) -> None:
     good, bad = add_run(staged, "works"), add_run(staged, "blocked: lifeless")
     result = run_job(staged, instance, BATCH, "execute_batch", run_ids=[good.id, bad.id])
-    told = failure_of(result)
-    assert told and told.description and told.description.startswith("1 of 2 runs did not complete")
-    assert bad.id in told.description
+    as_dagster_failure = failure_of(result)
+    assert (
+        as_dagster_failure
+        and as_dagster_failure.description
+        and as_dagster_failure.description.startswith("1 of 2 runs did not complete")
+    )
+    assert bad.id in as_dagster_failure.description
     assert latest(instance, VIDEOS, good.id) is not None
     assert latest(instance, VIDEOS, bad.id) is None
     assert staged.catalog.get_run(good.id).status == "completed"

@@ -148,10 +148,14 @@ def test_a_failed_run_is_one_line_on_the_page_and_not_tried_again(
 ) -> None:
     run_id = known(staged, instance, "blocked: lifeless")
     result = materialize(staged, instance, VIDEOS, run_id)
-    told = failure_of(result)
-    assert told and told.description and "lifeless" in told.description
-    assert "\n" not in told.description
-    assert told.metadata["error kind"].value == "blocked"
+    as_dagster_failure = failure_of(result)
+    assert (
+        as_dagster_failure
+        and as_dagster_failure.description
+        and "lifeless" in as_dagster_failure.description
+    )
+    assert "\n" not in as_dagster_failure.description
+    assert as_dagster_failure.metadata["error kind"].value == "blocked"
     assert latest(instance, VIDEOS, run_id) is None
 
 
@@ -159,8 +163,12 @@ def test_a_run_that_there_is_not_is_refused_in_one_line(
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
     instance.add_dynamic_partitions("runs", ["rs_none"])
-    told = failure_of(materialize(staged, instance, VIDEOS, "rs_none"))
-    assert told and told.description and "There is no run 'rs_none'" in told.description
+    as_dagster_failure = failure_of(materialize(staged, instance, VIDEOS, "rs_none"))
+    assert (
+        as_dagster_failure
+        and as_dagster_failure.description
+        and "There is no run 'rs_none'" in as_dagster_failure.description
+    )
 
 
 def test_an_upscale_is_a_run_of_its_own_in_the_partition_of_its_parent(
@@ -181,8 +189,14 @@ def test_an_upscale_of_an_unfinished_run_is_refused_before_anything_is_registere
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
     run_id = known(staged, instance)
-    told = failure_of(materialize(staged, instance, UPSCALED, run_id, engine="stand_in"))
-    assert told and told.description and "nothing to upscale" in told.description
+    as_dagster_failure = failure_of(
+        materialize(staged, instance, UPSCALED, run_id, engine="stand_in")
+    )
+    assert (
+        as_dagster_failure
+        and as_dagster_failure.description
+        and "nothing to upscale" in as_dagster_failure.description
+    )
     assert staged.catalog.list_runs(model_type="upscale") == []
 
 
@@ -190,8 +204,12 @@ def test_an_upscale_form_with_the_run_of_something_else_is_refused(
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
     run_id, other = known(staged, instance), known(staged, instance, "other")
-    told = failure_of(materialize(staged, instance, UPSCALED, run_id, run_id=other))
-    assert told and told.description and "is a transfer" in told.description
+    as_dagster_failure = failure_of(materialize(staged, instance, UPSCALED, run_id, run_id=other))
+    assert (
+        as_dagster_failure
+        and as_dagster_failure.description
+        and "is a transfer" in as_dagster_failure.description
+    )
 
 
 def test_an_upscaled_file_has_its_own_run_as_partition(

@@ -99,18 +99,18 @@ def test_a_prompt_without_its_scene_is_told(
 def test_a_directory_without_a_row_is_moved_aside_not_removed(
     catalog: Catalog, outputs: Path
 ) -> None:
-    orphan = outputs / f"run_rs_{'0' * 32}"
+    stray = outputs / f"run_rs_{'0' * 32}"
     for content in ("first", "second"):
-        orphan.mkdir()
-        (orphan / "video.mp4").write_text(content)
+        stray.mkdir()
+        (stray / "video.mp4").write_text(content)
         problems = verify(catalog, outputs)
-        assert kinds(problems) == [("orphan_directory", orphan.name)]
+        assert kinds(problems) == [("stray_directory", stray.name)]
         assert fix(catalog, problems) == problems
         assert verify(catalog, outputs) == []
         assert fix(catalog, problems) == []
-    kept = outputs / ".orphaned"
-    assert (kept / orphan.name / "video.mp4").read_text() == "first"
-    assert (kept / f"{orphan.name}.2" / "video.mp4").read_text() == "second"
+    kept = outputs / ".stray"
+    assert (kept / stray.name / "video.mp4").read_text() == "first"
+    assert (kept / f"{stray.name}.2" / "video.mp4").read_text() == "second"
 
 
 def test_a_directory_that_gets_its_row_before_the_fix_stays(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from cosmos_pipelines.catalog import Catalog, Run
-from cosmos_pipelines.catalog.lifecycle import ENDED, NEXT
+from cosmos_pipelines.catalog.lifecycle import ENDED_STATUSES, NEXT
 from cosmos_pipelines.catalog.records import ACTIVE, STATUSES, Status
 from cosmos_pipelines.errors import StateError
 from tests.catalog.rows import OTHER, OWNER, add_run, complete
@@ -238,7 +238,7 @@ def _steps(run_id: str, catalog: Catalog) -> dict[str, Callable[[str, int, Statu
 def _check(before: Run, after: Run, step: str) -> None:
     assert after.attempt - before.attempt in (0, 1)
     assert (after.leased_by is None) == (after.leased_until is None)
-    if after.status in ENDED:
+    if after.status in ENDED_STATUSES:
         assert after.completed_at is not None
         assert after.leased_by is None
     if after.status == before.status:

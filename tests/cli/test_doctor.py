@@ -103,9 +103,9 @@ def test_why_of_an_unknown_run_is_bad_input(cosmos: Cosmos) -> None:
     assert cosmos("why", "rs_1234").code == 2
 
 
-def test_orphans_are_asked_for_alone(cosmos: Cosmos) -> None:
-    assert cosmos("kill", "--orphans", "--all").code == 2
-    said = cosmos("kill", "--orphans")
+def test_stray_orders_are_asked_for_alone(cosmos: Cosmos) -> None:
+    assert cosmos("kill", "--stray", "--all").code == 2
+    said = cosmos("kill", "--stray")
     assert said.code == 0
     assert "Nothing runs without a run" in said.err
 

@@ -12,7 +12,7 @@ from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media import provenance
 from cosmos_pipelines.media.probe import probe
-from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.runs.lost import lost_runs
 from tests.faults.faults import ALIVE, DONE, ENDED, LEFT, Fault
 from tests.faults.place import SLOW, Orchestrator, Place, small_disk
 from tests.rig.fleet import Fleet
@@ -101,7 +101,7 @@ def _wrong_end(allowed: tuple[str, ...], place: Place, first: Orchestrator) -> I
     """What the catalog says after the first orchestrator that is not so."""
     run = place.run
     end: str | None = run.error_kind if run.status == "failed" else run.status
-    if run.id in [left.id for left in orphans(place.catalog)]:
+    if run.id in [left.id for left in lost_runs(place.catalog)]:
         end = LEFT
     if end not in allowed:
         yield (

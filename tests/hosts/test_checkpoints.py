@@ -14,7 +14,7 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import BackendError, InputError, StateError
 from cosmos_pipelines.hosts.checkpoints import checkpoints, stop_checkpoints
 from cosmos_pipelines.hosts.orders import checkpoints_id
-from cosmos_pipelines.operate.kill import kill_orphans
+from cosmos_pipelines.operate.kill import kill_stray
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.settings import Settings
 from tests.rig.fleet import Fleet
@@ -236,7 +236,7 @@ def test_two_who_ask_at_the_same_time_start_one(
     assert weighed.tokens == []
 
 
-def test_it_is_no_orphan_and_can_be_stopped(
+def test_it_is_no_stray_container_and_can_be_stopped(
     weighed: Weighed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", weighed.hub.token)
@@ -256,8 +256,8 @@ def test_it_is_no_orphan_and_can_be_stopped(
     until(lambda: bool(weighed.hub.downloads("large.pt")), "the download", 20)
     with Catalog.open(weighed.settings.catalog_url) as catalog:
         told = status(catalog, weighed.settings)
-        assert (told["orphans"], told["left"]) == ([], [])
-        assert kill_orphans(catalog, weighed.settings) == []
+        assert (told["stray"], told["left"]) == ([], [])
+        assert kill_stray(catalog, weighed.settings) == []
     assert stop_checkpoints(weighed.settings, NAME)["stopped"]
     asking.join()
     assert len(raised) == 1

@@ -14,7 +14,7 @@ from tests.models.simulated import videos
 MODULE = "cosmos_framework.scripts.inference"
 
 
-class Work:
+class RunContext:
     """A folder with a control video and spec files beside it."""
 
     def __init__(self, host: Host, place: Path) -> None:
@@ -36,11 +36,11 @@ class Work:
 
 
 @pytest.fixture
-def work(cosmos3_host: Host, tmp_path: Path) -> Work:
-    return Work(cosmos3_host, tmp_path)
+def work(cosmos3_host: Host, tmp_path: Path) -> RunContext:
+    return RunContext(cosmos3_host, tmp_path)
 
 
-def test_it_makes_samples_in_the_order_of_their_paths(work: Work) -> None:
+def test_it_makes_samples_in_the_order_of_their_paths(work: RunContext) -> None:
     second = work.write("b.json", work.sample(name="last"))
     first = work.write("a.jsonl", work.sample(), work.sample(seed=1))
     ended = work.run("--parallelism-preset=latency", "--seed", "9", "-i", second, first)
@@ -73,7 +73,7 @@ def test_it_makes_samples_in_the_order_of_their_paths(work: Work) -> None:
     ],
 )
 def test_a_wrong_sample_is_refused_before_anything_is_loaded(
-    work: Work, change: dict[str, Any], message: str
+    work: RunContext, change: dict[str, Any], message: str
 ) -> None:
     ended = work.run("-i", work.write("a.json", work.sample() | change))
     assert ended.code == 1
@@ -82,7 +82,7 @@ def test_a_wrong_sample_is_refused_before_anything_is_loaded(
     assert "Loaded 1 samples" not in ended.said
 
 
-def test_duplicates_and_unknown_arguments_are_refused(work: Work) -> None:
+def test_duplicates_and_unknown_arguments_are_refused(work: RunContext) -> None:
     one, two = (work.write(f"{i}.json", work.sample(name="same")) for i in range(2))
     assert work.run("-i", one, two).last == "ValueError: Duplicate name: 'same'"
     assert work.run("-i", one, "--guidance-scale", "3").code == 2
@@ -105,7 +105,7 @@ def test_duplicates_and_unknown_arguments_are_refused(work: Work) -> None:
     ],
 )
 def test_what_fails_after_loading_ends_all(
-    work: Work, change: dict[str, Any], words: list[str], message: str
+    work: RunContext, change: dict[str, Any], words: list[str], message: str
 ) -> None:
     ended = work.run("-i", work.write("a.json", work.sample() | change), *words)
     assert ended.code == 1
@@ -113,7 +113,7 @@ def test_what_fails_after_loading_ends_all(
     assert not (work.out / "a/sample_outputs.json").exists()
 
 
-def test_keep_going_hides_only_what_fails_outside_of_the_sampling(work: Work) -> None:
+def test_keep_going_hides_only_what_fails_outside_of_the_sampling(work: RunContext) -> None:
     lines = work.write("l.jsonl", work.sample(edge={}), work.sample("[sim:no_text]"))
     ended = work.run("-i", lines, "--keep-going")
     assert ended.code == 0
@@ -123,7 +123,7 @@ def test_keep_going_hides_only_what_fails_outside_of_the_sampling(work: Work) ->
     assert not (work.out / "l_1/sample_outputs.json").exists()
 
 
-def test_several_gpus_must_be_an_even_number(work: Work) -> None:
+def test_several_gpus_must_be_an_even_number(work: RunContext) -> None:
     words = ["-m", MODULE, "-i", work.write("a.json", work.sample()), "-o", work.out,
              "--checkpoint-path", "Cosmos3-Nano"]  # fmt: skip
     good = work.host.run("torchrun", "--nproc-per-node=2", "--master-port=29777", *words)

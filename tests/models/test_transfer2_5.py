@@ -15,7 +15,7 @@ from tests.models.simulated import videos
 PROGRAM = "examples/inference.py"
 
 
-class Work:
+class RunContext:
     """A folder with a source video and spec files beside it."""
 
     def __init__(self, host: Host, place: Path) -> None:
@@ -38,11 +38,11 @@ class Work:
 
 
 @pytest.fixture
-def work(transfer2_5_host: Host, tmp_path: Path) -> Work:
-    return Work(transfer2_5_host, tmp_path)
+def work(transfer2_5_host: Host, tmp_path: Path) -> RunContext:
+    return RunContext(transfer2_5_host, tmp_path)
 
 
-def test_it_writes_the_inputs_size_at_a_whole_rate_and_the_text_last(work: Work) -> None:
+def test_it_writes_the_inputs_size_at_a_whole_rate_and_the_text_last(work: RunContext) -> None:
     spec = work.write(work.sample("a", num_steps=2), work.sample("b"), name="two.jsonl")
     ended = work.run("-i", spec, "--num-steps", "3")
     assert ended.code == 0, ended.said
@@ -82,7 +82,7 @@ def test_it_writes_the_inputs_size_at_a_whole_rate_and_the_text_last(work: Work)
     ],
 )
 def test_a_wrong_sample_is_refused_before_anything_is_loaded(
-    work: Work, change: dict[str, Any], place: str, sentence: str
+    work: RunContext, change: dict[str, Any], place: str, sentence: str
 ) -> None:
     good = work.write(work.sample("good"), name="good.json")
     bad = work.write(work.sample("bad") | change)
@@ -96,7 +96,7 @@ def test_a_wrong_sample_is_refused_before_anything_is_loaded(
     assert not work.out.exists()
 
 
-def test_names_are_unique_lines_not_blank_and_arguments_known(work: Work) -> None:
+def test_names_are_unique_lines_not_blank_and_arguments_known(work: RunContext) -> None:
     spec = work.write(work.sample("a"))
     ended = work.run("-i", spec, work.write(work.sample("a"), name="other.json"))
     assert (ended.code, ended.last) == (1, "Error: Inference samplename a is not unique")
@@ -108,7 +108,7 @@ def test_names_are_unique_lines_not_blank_and_arguments_known(work: Work) -> Non
     assert work.run("-i", spec, "--model", "edge/distilled").code == 2
 
 
-def test_united_hints_load_the_model_of_all_four(work: Work) -> None:
+def test_united_hints_load_the_model_of_all_four(work: RunContext) -> None:
     one = work.write(work.sample("a"), name="a.json")
     two = work.write(work.sample("b", edge=None, depth={"control_weight": 0.5}), name="b.json")
     ended = work.run("-i", one, two)
@@ -119,7 +119,7 @@ def test_united_hints_load_the_model_of_all_four(work: Work) -> None:
     assert "b_control_edge.mp4" not in work.names()
 
 
-def test_a_refused_sample_is_left_out_unless_told_to_stop(work: Work) -> None:
+def test_a_refused_sample_is_left_out_unless_told_to_stop(work: RunContext) -> None:
     samples = [
         work.sample("a", "[sim:blocked war]"),
         work.sample("b", "[sim:video_blocked]"),
@@ -147,7 +147,9 @@ def test_a_refused_sample_is_left_out_unless_told_to_stop(work: Work) -> None:
         ("[sim:exit 4]", 4, ""),
     ],
 )
-def test_another_failure_ends_the_process(work: Work, prompt: str, code: int, last: str) -> None:
+def test_another_failure_ends_the_process(
+    work: RunContext, prompt: str, code: int, last: str
+) -> None:
     spec = work.write(work.sample("a"), work.sample("b", prompt), name="lines.jsonl")
     ended = work.run("-i", spec)
     assert ended.code == code, ended.said
@@ -156,13 +158,13 @@ def test_another_failure_ends_the_process(work: Work, prompt: str, code: int, la
     assert (work.out / "a.txt").exists() is loaded
 
 
-def test_weights_come_from_the_hub_cache(work: Work, tmp_path: Path) -> None:
+def test_weights_come_from_the_hub_cache(work: RunContext, tmp_path: Path) -> None:
     ended = work.run("-i", work.write(work.sample("a")), HF_HOME=str(tmp_path))
     assert ended.code == 1
     assert "subprocess.CalledProcessError: Command '['uvx', 'hf>=1.3.5', 'download'," in ended.last
 
 
-def test_length_and_width_follow_from_the_sample(work: Work) -> None:
+def test_length_and_width_follow_from_the_sample(work: RunContext) -> None:
     clip(work.place / "long.mp4", 94)
     clip(work.place / "short.mp4", 92)
     samples = [
@@ -187,7 +189,7 @@ def test_length_and_width_follow_from_the_sample(work: Work) -> None:
     assert not {"e.txt", "f.mp4", "f.txt", "g.mp4"} & work.names()
 
 
-def test_several_processes_share_the_work(work: Work) -> None:
+def test_several_processes_share_the_work(work: RunContext) -> None:
     ended = work.host.run("torchrun", "--nproc_per_node=2", "--standalone", PROGRAM, "-o", work.out,
                           "-i", work.write(work.sample("a", num_steps=1)))  # fmt: skip
     assert ended.code == 0, ended.said

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.catalog.records import Run
-from cosmos_pipelines.operate.kill import kill_orphans
+from cosmos_pipelines.operate.kill import kill_stray
 from cosmos_pipelines.operate.status import status
 from tests.runs.test_execute import elsewhere, pending, until
 from tests.support.project import Project, make_project, settings_in
@@ -48,7 +48,7 @@ def hanging(project: Project) -> Run:
 
 def test_a_project_at_rest_has_nothing_left_behind(project: Project) -> None:
     state = status(project.catalog, project.settings)
-    assert (state["left"], state["orphans"], state["lost"]) == ([], [], [])
+    assert (state["left"], state["stray"], state["lost"]) == ([], [], [])
     assert [place["backend"] for place in state["places"]] == ["local"]
     assert state["places"][0]["problem"] is None
 
@@ -58,42 +58,42 @@ def test_a_run_whose_process_died_is_lost_and_can_be_gone_on_with(project: Proje
     assert seen(project) == [("lost", run.id, f"cosmos run {run.id}")]
 
 
-def test_a_run_without_process_and_program_is_a_zombie(project: Project) -> None:
+def test_a_run_without_process_and_program_has_vanished(project: Project) -> None:
     run = hanging(project)
     handle = project.backend.find(run.id)
     assert handle is not None
     os.killpg(int(handle.marks["pid"]), signal.SIGKILL)
     until(lambda: project.backend.active() == [])
-    assert seen(project) == [("zombie", run.id, f"cosmos run {run.id}")]
+    assert seen(project) == [("vanished", run.id, f"cosmos run {run.id}")]
     found = status(project.catalog, project.settings)["left"][0]["found"]
     assert "nothing of it runs on" in found
 
 
-def test_a_program_that_no_run_owns_is_an_orphan_and_can_be_stopped(project: Project) -> None:
+def test_a_program_that_no_run_owns_is_a_stray_order_and_can_be_stopped(project: Project) -> None:
     run = hanging(project)
     project.catalog.release(run.id, run.leased_by or "")
     assert project.catalog.adopt(run.id, "me", 30)
     project.catalog.advance(run.id, "me", "running", "failed", error_kind="model_failed")
-    assert seen(project) == [("orphan", run.id, "cosmos kill --orphans")]
-    assert status(project.catalog, project.settings)["orphans"] == [run.id]
-    assert kill_orphans(project.catalog, project.settings) == [run.id]
+    assert seen(project) == [("stray", run.id, "cosmos kill --stray")]
+    assert status(project.catalog, project.settings)["stray"] == [run.id]
+    assert kill_stray(project.catalog, project.settings) == [run.id]
     assert project.backend.active() == []
     assert seen(project) == []
 
 
-def test_an_orphan_whose_run_was_given_up_goes_on_with_that_run(project: Project) -> None:
+def test_a_stray_order_whose_run_was_given_up_goes_on_with_that_run(project: Project) -> None:
     run = hanging(project)
     project.catalog.release(run.id, run.leased_by or "")
     assert project.catalog.adopt(run.id, "me", 30)
     project.catalog.advance(run.id, "me", "running", "failed", error_kind="unreachable")
-    assert seen(project) == [("orphan", run.id, f"cosmos run {run.id}")]
+    assert seen(project) == [("stray", run.id, f"cosmos run {run.id}")]
 
 
-def test_stopping_orphans_leaves_runs_in_work_alone(project: Project) -> None:
+def test_stopping_stray_orders_leaves_runs_in_work_alone(project: Project) -> None:
     run = pending(project, "hang")
     with elsewhere(project, run) as process:
         until(lambda: project.backend.active() == [run.id])
-        assert kill_orphans(project.catalog, project.settings) == []
+        assert kill_stray(project.catalog, project.settings) == []
         assert project.backend.active() == [run.id]
         process.send_signal(signal.SIGINT)
         process.communicate()

@@ -23,7 +23,7 @@ from cosmos_pipelines.operate.logs import log_lines
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.lost import orphans
+from cosmos_pipelines.runs.lost import lost_runs
 from cosmos_pipelines.runs.plan import enter, plan_transfer, plan_upscale
 from tests.support.project import Project, make_project, write_video
 from tests.support.stand_in_engine import registered
@@ -192,7 +192,7 @@ def test_a_run_outlives_kill_9_of_its_process_and_is_adopted_not_started_again(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert project.catalog.get_run(run.id).status == "running"
-    assert [left.id for left in orphans(project.catalog)] == [run.id]
+    assert [left.id for left in lost_runs(project.catalog)] == [run.id]
     assert status(project.catalog, project.settings)["lost"] == [run.id]
     (done,) = execute(project, run)
     assert (done.status, done.attempt) == ("completed", 1)
@@ -301,7 +301,7 @@ def test_a_model_that_ignores_the_request_to_stop_is_killed(project: Project) ->
     assert project.backend.active() == []
 
 
-def test_an_orphaned_run_can_be_killed(project: Project) -> None:
+def test_a_lost_run_can_be_killed(project: Project) -> None:
     run = pending(project, "hang")
     process = elsewhere(project, run)
     until(lambda: project.catalog.get_run(run.id).status == "running")

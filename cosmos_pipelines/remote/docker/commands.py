@@ -62,7 +62,7 @@ class ContainerSpec:
     """`name=soft[:hard]`; a daemon without CAP_SYS_RESOURCE refuses `memlock=-1`."""
     network: str | None = None
     init: bool = False
-    """An init process that reaps orphans and passes signals on."""
+    """An init process that reaps processes whose parents have ended and passes signals on."""
     stop_timeout_s: int | None = None
 
 

@@ -16,7 +16,7 @@ WINDOW_S: Final = 5.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class TransferProgress:
     """A transfer at one moment; bytes, seconds."""
 
     done: int
@@ -37,7 +37,7 @@ class Progress:
         return ", ".join(words)
 
 
-Report = Callable[[Progress], None]
+Report = Callable[[TransferProgress], None]
 
 
 class Meter:
@@ -65,7 +65,7 @@ class Meter:
             while len(self._looks) > 2 and now - self._looks[1][0] >= WINDOW_S:
                 self._looks.popleft()
             if self._report:
-                self._report(Progress(self.done, self.total, self._rate()))
+                self._report(TransferProgress(self.done, self.total, self._rate()))
 
     def _rate(self) -> float | None:
         (then, before), (now, moved) = self._looks[0], self._looks[-1]

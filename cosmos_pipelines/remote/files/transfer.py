@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from cosmos_pipelines.remote.files.confine import confine, host_directory
 from cosmos_pipelines.remote.files.download import Wanted, get_file, get_files
-from cosmos_pipelines.remote.files.meter import Progress, Report
+from cosmos_pipelines.remote.files.meter import Report
 from cosmos_pipelines.remote.files.upload import LocalFile, Sent, put_files
 
-__all__ = ["LocalFile", "Progress", "Report", "Sent", "Wanted", "confine", "get_file",
+__all__ = ["LocalFile", "Report", "Sent", "Wanted", "confine", "get_file",
            "get_files", "host_directory", "put_files"]  # fmt: skip

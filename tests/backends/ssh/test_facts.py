@@ -70,7 +70,7 @@ def test_a_host_without_power_is_reported_as_unreachable(remote: RemoteProject) 
     assert "gpu1" in str(place(remote)["problem"])
 
 
-def test_a_container_that_no_run_owns_is_an_orphan(remote: RemoteProject) -> None:
+def test_a_container_that_no_run_owns_is_a_stray_container(remote: RemoteProject) -> None:
     run = remote.pending("hang")
     with remote.elsewhere(run) as process:
         while remote.catalog.get_run(run.id).status != "running":
@@ -81,11 +81,11 @@ def test_a_container_that_no_run_owns_is_an_orphan(remote: RemoteProject) -> Non
     assert remote.catalog.adopt(run.id, "me", 30)
     remote.catalog.advance(run.id, "me", "running", "failed", error_kind="model_failed")
     (left,) = status(remote.catalog, remote.settings)["left"]
-    assert (left["what"], left["id"], left["do"]) == ("orphan", run.id, "cosmos kill --orphans")
+    assert (left["what"], left["id"], left["do"]) == ("stray", run.id, "cosmos kill --stray")
     assert "runs on gpu1" in left["found"]
 
 
-def test_a_killed_container_is_a_zombie(remote: RemoteProject) -> None:
+def test_a_killed_container_has_vanished(remote: RemoteProject) -> None:
     run = remote.pending("hang")
     with remote.elsewhere(run) as process:
         while remote.catalog.get_run(run.id).status != "running":
@@ -93,7 +93,7 @@ def test_a_killed_container_is_a_zombie(remote: RemoteProject) -> None:
         process.kill()
     remote.host.docker("kill", f"cosmos-{run.id}")
     (left,) = status(remote.catalog, remote.settings)["left"]
-    assert (left["what"], left["do"]) == ("zombie", f"cosmos run {run.id}")
+    assert (left["what"], left["do"]) == ("vanished", f"cosmos run {run.id}")
     assert left["found"] == "says running, but nothing of it runs on gpu1"
 
 

@@ -10,7 +10,13 @@ import pytest
 
 from cosmos_pipelines.errors import DiskFull, LinkLost, OutputMissing
 from cosmos_pipelines.remote.files import download, meter
-from cosmos_pipelines.remote.files.transfer import LocalFile, Progress, Wanted, get_file, get_files
+from cosmos_pipelines.remote.files.transfer import (
+    LocalFile,
+    TransferProgress,
+    Wanted,
+    get_file,
+    get_files,
+)
 from cosmos_pipelines.remote.ssh.connection import Connection
 from tests.support.contents import random_file
 from tests.support.sshd import Sshd
@@ -36,7 +42,10 @@ def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fetch(
-    way: Connection, file: LocalFile, here: Path, report: Callable[[Progress], None] | None = None
+    way: Connection,
+    file: LocalFile,
+    here: Path,
+    report: Callable[[TransferProgress], None] | None = None,
 ) -> None:
     get_file(way, str(file.path), here / "a.mp4", file.sha256, report)
 
@@ -51,7 +60,7 @@ def test_files_of_any_name_and_size_come_in_one_stream(
     sizes = (0, 1, 70_000, 3 * MIB, 0, 5 * MIB + 1)
     files = [random_file(there / f"-n '\"$(id)\n{i}", n) for i, n in enumerate(sizes)]
     wanted = [Wanted(str(f.path), here / "x" / str(i), f.sha256) for i, f in enumerate(files)]
-    seen: list[Progress] = []
+    seen: list[TransferProgress] = []
     get_files(way, wanted, seen.append)
     assert [w.local.read_bytes() for w in wanted] == [f.path.read_bytes() for f in files]
     assert files_in(here) == [*map(str, range(6)), "x"]
@@ -82,7 +91,7 @@ def test_after_a_cut_it_goes_on_where_it_was(
     file = random_file(there / "a", 40 * MIB)
     cut = [sshd.cut]
 
-    def report(progress: Progress) -> None:
+    def report(progress: TransferProgress) -> None:
         if cut and progress.done > 10 * MIB:
             cut.pop()()
 
@@ -92,7 +101,7 @@ def test_after_a_cut_it_goes_on_where_it_was(
     (part,) = here.iterdir()
     begun = part.stat().st_size
     assert begun > 10 * MIB
-    seen: list[Progress] = []
+    seen: list[TransferProgress] = []
     fetch(way, file, here, seen.append)
     assert seen[0].done > begun
     assert (seen[-1].done, seen[-1].total) == (file.size, file.size)
@@ -107,7 +116,7 @@ def test_a_spoilt_part_is_found_and_brought_anew(
     file = random_file(there / "a", 9 * MIB)
     here.mkdir()
     random_file(download.part_of(Wanted("", here / "a.mp4", file.sha256)), size)
-    seen: list[Progress] = []
+    seen: list[TransferProgress] = []
     fetch(way, file, here, seen.append)
     assert (here / "a.mp4").read_bytes() == file.path.read_bytes()
     assert (seen[-1].done, seen[-1].total) == (file.size, file.size)

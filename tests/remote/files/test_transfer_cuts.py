@@ -10,7 +10,7 @@ import pytest
 
 from cosmos_pipelines.errors import LinkLost
 from cosmos_pipelines.remote.files import meter
-from cosmos_pipelines.remote.files.transfer import Progress, get_file, put_files
+from cosmos_pipelines.remote.files.transfer import TransferProgress, get_file, put_files
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from tests.rig.fleet import Fleet
@@ -62,12 +62,12 @@ def test_a_long_cut_is_told_and_both_ways_go_on_from_where_they_were(
     monkeypatch.setattr(meter, "EVERY_S", 0.0)
     file = random_file(tmp_path / "a", 20 * MIB)
 
-    def cut(progress: Progress) -> None:
+    def cut(progress: TransferProgress) -> None:
         if progress.done > 8 * MIB:
             gpu1.cut()
 
-    def whole_at_last() -> Progress:
-        seen: list[Progress] = []
+    def whole_at_last() -> TransferProgress:
+        seen: list[TransferProgress] = []
         put_files(way, [file], CAS, seen.append)
         get_file(way, f"{CAS}/{file.sha256}", tmp_path / "b", file.sha256, seen.append)
         return seen[0]

@@ -12,7 +12,7 @@ import pytest
 
 from cosmos_pipelines.errors import BackendError, InputError, LinkLost
 from cosmos_pipelines.remote.files import meter, upload
-from cosmos_pipelines.remote.files.transfer import LocalFile, Progress, Sent, put_files
+from cosmos_pipelines.remote.files.transfer import LocalFile, Sent, TransferProgress, put_files
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from tests.support.contents import random_file
 from tests.support.sshd import Sshd
@@ -30,11 +30,11 @@ def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "EVERY_S", 0.0)
 
 
-def once(action: Callable[[], object], *, at: float = 0.1) -> Callable[[Progress], None]:
+def once(action: Callable[[], object], *, at: float = 0.1) -> Callable[[TransferProgress], None]:
     """A progress report that does something in the middle."""
     left = [action]
 
-    def report(progress: Progress) -> None:
+    def report(progress: TransferProgress) -> None:
         if left and progress.done > at * progress.total:
             left.pop()()
 
@@ -71,7 +71,7 @@ def test_the_same_content_is_sent_once(way: Connection, cas: Path, tmp_path: Pat
 
 
 def test_progress_goes_from_nothing_to_all(way: Connection, cas: Path, tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[TransferProgress] = []
     files = [random_file(tmp_path / str(n), n * MIB) for n in (1, 2, 6)]
     put_files(way, files, str(cas), seen.append)
     assert [p.done for p in seen] == sorted(p.done for p in seen)
@@ -85,7 +85,7 @@ def test_after_a_cut_a_large_file_goes_on_where_it_was(
     with pytest.raises(LinkLost):
         put_files(way, [file], str(cas), once(sshd.cut))
     assert not (cas / file.sha256).exists()
-    begun: list[Progress] = []
+    begun: list[TransferProgress] = []
     sent = put_files(way, [file], str(cas), begun.append)
     assert sent.size < file.size
     assert begun[0].done > file.size - sent.size
@@ -131,7 +131,7 @@ def test_a_spoilt_part_is_found_and_sent_anew(
     file = random_file(tmp_path / "a", 9 * MIB)
     cas.mkdir(parents=True)
     random_file(cas / f"{file.sha256}.part", size)
-    seen: list[Progress] = []
+    seen: list[TransferProgress] = []
     put_files(way, [file], str(cas), seen.append)
     assert is_there(cas, file)
     assert (seen[-1].done, seen[-1].total) == (file.size, file.size)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.cli.door import ClosedPipe, exit_code, one_line
+from cosmos_pipelines.cli.exit_codes import ClosedPipe, exit_code, one_line
 from cosmos_pipelines.errors import CosmosError, InputError, RunFailed, StateError
 from tests.cli.conftest import Cosmos, spawn
 from tests.support.project import Project
