@@ -24,7 +24,7 @@ INTERRUPTED: Final[frozenset[str]] = frozenset({"cancelled", "launch_failed"})
 """What an interrupt or an error of ours is called: it may have come while results came home."""
 
 
-def take(
+def claim_runs(
     context: RunContext, run_ids: Iterable[str], dagster_run_id: str | None
 ) -> tuple[list[Run], list[Run]]:
     """Lease the runs: those to start, and those begun before, with the rest of their batches.

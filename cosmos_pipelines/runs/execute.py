@@ -29,7 +29,7 @@ from cosmos_pipelines.errors import (
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Verdict
 from cosmos_pipelines.runs.bundle import Bundles
-from cosmos_pipelines.runs.claim import take
+from cosmos_pipelines.runs.claim import claim_runs
 from cosmos_pipelines.runs.context import OnCompleted, RunContext, TakenOver, verdict_of
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
@@ -67,12 +67,12 @@ def execute_runs(
     owner = owner_name()
     lease, bundles = Lease(catalog, owner), Bundles(settings, backend)
     context = RunContext(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
-    fresh, lost_runs = take(context, run_ids, dagster_run_id)
-    mine = [*fresh, *lost_runs]
+    fresh, begun = claim_runs(context, run_ids, dagster_run_id)
+    mine = [*fresh, *begun]
     with lease.keep([run.id for run in mine]), _settled(context, mine):
         context.prompts.update(catalog.find_prompts(run.prompt_id for run in mine if run.prompt_id))
         _start(context, fresh)
-        for order, members in _orders(lost_runs):
+        for order, members in _orders(begun):
             _adopt(context, order, members)
     return catalog.get_runs(run_ids)
 
@@ -167,10 +167,10 @@ def _note_start(context: RunContext, run_id: str, status: Status, handle: Handle
     context.catalog.advance(run_id, context.owner, status, now, **where)
 
 
-def _orders(lost_runs: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
-    """Orphaned runs by the order that they belong to."""
+def _orders(begun: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
+    """Runs that were begun before, by the order that they belong to."""
     groups: dict[str | None, list[Run]] = {}
-    for run in lost_runs:
+    for run in begun:
         groups.setdefault(run.batch_id, []).append(run)
     yield from groups.items()
 
