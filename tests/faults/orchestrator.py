@@ -22,8 +22,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operations.base import Order, Outcome
-from cosmos_pipelines.runs import claim
-from cosmos_pipelines.runs import lease
+from cosmos_pipelines.runs import claim, lease
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.settings import load_settings
 from tests.support.stand_in_engine import registered
