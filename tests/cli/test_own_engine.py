@@ -212,6 +212,9 @@ BROKEN = {
                   "its name is taken: docker is another setting of cosmos.toml"),
     "alias 1.0": ("alias", ENGINE.format("Alias", "other"), "made:Alias",
                   "it calls itself 'other'"),
+    "terse 1.0": ("terse", ENGINE.format("Terse", "terse") + (
+        "    refuses = {'transfer': {'seed'}}\n"
+    ), "made:Terse", "its refuses gives fields without reasons"),
     "dashed 1.0": ("my-engine", ENGINE.format("Dashed", "my-engine"), "made:Dashed",
                    "other characters than small letters"),
     "needy 1.0": ("needy", ENGINE.format("Needy", "needy") + (
