@@ -96,14 +96,30 @@ def _batches(context: RunContext, runs: Sequence[Run]) -> Iterator[tuple[Engine,
         try:
             job = job_of(context.catalog, context.settings, run, context.prompt_of(run))
             engine_for(context.settings, run.model_type, run.engine).check(job)
-        except CosmosError as e:
-            context.end(run.id, verdict_of(e))
+        except Exception as e:  # noqa: BLE001 - an engine of another package may raise anything
+            _fail(context, [run.id], e)
             continue
         jobs.setdefault(run.engine, []).append(job)
     for name, mine in jobs.items():
         engine = context.settings.engine(name)
-        for batch in batching.plan(engine, mine):
+        try:
+            batches = batching.plan(engine, mine)
+        except Exception as e:  # noqa: BLE001 - as above
+            _fail(context, [job.run_id for job in mine], e)
+            continue
+        for batch in batches:
             yield engine, batch
+
+
+def _fail(
+    context: RunContext, run_ids: Sequence[str], error: Exception, order: Order | None = None
+) -> None:
+    """Record that runs failed before they were started; an unexpected error with its trace."""
+    expected = isinstance(error, CosmosError)
+    name = order.id if order else ", ".join(run_ids)
+    logger.opt(exception=None if expected else error).error("{id}: {e}", id=name, e=error)
+    for run_id in run_ids:
+        context.end(run_id, verdict_of(error), order=order)
 
 
 def _start(context: RunContext, runs: Sequence[Run]) -> None:
@@ -117,7 +133,11 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
     attempt = max(runs[job.run_id].attempt for job in jobs)
     ids = tuple(job.run_id for job in jobs)
     prompts = ",".join(sorted({p for r in ids if (p := runs[r].prompt_id)}))
-    order = compiled(context.settings, engine, jobs, order_id(ids, attempt))
+    try:
+        order = compiled(context.settings, engine, jobs, order_id(ids, attempt))
+    except Exception as e:  # noqa: BLE001 - an engine of another package may raise anything
+        _fail(context, ids, e)
+        return
     order = order.model_copy(update={"labels": {"prompt_id": prompts}})
     try:
         for run_id in ids:
@@ -140,9 +160,7 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
             mine = {run_id: runs[run_id] for run_id in ids}
             follow_to_end(context, LaunchedOrder(engine, order, handle, log, mine))
     except CosmosError as e:
-        logger.error("Order {id}: {error}", id=order.id, error=e)
-        for run_id in ids:
-            context.end(run_id, verdict_of(e), order=order)
+        _fail(context, ids, e, order)
 
 
 def _launch(context: RunContext, order: Order) -> Handle:
