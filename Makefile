@@ -43,7 +43,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/vulture
+	$(BIN)/python tests/check_dead_code.py
 
 lowest: $(BIN)/uv
 	@$(BIN)/python tests/check_lowest.py

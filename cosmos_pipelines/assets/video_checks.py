@@ -77,7 +77,7 @@ def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     """All checks of a completed run's video; what cannot be read fails with the reason."""
     from cosmos_pipelines.files import sha256_of
-    from cosmos_pipelines.media.compare import blackness_and_freeze
+    from cosmos_pipelines.media.defects import blackness_and_freeze
     from cosmos_pipelines.media.files import saying_why_not_read
     from cosmos_pipelines.media.probe import probe
 
