@@ -1,6 +1,6 @@
 """The catalog: one object with everything that is known about prompts, scenes, recipes and runs.
 
-No Dagster, no files but the database's own. Its parts are in prompts.py, scenes.py, runs.py,
+It touches no files but the database's own. Its parts are in prompts.py, scenes.py, runs.py,
 lifecycle.py and changes.py; searching, deleting and verifying are functions in files of their own.
 """
 

@@ -1,4 +1,4 @@
-"""`cosmos doctor`: is everything there that runs need, here and on the GPU host? No Dagster."""
+"""`cosmos doctor`: is everything there that runs need, here and on the GPU host?"""
 
 from __future__ import annotations
 

@@ -19,8 +19,6 @@ from cosmos_pipelines.hosts.manifest import Checkpoint, Manifest
 
 ASK_S: Final = 60.0
 """For one look at all checkpoints."""
-SIZES: Final = ".cosmos-sizes.json"
-"""In each place of checkpoints: sizes as they were when we downloaded."""
 NAMED: Final = 3
 """Files that are told by name."""
 

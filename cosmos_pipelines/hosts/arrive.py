@@ -66,7 +66,6 @@ class Arrived:
     """The host as it was found."""
 
     root: str
-    free_gib: float
     code: str | None
     """Absolute path of the code; None if there is none."""
     commit: str
@@ -96,7 +95,6 @@ def arrive(at: EngineOnHost, *, code: bool = True) -> Arrived:
         at.tell(f"warning: {free:.0f} GiB are little for image and weights.")
     return Arrived(
         root=parts["root"],
-        free_gib=free,
         code=parts.get("code"),
         commit=parts.get("commit", "").strip(),
         changed=" ".join(parts.get("changed", "").split()),

@@ -1,4 +1,4 @@
-"""`cosmos host checkpoints`: an engine's weights on the host, looked at or brought. No Dagster."""
+"""`cosmos host checkpoints`: an engine's weights on the host, looked at or brought."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cosmos host` needs for all that it does: engine, host, log. No Dagster."""
+"""What `cosmos host` needs for all that it does: engine, host, log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cosmos host setup`: a GPU host made ready for an engine, and a test that it is. No Dagster."""
+"""`cosmos host setup`: a GPU host made ready for an engine, and a test that it is."""
 
 from __future__ import annotations
 

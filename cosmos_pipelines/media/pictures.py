@@ -1,4 +1,4 @@
-"""Small pictures of a video, for pages and lists: a moving preview, a thumbnail, a sheet."""
+"""Small pictures of a video, for pages and lists: a moving preview and a thumbnail."""
 
 from __future__ import annotations
 
@@ -76,29 +76,6 @@ def _write_still(pictures: Iterable[Array], dest: Path) -> None:
     assert best is not None
     with _whole(dest) as part:
         Image.fromarray(best).save(part, format="JPEG", quality=85)
-
-
-def contact_sheet(
-    video: Path, dest: Path, *, columns: int = 4, rows: int = 3, width: int = 1280
-) -> Path:
-    """Write a JPEG `width` pixels wide with columns x rows frames spread over the video.
-
-    Raises:
-        MediaError: the video cannot be used.
-        DiskFull: no room; nothing half-written is left.
-    """
-    facts = probe(video)
-    cell = max(2, width // columns)
-    sheet: Image.Image | None = None
-    chosen = spread(facts.frames, columns * rows)
-    for n, picture in enumerate(_shrunk(video, facts, chosen, cell).values()):
-        height = picture.shape[0]
-        sheet = sheet or Image.new("RGB", (cell * columns, height * rows))
-        sheet.paste(Image.fromarray(picture), (n % columns * cell, n // columns * height))
-    assert sheet is not None
-    with _whole(dest) as part:
-        sheet.save(part, format="JPEG", quality=85)
-    return dest
 
 
 def spread(frames: int, most: int) -> list[int]:

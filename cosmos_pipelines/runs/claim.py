@@ -1,7 +1,7 @@
 """Which runs a process takes into work, and which of them were begun before.
 
 What an earlier attempt has on its host is looked at before another one starts: work that goes on or
-is done is taken up; the rest is removed. No Dagster in this file.
+is done is taken up; the rest is removed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`execute_runs()`: the only place where catalog and backend meet. No Dagster in this file.
+"""`execute_runs()`: the only place where catalog and backend meet.
 
 A run is claimed, compiled, launched, followed, collected, verified and finished; every change of
 its status is one guarded UPDATE under this process's lease. A run that another process left behind

@@ -1,7 +1,6 @@
 """Scenes and prompts enter the catalog here, checked before anything is written.
 
 The command line, the Python API, the Dagster page's forms and the sensors all come through here.
-No Dagster in this file.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class ContainerSpec:
     """Everything of a container that we decide.
 
     `env` can be read by whoever lists processes on the host: secrets go into `env_file`, a file on
-    the host that only its owner can read (see `env_file_text`).
+    the host with NAME=value lines that only its owner can read.
     """
 
     name: str
@@ -105,19 +105,6 @@ def gpus_word(gpus: Gpus) -> str | None:
     return str(gpus)
 
 
-def env_file_text(env: Mapping[str, str]) -> str:
-    """Content of a file for `--env-file`.
-
-    Raises:
-        InputError: a name that is none, or a value of several lines, which the format cannot hold.
-    """
-    for key, value in env.items():
-        _check_variable(key)
-        if any(c in value for c in "\n\r\0"):
-            raise InputError(f"The variable {key} has several lines; Docker cannot read that.")
-    return "".join(f"{key}={value}\n" for key, value in env.items())
-
-
 def inspect_argv(*containers: str) -> list[str]:
     """All facts of containers, by name or id, as a JSON list: `parse_inspect`."""
     return ["docker", "container", "inspect", "--", *containers]
@@ -163,7 +150,7 @@ def kill_argv(container: str, signal: str = "KILL") -> list[str]:
 
 
 def wait_argv(container: str) -> list[str]:
-    """Wait for the end; it prints the exit code: `parse_exit_code`."""
+    """Wait for the end; it prints the exit code."""
     return ["docker", "wait", "--", container]
 
 
@@ -176,11 +163,6 @@ def rm_argv(container: str, *, force: bool = False) -> list[str]:
 def image_argv(*images: str) -> list[str]:
     """All facts of images that are there, as a JSON list: `parse_images`."""
     return ["docker", "image", "inspect", "--", *images]
-
-
-def images_argv() -> list[str]:
-    """Ids of all images that are there, one a line."""
-    return ["docker", "images", "--quiet", "--no-trunc"]
 
 
 def tag_argv(image: str, tag: str) -> list[str]:
