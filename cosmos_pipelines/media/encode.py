@@ -199,20 +199,3 @@ def _same_bytes_each_time() -> dict[str, str]:
     cpu = Path("/proc/cpuinfo")
     wide = cpu.exists() and "avx512vl" in cpu.read_text()
     return {"x264-params": "asm=avx2"} if wide else {}
-
-
-def pictures_of(path: Path) -> Iterator[Array]:
-    """Decode a video to (height, width, 3) uint8 RGB arrays, one at a time.
-
-    Raises:
-        MediaError: missing, not a video, or damaged.
-    """
-    probe(path)
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        try:
-            for frame in container.decode(stream):
-                yield reformatted(frame, format="rgb24").to_ndarray()
-        except av.error.FFmpegError as e:
-            raise MediaError(f"{path} cannot be decoded: {e.strerror}.") from None

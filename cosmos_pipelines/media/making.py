@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import av
 
 from cosmos_pipelines.files import writing
+from cosmos_pipelines.media.decode import pictures_of
 from cosmos_pipelines.media.depth import DepthValues, grey_reader, range_of
 from cosmos_pipelines.media.encode import (
     CONTROL,
@@ -23,7 +24,6 @@ from cosmos_pipelines.media.encode import (
     Coding,
     coded,
     encode,
-    pictures_of,
 )
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.png import in_order, read_rgb

@@ -24,6 +24,7 @@ from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.pixels import over_black
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -87,7 +88,7 @@ def read_rgb(data: bytes, path: Path) -> Array:
     """
     pixels = _pixels(data, path)
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
-        pixels = _over_black(pixels)
+        pixels = over_black(pixels)
     if pixels.dtype == np.uint16:
         pixels = _ROUND_TO_8[pixels]
     if pixels.ndim == 2:
@@ -138,15 +139,6 @@ def _pixels_by_pillow(data: bytes) -> Array:
         see_through = "transparency" in picture.info
         wanted = {"P": "RGBA" if see_through else "RGB", "1": "L"}.get(picture.mode)
         return np.asarray(picture.convert(wanted) if wanted else picture)
-
-
-def _over_black(pixels: Array) -> Array:
-    full = np.uint32(np.iinfo(pixels.dtype).max)
-    alpha = pixels[..., -1:]
-    if (alpha == full).all():
-        return pixels[..., :-1]
-    product = pixels[..., :-1].astype(np.uint32) * alpha
-    return ((product + full // 2) // full).astype(pixels.dtype)
 
 
 def in_order(

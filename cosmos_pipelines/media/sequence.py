@@ -14,6 +14,8 @@ from cosmos_pipelines.media.numbering import missing, sequences, stretches_text
 from cosmos_pipelines.media.pass_names import PASSES, recognise
 from cosmos_pipelines.media.scene_file import products, read_scene_file
 
+__all__ = ["PASSES", "VIDEOS", "Pass", "Survey", "find_passes", "recognise", "survey"]
+
 VIDEOS: Final = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm"})
 _PICTURES: Final = frozenset({".exr", ".jpg", ".jpeg", ".tif", ".tiff", ".hdr", ".dpx"})
 
