@@ -16,7 +16,8 @@ import numpy as np
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.encode import CONTROL, Array, coded
-from cosmos_pipelines.media.png import in_order, read_grey
+from cosmos_pipelines.media.in_order import in_order
+from cosmos_pipelines.media.png import read_grey
 
 DepthValues = Literal["distance", "nearness"]
 """What a larger value means in the source: farther (renderers) or nearer (disparity maps)."""

@@ -26,7 +26,8 @@ from cosmos_pipelines.media.encode import (
     encode,
 )
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
-from cosmos_pipelines.media.png import in_order, read_rgb
+from cosmos_pipelines.media.in_order import in_order
+from cosmos_pipelines.media.png import read_rgb
 from cosmos_pipelines.media.segmentation import Ids, colour_error, flat_colours
 from cosmos_pipelines.media.sources import Source
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.files import saying_why_not_read
-from cosmos_pipelines.media.png import Header, read_header
+from cosmos_pipelines.media.png_header import Header, read_header
 from cosmos_pipelines.media.probe import Probe, probe
 from cosmos_pipelines.media.sequence import Pass
 
