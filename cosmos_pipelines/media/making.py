@@ -15,7 +15,8 @@ import av
 
 from cosmos_pipelines.files import writing
 from cosmos_pipelines.media.decode import pictures_of
-from cosmos_pipelines.media.depth import DepthValues, grey_reader, range_of
+from cosmos_pipelines.media.depth import grey_reader, range_of
+from cosmos_pipelines.media.depth_range import DepthValues
 from cosmos_pipelines.media.encode import (
     CONTROL,
     EXACT,

@@ -23,7 +23,7 @@ from cosmos_pipelines.files import (
     write_json,
 )
 from cosmos_pipelines.media import making
-from cosmos_pipelines.media.depth import DepthValues
+from cosmos_pipelines.media.depth_range import DepthValues
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.making import Plan
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of

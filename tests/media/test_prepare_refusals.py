@@ -65,7 +65,7 @@ def replace(name: str, pixels: renders.Array) -> Callable[[Path], None]:
         (lambda d: (d / "color.0002.png").write_bytes(b""), "color.0002.png is empty"),
         (lambda d: cut(d / "depth.0005.png"), "depth.0005.png is truncated"),
         (coloured, "depth.0001.png is coloured, but this pass needs one value a pixel"),
-        (background_only, "every depth value is 65535"),
+        (background_only, "every value is 65535"),
         (shaded_ids, "different values so far are no segment ids"),
         (replace("depth.0002.png", renders.colour(0)), "depth.####.png mixes 16-bit grey and"),
         (lambda d: renders.video(d / "depth.mp4"), "candidates for the pass depth"),
