@@ -44,7 +44,7 @@ def frames_of(path: Path, shown: Shown) -> Iterator[av.VideoFrame]:
         MediaError: not a video, damaged, or shown in a way that is not known here.
     """
     if shown.refused:
-        raise MediaError(f"{path} cannot be read: {shown.refused}.")
+        raise MediaError(f"{path} cannot be read: {shown.refused}.", hint=shown.remedy)
     with opened(path) as container:
         stream = video_of(path, container)
         stream.thread_type = "AUTO"

@@ -131,7 +131,7 @@ def _measure(
     if not (written and frames and context.width and context.height and context.pix_fmt):
         raise MediaError(f"{path} is not a usable video: size, rate or frames are missing.")
     fps = snapped(Fraction(written))
-    shown = replace(shown_of(stream, first), hidden=packets.hidden if packets else 0)
+    shown = replace(shown_of(path, stream, first), hidden=packets.hidden if packets else 0)
     width, height = shown.size(context.width, context.height)
     intervals = _intervals(packets.times, fps) if packets else None
     return Probe(

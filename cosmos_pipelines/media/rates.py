@@ -15,6 +15,9 @@ _CLOSE: Final = Fraction(1, 5000)
 """23.98 is 0.017 % from 24000/1001, 24 is 0.1 % from it."""
 
 
+_ROUND: Final = Fraction(1, 50)
+
+
 def snapped(rate: Fraction) -> Fraction:
     """`rate`, or the NTSC rate that it is another spelling of.
 
@@ -27,3 +30,15 @@ def snapped(rate: Fraction) -> Fraction:
         if abs(rate - exact) <= exact * _CLOSE:
             return exact
     return rate
+
+
+def usual(rate: Fraction) -> Fraction:
+    """The whole number or NTSC rate next to a rate that was averaged, if one is within 2 %.
+
+    >>> usual(Fraction(2160000, 71899)), usual(Fraction(72, 10))
+    (Fraction(30, 1), Fraction(36, 5))
+    """
+    near = min((Fraction(round(rate)), *_NTSC), key=lambda known: abs(known - rate))
+    if near and abs(near - rate) <= near * _ROUND:
+        return near
+    return rate.limit_denominator(1001)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+from shlex import quote
 from struct import unpack
 from typing import Any, Final, Literal
 
@@ -43,7 +45,9 @@ _NOT_READ: Final[Mapping[int, str]] = {
 
 @dataclass(frozen=True)
 class Shown:
-    """How a video is shown, where that is not how its pixels lie; `refused` is what we cannot do.
+    """How a video is shown, where that is not how its pixels lie.
+
+    `refused` is what we cannot do, `remedy` how the user can.
 
     `fields`: interlaced; the order is in each frame (`auto`), or top or bottom field first.
     `hidden`: frames that an edit list (of a cut without encoding) keeps from being shown.
@@ -57,6 +61,16 @@ class Shown:
     alpha: bool = False
     hidden: int = 0
     refused: str | None = None
+    remedy: str | None = None
+
+    @property
+    def mixing(self) -> str | None:
+        """A change that makes new values of the pixels' values, which only pictures bear."""
+        if self.fields:
+            return "interlaced"
+        if self.light:
+            return f"flagged as HDR ({self.light})"
+        return f"flagged as {self.gamut}" if self.gamut else None
 
     @property
     def upright(self) -> bool:
@@ -106,26 +120,43 @@ class Shown:
         return np.ascontiguousarray(pixels[::yy, ::xx])
 
 
-def shown_of(stream: VideoStream, frame: av.VideoFrame) -> Shown:
-    """What a stream's header and its first frame say."""
+def shown_of(path: Path, stream: VideoStream, frame: av.VideoFrame) -> Shown:
+    """What a stream's header and its first frame say. `path` is for the remedy's command."""
     context = stream.codec_context
     light = _told(frame.color_trc, context.color_trc)
-    turn, refused = _turn_of(frame)
-    if stream.metadata.get("alpha_mode") == "1":
-        refused = "its transparency is a second video in the same file (VP8 or VP9 alpha)"
-    elif light in _NOT_READ:
-        refused = f"it is coded in {_NOT_READ[light]}"
+    primaries = _told(frame.color_primaries, context.color_primaries)
+    turn = _turn_of(frame)
+    refused, remedy = _refused(path, stream, turn, light)
     return Shown(
-        turn=turn,
+        turn=turn or UPRIGHT,
         pixel_aspect=_pixel_aspect(stream),
         fields="auto" if frame.interlaced_frame else _FIRST_FIELD.get(context.field_order),
         light=_LIGHT.get(light),
-        gamut=None
-        if light in _LIGHT
-        else _WIDE.get(_told(frame.color_primaries, context.color_primaries)),
+        gamut=None if light in _LIGHT else _WIDE.get(primaries),
         alpha=any(c.is_alpha for c in frame.format.components),
         refused=refused,
+        remedy=remedy,
     )
+
+
+def _refused(
+    path: Path, stream: VideoStream, turn: Turn | None, light: int
+) -> tuple[str, str] | tuple[None, None]:
+    if stream.metadata.get("alpha_mode") == "1":
+        decoder = {"vp8": "libvpx"}.get(stream.codec_context.name, "libvpx-vp9")
+        return (
+            "its transparency is a second video inside it (VP8 or VP9 alpha)",
+            f"Lay it over black: `ffmpeg -c:v {decoder} -i {quote(str(path))} -vf "
+            f"premultiply=inplace=1,format=yuv420p {quote(path.stem)}.mp4`.",
+        )
+    if turn is None:
+        return (
+            "it is turned by an angle that is no quarter turn",
+            f"ffmpeg turns it: `ffmpeg -i {quote(str(path))} {quote(path.stem)}.mp4`.",
+        )
+    if light in _NOT_READ:
+        return f"it is coded in {_NOT_READ[light]}", "Render or convert it to BT.709."
+    return None, None
 
 
 def _told(frame: int, header: int) -> int:
@@ -133,21 +164,20 @@ def _told(frame: int, header: int) -> int:
     return int(frame) if frame not in (0, 2) else int(header)
 
 
-def _turn_of(frame: av.VideoFrame) -> tuple[Turn, str | None]:
+def _turn_of(frame: av.VideoFrame) -> Turn | None:
+    """The quarter turn in the file's display matrix; None if it is another angle."""
     there: Any = frame.side_data
     try:
         data = bytes(there[Type.DISPLAYMATRIX])
     except KeyError:
-        return UPRIGHT, None
+        return UPRIGHT
     a, b, _, c, d, *_ = unpack("=9i", data)
     most = max(map(abs, (a, b, c, d)))
     if not most:
-        return UPRIGHT, None
+        return UPRIGHT
     turn = (round(a / most), round(b / most), round(c / most), round(d / most))
     straight = all(abs(x / most - to) < 0.01 for x, to in zip((a, b, c, d), turn, strict=True))
-    if straight and turn in (UPRIGHT, *_TURNS):
-        return turn, None
-    return UPRIGHT, "it is turned by an angle that is no quarter turn"
+    return turn if straight and turn in (UPRIGHT, *_TURNS) else None
 
 
 def _pixel_aspect(stream: VideoStream) -> Fraction:
