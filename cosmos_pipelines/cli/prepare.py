@@ -39,7 +39,10 @@ def prepare(
         ),
     ] = None,
     step: Annotated[
-        int, typer.Option(metavar="N", help="How far the frame numbers are apart: 2 for twos.")
+        int,
+        typer.Option(
+            metavar="N", help="How far the frame numbers are apart: 2 for each second frame."
+        ),
     ] = 1,
     description: Annotated[str | None, typer.Option(help="What it shows, in a line.")] = None,
     depth: Annotated[

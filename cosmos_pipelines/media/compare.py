@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.decode import frames_of
 from cosmos_pipelines.media.encode import Array, reformatted
 from cosmos_pipelines.media.probe import probe
 
@@ -94,17 +94,9 @@ def blackness_and_freeze(video: Path) -> dict[str, Any]:
 
 def _grey(video: Path, size: tuple[int, int] | None = None) -> Iterator[Array]:
     width, height = size or (None, None)
-    with av.open(str(video)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        try:
-            for frame in container.decode(stream):
-                small = reformatted(
-                    frame, width=width, height=height, format="gray", interpolation="AREA"
-                )
-                yield small.to_ndarray()
-        except av.error.FFmpegError as e:
-            raise MediaError(f"{video} cannot be decoded: {e.strerror}.") from None
+    for frame in frames_of(video, probe(video).shown):
+        small = reformatted(frame, width=width, height=height, format="gray", interpolation="AREA")
+        yield small.to_ndarray()
 
 
 def _decibel(squared_error: float) -> float:

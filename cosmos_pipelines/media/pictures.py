@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import saying_why_not_written, writing
+from cosmos_pipelines.media.decode import frames_of
 from cosmos_pipelines.media.encode import Array, reformatted
 from cosmos_pipelines.media.probe import Probe, probe
 
@@ -106,22 +106,16 @@ def _shrunk(
     """The chosen frames as RGB arrays of that width, in order."""
     width = min(width, facts.width)
     height = max(1, round(facts.height * width / facts.width))
+    as_coded = (width, height) if facts.shown.turn[0] else (height, width)
+    size = dict(zip(("width", "height"), as_coded, strict=True))
     wanted = set(chosen)
     found = 0
-    with av.open(str(video)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        try:
-            for n, frame in enumerate(container.decode(stream)):
-                if n in wanted:
-                    found += 1
-                    small = reformatted(
-                        frame, width=width, height=height, format="rgb24", interpolation="AREA"
-                    )
-                    yield n, np.ascontiguousarray(small.to_ndarray())
-                    if found == len(wanted):
-                        return
-        except av.error.FFmpegError as e:
-            raise MediaError(f"{video} cannot be decoded: {e.strerror}.") from None
+    for n, frame in enumerate(frames_of(video, facts.shown)):
+        if n in wanted:
+            found += 1
+            small = reformatted(frame, **size, format="rgb24", interpolation="AREA")
+            yield n, np.ascontiguousarray(facts.shown.turned(small.to_ndarray()))
+            if found == len(wanted):
+                return
     if not found:
         raise MediaError(f"{video} cannot be decoded: no picture comes out.")

@@ -142,8 +142,9 @@ def shown_of(path: Path, stream: VideoStream, frame: av.VideoFrame) -> Shown:
 def _refused(
     path: Path, stream: VideoStream, turn: Turn | None, light: int
 ) -> tuple[str, str] | tuple[None, None]:
-    if stream.metadata.get("alpha_mode") == "1":
-        decoder = {"vp8": "libvpx"}.get(stream.codec_context.name, "libvpx-vp9")
+    codec = stream.codec_context.name
+    decoder = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec)
+    if decoder and stream.metadata.get("alpha_mode") == "1":
         return (
             "its transparency is a second video inside it (VP8 or VP9 alpha)",
             f"Lay it over black: `ffmpeg -c:v {decoder} -i {quote(str(path))} -vf "

@@ -15,6 +15,7 @@ _CODECS = {
     "mjpeg": ["mjpeg", "-pix_fmt", "yuvj420p"],
     "prores": ["prores_ks"],
     "ffv1": ["ffv1"],
+    "png": ["png"],
     "mpeg4": ["mpeg4"],
 }
 
