@@ -126,9 +126,9 @@ def encode(
     with writing(path) as part:
         count = _write(iter(frames), path, part, fps, coding, dict(tags or {}))
         found = probe(part)
-        if (found.frames, found.fps) != (count, fps):
+        if (found.frames, found.written_fps) != (count, fps):
             raise MediaError(
-                f"{path} came out with {found.frames} frames at {found.fps}, "
+                f"{path} came out with {found.frames} frames at {found.written_fps}, "
                 f"not {count} at {fps}: it was not kept."
             )
     return replace(found, path=path)
