@@ -31,7 +31,7 @@ CALLED_BY = {
     "paramiko": (
         "banner_timeout", "handshake_timeout", "auth_timeout", "channel_timeout", "REKEY_BYTES",
     ),
-    "PyAV": ("pict_type", "pts", "thread_type", "thread_count"),
+    "PyAV": ("pict_type", "thread_type", "thread_count"),
     "pydantic-settings": (
         "settings_customise_sources", "settings_cls", "dotenv_settings", "file_secret_settings",
     ),

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cosmos_pipelines.media.encode import Array, decoded
+from cosmos_pipelines.media.decode import frames_of
+from cosmos_pipelines.media.encode import Array, reformatted
 from cosmos_pipelines.media.probe import Probe, probe
 
 _LOOK_WIDTH = 160
@@ -33,7 +34,7 @@ def blackness_and_freeze(video: Path, facts: Probe | None = None) -> dict[str, A
     black = longest = stretch = count = 0
     last: Array | None = None
     height = max(2, round(facts.height * _LOOK_WIDTH / facts.width))
-    for frame in _grey(video, (_LOOK_WIDTH, height)):
+    for frame in _grey(video, facts, (_LOOK_WIDTH, height)):
         count += 1
         black += bool((frame <= _BLACK_LEVEL).mean() >= _BLACK_SHARE)
         now = frame.astype(np.int16)
@@ -48,8 +49,8 @@ def blackness_and_freeze(video: Path, facts: Probe | None = None) -> dict[str, A
     }
 
 
-def _grey(video: Path, size: tuple[int, int]) -> Iterator[Array]:
-    for _, picture in decoded(
-        video, width=size[0], height=size[1], format="gray", interpolation="AREA"
-    ):
-        yield picture
+def _grey(video: Path, facts: Probe, size: tuple[int, int]) -> Iterator[Array]:
+    for frame in frames_of(video, facts.shown):
+        width, height = size
+        small = reformatted(frame, width=width, height=height, format="gray", interpolation="AREA")
+        yield small.to_ndarray()

@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import saying_why_not_written, writing
-from cosmos_pipelines.media.encode import Array, decoded
+from cosmos_pipelines.media.decode import frames_of
+from cosmos_pipelines.media.encode import Array, reformatted
 from cosmos_pipelines.media.probe import Probe, probe
 
 _DARK = 16
@@ -96,9 +98,15 @@ def _shrunk(video: Path, facts: Probe, chosen: Collection[int], width: int) -> d
     """The chosen frames as RGB arrays of that width, by their number, in order."""
     width = min(width, facts.width)
     height = max(1, round(facts.height * width / facts.width))
-    found = dict(
-        decoded(video, chosen, width=width, height=height, format="rgb24", interpolation="AREA")
-    )
+    as_coded = (width, height) if facts.shown.turn[0] else (height, width)
+    size = dict(zip(("width", "height"), as_coded, strict=True))
+    wanted, found = set(chosen), dict[int, Array]()
+    for n, frame in enumerate(frames_of(video, facts.shown)):
+        if n in wanted:
+            small = reformatted(frame, **size, format="rgb24", interpolation="AREA")
+            found[n] = np.ascontiguousarray(facts.shown.turned(small.to_ndarray()))
+            if len(found) == len(wanted):
+                break
     if not found:
         raise MediaError(f"{video} cannot be decoded: no picture comes out.")
     return found

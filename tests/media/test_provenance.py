@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cosmos_pipelines.errors import DiskFull, MediaError
 from cosmos_pipelines.media import provenance
-from cosmos_pipelines.media.encode import EXACT, encode, pictures_of
+from cosmos_pipelines.media.decode import pictures_of
+from cosmos_pipelines.media.encode import EXACT, encode
 from cosmos_pipelines.media.probe import probe
 from tests.media import renders
 
