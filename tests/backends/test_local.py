@@ -191,7 +191,7 @@ def test_names_cannot_leave_the_run_folder(
 
 @pytest.mark.parametrize("name", ["pid", "exit_code", "result.json", "stop", "order.json"])
 def test_a_document_cannot_pose_as_a_record(backend: LocalBackend, name: str) -> None:
-    with pytest.raises(InputError, match="own records"):
+    with pytest.raises(InputError, match="a record of the run folder"):
         backend.launch(script("true", documents={name: "0"}))
 
 
