@@ -84,7 +84,7 @@ def parse(exit_code: int, stdout: str, stderr: str = "") -> GpuState:
     # nvidia-smi says its errors on standard output.
     said = " ".join(f"{stdout}\n{stderr}".split())
     if exit_code == 127 or "not found" in said or "No such file" in said:
-        return GpuState((), "nvidia-smi is not there: no NVIDIA driver is installed.")
+        return GpuState((), "nvidia-smi is not installed: the host has no NVIDIA driver.")
     if "No devices were found" in said or (exit_code == 0 and not said):
         return GpuState((), "The driver finds no GPU.")
     return GpuState((), said[:300] or f"nvidia-smi failed with exit code {exit_code}.")

@@ -90,7 +90,7 @@ def test_why_tells_cause_evidence_and_next_command(cosmos: Cosmos, failed: str) 
     said = cosmos("why", failed)
     assert said.code == 0
     assert said.out.splitlines()[0] == f"{failed} failed (out_of_memory)"
-    assert "It ran out of memory" in said.out
+    assert "The run ran out of memory" in said.out
     assert f"outputs/run_{failed}/logs/run.log\n  2: torch.OutOfMemoryError" in said.out
     assert f"More is in outputs/run_{failed}/diagnostics" in said.out
     assert f"  cosmos run {failed}  (" in said.out

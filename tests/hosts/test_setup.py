@@ -161,20 +161,20 @@ def test_an_image_of_the_users_own_is_taken_instead(bare: Ready) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request", "said", "hint"),
+    ("wanted", "said", "hint"),
     [
         ({"dockerfile": "FROM cosmos-rig/preview:1\nRUN echo why >&2; exit 7\n"}, "code: 7", ""),
         ({"base": "nobody/has:1"}, "registry-1.docker.io", "--base IMAGE"),
     ],
 )
 def test_a_build_that_fails_says_why_and_leaves_its_output_here(
-    bare: Ready, tmp_path: Path, request: dict[str, Any], said: str, hint: str
+    bare: Ready, tmp_path: Path, wanted: dict[str, Any], said: str, hint: str
 ) -> None:
-    if text := request.get("dockerfile"):
-        request = {"dockerfile": tmp_path / "own"}
+    if text := wanted.get("dockerfile"):
+        wanted = {"dockerfile": tmp_path / "own"}
         (tmp_path / "own").write_text(text)
     with pytest.raises(BackendError, match="docker build failed on gpu1") as caught:
-        made(bare, **request)
+        made(bare, **wanted)
     assert said in str(caught.value)
     assert hint in str(caught.value)
     log = (bare.settings.outputs / "host_setup" / f"{NAME}.log").read_text()
