@@ -151,7 +151,8 @@ class LocalBackend(Backend):
                 raise OutputMissing(f"{source} is gone.") from e
             except WrongContent as e:
                 raise OutputMissing(
-                    f"{source} is not what was made: its SHA-256 is {e.found}, not {outputs[name]}."
+                    f"{source} is not the expected file: "
+                    f"its SHA-256 is {e.found}, not {outputs[name]}."
                 ) from e
 
     def cancel(
