@@ -10,9 +10,9 @@ import pytest
 
 from cosmos_pipelines.errors import DiskFull, LinkLost, OutputMissing
 from cosmos_pipelines.remote.files import download, meter
+from cosmos_pipelines.remote.files.meter import TransferProgress
 from cosmos_pipelines.remote.files.transfer import (
     LocalFile,
-    TransferProgress,
     Wanted,
     get_file,
     get_files,

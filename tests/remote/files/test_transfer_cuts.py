@@ -10,7 +10,8 @@ import pytest
 
 from cosmos_pipelines.errors import LinkLost
 from cosmos_pipelines.remote.files import meter
-from cosmos_pipelines.remote.files.transfer import TransferProgress, get_file, put_files
+from cosmos_pipelines.remote.files.meter import TransferProgress
+from cosmos_pipelines.remote.files.transfer import get_file, put_files
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from tests.rig.fleet import Fleet

@@ -12,7 +12,8 @@ import pytest
 
 from cosmos_pipelines.errors import BackendError, InputError, LinkLost
 from cosmos_pipelines.remote.files import meter, upload
-from cosmos_pipelines.remote.files.transfer import LocalFile, Sent, TransferProgress, put_files
+from cosmos_pipelines.remote.files.meter import TransferProgress
+from cosmos_pipelines.remote.files.transfer import LocalFile, Sent, put_files
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from tests.support.contents import random_file
 from tests.support.sshd import Sshd
