@@ -109,7 +109,7 @@ def test_a_killed_process_leaves_what_the_next_one_continues(
     file = random_file(tmp_path / "a", 40 * MIB)
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from cosmos_pipelines.remote import meter; meter.EVERY_S = 0.0\n"
+        "from cosmos_pipelines.remote.files import meter; meter.EVERY_S = 0.0\n"
         "from cosmos_pipelines.remote.ssh.connection import Connection, Target\n"
         "from cosmos_pipelines.remote.files.transfer import put_files\n"
         "config, path, sha256, size, cas = sys.argv[1:]\n"
