@@ -1,4 +1,4 @@
-"""`cosmos prepare`: rendered sequences or videos become a scene."""
+"""`cosmos prepare`: make a scene from rendered sequences or videos."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ DepthValues = Literal["distance", "nearness"]
 def prepare(
     ctx: typer.Context,
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the rendered passes are.")
+        Path, typer.Argument(metavar="DIR", help="The directory of the rendered passes.")
     ],
     name: Annotated[
-        str | None, typer.Option(help="The scene's name; default: the directory's.")
+        str | None, typer.Option(help="The scene's name; default: the directory's name.")
     ] = None,
     fps: Annotated[
         str | None,
@@ -35,16 +35,18 @@ def prepare(
             metavar="RATE", help="Frames a second of the sequences: 24, 23.976, 30000/1001."
         ),
     ] = None,
-    description: Annotated[str | None, typer.Option(help="What it shows, in a line.")] = None,
+    description: Annotated[
+        str | None, typer.Option(help="What the scene shows, in one line.")
+    ] = None,
     depth: Annotated[
         DepthValues,
-        typer.Option(help="What the depth pass says: how far a point is, or how near."),
+        typer.Option(help="What a value of the depth pass means: a point's distance or nearness."),
     ] = "distance",
     as_json: Json = False,
 ) -> None:
-    """Make a scene of rendered sequences or videos, checked against each other.
+    """Make a scene from rendered sequences or videos, and check that the passes fit together.
 
-    The scene is written below the project's inputs; a directory that lies there already is
+    The scene is written below the project's inputs; a directory that is below inputs already is
     prepared in place.
     """
     rate = _rate(fps) if fps is not None else None
@@ -69,13 +71,13 @@ def prepare(
 
 
 def _rate(text: str) -> Fraction:
-    """A frame rate; 23.976, 29.97 and 59.94 mean the exact NTSC rates."""
+    """Parse a frame rate; 23.976, 29.97 and 59.94 mean the exact NTSC rates."""
     ntsc = {"23.976": 24, "23.98": 24, "29.97": 30, "59.94": 60}
     try:
         rate = Fraction(ntsc[text] * 1000, 1001) if text in ntsc else Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise InputError(
-            f"--fps {text!r} is no frame rate.", hint="Give 24 or 30000/1001."
+            f"--fps {text!r} is not a frame rate.", hint="Give a rate such as 24 or 30000/1001."
         ) from None
     if not 1 <= rate <= 240:
         raise InputError(f"--fps {text} is not between 1 and 240.")

@@ -107,7 +107,7 @@ def test_stray_orders_are_asked_for_alone(cosmos: Cosmos) -> None:
     assert cosmos("kill", "--stray", "--all").code == 2
     said = cosmos("kill", "--stray")
     assert said.code == 0
-    assert "Nothing runs without a run" in said.err
+    assert "Every active order has a run" in said.err
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["status"]])
