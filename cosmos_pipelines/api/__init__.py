@@ -1,7 +1,7 @@
-"""`CosmosAPI`: the one front door for code, command line and page. Thin on purpose.
+"""`CosmosAPI`: the only entry point for code, command line and page. Thin on purpose.
 
-Every method takes and returns plain values; errors are those of `cosmos_pipelines.errors`. Dagster
-is imported only by the methods that execute something: it costs a second.
+Every method takes and returns plain values; errors are those of `cosmos_pipelines.errors`. Only
+methods that execute runs import Dagster: the import takes a second.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
 class CosmosAPI(Records, Runs, Operations):
-    """Scenes, prompts, recipes and runs of one project, and what goes on with them.
+    """Scenes, prompts, recipes and runs of one project.
 
-    Its three parts know nothing of each other; what needs two of them is here.
+    The three parts do not know each other; methods that need two parts are here.
 
     Args:
         home: the project's directory; default: `COSMOS_HOME`, else the nearest cosmos.toml upwards.
@@ -29,7 +29,7 @@ class CosmosAPI(Records, Runs, Operations):
     def create_and_run(
         self, text: str, scene_dir: Path | str, *, on_line: OnLine | None = None, **settings: Any
     ) -> Record:
-        """A prompt and its inference in one call."""
+        """Register a prompt and execute its inference in one call."""
         negative = settings.get("negative_prompt")
         prompt = self.create_prompt(text, scene_dir, negative_prompt=negative)
         return self.quick_inference(prompt["id"], on_line=on_line, **settings)

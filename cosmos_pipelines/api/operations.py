@@ -1,4 +1,4 @@
-"""The part of the front door for what goes on: status, doctor, hosts, logs, stopping."""
+"""The part of the API for operating: status, doctor, hosts, logs, stopping runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from cosmos_pipelines.api.project import Project, Record
 
 
 class Operations(Project):
-    """What goes on in one project, and acting on it."""
+    """Watch and stop the runs of one project, and set up its hosts."""
 
     def check_status(self) -> Record:
-        """What runs where, what waits, what was left behind."""
+        """Return active runs and their places, queued runs, and what was left behind."""
         from cosmos_pipelines.operate.status import status
 
         return status(self.catalog, self.settings)
@@ -20,7 +20,7 @@ class Operations(Project):
     def doctor(
         self, backend: str | None = None, *, on_check: Callable[[Record], None] | None = None
     ) -> list[Record]:
-        """Check everything that runs need, here and on the GPU host; `on_check` is told each."""
+        """Check what runs need, here and on the GPU host; `on_check` gets each result at once."""
         from cosmos_pipelines.doctor.doctor import examine
 
         rows = []
@@ -33,7 +33,7 @@ class Operations(Project):
     def host_setup(
         self, engine: str, *, on_line: Callable[[str], None] | None = None, **request: Any
     ) -> Record:
-        """Make the GPU host ready for an engine: code, image, smoke test.
+        """Set up the GPU host for an engine: code, image, smoke test.
 
         `request`: source, base, dockerfile, image, arguments; see `hosts.arrive.SetupRequest`.
         """
@@ -51,7 +51,7 @@ class Operations(Project):
         only: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
     ) -> Record:
-        """Verify or download an engine's checkpoints on the GPU host, or stop what does so."""
+        """Verify or download an engine's checkpoints on the GPU host, or stop that order."""
         from cosmos_pipelines.hosts.checkpoints import checkpoints, stop_checkpoints
 
         if action == "stop":
@@ -59,17 +59,17 @@ class Operations(Project):
         return checkpoints(self.settings, engine, action, deep=deep, only=only, on_line=on_line)
 
     def why(self, run_id: str) -> Record:
-        """Why a run failed (or what it does): the cause, the evidence, the next command."""
+        """Say why a run failed, or its state: the cause, the evidence, the next command."""
         from cosmos_pipelines.operate.why import explain
 
         return explain(self.catalog, self.settings, run_id)
 
     def get_active_operations(self) -> list[Record]:
-        """Runs in work now."""
+        """Return the active runs."""
         return [run.as_dict() for run in self.catalog.active_runs()]
 
     def stream_logs(self, run_id: str, follow: bool = False) -> Iterator[str]:
-        """The lines of a run's log; with `follow` until the run has ended."""
+        """Yield the lines of a run's log; with `follow` until the run has ended."""
         from cosmos_pipelines.operate.logs import log_lines
 
         return log_lines(self.catalog, self.settings, run_id, follow=follow)
@@ -77,10 +77,10 @@ class Operations(Project):
     def kill(
         self, run_id: str | None = None, *, all: bool = False, batch: bool = False
     ) -> list[Record]:
-        """Stop one run, or all that are active or queued; returns them as they then are.
+        """Stop one run, or all active and queued runs; return the runs after the stop.
 
-        A run that shares its model load with others is stopped only with `batch`, which stops
-        them all.
+        A run that shares its model load with other runs is stopped only with `batch`, which stops
+        all of these runs.
         """
         from cosmos_pipelines.operate.kill import kill
 
@@ -88,7 +88,7 @@ class Operations(Project):
         return [run.as_dict() for run in stopped]
 
     def kill_stray(self) -> list[str]:
-        """Stop the orders of this project that no run owns; returns their ids."""
+        """Stop the orders of this project that belong to no run; return their ids."""
         from cosmos_pipelines.operate.kill import kill_stray
 
         return kill_stray(self.catalog, self.settings)

@@ -1,4 +1,4 @@
-"""The project that all parts of the front door belong to."""
+"""The project, shared by all parts of the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of the front door for what the catalog holds: scenes, prompts, recipes, runs."""
+"""The part of the API for the records of the catalog: scenes, prompts, recipes, runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Records(Project):
-    """Entering, finding, keeping and deleting."""
+    """Register, find, export and delete records."""
 
     def prepare_scene(
         self, directory: Path | str, *, name: str | None = None, **how: Any
@@ -29,11 +29,11 @@ class Records(Project):
         return prepare(self.catalog, self.settings, Path(directory), name, **how)
 
     def list_scenes(self) -> list[Record]:
-        """All registered scenes."""
+        """Return all registered scenes."""
         return [row.as_dict() for row in self.catalog.list_scenes()]
 
     def get_scene(self, key: str) -> Record:
-        """One scene. Raises UnknownId."""
+        """Return one scene. Raises UnknownId."""
         return self.catalog.get_scene(key).as_dict()
 
     def create_prompt(
@@ -45,7 +45,7 @@ class Records(Project):
         name: str | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> Record:
-        """Register a prompt for a scene; `created` is False where it existed already."""
+        """Register a prompt for a scene; `created` is False if the prompt existed already."""
         from cosmos_pipelines.runs.inputs import register_prompt
 
         prompt, created = register_prompt(
@@ -60,7 +60,7 @@ class Records(Project):
         return prompt.as_dict() | {"created": created}
 
     def get_prompt(self, prompt_id: str) -> Record:
-        """One prompt, with the ids of its runs. Raises UnknownId."""
+        """Return one prompt, with the ids of its runs. Raises UnknownId."""
         prompt = self.catalog.get_prompt(prompt_id)
         runs = self.catalog.list_runs(prompt_id=prompt.id, limit=None)
         return prompt.as_dict() | {"runs": [run.id for run in runs]}
@@ -68,18 +68,18 @@ class Records(Project):
     def list_prompts(
         self, *, scene: str | None = None, limit: int | None = 50, offset: int = 0
     ) -> list[Record]:
-        """Prompts, newest first."""
+        """Return prompts, newest first."""
         rows = self.catalog.list_prompts(scene=scene, limit=limit, offset=offset)
         return [row.as_dict() for row in rows]
 
     def search_prompts(self, words: str, limit: int = 20) -> list[Record]:
-        """Prompts whose text or name has all `words`, best first."""
+        """Return the prompts whose text or name has all `words`, best first."""
         from cosmos_pipelines.catalog.search import search_prompts
 
         return [row.as_dict() for row in search_prompts(self.catalog, words, limit)]
 
     def create_recipe(self, name: str, *, engine: str | None = None, **fields: Any) -> Record:
-        """Store transfer settings under a name; the same name again replaces them."""
+        """Store transfer settings under a name; a recipe of the same name is replaced."""
         from cosmos_pipelines.operations import Transfer
         from cosmos_pipelines.runs.engine_choice import engine_for
 
@@ -88,11 +88,11 @@ class Records(Project):
         return self.catalog.put_recipe(name, chosen.name, "transfer", fields).as_dict()
 
     def list_recipes(self) -> list[Record]:
-        """All recipes."""
+        """Return all recipes."""
         return [row.as_dict() for row in self.catalog.list_recipes()]
 
     def get_run(self, run_id: str) -> Record:
-        """One run. Raises UnknownId."""
+        """Return one run. Raises UnknownId."""
         return self.catalog.get_run(run_id).as_dict()
 
     def list_runs(
@@ -104,7 +104,7 @@ class Records(Project):
         limit: int | None = 50,
         offset: int = 0,
     ) -> list[Record]:
-        """Runs, newest first."""
+        """Return runs, newest first."""
         rows = self.catalog.list_runs(
             status=status, prompt_id=prompt_id, model_type=model_type, limit=limit, offset=offset
         )
@@ -119,13 +119,13 @@ class Records(Project):
         return self.catalog.tag(run_id, add, remove).as_dict()
 
     def show(self, thing: str | Path) -> Record:
-        """A prompt, run, scene or recipe by id or name; or how a video file was made."""
+        """Return a prompt, run, scene or recipe by id or name; or how a video file was made."""
         from cosmos_pipelines.operate.show import show
 
         return show(self.catalog, thing)
 
     def plan_deletion(self, kind: Literal["prompt", "run"], thing_id: str) -> Record:
-        """What `delete_prompt` or `delete_run` would remove."""
+        """Return what `delete_prompt` or `delete_run` would remove."""
         return self._deletion(kind, thing_id).as_dict()
 
     def delete_prompt(self, prompt_id: str) -> Record:
@@ -154,7 +154,7 @@ class Records(Project):
         return {"path": str(path), "rows": export(self.catalog, what, Path(path))}
 
     def backup(self, path: Path | str) -> Record:
-        """Copy an SQLite catalog to a new file, while others go on using it."""
+        """Copy an SQLite catalog to a new file, while other processes use the catalog."""
         from cosmos_pipelines.catalog.backup import backup
 
         return {"path": str(path), "bytes": backup(self.catalog, Path(path))}

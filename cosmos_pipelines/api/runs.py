@@ -1,4 +1,4 @@
-"""The part of the front door for making something: planned, registered, executed."""
+"""The part of the API for runs: plan, register and execute them."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class Runs(Project):
         tags: Sequence[str] = (),
         **fields: Any,
     ) -> Record:
-        """Register a transfer run, pending; with `queue` the daemon will execute it."""
+        """Register a pending transfer run; with `queue` the daemon will execute the run."""
         planned = self._plan_transfer(prompt_id, fields, recipe, engine)
         return self._enter(planned, backend=backend, queued=queue, tags=tags)
 
     def execute_runs(
         self, run_ids: Sequence[str], *, on_line: OnLine | None = None
     ) -> list[Record]:
-        """Execute pending runs, retry failed ones, adopt lost ones; batched where possible."""
+        """Execute pending runs, retry failed runs, adopt lost runs; batched where possible."""
         from cosmos_pipelines.materialize import materialize_runs
 
         runs = materialize_runs(self.catalog, self.settings, run_ids, on_line=on_line)
         return [run.as_dict() for run in runs]
 
     def execute_run(self, run_id: str, *, on_line: OnLine | None = None) -> Record:
-        """Execute one run; returns it as it then is (a failed run raises nothing)."""
+        """Execute one run and return its record (a failed run raises no error)."""
         return self.execute_runs([run_id], on_line=on_line)[0]
 
     def quick_inference(
@@ -53,7 +53,7 @@ class Runs(Project):
         on_line: OnLine | None = None,
         **settings: Any,
     ) -> Record:
-        """Register and execute a transfer run; with `upscale` its 4K run follows.
+        """Register and execute a transfer run; with `upscale` also its 4K run.
 
         `settings`: recipe, engine, backend, tags and the fields of Transfer.
         """
@@ -73,14 +73,14 @@ class Runs(Project):
         on_line: OnLine | None = None,
         **fields: Any,
     ) -> list[Record]:
-        """Register and execute a transfer run a prompt, sharing model loads where possible.
+        """Register and execute a transfer run for each prompt; share model loads where possible.
 
-        All are refused if one is; with `queue` they are left to the daemon.
+        If one run is refused, no run is registered. With `queue` the daemon executes the runs.
         """
         from cosmos_pipelines.runs.engine_choice import engine_for
 
         if upscale:
-            engine_for(self.settings, "upscale")  # refused before a GPU is paid for
+            engine_for(self.settings, "upscale")  # raises before the transfer uses a GPU
         if batch_name:
             tags = [*tags, f"batch:{batch_name}"]
         planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
@@ -95,7 +95,7 @@ class Runs(Project):
         return runs
 
     def enhance_prompt(self, prompt_id: str, **settings: Any) -> Record:
-        """Make a better prompt of a prompt; returns the enhance run."""
+        """Make a better prompt from a prompt; return the enhance run."""
         return self.enhance_prompts([prompt_id], **settings)[0]
 
     def enhance_prompts(
@@ -108,9 +108,9 @@ class Runs(Project):
         on_line: OnLine | None = None,
         **fields: Any,
     ) -> list[Record]:
-        """Make better prompts of prompts in one model load; all are refused if one is."""
+        """Make better prompts in one model load; if one prompt is refused, no run is registered."""
         planned = self._plan_enhance(prompt_ids, fields, engine)
-        runs = [self._enter(one, backend=backend, queued=queue) for one in planned]
+        runs = [self._enter(p, backend=backend, queued=queue) for p in planned]
         if queue:
             return runs
         return self.execute_runs([run["id"] for run in runs], on_line=on_line)
@@ -144,7 +144,7 @@ class Runs(Project):
         backend: str | None = None,
         **fields: Any,
     ) -> list[Record]:
-        """The orders that `batch_inference` would give; nothing is registered."""
+        """Return the orders of `batch_inference`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
 
         planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
@@ -158,7 +158,7 @@ class Runs(Project):
         backend: str | None = None,
         **fields: Any,
     ) -> list[Record]:
-        """The orders that `enhance_prompts` would give; nothing is registered."""
+        """Return the orders of `enhance_prompts`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
 
         return as_orders(
@@ -174,7 +174,7 @@ class Runs(Project):
         backend: str | None = None,
         **fields: Any,
     ) -> list[Record]:
-        """The order that `upscale_run` would give; nothing is registered."""
+        """Return the order of `upscale_run`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
 
         planned = self._plan_upscale(run_id, video, fields, engine)

@@ -1,12 +1,12 @@
-"""What a backend (the place where orders run) can do: the verbs, the same for all of them.
+"""The interface of a backend: a place where orders run.
 
-A backend is two things: how one reaches the place and keeps run folders there, and what carries an
-order there (see `carriers`). An order is launched at most once, followed by its log, and judged by
-the exit code and the hashes that `run.sh` left in the run folder. Nothing here depends on the
-process that launched it: any process finds an order again by its id and goes on from there.
+A backend joins two parts: the way to reach the place and keep run folders there, and the carrier
+that runs orders there (see `carriers`). An order is launched at most once, followed by its log, and
+judged by the exit code and the hashes that `run.sh` leaves in the run folder. Nothing depends on
+the process that launched the order: any process finds the order by its id and continues.
 
     handle = backend.find(order.id) or backend.launch(order)
-    for chunk in backend.follow(handle, offset):  # b"" now and then: look at the clock and lease
+    for chunk in backend.follow(handle, offset):  # b"" in silence: check the clock and the lease
         ...
     outcome = backend.outcome(handle)
     backend.collect(handle, {"rs_1.mp4": Path("outputs/run_rs_1/video.mp4")})
@@ -27,84 +27,84 @@ from cosmos_pipelines.remote.gpu import GpuState
 StopReason = Literal["cancelled", "timeout"]
 
 BEAT_S: Final = 1.0
-"""`follow` yields at least this often, `b""` if the log is silent."""
+"""Seconds: `follow` yields at least this often, `b""` if the log does not grow."""
 
 
 @dataclass(frozen=True)
 class Handle:
-    """A run that was started: enough to find it again, from any process."""
+    """An order that was started: what any process needs to find the order again."""
 
     order_id: str
     run_dir: str
-    """The run folder, as its host names it."""
+    """Path of the run folder on its host."""
     boot_id: str
-    """Which boot of its host it was started in; another boot means that it is gone."""
+    """The boot of the host in which the order started; the order does not survive that boot."""
     host: str | None = None
     marks: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What its carrier knows it by: process id and start, or container id, name and image."""
+    """How the carrier knows the order: process id and start, or container id, name and image."""
 
 
 class Backend(ABC):
     """A place where orders run.
 
-    Every verb may raise `BackendError` with the kind `unreachable` where the place is on a network.
+    Every method may raise `BackendError` of the kind `unreachable` if the place is on a network.
     """
 
     name: str
-    """As the registry calls it."""
+    """The backend's name in the registry."""
 
     @abstractmethod
     def launch(self, order: Order) -> Handle:
-        """Place the inputs, start the order and return at once; at most one start an order id.
+        """Place the inputs, start the order and return at once; an order id starts at most once.
 
-        Calling it again, also from other processes at the same time, gives the handle of the one
-        start, even after its end. What was prepared but not started is started.
+        A second call, also from another process at the same time, returns the handle of the first
+        start, also after the order has ended. An order that was only prepared is started.
 
         Raises:
-            InputError: an input is missing, was changed since it was measured, or a name in the
+            InputError: an input is missing or was changed since it was measured, or a name in the
                 order leads out of the run folder.
-            DiskFull: no room for the inputs; nothing half-written is left.
-            BackendError: `launch_failed`, it could not be started.
+            DiskFull: no room for the inputs; no half-written file is left.
+            BackendError: `launch_failed`, the order could not be started.
         """
 
     @abstractmethod
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
-        """The run of this order, running or ended; None if it was never started here.
+        """Return the handle of an order that runs or has ended; None if it never started here.
 
         `wait_s`: how long to wait for a place that cannot be reached.
         """
 
     @abstractmethod
     def order_of(self, handle: Handle) -> Order:
-        """The order that was started, as its run folder holds it."""
+        """Return the order that was started, read from its run folder."""
 
     @abstractmethod
     def running_s(self, handle: Handle) -> float:
-        """Seconds since its start, by its host's clock that nobody sets."""
+        """Seconds since the order's start, by the host's monotonic clock."""
 
     @abstractmethod
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
-        """The log from byte `offset`, as it is written, until the run has ended and all was read.
+        """Yield the log from byte `offset` as it grows, until the order has ended and all is read.
 
         No byte is lost or repeated: the sum of the lengths so far, added to `offset`, is where the
         next `follow` continues. `b""` comes about every `BEAT_S` seconds of silence, so that the
-        caller can look at its clock and renew its lease; it may close the iterator at any time.
+        caller can check the clock and renew its lease. The caller may close the iterator any time.
         """
 
     @abstractmethod
     def outcome(self, handle: Handle) -> Outcome:
-        """How it ended; whatever it left running is ended with it.
+        """Return how the order ended; processes that it left running are ended too.
 
-        `exit_code` is None if it vanished without one (killed, power cut). `stopped` is set if
-        `cancel` ended it, whoever called that.
+        `exit_code` is None if the order ended without an exit code (killed, power cut). `stopped`
+        is set if `cancel` ended the order, also if another process called `cancel`.
 
         Raises:
-            StateError: it is still running.
+            StateError: the order is still running.
         """
 
     @abstractmethod
     def finished(self, handle: Handle) -> Outcome:
-        """What its program has called finished so far; it may be running still.
+        """Return the outputs that the program has finished so far; the order may still run.
 
         `outputs` are those files, and `exit_code` is None.
         """
@@ -113,59 +113,59 @@ class Backend(ABC):
     def collect(
         self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
     ) -> None:
-        """Bring outputs (paths below `outputs/`) to local paths; each appears whole or not at all.
+        """Copy outputs (paths below `outputs/`) to local paths; each appears whole or not at all.
 
-        `outcome`: what there is to bring, if that has been asked for already (`outcome`,
-        `finished`). Done again it does nothing for files that are there with the right content.
+        `outcome`: the answer of `outcome` or `finished`, if the caller has it already. A local file
+        that has the right content already is not copied again.
 
         Raises:
-            OutputMissing: the run left no such output, or its content is not what it hashed.
-            DiskFull: no room; nothing half-written is left.
+            OutputMissing: the order left no such output, or the content has another hash.
+            DiskFull: no room; no half-written file is left.
         """
 
     @abstractmethod
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
     ) -> None:
-        """Ask it to stop, kill it after `grace_s` (default: the backend's), return when it is gone.
+        """Stop the order, kill it after `grace_s` (default: the backend's), return when it is gone.
 
-        `reason` is recorded in the run folder, where `outcome` reads it. A run that has already
+        `reason` is recorded in the run folder, where `outcome` reads it. An order that has already
         ended stays as it is.
 
         Raises:
-            BackendError: it could not be confirmed that it is gone.
+            BackendError: the end of the order could not be confirmed.
         """
 
     @abstractmethod
     def alive(self, handle: Handle) -> bool:
-        """Whether it is still running."""
+        """Whether the order is still running."""
 
     @abstractmethod
     def discard(self, order_id: str, *, again: bool = False) -> None:
-        """Remove its run folder; nothing if there is none.
+        """Remove the run folder of an order; do nothing if there is none.
 
-        An order that others may still want to start, from other machines, is not started after
-        that, unless `again` allows it.
+        A discarded order cannot be started later, also not from another machine, unless `again` is
+        set.
 
         Raises:
-            StateError: it is still running.
+            StateError: the order is still running.
         """
 
     @abstractmethod
     def active(self) -> list[str]:
-        """Ids of the orders that are running here, whoever launched them."""
+        """Return the ids of the orders that run here, also those that other processes launched."""
 
-    def close(self) -> None:  # noqa: B027 - most have nothing to give up
-        """Give up connections; runs go on. Using it again opens them anew."""
+    def close(self) -> None:  # noqa: B027 - most backends have nothing to close
+        """Close connections; orders go on. The next use of the backend connects again."""
 
     def gpus(self, order: Order | None = None) -> GpuState:  # noqa: ARG002
-        """The GPUs here, now; those that `order` uses, if given. None where there is no telling."""
+        """Return the state of the GPUs here, or of those that `order` uses; empty if unknown."""
         return GpuState(())
 
     def examine(self, handle: Handle | None) -> dict[str, str]:  # noqa: ARG002
-        """What may explain a failure, as texts by file name; of a run, where one was started.
+        """Return texts by file name that may explain a failure; `handle`: of an order that started.
 
-        Records of the run folder, the container, disk, memory, GPUs, kernel messages. What could
-        not be had says so itself. Secrets are still in it.
+        Records of the run folder, the container, disk, memory, GPUs, kernel messages. The text of a
+        file that could not be read says so. The texts still hold secrets.
         """
         return {}

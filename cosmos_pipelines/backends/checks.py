@@ -1,6 +1,6 @@
-"""Checks of the ground that runs stand on: what one is, and going through them in order. Pure.
+"""The checks of `cosmos doctor`: the type of a check, and making checks in their order. Pure.
 
-A check whose prerequisite has failed is not made: its reason would be that one's.
+A check is skipped if a check that it needs has failed: the reason would be the same.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ Place = Literal["settings", "here", "host"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look has found."""
+    """What a check has found."""
 
     result: Result
     found: str
     do: str = ""
-    """What to do about it, a command where there is one; empty where nothing is to be done."""
+    """What the user should do, as a command where possible; empty: nothing."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at; `look` may raise CosmosError, which is a failure with its hint."""
+    """One check; `look` makes it and may raise CosmosError, which counts as a failure."""
 
     name: str
     look: Callable[[], Finding]
     needs: tuple[str, ...] = ()
-    """Names of checks that come before this one and must not have failed."""
+    """Names of earlier checks that must not have failed."""
     place: Place = "here"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A check with what it has found."""
+    """A check with its finding."""
 
     name: str
     place: Place
@@ -53,22 +53,22 @@ class Checked:
 
 
 def ok(found: str) -> Finding:
-    """All is well."""
+    """Return a finding: nothing is wrong."""
     return Finding("ok", found)
 
 
 def warn(found: str, do: str) -> Finding:
-    """It will work, but somebody should know."""
+    """Return a finding: runs will work, but the user should know this."""
     return Finding("warn", found, do)
 
 
 def fail(found: str, do: str) -> Finding:
-    """It will not work like this."""
+    """Return a finding: runs will not work."""
     return Finding("fail", found, do)
 
 
 def go_through(checks: Sequence[Check]) -> Iterator[Checked]:
-    """Make the checks in their order, each told as soon as it is made."""
+    """Make the checks in their order and yield each result at once."""
     failed: dict[str, str] = {}
     for check in checks:
         if reason := next((failed[n] for n in check.needs if n in failed), None):
@@ -85,6 +85,6 @@ def go_through(checks: Sequence[Check]) -> Iterator[Checked]:
 
 
 def said_of(done: Completed) -> str:
-    """What a program complained of, in one line."""
+    """Return the error text of a program in one line."""
     text = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
     return text[:300] or f"exit code {done.exit_code}"

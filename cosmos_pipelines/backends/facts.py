@@ -1,6 +1,6 @@
-"""What a machine is like at this moment, as texts for people: disk, memory, kernel messages, GPUs.
+"""The state of a machine now, as texts for people: disk, memory, kernel messages, GPUs.
 
-The same few programs are asked here and on a host; each answer, also a refusal, is one file.
+The same programs run on this machine and on a host; each output, also an error, is one file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from cosmos_pipelines.remote import gpu
 
 ASK_S: Final = 5.0
-"""For one program."""
+"""Seconds for one program."""
 KERNEL_LINES: Final = 200
 RECORDS: Final = (
     "start.log",
@@ -31,11 +31,11 @@ LONGEST: Final = 256 << 10
 """Characters of one file."""
 
 Ask = Callable[[Sequence[str]], str]
-"""Run a program; what it printed, standard error included."""
+"""Run a program and return its output with standard error."""
 
 
 def questions(directory: str) -> Mapping[str, list[str]]:
-    """File name -> the program that tells; `directory` is where runs lie."""
+    """Return the program for each file name; `directory` holds the run folders."""
     return {
         "disk.txt": ["sh", "-c", 'df -hP; echo; df -iP -- "$1"', "cosmos", directory],
         "memory.txt": ["sh", "-c", "cat /proc/meminfo /proc/loadavg"],
@@ -46,17 +46,17 @@ def questions(directory: str) -> Mapping[str, list[str]]:
 
 
 def told(ask: Ask, directory: str) -> dict[str, str]:
-    """The answers to all `questions`; `ask` says itself what could not be had."""
+    """Return the output of each of the `questions`; `ask` returns the reason if a program fails."""
     return {name: ask(argv)[-LONGEST:] for name, argv in questions(directory).items()}
 
 
 def here(directory: Path) -> dict[str, str]:
-    """The facts of this machine."""
+    """Return the state of this machine."""
     return told(ask_here, str(directory))
 
 
 def records(folder: Path) -> dict[str, str]:
-    """A run folder's own records of the start and the end, those that are there."""
+    """Return the texts of those records that the run folder has."""
     files = {name: folder / name for name in RECORDS}
     return {
         f"folder/{name}": file.read_text(encoding="utf-8", errors="replace")[-LONGEST:]
@@ -66,22 +66,22 @@ def records(folder: Path) -> dict[str, str]:
 
 
 def gpus_here(first: int | None = None) -> gpu.GpuState:
-    """The GPUs of this machine, or the first so many; none where there is no nvidia-smi."""
+    """Return the first GPUs of this machine (None: all); no GPU if nvidia-smi is missing."""
     done = run_here(gpu.query_argv())
     state = gpu.parse(*done) if done else gpu.GpuState(())
     return gpu.GpuState(state.gpus[:first], state.problem)
 
 
 def ask_here(argv: Sequence[str]) -> str:
-    """What a program of this machine prints, or that it is not there."""
+    """Return the output of a program of this machine, or a line that the program is missing."""
     done = run_here(argv)
-    return f"{argv[0]} is not there.\n" if done is None else done[1] + done[2]
+    return f"{argv[0]} is not installed.\n" if done is None else done[1] + done[2]
 
 
 def run_here(argv: Sequence[str]) -> tuple[int, str, str] | None:
-    """Exit code and output of a program of this machine; None if there is no such program.
+    """Return exit code, output and errors of a program of this machine; None if it is missing.
 
-    One that does not end within `ASK_S` is killed, and says so.
+    A program that does not end within `ASK_S` is killed; the error text says so.
     """
     try:
         done = subprocess.run(
@@ -96,7 +96,7 @@ def run_here(argv: Sequence[str]) -> tuple[int, str, str] | None:
 
 
 def versions() -> dict[str, str]:
-    """Of us, of Python, and of the libraries that matter to a run."""
+    """Return the versions of this package, of Python and of the libraries that runs use."""
     found = {"python": sys.version.split()[0], "platform": platform.platform()}
     for name in ("cosmos-pipelines", "dagster", "paramiko", "av", "sqlalchemy"):
         try:

@@ -1,6 +1,6 @@
-"""Orders as subprocesses of this machine: the default backend.
+"""The default backend: orders run as subprocesses of this machine.
 
-Each runs under `run.sh` in a session of its own and outlives the process that launched it.
+An order runs under `run.sh` in its own session and outlives the process that launched it.
 
     work/cas/<sha256>       inputs, copied once for all runs, read-only
     work/runs/<order id>/   run folders; their inputs/ are hard links into cas
@@ -37,11 +37,11 @@ from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote.gpu import GpuState
 
 LOOK_S: Final = 0.02
-"""Seconds between two looks at a growing log."""
+"""Seconds between two reads of a growing log."""
 
 
 class LocalBackend(Backend):
-    """Runs orders on this machine; `work` is made when first needed."""
+    """Runs orders on this machine; the directory `work` is made when first needed."""
 
     name = "local"
 
@@ -91,7 +91,7 @@ class LocalBackend(Backend):
         return Order.model_validate_json((_run_dir(handle) / run_folder.ORDER).read_bytes())
 
     def running_s(self, handle: Handle) -> float:
-        """See `Backend.running_s`; a run of an earlier boot counts from this boot on."""
+        """See `Backend.running_s`; an order of an earlier boot counts from this boot on."""
         return process.running_s(handle)
 
     def alive(self, handle: Handle) -> bool:
@@ -103,19 +103,19 @@ class LocalBackend(Backend):
         """See `Backend.follow`."""
         with (_run_dir(handle) / run_folder.LOG).open("rb", buffering=0) as log:
             log.seek(offset)
-            heard = time.monotonic()
+            yielded_at = time.monotonic()
             while True:
-                # Asked before reading: what was written before the end is read after it.
-                over = not self.alive(handle)
-                if over:
+                # Checked before reading, so that the last lines are read after the order's end.
+                ended = not self.alive(handle)
+                if ended:
                     process.end_rest(handle)
                 while chunk := log.read(1 << 16):
-                    heard = time.monotonic()
+                    yielded_at = time.monotonic()
                     yield chunk
-                if over:
+                if ended:
                     return
-                if time.monotonic() - heard >= BEAT_S:
-                    heard = time.monotonic()
+                if time.monotonic() - yielded_at >= BEAT_S:
+                    yielded_at = time.monotonic()
                     yield b""
                 time.sleep(LOOK_S)
 
@@ -129,29 +129,30 @@ class LocalBackend(Backend):
 
     def finished(self, handle: Handle) -> Outcome:
         """See `Backend.finished`."""
-        own = _read(_run_dir(handle) / run_folder.FINISHED)
-        return run_folder.read_outcome(None, None, None, own)
+        text = _read(_run_dir(handle) / run_folder.FINISHED)
+        return run_folder.read_outcome(None, None, None, text)
 
     def collect(
         self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
     ) -> None:
         """See `Backend.collect`."""
-        made = (outcome or self.outcome(handle)).outputs
+        outputs = (outcome or self.outcome(handle)).outputs
         for name, target in names.items():
             source = _run_dir(handle) / "outputs" / run_folder.inside(name)
-            if name not in made:
+            if name not in outputs:
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
-            if target.is_file() and sha256_of(target) == made[name]:
+            if target.is_file() and sha256_of(target) == outputs[name]:
                 continue
             with room_for(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                copy_verified(source, target, made[name])
+                copy_verified(source, target, outputs[name])
             except FileNotFoundError as e:
                 raise OutputMissing(f"{source} is gone.") from e
             except WrongContent as e:
                 raise OutputMissing(
-                    f"{source} is not what was made: its SHA-256 is {e.found}, not {made[name]}."
+                    f"{source} is not the expected file: "
+                    f"its SHA-256 is {e.found}, not {outputs[name]}."
                 ) from e
 
     def cancel(
@@ -161,9 +162,9 @@ class LocalBackend(Backend):
         if self.alive(handle):
             stop = _run_dir(handle) / run_folder.STOP
             try:
-                if not stop.exists():  # the first reason is the one that ended it
+                if not stop.exists():  # the first reason ended the order
                     write_text(stop, reason)
-            finally:  # stopped also where no room is left to say why
+            finally:  # the order is stopped also if no room is left for the reason
                 process.end(handle, self.grace_s if grace_s is None else grace_s)
         process.end_rest(handle)
 
@@ -189,7 +190,7 @@ class LocalBackend(Backend):
         return [n for n in names if (h := self.find(n)) and self.alive(h)]
 
     def gpus(self, order: Order | None = None) -> GpuState:
-        """See `Backend.gpus`; a program sees all and is expected to take the first."""
+        """See `Backend.gpus`; a program sees all GPUs and is expected to take the first."""
         return facts.gpus_here(order.gpus if order else None)
 
     def examine(self, handle: Handle | None) -> dict[str, str]:
@@ -197,10 +198,10 @@ class LocalBackend(Backend):
         return facts.here(self.work) | (facts.records(_run_dir(handle)) if handle else {})
 
     def _directories(self, order: Order) -> dict[str, str]:
-        """Paths of the directories that an order needs here, by name.
+        """Return the paths of the directories that an order needs here, by name.
 
         Raises:
-            BackendError: `launch_failed`, one is not there.
+            BackendError: `launch_failed`, a directory is missing.
         """
         paths = {d.name: self.work / d.source for d in order.directories}
         for name, path in paths.items():
@@ -217,7 +218,7 @@ class LocalBackend(Backend):
 
     @contextmanager
     def _lock(self) -> Iterator[IO[str]]:
-        """One start or removal at a time in `work`; a process that dies gives it back."""
+        """Lock `work` for one start or removal; the lock ends with the process that holds it."""
         with room_for(self.runs):
             self.runs.mkdir(parents=True, exist_ok=True)
         with (self.work / "lock").open("a") as file:
@@ -227,10 +228,10 @@ class LocalBackend(Backend):
             yield file
 
     def _start(self, order: Order, lock: IO[str]) -> Handle:
-        """Start run.sh and wait until it says that it has the order.
+        """Start run.sh and wait until it has written the order's `pid` file.
 
-        Its standard input is the lock, which it closes once it has: if we are killed in between,
-        nobody takes the order for not started.
+        The lock is the standard input of run.sh, which closes it after writing `pid`: if this
+        process is killed before, no other process takes the order for not started.
         """
         run_dir = self._dir(order.id)
         places = {"run": str(run_dir), "scripts": str(self.scripts), "python": self.python}

@@ -1,4 +1,4 @@
-"""A process by name, told apart from any other, and whether it still lives."""
+"""The name of a process, different for each process, and whether that process still runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import psutil
 
 
 def owner_name() -> str:
-    """This process: host, pid, start of the process."""
-    me = psutil.Process()
-    return f"{socket.gethostname()}:{me.pid}:{me.create_time():.2f}"
+    """Return the name of this process: host, process id, start time."""
+    process = psutil.Process()
+    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
 
 
 def owner_gone(owner: str) -> bool:

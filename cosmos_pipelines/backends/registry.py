@@ -1,6 +1,6 @@
-"""The backends by name: a place that one reaches, and what carries orders there.
+"""The backends by name: each is a place, and a carrier that runs orders there.
 
-A carrier more is its own file and one line here.
+Another carrier needs its own file and one line here.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ BACKENDS: dict[str, Kind] = {"local": Kind(here=_local), "ssh_docker": Kind(carr
 
 
 def backend_for(settings: Settings, name: str | None = None) -> Backend:
-    """The backend called `name`, by default that of new runs.
+    """Return the backend called `name`, by default that of new runs.
 
     Raises:
-        SettingsError: there is none, or no host is set for it.
+        SettingsError: there is no backend of this name, or no host is set for it.
     """
     name = name or settings.execution.backend
     kind = _kind(name)
@@ -58,12 +58,12 @@ def is_remote(name: str) -> bool:
 
 
 def host_of(settings: Settings, name: str) -> str | None:
-    """The host on which orders of this backend run, as the settings call it; None: this machine."""
+    """Return the host (as in the settings) where a backend runs orders; None: this machine."""
     return settings.remote.host if name in BACKENDS and is_remote(name) else None
 
 
 def host_backend_name(settings: Settings) -> str:
-    """The backend that uses the host of `[remote]`: that of new runs, or else the first one."""
+    """Return the backend for the host of `[remote]`: that of new runs, or else the first one."""
     chosen = settings.execution.backend
     if chosen in BACKENDS and is_remote(chosen):
         return chosen
@@ -71,12 +71,12 @@ def host_backend_name(settings: Settings) -> str:
 
 
 def host_backend(settings: Settings) -> SshBackend:
-    """The host of `[remote]`. Raises SettingsError if none is set."""
+    """Return the backend on the host of `[remote]`. Raises SettingsError if no host is set."""
     return _on_host(settings, host_backend_name(settings))
 
 
 def carrier_of(settings: Settings, name: str) -> Carrier:
-    """What carries the orders of a backend on its host. Raises SettingsError if it has no host."""
+    """Return the carrier of a backend. Raises SettingsError if the backend uses no host."""
     make = _kind(name).carrier
     if make is None:
         raise SettingsError(f"The backend {name} runs orders on this machine, not on a host.")

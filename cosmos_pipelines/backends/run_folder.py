@@ -1,11 +1,11 @@
-"""The run folder's contract as text: what is written into it and how it is read. No files here.
+"""The contract of the run folder: its files, and how their text is read. Opens no file.
 
 order.json, inputs/, outputs/, the engine's documents   placed before the start
-start.log                                               what run.sh says if it refuses to start
-pid, boot_id, run.log                                   by run.sh while it runs
-stop                                                    the reason, by whoever cancels it
-finished.json                                           by the program, after each sample
-result.json, exit_code                                  by run.sh at the end, in this order
+start.log                                               why run.sh refused to start
+pid, boot_id, run.log                                   written by run.sh while the order runs
+stop                                                    the reason, written by `cancel`
+finished.json                                           written by the program after each sample
+result.json, exit_code                                  written by run.sh at the end, in this order
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def check_order_id(order_id: str) -> str:
-    """The id, if it can be the name of a folder and a container.
+    """Return the order id if it can name a folder and a container.
 
     Raises:
-        InputError: it cannot.
+        InputError: the id cannot name them.
     """
     if not _NAME.fullmatch(order_id) or order_id.endswith(".part"):
         raise InputError(f"The order id {order_id!r} cannot name a run folder.")
@@ -48,10 +48,10 @@ def check_order_id(order_id: str) -> str:
 
 
 def inside(name: str) -> PurePosixPath:
-    """A relative path that stays where it is put.
+    """Return `name` as a relative path that stays below its folder.
 
     Raises:
-        InputError: it is empty, absolute, climbs with `..`, or holds a control character.
+        InputError: the name is empty or absolute, holds `..` or a control character.
     """
     path = PurePosixPath(name)
     climbs = ".." in path.parts or path.is_absolute() or not path.parts
@@ -64,51 +64,51 @@ def check(order: Order) -> None:
     """Refuse an order whose names would lead out of its run folder or into its records.
 
     Raises:
-        InputError: naming what is wrong.
+        InputError: the message names what is wrong.
     """
     check_order_id(order.id)
     for name in (*order.inputs, *(e.name for e in order.expected)):
         inside(name)
     for name in order.documents:
         if inside(name).parts[0] in OURS:
-            raise InputError(f"The document {name!r} has the name of one of the run's own records.")
+            raise InputError(f"The document {name!r} has the name of a record of the run folder.")
     for name, video in order.inputs.items():
         if not _SHA256.fullmatch(video.sha256):
-            raise InputError(f"The input {name!r} has no SHA-256 but {video.sha256!r}.")
+            raise InputError(f"The input {name!r} has a wrong SHA-256: {video.sha256!r}.")
     if any("\0" in word for word in (*order.argv, *order.env, *order.env.values())):
         raise InputError(f"The order {order.id} has a zero byte in its command or environment.")
 
 
 def read_start(text: str) -> tuple[int, int, str]:
-    """Process id, start in clock ticks since boot (0: unknown) and boot id from the `pid` file."""
+    """Read the `pid` file: process id, start in clock ticks since boot (0: unknown), boot id."""
     pid, ticks, boot = text.split()
     return int(pid), int(ticks), boot
 
 
 OUTCOME: Final = (EXIT_CODE, RESULT, STOP, FINISHED)
-"""What `read_outcome` wants the contents of."""
+"""The files that `read_outcome` reads, in the order of its arguments."""
 
 
 def read_outcome(
     exit_code: str | None, result: str | None, stop: str | None, finished: str | None = None
 ) -> Outcome:
-    """How a run ended, from the contents of its records (None: absent).
+    """Return how an order ended, from the texts of its records (None: no such file).
 
-    One that vanished has the outputs that its program had called finished.
+    An order that ended without an exit code has the outputs that its program had finished.
 
     Raises:
         BackendError: a record is not what run.sh or the program writes.
     """
     stopped = cast(StopReason, stop.strip()) if stop else None
-    gone = exit_code is None or result is None
+    vanished = exit_code is None or result is None
     try:
         own = json.loads(finished) if finished else {"outputs": {}}
-        made = own if gone or result is None else json.loads(result)
-        outputs = {name: facts["sha256"] for name, facts in made["outputs"].items()}
+        record = own if vanished or result is None else json.loads(result)
+        outputs = {name: facts["sha256"] for name, facts in record["outputs"].items()}
         failed = {run: {"kind": k, "message": m} for run, (k, m) in own.get("failed", {}).items()}
-        code = None if gone or exit_code is None else int(exit_code)
-        told = {"finished": [*own["outputs"]], "failed": failed, "samples": own.get("samples", {})}
-        facts = {"exit_code": code, "outputs": outputs, "stopped": stopped}
-        return Outcome.model_validate(facts | told)
+        code = None if vanished or exit_code is None else int(exit_code)
+        samples = {"finished": [*own["outputs"]], "samples": own.get("samples", {})}
+        facts = {"exit_code": code, "outputs": outputs, "stopped": stopped, "failed": failed}
+        return Outcome.model_validate(facts | samples)
     except (ValueError, LookupError, TypeError, AttributeError) as e:
         raise BackendError("model_failed", f"The run's {RESULT} cannot be read: {e}.") from e

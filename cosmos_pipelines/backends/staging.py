@@ -1,4 +1,4 @@
-"""An order becomes a run folder on this machine's disk, complete but for the start."""
+"""Make the run folder of an order on this machine's disk, ready to start."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cosmos_pipelines.remote.files import cas
 
 
 def stage(order: Order, kept_in: Path, made: Path, runs_in: Path) -> None:
-    """Make the run folder `made`, its inputs being links into the directory `kept_in` (cas).
+    """Make the run folder `made`; its inputs are links into the directory `kept_in` (cas).
 
-    `runs_in`: what the folder will be called when it runs.
+    `runs_in`: the path of the folder when the order runs.
 
     Raises:
         InputError: an input is missing or was changed since it was measured, or a name leads out
-            of the folder; nothing is left.
-        DiskFull: no room; nothing is left.
+            of the folder; no file is left.
+        DiskFull: no room; no file is left.
     """
     run_folder.check(order)
     kept = {name: _keep(kept_in, name, video) for name, video in order.inputs.items()}

@@ -1,4 +1,4 @@
-"""What is sent to a host besides inputs, as small tar files: our scripts, an order's documents."""
+"""The small tar files that a host gets besides inputs: `gpu_scripts`, the documents of an order."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.operations.base import Order
 
 SCRIPTS: Final = Path(__file__).resolve().parents[2] / "gpu_scripts"
-"""Ours: beside the package, in a checkout as in an installation."""
+"""Beside the package, both in a checkout and in an installation."""
 
 COMPLETE: Final = "complete"
 """The last member of a bundle of scripts."""
 SENT: Final = (".py", ".sh", ".json")
-"""Endings of the files that a host needs; the others are for whoever sets it up."""
+"""Endings of the files that an order needs on a host; the other files serve its set-up."""
 
 
 @dataclass(frozen=True)
 class TarBundle:
-    """A tar and the name that its content gives it."""
+    """A tar, named by the hash of its content."""
 
     name: str
     tar: bytes
@@ -33,7 +33,7 @@ class TarBundle:
 
 @lru_cache
 def scripts_bundle(directory: Path) -> TarBundle:
-    """The files below a directory of scripts; equal content has an equal name."""
+    """Return the files below a directory of scripts; equal content gives an equal name."""
     files = [
         (path.relative_to(directory).as_posix(), with_lf(path.read_bytes()))
         for path in sorted(directory.rglob("*"))
@@ -46,14 +46,14 @@ def scripts_bundle(directory: Path) -> TarBundle:
 
 
 def with_lf(text: bytes) -> bytes:
-    """A text with Unix line ends: no shell starts `sh\\r`, as a checkout on Windows may have it."""
+    """Return a text with Unix line ends: a shell cannot start `sh\\r` of a checkout on Windows."""
     return text.replace(b"\r\n", b"\n")
 
 
 def order_bundle(order: Order, run: str) -> bytes:
-    """The run folder of an order without its inputs; `order.json` comes last.
+    """Return the run folder of an order without its inputs; `order.json` is the last member.
 
-    `run`: what its program will call the folder.
+    `run`: the folder's path for the order's program.
 
     Raises:
         InputError: a name leads out of the folder or into its records.
@@ -70,8 +70,8 @@ def _parent(name: str) -> str:
 
 
 def _tar(files: Iterable[tuple[str, bytes]], folders: Iterable[str] = ()) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as tar:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name in folders:
             entry = tarfile.TarInfo(name)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
@@ -80,4 +80,4 @@ def _tar(files: Iterable[tuple[str, bytes]], folders: Iterable[str] = ()) -> byt
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-    return made.getvalue()
+    return buffer.getvalue()

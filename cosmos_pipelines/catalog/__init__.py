@@ -1,4 +1,4 @@
-"""What exists and what it came from: prompts, scenes, recipes and runs in SQLite or PostgreSQL."""
+"""The catalog: prompts, scenes, recipes and runs, and their origin, in SQLite or PostgreSQL."""
 
 from cosmos_pipelines.catalog.records import Prompt, Recipe, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog

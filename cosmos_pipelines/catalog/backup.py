@@ -1,4 +1,4 @@
-"""A copy of the catalog in one file, taken while others go on reading and writing."""
+"""Copy the catalog to one file while other processes read and write the catalog."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from cosmos_pipelines.files import writing
 
 
 def backup(catalog: Catalog, path: Path) -> int:
-    """Copy an SQLite catalog to a new file that appears when it is complete; returns its bytes.
+    """Copy an SQLite catalog to a new file, which appears when complete; return its size in bytes.
 
     Raises:
         InputError: the file exists, its directory does not, or the catalog is in PostgreSQL.
-        DiskFull: no room for it.
-        CosmosError: it cannot be written there.
+        DiskFull: no room for the file.
+        CosmosError: the file cannot be written.
     """
     if not catalog.sqlite:
         raise InputError(
-            "A catalog in PostgreSQL is not copied from here.", hint="Use `pg_dump` on its server."
+            "`cosmos backup` cannot copy a catalog in PostgreSQL.",
+            hint="Use `pg_dump` on the database server.",
         )
     if path.exists():
         raise _exists(path)

@@ -1,4 +1,4 @@
-"""What was written since somebody last looked, for keeping other systems in step."""
+"""The changes of the catalog since a cursor, for systems that follow the catalog."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _TABLES: Final[tuple[tuple[Kind, Table, str, type[Any]], ...]] = (
 
 
 class Changes(Database):
-    """The catalog's part for followers."""
+    """The catalog's part for systems that follow it."""
 
     def changes_since(
         self, cursor: str | None = None, limit: int = 500
     ) -> tuple[list[Change], str]:
-        """At most `limit` changes after `cursor`, in their order, and the next cursor.
+        """Return at most `limit` changes after `cursor`, in their order, and the next cursor.
 
         None is the beginning. A row that changed several times appears once, as it is now; a
-        deleted one appears as deleted. Nothing is ever skipped: revisions become visible in their
-        order (see Transaction.revision), and a look goes no further than the counter that it read
-        first, so that a writer between two of its queries cannot hide a row from it. A cursor from
+        deleted row appears as deleted. No change is skipped: revisions become visible in their
+        order (see Transaction.revision), and this method returns only changes up to the counter
+        that it read first, so a writer between two of its queries cannot hide a row. A cursor from
         the future (the database was restored from a backup) starts from the beginning.
 
         Raises:
-            InputError: not a cursor that this method gave.
+            InputError: this method never returned such a cursor.
         """
         with self.read() as connection:
             newest = int(connection.execute(select(revisions.c.value)).scalar_one())

@@ -17,7 +17,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
-    """`value` (text or JSON) without what PostgreSQL refuses: NUL and lone surrogates."""
+    """Return `value` (text or JSON) without characters that PostgreSQL refuses: NUL, surrogates."""
     if isinstance(value, str):
         return _UNSTORABLE.sub("", value)
     if isinstance(value, dict):
@@ -28,10 +28,10 @@ def storable(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """Strict JSON.
+    """Return strict JSON.
 
     Raises:
-        InputError: not JSON (NaN, infinity, an object).
+        InputError: the value is not JSON (NaN, infinity, an object).
     """
     try:
         return json.dumps(storable(value), allow_nan=False, ensure_ascii=False)
@@ -40,7 +40,7 @@ def to_json(value: Any) -> str:
 
 
 class Json(TypeDecorator[Any]):
-    """JSON; `jsonb` on PostgreSQL (whose dialect is loaded only when it is used).
+    """A JSON column; `jsonb` on PostgreSQL (whose dialect is loaded only when used).
 
     `jsonb` keeps neither the order of keys nor the spelling of numbers (1e16, -0.0).
     """
@@ -58,18 +58,18 @@ class Json(TypeDecorator[Any]):
 
 
 class PlainText(TypeDecorator[str]):
-    """Text; what no database can store is left out, in values and in comparisons alike."""
+    """A text column; drops characters that a database cannot store, also in comparisons."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Without NUL and lone surrogates."""
+        """Drop NUL and lone surrogates."""
         return None if value is None else str(storable(value))
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware time in UTC. On SQLite: ISO text of fixed width, hence in the order of time."""
+    """A column of aware times in UTC. On SQLite: ISO text of fixed width, which sorts by time."""
 
     impl = Text
     cache_ok = True
@@ -80,7 +80,7 @@ class UtcTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(kind)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Refuses a naive time: nobody knows what it means."""
+        """Refuse a naive time: its time zone is unknown."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -88,7 +88,7 @@ class UtcTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if dialect.name == "postgresql" else iso(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Aware, UTC."""
+        """Return an aware time in UTC."""
         if value is None:
             return None
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value

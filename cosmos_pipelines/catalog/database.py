@@ -1,4 +1,4 @@
-"""Connections and transactions on SQLite and PostgreSQL, and their errors in our words."""
+"""Connections and transactions on SQLite and PostgreSQL; translates errors of the database."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ from cosmos_pipelines.catalog.tables import deletions, revisions
 from cosmos_pipelines.errors import CosmosError, DiskFull, InputError
 
 BUSY_S = 10
-"""How long SQLite waits for another writer."""
+"""Seconds that SQLite waits for another writer."""
 
 AT_ONCE = 1000
-"""Values of one query at most; SQLite takes 32,766."""
+"""Most values of one query; SQLite accepts 32,766."""
 
 
 @dataclass
 class Transaction:
-    """A writing transaction: its connection, its time, and the revisions it hands out."""
+    """A writing transaction: its connection, its time, and the revisions of its rows."""
 
     connection: Connection
     now: datetime
     _taken: int | None = None
-    """The revision that came with the lock, until it is handed out."""
+    """The revision that was taken with the lock, until a row gets it."""
 
     @classmethod
     def begin(cls, connection: Connection) -> Self:
         """Take the lock, so that every later read of this transaction is current."""
         tx = cls(connection, utc_now())
         tx._taken = tx.revision()
-        tx.now = utc_now()  # it may have waited for the lock
+        tx.now = utc_now()  # the wait for the lock may have been long
         return tx
 
     def revision(self) -> int:
-        """The next revision; no two rows ever have the same.
+        """Return the next revision; no two rows ever have the same revision.
 
-        The counter is one row that every writer changes first and keeps locked until it commits
-        (SQLite has one writer anyway). Thus revisions become visible in their order: who has read
-        up to revision N never has to look below N again. Writes here are few and short (GPU work
-        takes minutes), so that one at a time is enough.
+        The counter is one row that every writer changes first and keeps locked until the commit
+        (SQLite has only one writer anyway). So revisions become visible in their order: a reader
+        that has read up to revision N never has to look below N again. Writes are few and short
+        (GPU work takes minutes), so one writer at a time is enough.
         """
         if (taken := self._taken) is not None:
             self._taken = None
@@ -70,11 +70,11 @@ class Transaction:
         return int(self.connection.execute(statement.returning(revisions.c.value)).scalar_one())
 
     def stamp(self) -> dict[str, Any]:
-        """The columns that every change of a row sets."""
+        """Return the columns that every change of a row sets."""
         return {"updated_at": self.now, "revision": self.revision()}
 
     def revive(self, kind: str, thing_id: str) -> None:
-        """Forget that a thing was deleted: it is there again, and followers shall see only that."""
+        """Remove the record of a deletion: the row exists again, and followers see only that."""
         gone = (deletions.c.kind == kind) & (deletions.c.id == thing_id)
         self.connection.execute(delete(deletions).where(gone))
 
@@ -94,39 +94,39 @@ class Database:
 
     @property
     def sqlite(self) -> bool:
-        """SQLite, else PostgreSQL."""
+        """Whether the database is SQLite; else it is PostgreSQL."""
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A reading transaction, for several SELECTs that belong together."""
+        """Open a reading transaction, for several SELECTs that belong together."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
 
     def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
-        """What one SELECT finds; it is a transaction by itself, without BEGIN and COMMIT."""
+        """Return the rows of one SELECT, which is its own transaction without BEGIN and COMMIT."""
         with self._single.connect() as connection:
             return connection.execute(statement).all()
 
     def rows_with(
         self, statement: Select[Any], column: Column[Any], values: Iterable[str]
     ) -> list[Row[Any]]:
-        """Those of what a SELECT finds whose `column` is one of `values`; a query each 1,000."""
+        """Return the rows of a SELECT whose `column` is one of `values`; one query per 1,000."""
         distinct = list(dict.fromkeys(values))
         return [
             row
-            for at in range(0, len(distinct), AT_ONCE)
-            for row in self.rows(statement.where(column.in_(distinct[at : at + AT_ONCE])))
+            for start in range(0, len(distinct), AT_ONCE)
+            for row in self.rows(statement.where(column.in_(distinct[start : start + AT_ONCE])))
         ]
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A writing transaction: one at a time, committed at the end, else rolled back."""
+        """Open a writing transaction, one at a time; commit at the end, roll back on errors."""
         with self._writer.begin() as connection:
             yield Transaction.begin(connection)
 
     def insert(self, table: Table) -> Any:
-        """An INSERT that can have ON CONFLICT, which both databases write alike."""
+        """Return an INSERT that can have ON CONFLICT, which both databases support."""
         if self.sqlite:
             from sqlalchemy.dialects.sqlite import insert
 
@@ -176,21 +176,21 @@ def _engine(url: URL, where: str) -> Engine:
 
 
 def _sqlite_connected(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # sqlite3 shall not begin or commit by itself
+    connection.isolation_level = None  # sqlite3 must not begin or commit by itself
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    """A writer takes the lock first: a reader that wants to write later can be refused at once."""
+    """Take the lock first if writing: SQLite may refuse a reader that starts to write later."""
     if begin := connection.get_execution_options().get("cosmos_begin", "BEGIN"):
         connection.exec_driver_sql(begin)
 
 
-_SAYINGS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
+_KNOWN_ERRORS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
     ("database or disk is full", DiskFull, "no room is left on its disk", "Free some space."),
     ("No space left on device", DiskFull, "no room is left on its disk", "Free some space."),
-    ("readonly database", InputError, "it is read-only", "Check its permissions."),
-    ("unable to open database", InputError, "it cannot be opened", "Check its permissions."),
+    ("readonly database", InputError, "it is read-only", "Check the file's permissions."),
+    ("unable to open database", InputError, "it cannot be opened", "Check the permissions."),
     ("file is not a database", InputError, "it is not an SQLite database", "Restore a backup."),
     ("malformed", InputError, "it is damaged", "Restore a backup."),
     ("database is locked", CosmosError, "another process keeps it locked", "Try again later."),
@@ -199,25 +199,25 @@ _SAYINGS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
 
 
 def _translate(context: ExceptionContext, where: str) -> None:
-    """Raise our own error for what a user can do something about."""
+    """Raise an error of this project if the user can solve the problem."""
     cause = context.original_exception
     if not isinstance(cause, Exception):
-        return  # an interrupt that came in the middle of a statement is no fault of the database
-    # the first line only: those below may quote a row, hence anything
-    said = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    for part, kind, what, hint in _SAYINGS:
-        if part in said:
+        return  # an interrupt during a statement is not an error of the database
+    # only the first line: the lines below may quote a row with any content
+    message = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    for part, kind, what, hint in _KNOWN_ERRORS:
+        if part in message:
             raise kind(f"The catalog {where}: {what}.", hint=hint) from cause
     if context.connection is None:
         raise InputError(
-            f"The catalog {where} cannot be reached: {said}", hint="Check the database URL."
+            f"The catalog {where} cannot be reached: {message}", hint="Check the database URL."
         ) from cause
     if context.is_disconnect:
-        raise CosmosError(f"The connection to the catalog {where} was lost: {said}") from cause
+        raise CosmosError(f"The connection to the catalog {where} was lost: {message}") from cause
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """The file of an SQLite URL; None for PostgreSQL, memory and `file:` URIs."""
+    """Return the file of an SQLite URL; None for PostgreSQL, memory and `file:` URIs."""
     name = url.database
     if url.get_backend_name() != "sqlite" or not name or name.startswith((":", "file:")):
         return None

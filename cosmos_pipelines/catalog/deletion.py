@@ -1,4 +1,4 @@
-"""Deleting a prompt or a run with everything that came from it. First shown, then done."""
+"""Delete a prompt or a run with all that was made from it: first a plan, then the deletion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Kind = Literal["prompt", "run"]
 
 @dataclass(frozen=True)
 class Deletion:
-    """What would go: rows (oldest first), directories, bytes."""
+    """The plan of a deletion: rows (oldest first), directories, bytes."""
 
     kind: Kind
     id: str
@@ -50,14 +50,14 @@ class Deletion:
         }
 
     def execute(self, catalog: Catalog) -> None:
-        """Delete exactly this.
+        """Delete exactly the rows and directories of the plan.
 
         The directories are renamed, the rows deleted in one transaction, then the directories
-        removed: if the rows cannot be deleted, every file is back in its place. A process that dies
-        in between leaves `.deleting-*`, which `integrity` puts back or removes.
+        removed: if the rows cannot be deleted, every directory gets its name back. A process that
+        dies in between leaves `.deleting-*`, which `integrity` puts back or removes.
 
         Raises:
-            StateError: something that belongs to it has been added or started meanwhile.
+            StateError: a run or prompt of the plan was added or started after the plan.
             CosmosError: a directory cannot be moved or removed.
         """
         aside: list[tuple[Path, Path]] = []
@@ -66,8 +66,8 @@ class Deletion:
             _refuse_active(tx.connection, found[1])
             if {row.id for rows in found for row in rows} != self._ids():
                 raise StateError(
-                    f"What belongs to {self.kind} {self.id} has changed meanwhile.",
-                    hint="Look again at what would be deleted.",
+                    f"The runs or prompts of {self.kind} {self.id} have changed meanwhile.",
+                    hint="Give the command again to see what would be deleted.",
                 )
             for directory in self.directories:
                 _set_aside(directory, aside)
@@ -80,14 +80,14 @@ class Deletion:
 
 
 def plan_deletion(catalog: Catalog, kind: Kind, thing_id: str, outputs_root: Path) -> Deletion:
-    """What deleting a prompt or a run would take along.
+    """Return the plan for the deletion of a prompt or a run.
 
-    A prompt takes its runs and the prompts that were enhanced from it; a run takes the upscales of
-    its video. A prompt that an enhance run made outlives that run.
+    With a prompt go its runs and the prompts that were enhanced from it; with a run go the upscales
+    of its video. A prompt that an enhance run made is kept when that run is deleted.
 
     Raises:
-        UnknownId: there is no such thing.
-        StateError: a run among them, or one of the same order, is being executed.
+        UnknownId: there is no such prompt or run.
+        StateError: a run of the plan, or another run of its order, is active.
     """
     thing = catalog.get_prompt(thing_id) if kind == "prompt" else catalog.get_run(thing_id)
     with catalog.read() as connection:
@@ -103,7 +103,7 @@ def plan_deletion(catalog: Catalog, kind: Kind, thing_id: str, outputs_root: Pat
 def _family(
     connection: Connection, kind: Kind, thing_id: str
 ) -> tuple[tuple[Prompt, ...], tuple[Run, ...]]:
-    """The rows that go, oldest first."""
+    """Return the rows to delete, oldest first."""
     prompt_ids, run_ids = [], [thing_id]
     if kind == "prompt":
         prompt_ids = _descend(connection, prompts.c.parent_prompt_id, prompts.c.id, [thing_id])
@@ -123,7 +123,7 @@ def _family(
 def _descend(
     connection: Connection, parent: Column[Any], key: Column[Any], first: list[str]
 ) -> list[str]:
-    """`first` and all that descend from them."""
+    """Return `first` and all their descendants."""
     found, fresh = list(first), list(first)
     while fresh:
         children = connection.execute(select(key).where(parent.in_(fresh))).scalars()
@@ -133,19 +133,22 @@ def _descend(
 
 
 def _refuse_active(connection: Connection, found: Sequence[Run]) -> None:
-    """Also a run that is done, while others of its order are in work: they write to its log."""
+    """Raise StateError for an active run, or if another run of its order is active.
+
+    The other runs of the order still write to the log of a run that has ended.
+    """
     now = utc_now()
     orders = select(runs.c.batch_id).where(runs.c.status.in_(ACTIVE)).distinct()
-    in_work = set(connection.execute(orders).scalars()) - {None}
+    active_orders = set(connection.execute(orders).scalars()) - {None}
     for run in found:
         if run.status in ACTIVE or run.leased(now):
             raise StateError(
                 f"Run {run.id} is {run.status} and cannot be deleted.",
-                hint=f"Stop it first: `cosmos kill --run {run.id}`.",
+                hint=f"Stop the run first: `cosmos kill --run {run.id}`.",
             )
-        if run.batch_id in in_work:
+        if run.batch_id in active_orders:
             raise StateError(
-                f"Run {run.id} cannot be deleted while others of its model load are in work.",
+                f"Run {run.id} cannot be deleted while other runs of its model load are active.",
                 hint="See `cosmos status`.",
             )
 
@@ -174,20 +177,20 @@ def _set_aside(directory: Path, aside: list[tuple[Path, Path]]) -> None:
 
 
 def _delete_rows(tx: Transaction, found: Sequence[Prompt], found_runs: Sequence[Run]) -> None:
-    """Delete the rows, and keep for those who follow the changes that they are gone."""
+    """Delete the rows, and record the deletions for systems that follow the changes."""
     run_ids, prompt_ids = [run.id for run in found_runs], [prompt.id for prompt in found]
     execute = tx.connection.execute
     for run_id in run_ids:
-        made_by_it = (prompts.c.source_run_id == run_id) & prompts.c.id.not_in(prompt_ids)
-        for prompt_id in execute(select(prompts.c.id).where(made_by_it)).scalars().all():
-            gone = {"source_run_id": None, **tx.stamp()}
-            execute(update(prompts).where(prompts.c.id == prompt_id).values(gone))
+        made_by_run = (prompts.c.source_run_id == run_id) & prompts.c.id.not_in(prompt_ids)
+        for prompt_id in execute(select(prompts.c.id).where(made_by_run)).scalars().all():
+            values = {"source_run_id": None, **tx.stamp()}
+            execute(update(prompts).where(prompts.c.id == prompt_id).values(values))
     execute(update(runs).where(runs.c.id.in_(run_ids)).values(parent_run_id=None))
     execute(delete(runs).where(runs.c.id.in_(run_ids)))
     execute(update(prompts).where(prompts.c.id.in_(prompt_ids)).values(parent_prompt_id=None))
     execute(delete(prompts).where(prompts.c.id.in_(prompt_ids)))
     for kind, gone_ids in (("run", run_ids), ("prompt", prompt_ids)):
         execute(delete(deletions).where(deletions.c.kind == kind, deletions.c.id.in_(gone_ids)))
-        for one in gone_ids:
-            row = {"kind": kind, "id": one, "revision": tx.revision(), "deleted_at": tx.now}
+        for deleted_id in gone_ids:
+            row = {"kind": kind, "id": deleted_id, "revision": tx.revision(), "deleted_at": tx.now}
             execute(deletions.insert().values(row))

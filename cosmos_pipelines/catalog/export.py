@@ -1,4 +1,4 @@
-"""Writing all runs or prompts to a file, for a spreadsheet or a notebook."""
+"""Write all runs or prompts to a file, for a spreadsheet or a notebook."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ What = Literal["runs", "prompts"]
 
 
 def export(catalog: Catalog, what: What, path: Path) -> int:
-    """Write all runs or prompts, newest first, to a .csv or .json file; returns how many.
+    """Write all runs or prompts, newest first, to a .csv or .json file; return their number.
 
     In CSV, lists and mappings are JSON text. The file appears only when it is complete.
 
     Raises:
-        InputError: another kind of file, or a place where no file can be written.
-        DiskFull: no room for it.
+        InputError: another kind of file, or the file cannot be written.
+        DiskFull: no room for the file.
     """
     if path.suffix.lower() not in (".csv", ".json"):
         raise InputError(
@@ -55,7 +55,7 @@ def _json(rows: list[dict[str, Any]], columns: list[str]) -> str:
 def _frame(rows: list[dict[str, Any]], columns: list[str]) -> Any:
     import pandas as pd
 
-    # objects: else an exit code beside an empty cell becomes 0.0
+    # dtype=object: otherwise an exit code in a column with an empty cell becomes 0.0
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
@@ -68,5 +68,5 @@ def _write(path: Path, text: str) -> None:
         write_text(path, text)
     except DiskFull:
         raise
-    except CosmosError as e:  # the user has named the place
+    except CosmosError as e:  # the user has chosen the path
         raise InputError(e.message) from e

@@ -1,4 +1,4 @@
-"""Where the files of runs lie below the outputs root, and never elsewhere."""
+"""The directories of runs, which are always below the outputs root."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from cosmos_pipelines import ids
 from cosmos_pipelines.errors import InputError
 
 ASIDE: Final = ".deleting-"
-"""Put before a directory's name while its rows are being deleted."""
+"""Prefix of a directory's name while its rows are being deleted."""
 REMOVED_LATER: Final = "`cosmos verify --fix` tries again."
-"""What to do about one that could not be removed."""
+"""The hint if a directory could not be removed."""
 
 
 def run_directory(outputs_root: Path, run_id: str) -> Path:
-    """The directory of one run, directly below the outputs root.
+    """Return the directory of one run, directly below the outputs root.
 
     Raises:
-        InputError: not a run id, so that its directory could be anywhere.
+        InputError: not a run id: its directory could be anywhere.
     """
     if not ids.is_run_id(run_id):
         raise InputError(f"{run_id!r} is not a run id.")
@@ -28,15 +28,15 @@ def run_directory(outputs_root: Path, run_id: str) -> Path:
 
 
 def run_id_of(directory: Path) -> str | None:
-    """The run whose directory this is by its name."""
+    """Return the id of the run that a directory's name belongs to; None: no run's name."""
     run_id = directory.name.removeprefix(ASIDE).removeprefix("run_")
     return run_id if ids.is_run_id(run_id) else None
 
 
 def output_file(outputs_root: Path, run_id: str, recorded: str) -> Path | None:
-    """The file that a run recorded (relative to home) as `.../run_<id>/...`.
+    """Return the file that a run recorded (relative to home) as `.../run_<id>/...`.
 
-    None for a path that is not in the run's own directory, links followed.
+    None for a path that is not in the run's directory, also through links.
     """
     directory = run_directory(outputs_root, run_id)
     parts = Path(recorded).parts
@@ -47,7 +47,7 @@ def output_file(outputs_root: Path, run_id: str, recorded: str) -> Path | None:
 
 
 def files_below(directory: Path) -> Iterator[Path]:
-    """All files and links below a directory; links are not followed."""
+    """Yield all files and links below a directory; do not follow links."""
     for place, directories, names in os.walk(directory):
         links = [name for name in directories if Path(place, name).is_symlink()]
         for name in (*names, *links):
@@ -55,7 +55,7 @@ def files_below(directory: Path) -> Iterator[Path]:
 
 
 def size_of(directory: Path) -> int:
-    """Bytes that go with a directory (0 for a link to one: only the link would go)."""
+    """Return the bytes that the removal of a directory frees (0 for a link to a directory)."""
     if directory.is_symlink() or not directory.is_dir():
         return 0
     return sum(file.lstat().st_size for file in files_below(directory))

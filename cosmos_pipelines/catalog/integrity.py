@@ -1,4 +1,4 @@
-"""Comparing the catalog with the files, and mending what can be mended without losing anything."""
+"""Compare the catalog with the files, and repair what can be repaired without any loss."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Kind = Literal[
 ]
 Fix = Literal["remove", "put back", "move to .stray"]
 STRAY: Final = ".stray"
-"""Where directories without a row are moved: below the outputs root, for the user to look at."""
+"""Directory below the outputs root for directories without a row, for the user to check."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as the catalog says. `fix`: what `fix()` would do, if anything."""
+    """A difference between catalog and files. `fix`: what `fix()` would do; None: nothing."""
 
     kind: Kind
     id: str
@@ -49,13 +49,13 @@ class Problem:
 
 
 def verify(catalog: Catalog, outputs_root: Path, deep: bool = False) -> list[Problem]:
-    """All that is wrong; `deep` also compares the hash of every result and checks the database.
+    """Return all problems; `deep` also compares the hash of every result and checks the database.
 
-    Changes nothing. Runs that are being executed are left alone.
+    Changes nothing. Does not check the files of active runs.
     """
-    # directories before rows: a run that is entered meanwhile must not look like a stray directory
+    # directories before rows: a run that is added meanwhile must not look like a stray directory
     root = outputs_root.resolve()
-    directories = sorted(p for p in root.iterdir() if _ours(p)) if root.is_dir() else []
+    directories = sorted(p for p in root.iterdir() if _is_run_directory(p)) if root.is_dir() else []
     known = {run.id: run for run in catalog.list_runs(limit=None)}
     problems = list(_database(catalog)) if deep else []
     for run in known.values():
@@ -66,29 +66,29 @@ def verify(catalog: Catalog, outputs_root: Path, deep: bool = False) -> list[Pro
 
 
 def fix(catalog: Catalog, problems: Iterable[Problem]) -> list[Problem]:
-    """Mend what has a `fix` and is still as it was found; returns what has been mended.
+    """Repair each problem that has a `fix` and still exists; return the repaired problems.
 
-    Only what is worth nothing is removed: unfinished files, and what the user deleted.
+    Removes only unfinished files, and files that the user has deleted.
 
     Raises:
         CosmosError: a file cannot be moved or removed.
     """
-    return [problem for problem in problems if problem.fix is not None and _mend(catalog, problem)]
+    return [p for p in problems if p.fix is not None and _repair(catalog, p)]
 
 
-def _ours(path: Path) -> bool:
+def _is_run_directory(path: Path) -> bool:
     return path.name.startswith(("run_", folders.ASIDE)) and (path.is_dir() or path.is_symlink())
 
 
 def _run(run: Run, outputs_root: Path, deep: bool) -> Iterator[Problem]:
     if run.status in ACTIVE and not run.leased(utc_now()):
-        message = f"It says {run.status}, but no process looks after it any more."
+        message = f"The run says {run.status}, but no process executes it any more."
         yield Problem("lost", run.id, None, message)
     if run.status != "completed":
         return
     names = [name for name in ("video", "file") if run.outputs.get(name)]
     if not names:
-        yield Problem("no_outputs", run.id, None, "It is completed without a result.")
+        yield Problem("no_outputs", run.id, None, "The run is completed without a result.")
     for name in names:
         yield from _output(run, str(run.outputs[name]), outputs_root, deep)
 
@@ -96,24 +96,25 @@ def _run(run: Run, outputs_root: Path, deep: bool) -> Iterator[Problem]:
 def _output(run: Run, recorded: str, outputs_root: Path, deep: bool) -> Iterator[Problem]:
     file = folders.output_file(outputs_root, run.id, recorded)
     if file is None or not file.is_file():
-        again = "Its result is gone; the same settings and seed make it again."
+        again = "The run's result is missing; the same settings and seed make it again."
         yield Problem("output_missing", run.id, str(file or recorded), again)
         return
     size, expected = file.stat().st_size, run.outputs.get("size")
     if expected is not None and size != expected:
-        message = f"Its result has {size:,} bytes instead of {expected:,}."
+        message = f"The run's result has {size:,} bytes instead of {expected:,}."
         yield Problem("output_size", run.id, str(file), message)
     elif deep and run.outputs.get("sha256") not in (None, sha256_of(file)):
-        yield Problem("output_hash", run.id, str(file), "Its result is not what was recorded.")
+        message = "The run's result has another hash than recorded."
+        yield Problem("output_hash", run.id, str(file), message)
 
 
 def _directory(directory: Path, run: Run | None) -> Iterator[Problem]:
     name, path = directory.name, str(directory)
     if name.startswith(folders.ASIDE):
         what: tuple[str, Fix] = (
-            ("A deletion was interrupted before its row was deleted.", "put back")
+            ("A deletion was interrupted before the run's row was deleted.", "put back")
             if run
-            else ("A deletion was interrupted after its row was deleted.", "remove")
+            else ("A deletion was interrupted after the run's row was deleted.", "remove")
         )
         yield Problem("set_aside", run.id if run else name, path, *what)
     elif run is None:
@@ -121,11 +122,11 @@ def _directory(directory: Path, run: Run | None) -> Iterator[Problem]:
         yield Problem("stray_directory", name, path, message, "move to .stray")
     elif run.status not in ACTIVE and not directory.is_symlink():
         for part in _parts(directory):
-            yield Problem("leftover", run.id, str(part), "An unfinished file.", "remove")
+            yield Problem("leftover", run.id, str(part), "This file is unfinished.", "remove")
 
 
 def _parts(directory: Path) -> Iterator[Path]:
-    """What is not whole below a directory: files, links, and directories with all in them."""
+    """Yield the unfinished files, links and directories below a directory."""
     for place, inside, names in os.walk(directory):
         yield from (Path(place, name) for name in (*inside, *names) if name.endswith(PART))
         inside[:] = [name for name in inside if not name.endswith(PART)]
@@ -137,23 +138,23 @@ def _scenes(catalog: Catalog) -> Iterator[Problem]:
         path = paths.get(prompt.scene)
         if path is None or not path.is_dir():
             where = None if path is None else str(path)
-            message = f"The directory of its scene {prompt.scene!r} is not there."
+            message = f"The directory of the prompt's scene {prompt.scene!r} is missing."
             yield Problem("scene_missing", prompt.id, where, message)
 
 
 def _database(catalog: Catalog) -> Iterator[Problem]:
     if not catalog.sqlite:
-        return  # PostgreSQL checks its pages as it reads them
+        return  # PostgreSQL checks its pages when it reads them
     with catalog.read() as connection:
-        said = list(connection.execute(text("PRAGMA quick_check")).scalars())
-        said += [f"{row[0]} row {row[1]} refers to a missing {row[2]} row"
+        lines = list(connection.execute(text("PRAGMA quick_check")).scalars())
+        lines += [f"{row[0]} row {row[1]} refers to a missing {row[2]} row"
                  for row in connection.execute(text("PRAGMA foreign_key_check"))]  # fmt: skip
-    for line in said:
+    for line in lines:
         if line != "ok":
             yield Problem("database", catalog.where, catalog.where, line)
 
 
-def _mend(catalog: Catalog, problem: Problem) -> bool:
+def _repair(catalog: Catalog, problem: Problem) -> bool:
     path = Path(problem.path or "")
     if not (path.exists() or path.is_symlink()):
         return False
@@ -180,7 +181,7 @@ def _run_folder(file: Path) -> Path:
 
 
 def _move(path: Path, wanted: Path) -> None:
-    """Rename, to `wanted.2`, `wanted.3` ... where the name is taken."""
+    """Rename to `wanted`, or to `wanted.2`, `wanted.3` ... if the name is in use."""
     target, number = wanted, 1
     while target.exists() or target.is_symlink():
         number += 1

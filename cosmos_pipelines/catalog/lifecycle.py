@@ -1,11 +1,11 @@
-"""A run's life: who may change its status, from what to what.
+"""The life of a run: which change of its status is allowed, and to which process.
 
     pending -> uploading -> running -> downloading -> completed
        |           |           |            |
        +-----------+-----------+------------+------> failed | cancelled -> uploading (again)
 
-Every change is one UPDATE guarded by the status and the lease that it starts from: two processes
-can race, one wins and is told how the run is now, and the other is told None.
+Every change is one UPDATE guarded by the old status and the lease. If two processes race, one gets
+the changed run, and the other gets None.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NEXT: Final[dict[Status, frozenset[Status]]] = {
     "failed": frozenset(),
     "cancelled": frozenset(),
 }
-"""What `advance` may do; into `uploading` from outside leads only `claim`."""
+"""The changes that `advance` may make; only `claim` leads into `uploading`."""
 
 ENDED_STATUSES: Final[frozenset[Status]] = frozenset({"completed", "failed", "cancelled"})
 
@@ -50,7 +50,7 @@ FIELDS: Final = frozenset(
         "progress",
     }
 )
-"""What the owner of a run may record on the way."""
+"""The columns that the owner of a run may set."""
 
 _UNLEASED: Final = {"leased_by": None, "leased_until": None}
 
@@ -67,10 +67,10 @@ class Lifecycle(Runs):
         dagster_run_id: str | None = None,
         now: datetime | None = None,
     ) -> Run | None:
-        """Take a pending, failed or cancelled run into work: it becomes `uploading`.
+        """Make a pending, failed or cancelled run active: its status becomes `uploading`.
 
-        A failed or cancelled one begins its next attempt, with what the last one left cleared.
-        None: there is no such run, it is in another status, or another process holds it.
+        A failed or cancelled run begins its next attempt; the columns of the last attempt are
+        cleared. None: no such run, another status, or another process holds the run's lease.
         """
         now = now or utc_now()
         again = runs.c.status != "pending"
@@ -92,7 +92,7 @@ class Lifecycle(Runs):
     def adopt(
         self, run_id: str, owner: str, lease_s: float = LEASE_S, *, now: datetime | None = None
     ) -> Run | None:
-        """Take over a run in work whose owner's lease is free or has ended (or is our own)."""
+        """Take over an active run whose lease is free, has ended, or belongs to `owner`."""
         now = now or utc_now()
         statement = (
             update(runs)
@@ -109,9 +109,9 @@ class Lifecycle(Runs):
         *,
         now: datetime | None = None,
     ) -> int:
-        """Keep the leases that `owner` has on `run_ids`; returns how many it still had.
+        """Renew the leases of `owner` on `run_ids`; return the number of renewed leases.
 
-        A heartbeat is no news: it does not count as a change of the run.
+        A renewed lease does not count as a change of the run.
         """
         statement = (
             update(runs)
@@ -122,14 +122,14 @@ class Lifecycle(Runs):
             return tx.connection.execute(statement).rowcount
 
     def release(self, run_id: str, owner: str) -> bool:
-        """Give up the lease that `owner` has on a run, whatever its status."""
-        mine = (runs.c.id == run_id) & (runs.c.leased_by == owner)
-        return self._changed(update(runs).where(mine).values(**_UNLEASED)) is not None
+        """Give up the lease of `owner` on a run, in every status."""
+        own = (runs.c.id == run_id) & (runs.c.leased_by == owner)
+        return self._changed(update(runs).where(own).values(**_UNLEASED)) is not None
 
     def release_all(self, run_ids: Iterable[str], owner: str) -> None:
-        """Give up the leases that `owner` still has on these runs; those that ended have none."""
-        mine = select(runs.c.id).where(runs.c.leased_by == owner)
-        for row in self.rows_with(mine, runs.c.id, run_ids):
+        """Give up the leases that `owner` still has on these runs; ended runs have no lease."""
+        own = select(runs.c.id).where(runs.c.leased_by == owner)
+        for row in self.rows_with(own, runs.c.id, run_ids):
             self.release(row.id, owner)
 
     def advance(
@@ -142,32 +142,32 @@ class Lifecycle(Runs):
         now: datetime | None = None,
         **fields: Any,
     ) -> Run | None:
-        """Move a run that `owner` holds from `expected_status` to `new_status`.
+        """Change the status of a run that `owner` holds from `expected_status` to `new_status`.
 
-        `fields`: any of FIELDS. An active run may keep its status, to record fields only. Becoming
-        `running` sets `started_at`; an end sets `completed_at` and frees the lease. A pending run
-        that nobody holds may be failed or cancelled by anyone. None: it was not so any more.
+        `fields`: any of FIELDS. An active run may keep its status, to record fields only. `running`
+        sets `started_at`; an end sets `completed_at` and frees the lease. A pending run without an
+        owner may be failed or cancelled by every process. None: status or lease have changed.
 
         Raises:
-            StateError: no run may go that way, or it ends without what belongs to its end.
+            StateError: the change is not allowed, or a field that belongs to the end is missing.
             TypeError: an unknown field.
         """
         if unknown := fields.keys() - FIELDS:
             raise TypeError(f"advance() got unknown fields: {', '.join(sorted(unknown))}")
         _check(run_id, expected_status, new_status, fields)
         now = now or utc_now()
-        mine = runs.c.leased_by == owner
+        allowed = runs.c.leased_by == owner
         if expected_status == "pending":
-            mine = _lease_free(owner, now)
+            allowed = _lease_free(owner, now)
         statement = (
             update(runs)
-            .where(runs.c.id == run_id, runs.c.status == expected_status, mine)
+            .where(runs.c.id == run_id, runs.c.status == expected_status, allowed)
             .values(status=new_status, **fields, **_times(expected_status, new_status, now))
         )
         return self._changed(statement)
 
     def cancel_pending(self, run_id: str, *, now: datetime | None = None) -> Run | None:
-        """Cancel a run that waits and that no process is about to start."""
+        """Cancel a pending run that no process is about to start."""
         return self.advance(
             run_id,
             "",
@@ -175,11 +175,11 @@ class Lifecycle(Runs):
             "cancelled",
             now=now,
             error_kind="cancelled",
-            error_message="Cancelled before it started.",
+            error_message="The run was cancelled before it started.",
         )
 
     def queued_runs(self, limit: int | None = 50, *, now: datetime | None = None) -> list[Run]:
-        """Pending runs that wait for the dispatcher, in the order in which they shall start."""
+        """Return the pending runs that wait for the dispatcher, in the order of their start."""
         free = or_(runs.c.leased_by.is_(None), runs.c.leased_until <= (now or utc_now()))
         statement = (
             select(*COLUMNS)
@@ -189,12 +189,12 @@ class Lifecycle(Runs):
         return self._runs(statement.limit(limit))
 
     def active_runs(self) -> list[Run]:
-        """Runs in work (also those whose owner has died), oldest first."""
+        """Return the active runs (also those whose owner has died), oldest first."""
         statement = select(*COLUMNS).where(runs.c.status.in_(ACTIVE))
         return self._runs(statement.order_by(runs.c.created_at, runs.c.id))
 
     def _changed(self, statement: Update) -> Run | None:
-        """The run as this UPDATE of one left it; None if it met none."""
+        """Return the run after this UPDATE of one row; None if no row matched."""
         with self.write() as tx:
             stamped = statement.values(**tx.stamp()).returning(*COLUMNS)
             row = tx.connection.execute(stamped).first()

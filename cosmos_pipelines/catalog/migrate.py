@@ -1,4 +1,4 @@
-"""Bring a database to the newest migration. Alembic is loaded only if something is to be done."""
+"""Bring a database to the newest migration. Alembic is loaded only if a migration is missing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LOCK: Final = 0x636F736D6F73  # "cosmos": PostgreSQL's advisory lock for migrat
 
 
 def bring_up_to_date(database: Database) -> None:
-    """Make the tables of a fresh database; migrate an older one; leave a current one alone.
+    """Make the tables of a new database; migrate an old database; change nothing in a current one.
 
-    Any number of processes may do this at once: one works, the others wait for it.
+    Any number of processes may do this at once: one process works, the others wait.
 
     Raises:
         InputError: the database belongs to another program or cannot be used.
-        StateError: a newer version of this program wrote it.
+        StateError: a newer version of this program wrote the database.
     """
     path = sqlite_path(database.url)
     if path is not None:
@@ -37,7 +37,7 @@ def bring_up_to_date(database: Database) -> None:
         if not database.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         version = _version(connection)
-        if version != HEAD:  # else another process was faster
+        if version != HEAD:  # otherwise another process was faster
             _upgrade(connection, version, database.where)
 
 
@@ -57,9 +57,9 @@ def _version(connection: Connection) -> str | None:
 
 
 def _write_ahead(database: Database) -> None:
-    """Switch SQLite to its write-ahead log, which lets readers go on while somebody writes.
+    """Switch SQLite to its write-ahead log, with which readers do not wait for a writer.
 
-    The switch is stored in the file. SQLite does not wait for others here, so we do.
+    The switch is stored in the file. SQLite itself does not wait for other processes here.
     """
     deadline = time.monotonic() + BUSY_S
     outside = database.engine.execution_options(cosmos_begin="")
@@ -92,7 +92,7 @@ def _upgrade(connection: Connection, version: str | None, where: str) -> None:
     if version is None and (taken := _foreign_tables(connection)):
         raise InputError(
             f"The database {where} has tables of another program ({', '.join(taken)}).",
-            hint="Give the catalog a database of its own.",
+            hint="Set another database for the catalog.",
         )
     command.upgrade(config, "head")
 

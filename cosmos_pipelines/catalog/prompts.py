@@ -1,4 +1,4 @@
-"""Prompts in the catalog: the same content is one prompt, whoever enters it first."""
+"""Prompts in the catalog: the same content is always one prompt."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cosmos_pipelines.errors import InputError, UnknownId
 
 COLUMNS = tuple(prompts.c[name] for name in Prompt.__dataclass_fields__)
 SHOWN = 5
-"""How many candidates an error names."""
+"""Number of candidates that an error names."""
 
 
 def prompt_of(row: Row[Any]) -> Prompt:
-    """The record of a row of `COLUMNS`."""
+    """Return the record of a row of `COLUMNS`."""
     return Prompt(**row._mapping)
 
 
@@ -37,7 +37,7 @@ class Prompts(Database):
         parent_prompt_id: str | None = None,
         source_run_id: str | None = None,
     ) -> tuple[Prompt, bool]:
-        """Enter a prompt; the same content again gives the first one's row and False.
+        """Add a prompt; if a prompt has the same content already, return its row and False.
 
         Raises:
             InputError: an empty or too long text, or parameters that are not JSON.
@@ -74,15 +74,15 @@ class Prompts(Database):
             return prompt_of(row), True
         prompt = self._prompt(prompt_id)
         if prompt is None:
-            raise UnknownId("prompt", prompt_id)  # deleted in this very moment
+            raise UnknownId("prompt", prompt_id)  # another process deleted it at the same time
         return prompt, False
 
     def get_prompt(self, wanted: str) -> Prompt:
-        """The prompt with this id, name, or beginning of an id (with or without `ps_`).
+        """Return the prompt with this id, name, or beginning of an id (with or without `ps_`).
 
         Raises:
-            UnknownId: there is none; offers the nearest.
-            InputError: several; names them.
+            UnknownId: no such prompt; the message offers similar ids and names.
+            InputError: several prompts; the message names them.
         """
         exact = self._prompt(wanted)
         if exact is not None:
@@ -97,26 +97,26 @@ class Prompts(Database):
         raise UnknownId("prompt", wanted, {word for row in known for word in row})
 
     def find_prompts(self, prompt_ids: Iterable[str]) -> dict[str, Prompt]:
-        """The prompts with exactly these ids, as far as there are such, by their ids."""
+        """Return the prompts with exactly these ids, by id; unknown ids are left out."""
         rows = self.rows_with(select(*COLUMNS), prompts.c.id, prompt_ids)
         return {row.id: prompt_of(row) for row in rows}
 
     def list_prompts(
         self, scene: str | None = None, limit: int | None = 50, offset: int = 0
     ) -> list[Prompt]:
-        """Prompts, newest first; all of them with `limit=None`."""
+        """Return prompts, newest first; all prompts with `limit=None`."""
         statement = select(*COLUMNS).order_by(prompts.c.created_at.desc(), prompts.c.id)
         if scene is not None:
             statement = statement.where(prompts.c.scene == scene)
         return [prompt_of(row) for row in self.rows(statement.limit(limit).offset(offset))]
 
     def prompt_ids(self) -> list[str]:
-        """All prompt ids, newest first."""
+        """Return all prompt ids, newest first."""
         statement = select(prompts.c.id).order_by(prompts.c.created_at.desc(), prompts.c.id)
         return [row.id for row in self.rows(statement)]
 
     def prompt_names(self) -> set[str]:
-        """All names in use, for choosing a new one."""
+        """Return all names in use."""
         return {row.name for row in self.rows(select(prompts.c.name).distinct())}
 
     def _prompt(self, prompt_id: str) -> Prompt | None:

@@ -1,4 +1,4 @@
-"""What the catalog's rows are to the rest of the program: frozen records without a database."""
+"""The catalog's rows for the rest of the program: frozen records without a database."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ STATUSES: Final[tuple[Status, ...]] = (
     "cancelled",
 )
 ACTIVE: Final[tuple[Status, ...]] = ("uploading", "running", "downloading")
-"""Somebody is executing the run, or was when it was last heard of."""
+"""A process executes the run, or did when the run was last changed."""
 
 MODEL_TYPES: Final[tuple[ModelType, ...]] = ("transfer", "enhance", "upscale")
 
 
 def utc_now() -> datetime:
-    """The current time, aware, UTC."""
+    """Return the current time, aware, UTC."""
     return datetime.now(UTC)
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with microseconds and `Z`: as text it sorts like the time itself."""
+    """Return ISO 8601 in UTC with microseconds and `Z`, a text that sorts by time."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class _Record:
     def as_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON values; times as ISO 8601 UTC ending in `Z`."""
+        """Return the fields as plain JSON values; times as ISO 8601 UTC ending in `Z`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         return {k: iso(v) if isinstance(v, datetime) else v for k, v in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt(_Record):
-    """A text for one scene. `parent_prompt_id` and `source_run_id`: what it was enhanced from."""
+    """A text for a scene. `parent_prompt_id`, `source_run_id`: the origin of an enhanced prompt."""
 
     id: str
     text: str
@@ -62,7 +62,7 @@ class Prompt(_Record):
 
 @dataclass(frozen=True, kw_only=True)
 class SceneRow(_Record):
-    """A scene directory as it was last measured. `facts`: by pass, size, rate, frames, hash."""
+    """A scene directory with its last measured facts: by pass, size, rate, frames, hash."""
 
     key: str
     path: str
@@ -86,7 +86,7 @@ class Recipe(_Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Run(_Record):
-    """One GPU operation, once. File names in `outputs` are relative to the project's home."""
+    """One execution of an operation. File names in `outputs` are relative to the project's home."""
 
     id: str
     prompt_id: str | None
@@ -122,29 +122,29 @@ class Run(_Record):
     source: dict[str, Any]
     notes: list[str]
     progress: dict[str, Any] | None = None
-    """`done` of `total`, and `text`: how far it is or was when it ended."""
+    """`done` of `total`, and `text`: the progress of the run now, or at its end."""
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from the start of the GPU work to its end, however it ended."""
+        """Seconds from the start of the run's order to the end of the run, also if it failed."""
         if self.started_at is None or self.completed_at is None:
             return None
         return (self.completed_at - self.started_at).total_seconds()
 
     def leased(self, now: datetime) -> bool:
-        """Whether some process holds this run at `now`."""
+        """Whether a process holds the lease of this run at `now`."""
         return self.leased_by is not None and (
             self.leased_until is not None and self.leased_until > now
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields and `duration_s` as plain JSON values."""
+        """Return the fields and `duration_s` as plain JSON values."""
         return {**super().as_dict(), "duration_s": self.duration_s}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One row that was written or deleted; `row` is None for a deleted one."""
+    """One row that was written or deleted; `row` is None for a deleted row."""
 
     kind: Literal["prompt", "run", "scene"]
     id: str

@@ -1,4 +1,4 @@
-"""Runs in the catalog: entering, finding and annotating them. Their life is in lifecycle.py."""
+"""Runs in the catalog: add, find and annotate runs. lifecycle.py changes their status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for k
 
 
 def run_of(row: Row[Any]) -> Run:
-    """The record of a row of `COLUMNS`."""
+    """Return the record of a row of `COLUMNS`."""
     return Run(**row._mapping)
 
 
@@ -46,10 +46,10 @@ class Runs(Database):
         lease: str | None = None,
         run_id: str | None = None,
     ) -> Run:
-        """Enter a pending run.
+        """Add a pending run.
 
-        `queued`: the dispatcher may start it. `lease`: an owner who is about to start it himself;
-        nobody else will for 30 s.
+        `queued`: the dispatcher may start the run. `lease`: the owner that is about to start the
+        run; no other process starts the run for 30 s.
 
         Raises:
             InputError: an unknown operation, a run id of the wrong form or in use.
@@ -88,13 +88,13 @@ class Runs(Database):
         return run_of(row)
 
     def get_run(self, wanted: str) -> Run:
-        """The run with this id or unique beginning of one (with or without `rs_`).
+        """Return the run with this id or unique beginning of an id (with or without `rs_`).
 
-        `latest` is the newest run, `latest-transfer` the newest of that operation.
+        `latest` is the newest run, `latest-transfer` the newest run of that operation.
 
         Raises:
-            UnknownId: there is none; offers the nearest.
-            InputError: several; names them.
+            UnknownId: no such run; the message offers similar ids.
+            InputError: several runs; the message names them.
         """
         wanted = storable(wanted)
         if wanted in LATEST and (newest := self.list_runs(model_type=LATEST[wanted], limit=1)):
@@ -108,26 +108,27 @@ class Runs(Database):
             return run_of(found[0])
         if found and wanted:
             shown = ", ".join(row.id for row in found[:5])
-            raise InputError(f"Several runs begin with {wanted!r}: {shown}.", hint="Give more.")
+            message = f"Several runs begin with {wanted!r}: {shown}."
+            raise InputError(message, hint="Give more of the id.")
         raise UnknownId("run", wanted, [row.id for row in self.rows(select(runs.c.id))])
 
     def get_runs(self, wanted: Iterable[str]) -> list[Run]:
-        """The runs that `get_run` would give, each once, in that order; exact ids are one query.
+        """Return the runs of `get_run`, each once, in this order; exact ids take one query.
 
         Raises:
-            UnknownId, InputError: as `get_run` does.
+            UnknownId, InputError: as in `get_run`.
         """
         wanted = list(wanted)
         exact = self.find_runs(wanted)
-        found = [exact.get(one) or self.get_run(one) for one in wanted]
+        found = [exact.get(word) or self.get_run(word) for word in wanted]
         return list({run.id: run for run in found}.values())
 
     def find_run(self, run_id: str) -> Run | None:
-        """The run with exactly this id, if there is one."""
+        """Return the run with exactly this id; None if there is no such run."""
         return self.find_runs([run_id]).get(storable(run_id))
 
     def find_runs(self, run_ids: Iterable[str]) -> dict[str, Run]:
-        """The runs with exactly these ids, as far as there are such, by their ids."""
+        """Return the runs with exactly these ids, by id; unknown ids are left out."""
         rows = self.rows_with(select(*COLUMNS), runs.c.id, run_ids)
         return {row.id: run_of(row) for row in rows}
 
@@ -141,7 +142,7 @@ class Runs(Database):
         limit: int | None = 50,
         offset: int = 0,
     ) -> list[Run]:
-        """Runs, newest first; all of them with `limit=None`. `status` may be several.
+        """Return runs, newest first; all runs with `limit=None`. `status` may be several.
 
         Raises:
             InputError: an unknown status.
@@ -161,18 +162,18 @@ class Runs(Database):
         return self._runs(statement.limit(limit).offset(offset))
 
     def runs_of_orders(self, orders: Iterable[str]) -> list[Run]:
-        """All runs that are or were last part of one of these orders; of each, newest first."""
+        """Return the runs whose last order is one of these orders; of each order, newest first."""
         newest = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
         return [run_of(row) for row in self.rows_with(newest, runs.c.batch_id, orders)]
 
     def count_by_status(self) -> dict[str, int]:
-        """How many runs there are in each status, also those with none."""
+        """Return the number of runs in each status, also if it is 0."""
         statement = select(runs.c.status, func.count()).group_by(runs.c.status)
         found = {row[0]: row[1] for row in self.rows(statement)}
         return {status: found.get(status, 0) for status in STATUSES}
 
     def rate(self, run_id: str, rating: int | None) -> Run:
-        """Give a run 1 to 5 stars, or take them away (None).
+        """Rate a run from 1 to 5, or remove its rating (None).
 
         Raises:
             InputError: another number.
@@ -201,7 +202,7 @@ class Runs(Database):
         return self.get_run(run.id)
 
     def note(self, run_id: str, text: str) -> Run:
-        """Add a sentence to a run's notes, unless it is there already."""
+        """Add a sentence to a run's notes, unless the notes have it already."""
         run = self.get_run(run_id)
         with self.write() as tx:
             statement = select(runs.c.notes).where(runs.c.id == run.id)
@@ -216,7 +217,7 @@ class Runs(Database):
     def _explain_refusal(
         self, run_id: str, prompt_id: str | None, parent_run_id: str | None
     ) -> None:
-        """Say which of its ids is wrong after the database has refused a run."""
+        """Raise an error that names the wrong id after the database has refused a run."""
         from cosmos_pipelines.catalog.tables import prompts
 
         with self.read() as connection:
@@ -227,7 +228,7 @@ class Runs(Database):
         if parent_run_id is not None and parent_run_id not in known_runs:
             raise UnknownId("run", parent_run_id, known_runs)
         if run_id in known_runs:
-            raise InputError(f"There is a run {run_id} already.")
+            raise InputError(f"A run {run_id} exists already.")
 
 
 def _times(tx: Transaction, queued: bool, lease: str | None) -> dict[str, Any]:
@@ -245,9 +246,9 @@ def _set(tx: Transaction, run_id: str, **values: Any) -> None:
 
 def _statuses(status: str | Collection[str]) -> list[str]:
     wanted = [status] if isinstance(status, str) else list(status)
-    for one in wanted:
-        if one not in STATUSES:
-            raise InputError(f"There is no status {one!r}.", hint=f"One of {', '.join(STATUSES)}.")
+    for name in wanted:
+        if name not in STATUSES:
+            raise InputError(f"There is no status {name!r}.", hint=f"One of {', '.join(STATUSES)}.")
     return wanted
 
 

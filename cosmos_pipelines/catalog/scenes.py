@@ -1,4 +1,4 @@
-"""Scenes and recipes in the catalog: entered again, they are replaced."""
+"""Scenes and recipes in the catalog; one with the same key or name is replaced."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Scenes(Database):
         facts: Mapping[str, Any],
         description: str | None = None,
     ) -> SceneRow:
-        """Enter a scene or bring it up to date; what has not changed is not written."""
+        """Add or update a scene; write nothing if the scene has not changed."""
         values = storable(
             {"path": path, "digest": digest, "facts": dict(facts), "description": description}
         )
@@ -43,10 +43,10 @@ class Scenes(Database):
         return SceneRow(**row._mapping)
 
     def get_scene(self, key: str) -> SceneRow:
-        """The scene with this key.
+        """Return the scene with this key.
 
         Raises:
-            UnknownId: there is none; offers the nearest.
+            UnknownId: no such scene; the message offers similar keys.
         """
         scene = self.find_scene(key)
         if scene is None:
@@ -54,23 +54,23 @@ class Scenes(Database):
         return scene
 
     def list_scenes(self) -> list[SceneRow]:
-        """All scenes by key."""
+        """Return all scenes, sorted by key."""
         rows = self.rows(select(*SCENE_COLUMNS).order_by(scenes.c.key))
         return [SceneRow(**row._mapping) for row in rows]
 
     def find_scene(self, key: str) -> SceneRow | None:
-        """The scene with this key, if there is one."""
+        """Return the scene with this key; None if there is no such scene."""
         return self.find_scenes([key]).get(storable(key))
 
     def find_scenes(self, keys: Iterable[str]) -> dict[str, SceneRow]:
-        """The scenes with exactly these keys, as far as there are such, by their keys."""
+        """Return the scenes with exactly these keys, by key; unknown keys are left out."""
         rows = self.rows_with(select(*SCENE_COLUMNS), scenes.c.key, keys)
         return {row.key: SceneRow(**row._mapping) for row in rows}
 
     def put_recipe(
         self, name: str, engine: str, model_type: str, config: Mapping[str, Any]
     ) -> Recipe:
-        """Enter a recipe or replace the one with this name.
+        """Add a recipe, or replace the recipe of this name.
 
         Raises:
             InputError: no name, or an unknown operation.
@@ -88,10 +88,10 @@ class Scenes(Database):
         return Recipe(**row._mapping)
 
     def get_recipe(self, name: str) -> Recipe:
-        """The recipe with this name.
+        """Return the recipe with this name.
 
         Raises:
-            UnknownId: there is none; offers the nearest.
+            UnknownId: no such recipe; the message offers similar names.
         """
         rows = self.rows(select(*RECIPE_COLUMNS).where(recipes.c.name == name))
         if not rows:
@@ -99,6 +99,6 @@ class Scenes(Database):
         return Recipe(**rows[0]._mapping)
 
     def list_recipes(self) -> list[Recipe]:
-        """All recipes by name."""
+        """Return all recipes, sorted by name."""
         rows = self.rows(select(*RECIPE_COLUMNS).order_by(recipes.c.name))
         return [Recipe(**row._mapping) for row in rows]

@@ -1,7 +1,7 @@
-"""Finding prompts by words: FTS5 on SQLite, `tsvector` on PostgreSQL, with the same meaning.
+"""Find prompts by words: FTS5 on SQLite, `tsvector` on PostgreSQL, with the same results.
 
-A prompt is found if its name and text together have all the words, in any English inflection; a hit
-in the name counts four times. The indices are made by the first migration.
+A prompt is found if its name and text together have all the words, in any English inflection; a
+word in the name counts four times. The first migration makes the indices.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from cosmos_pipelines.catalog.tables import prompts
 from cosmos_pipelines.errors import InputError
 
 MOST_WORDS: Final = 32
-"""FTS5 refuses expressions deeper than 256; nobody means more words than this."""
+"""Most words of a search; FTS5 refuses expressions deeper than 256."""
 LONGEST_WORD: Final = 200
-"""PostgreSQL refuses words of more than 2,046 bytes in a query."""
+"""Most characters of a word; PostgreSQL refuses words of more than 2,046 bytes in a query."""
 
 _BLANKS: Final = str.maketrans(dict.fromkeys(string.punctuation, " "))
 
@@ -38,14 +38,14 @@ _POSTGRESQL: Final = text(
 
 
 def search_prompts(catalog: Database, words: str, limit: int = 20) -> list[Prompt]:
-    """Prompts that have all `words`, best first; also those whose id begins with `words`.
+    """Return the prompts that have all `words`, best first; also those whose id begins with them.
 
     Raises:
         InputError: there is no word in `words`.
     """
     wanted = _words(words)
     if not wanted:
-        raise InputError("There is nothing to search for.", hint="Give a word of the prompt.")
+        raise InputError("No word to search for was given.", hint="Give a word of the prompt.")
     if catalog.sqlite:
         statement, query = _SQLITE, " ".join(f'"{word}"' for word in wanted)
     else:

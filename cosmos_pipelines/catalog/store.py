@@ -1,7 +1,7 @@
-"""The catalog: one object with everything that is known about prompts, scenes, recipes and runs.
+"""The catalog: one object for all records of prompts, scenes, recipes and runs.
 
-It touches no files but the database's own. Its parts are in prompts.py, scenes.py, runs.py,
-lifecycle.py and changes.py; searching, deleting and verifying are functions in files of their own.
+The parts of the catalog are in prompts.py, scenes.py, runs.py, lifecycle.py and changes.py; search,
+deletion and integrity checks are functions in separate files.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class Catalog(Prompts, Scenes, Lifecycle, Changes):
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """The catalog at an SQLAlchemy URL, made or brought up to date if necessary.
+        """Open the catalog at an SQLAlchemy URL; make it or migrate it if necessary.
 
         Raises:
-            InputError: the database cannot be reached or used; says where and why.
-            StateError: it was written by a newer version of this program.
+            InputError: the database cannot be reached or used; the message says where and why.
+            StateError: a newer version of this program wrote the database.
         """
         from cosmos_pipelines.catalog.migrate import bring_up_to_date
 

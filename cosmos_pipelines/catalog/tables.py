@@ -1,4 +1,4 @@
-"""The catalog's tables as they are at the newest migration; a test holds that both agree."""
+"""The catalog's tables at the newest migration; a test checks that tables and migrations agree."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES
 
 HEAD = "0002"
-"""The newest migration. Compared on every open, so that Alembic is loaded only when it must act."""
+"""The newest migration. Compared on every open, so that Alembic is loaded only if needed."""
 
 VERSION_TABLE = "catalog_version"
-"""Not Alembic's usual name: Dagster may keep its own version in the same PostgreSQL database."""
+"""Not Alembic's usual name: Dagster may keep its version in the same PostgreSQL database."""
 
 metadata = MetaData(
     naming_convention={

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the process's exit code; errors are told on stderr.
+    """Run one command and return the process's exit code; errors are printed on stderr.
 
     Args:
         argv: the words after `cosmos`; default: those of this process.
     """
-    # what imports make lives for ever: looking for garbage among it costs a tenth of the start
+    # imported objects live for ever: garbage collection among them takes a tenth of the start
     gc.set_threshold(50_000, 20, 20)
-    os.environ.setdefault("LOGURU_AUTOINIT", "False")  # what we log is shown by us, or in files
+    os.environ.setdefault("LOGURU_AUTOINIT", "False")  # each command sets up its own log
     from cosmos_pipelines.cli.app import run
 
     return run(sys.argv[1:] if argv is None else list(argv))

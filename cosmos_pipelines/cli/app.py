@@ -1,4 +1,4 @@
-"""The table of commands, and what all of them share."""
+"""The table of commands, and the options that all commands share."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from cosmos_pipelines.cli.lazy import Entry, LazyGroup, new_app
 _MAKE, _LOOK, _OPERATE, _KEEP, _SET_UP = "Make", "Look", "Operate", "Keep", "Set up"
 
 COMMANDS: dict[str, Entry] = {
-    "prepare": Entry("prepare", _MAKE, "Make a scene of rendered sequences or videos."),
+    "prepare": Entry("prepare", _MAKE, "Make a scene from rendered sequences or videos."),
     "create": Entry("create", _MAKE, "Register a prompt, a run or a recipe."),
-    "inference": Entry("inference", _MAKE, "Make videos of prompts."),
-    "upscale": Entry("upscale", _MAKE, "Make a 4K video of a run's video or of a file."),
-    "prompt-enhance": Entry("enhance", _MAKE, "Make better prompts of prompts."),
-    "run": Entry("run", _MAKE, "Execute runs that exist: pending, failed or left behind."),
+    "inference": Entry("inference", _MAKE, "Make videos from prompts."),
+    "upscale": Entry("upscale", _MAKE, "Make a 4K video from a run's video or from a file."),
+    "prompt-enhance": Entry("enhance", _MAKE, "Make better prompts from prompts."),
+    "run": Entry("run", _MAKE, "Execute runs that exist: pending, failed or lost."),
     "list": Entry("listing", _LOOK, "List prompts, runs, scenes or recipes."),
     "search": Entry("search", _LOOK, "Find prompts by words."),
-    "show": Entry("show", _LOOK, "Show one thing, or how a video file was made."),
-    "status": Entry("status", _OPERATE, "Show what runs where, what waits, what was left behind."),
+    "show": Entry("show", _LOOK, "Show a record, or how a video file was made."),
+    "status": Entry("status", _OPERATE, "Show active and queued runs, and what was left behind."),
     "logs": Entry("logs", _OPERATE, "Print a run's log."),
-    "kill": Entry("kill", _OPERATE, "Stop one run, or all."),
-    "why": Entry("why", _OPERATE, "Say why a run failed, how one knows, and what to do."),
+    "kill": Entry("kill", _OPERATE, "Stop one run, or all runs."),
+    "why": Entry("why", _OPERATE, "Say why a run failed, with the evidence, and what to do."),
     "recover": Entry("recover", _OPERATE, "Adopt and finish the runs whose process died."),
     "rate": Entry("rate", _KEEP, "Rate a run's result from 1 to 5."),
     "tag": Entry("tag", _KEEP, "Add and remove tags of a run."),
@@ -38,22 +38,22 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("export", _KEEP, "Write all runs or prompts to a .csv or .json file."),
     "backup": Entry("backup", _KEEP, "Copy the catalog to one file."),
     "init": Entry("init", _SET_UP, "Start a project: write a commented cosmos.toml."),
-    "doctor": Entry("doctor", _SET_UP, "Check everything that runs need, here and there."),
-    "host": Entry("host", _SET_UP, "Make a GPU host ready for an engine."),
+    "doctor": Entry("doctor", _SET_UP, "Check what runs need, here and on the GPU host."),
+    "host": Entry("host", _SET_UP, "Set up a GPU host for an engine."),
     "demo": Entry("demo", _SET_UP, "Render a scene and run all three operations on it."),
     "ui": Entry("ui", _SET_UP, "Serve the web page."),
 }
 
 
 class Root(LazyGroup):
-    """`cosmos`."""
+    """The command `cosmos`."""
 
     entries = COMMANDS
 
 
 @dataclass
 class State:
-    """What the root's options say, kept where the command's context and `run` both see it."""
+    """The root's options, kept where the command's context and `run` both see them."""
 
     home: Path | None = None
     debug: bool = False
@@ -85,7 +85,7 @@ def cosmos(
     ] = None,
     debug: Annotated[
         bool,
-        typer.Option("--debug", envvar="COSMOS_DEBUG", help="Show tracebacks and our own log."),
+        typer.Option("--debug", envvar="COSMOS_DEBUG", help="Show tracebacks and debug messages."),
     ] = False,
     version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
@@ -93,14 +93,14 @@ def cosmos(
 ) -> None:
     """Turn rendered scenes into photoreal video.
 
-    Data is printed on stdout, everything else on stderr. Exit codes: 0 done, 1 failed, 2 bad
-    input, 3 wrong state, 4 the GPU side failed, 130 interrupted.
+    Data is printed on stdout, messages on stderr. Exit codes: 0 done, 1 failed, 2 bad input,
+    3 wrong state, 4 the GPU side failed, 130 interrupted.
     """
     ctx.obj.home, ctx.obj.debug = home, debug
 
 
 def root_command() -> Any:
-    """`cosmos` as a command object: what `run` runs and the reference is made from."""
+    """Return `cosmos` as a command object, for `run` and for the reference."""
     command = typer.main.get_command(app)
     command.name = "cosmos"
     return command
@@ -119,7 +119,7 @@ def run(argv: Sequence[str]) -> int:
         sys.stdout.flush()
     except SystemExit as e:
         code = e.code
-    except BaseException as e:  # noqa: BLE001  the door: nothing passes it
+    except BaseException as e:  # noqa: BLE001  every error becomes an exit code
         return exit_code(e, debug=state.debug)
     if code == INTERRUPTED:
         say("Interrupted.")

@@ -1,4 +1,4 @@
-"""Asking before something is lost: on a terminal a question, without one a refusal."""
+"""Ask the user before files are deleted or runs stopped; without a terminal, refuse."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from cosmos_pipelines.errors import InputError
 
 
 def agreed(question: str, *, force: bool) -> bool:
-    """Whether the user wants it.
+    """Whether the user agrees.
 
     Raises:
-        InputError: nobody can be asked and --force was not given.
+        InputError: there is no terminal, and --force was not given.
     """
     if force:
         return True

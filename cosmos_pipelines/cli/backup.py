@@ -1,4 +1,4 @@
-"""`cosmos backup`: the catalog as one file."""
+"""`cosmos backup`: copy the catalog to one file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that does not exist yet.")],
     as_json: Json = False,
 ) -> None:
-    """Copy the catalog to one file, while others go on reading and writing it."""
+    """Copy the catalog to one file, also while other processes use the catalog."""
     written = open_api(ctx).backup(file.expanduser())
     if as_json:
         write_json(written)

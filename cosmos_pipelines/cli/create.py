@@ -27,18 +27,18 @@ app = new_app(help="Register a prompt, a run or a recipe.")
 @app.command()
 def prompt(
     ctx: typer.Context,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the video shall show.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the video should show.")],
     scene: Annotated[
         str,
         typer.Argument(metavar="SCENE_DIR", help="A scene's directory, or its name below inputs."),
     ],
     negative: Annotated[str | None, typer.Option(metavar="TEXT", help="What to avoid.")] = None,
     name: Annotated[
-        str | None, typer.Option(help="A name; default: one made from the text.")
+        str | None, typer.Option(help="The prompt's name; default: made from the text.")
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A note of yours that belongs to the prompt."),
+        typer.Option(metavar="KEY=VALUE", help="A note to keep with the prompt."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +51,7 @@ def prompt(
         parameters=pairs_of(parameter or [], "--parameter"),
     )
     if not made["created"]:
-        say(f"That prompt exists already, as {made['name']}.")
+        say(f"The prompt exists already, as {made['name']}.")
     _print(made, "id", as_json=as_json)
 
 
@@ -64,11 +64,11 @@ def run(
     recipe: RecipeName = None,
     engine: EngineName = None,
     backend: BackendName = None,
-    queue: Annotated[bool, typer.Option("--queue", help="Let the daemon execute it.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Let the daemon execute the run.")] = False,
     as_json: Json = False,
     fields: dict[str, Any],
 ) -> None:
-    """Register a run of a prompt, pending, and print its id; `cosmos run` executes it."""
+    """Register a pending run of a prompt and print its id; `cosmos run` executes the run."""
     api = open_api(ctx)
     made = api.create_run(
         prompt, recipe=recipe, engine=engine, backend=backend, queue=queue, **fields
@@ -88,7 +88,7 @@ def recipe(
     as_json: Json = False,
     fields: dict[str, Any],
 ) -> None:
-    """Store settings under a name, for --recipe. The same name again replaces them."""
+    """Store settings under a name, for --recipe. A recipe of the same name is replaced."""
     _print(open_api(ctx).create_recipe(name, engine=engine, **fields), "name", as_json=as_json)
 
 

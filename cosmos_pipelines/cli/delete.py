@@ -1,4 +1,4 @@
-"""`cosmos delete`: a prompt or a run, with everything that came from it."""
+"""`cosmos delete`: delete a prompt or a run, with all that was made from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import DryRun, Force, Json, PromptId, RunId, open_api
 
-app = new_app(help="Delete a prompt or a run with its files. Shows first what would go.")
+app = new_app(help="Delete a prompt or a run with its files. First shows what will be deleted.")
 
 
 @app.command()
@@ -58,7 +58,7 @@ def _delete(
         return None
     for line in lines:
         say(line)
-    if not agreed(f"Delete this {kind} with all of that?", force=force):
+    if not agreed(f"Delete this {kind} and all of the above?", force=force):
         return FAILED
     delete = api.delete_prompt if kind == "prompt" else api.delete_run
     gone = delete(plan["id"])
@@ -70,7 +70,7 @@ def _delete(
 
 
 def _lines(plan: Mapping[str, Any]) -> list[str]:
-    """What would go, a line each, and how much room that gives back."""
+    """Return a line for each thing to delete, and a line with the bytes that this frees."""
     prompts = [f"prompt {p['id']}  {p['name']}: {one_line(p['text'])}" for p in plan["prompts"]]
     runs = [f"run {r['id']}  {r['model_type']}, {r['status']}" for r in plan["runs"]]
     directories = [f"directory {path}" for path in plan["directories"]]

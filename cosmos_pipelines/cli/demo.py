@@ -1,4 +1,4 @@
-"""`cosmos demo`: everything once, on a scene of our own."""
+"""`cosmos demo`: render a small scene and run all three operations on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def demo(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Render a scene and run all three operations on it. What is there is not made again."""
+    """Render a scene and run all three operations on it. Existing results are not made again."""
     from cosmos_pipelines import demo as demonstration
 
     if render_only is not None:

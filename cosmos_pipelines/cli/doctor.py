@@ -1,4 +1,4 @@
-"""`cosmos doctor`: is everything there that runs need?"""
+"""`cosmos doctor`: check what runs need."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ app = new_app()
 
 MARKS = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skipped": "-"}
 EXIT = {"settings": BAD_INPUT, "host": GPU_SIDE, "here": FAILED}
-"""By where something fails, the most basic first."""
+"""The exit code by the place of the failed check, the most basic first."""
 
 Row = dict[str, Any]
 
 
 @app.command()
 def doctor(ctx: typer.Context, backend: BackendName = None, as_json: Json = False) -> int:
-    """Check everything that runs need, here and there (on the GPU host).
+    """Check what runs need, here and on the GPU host.
 
-    Exit code 0 if all is well (warnings are allowed), 2 if settings are wrong, 4 if something is
-    wrong on the host, 1 if it is on this machine.
+    Exit code 0 if no check fails (warnings are allowed), 2 if settings are wrong, 4 if a check
+    fails on the host, 1 if a check fails on this machine.
     """
     show = _ignore if as_json else _show
     try:
@@ -45,7 +45,7 @@ def doctor(ctx: typer.Context, backend: BackendName = None, as_json: Json = Fals
 
 
 def _show(row: Row) -> None:
-    """A line for what was found, and one for what to do about it."""
+    """Print a line for what was found, and a line for what to do about it."""
     write(f"{MARKS[row['result']]:<4}  {row['name']:<17}  {one_line(row['found'])}")
     if row["do"]:
         write(f"{'':25}-> {one_line(row['do'])}")
@@ -53,4 +53,4 @@ def _show(row: Row) -> None:
 
 
 def _ignore(row: Row) -> None:
-    """JSON is printed as a whole."""
+    """Print nothing: JSON is printed as a whole."""

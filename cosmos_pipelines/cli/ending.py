@@ -1,4 +1,4 @@
-"""Telling how runs ended: their data on stdout, what went wrong on stderr, one exit code."""
+"""Print how runs ended: their data on stdout, errors on stderr, and return one exit code."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Row = dict[str, Any]
 
 
 def result_of(run: Row) -> str:
-    """What a run has made, in a word: its video, its new prompt or text; else why not."""
+    """Return a run's result: its video, its new prompt or text; else the kind of its error."""
     out = run["outputs"]
-    made = out.get("video") or out.get("enhanced_prompt_id") or out.get("enhanced_text")
-    return str(made or run["error_kind"] or "")
+    result = out.get("video") or out.get("enhanced_prompt_id") or out.get("enhanced_text")
+    return str(result or run["error_kind"] or "")
 
 
 RUN_COLUMNS: Columns = {
@@ -39,7 +39,7 @@ RUN_COLUMNS: Columns = {
 
 
 def finish(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> int:
-    """Print executed runs and return the worst of their exit codes (the highest).
+    """Print executed runs and return the highest of their exit codes.
 
     With `single` and exactly one run, its JSON is an object instead of a list.
     """
@@ -51,16 +51,16 @@ def finish(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> int:
 
 
 def queued(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> None:
-    """Print runs that were left to the daemon."""
+    """Print queued runs."""
     if as_json:
         write_json(runs[0] if single and len(runs) == 1 else list(runs))
     else:
         write_table(runs, RUN_COLUMNS, cut=False)
-    say("Queued. The daemon of `cosmos ui` executes them; `cosmos status` shows where they are.")
+    say("Queued. The daemon of `cosmos ui` executes the runs; `cosmos status` shows their state.")
 
 
 def planned(orders: Sequence[Row], *, as_json: bool) -> None:
-    """Print orders that would be given: what would run, what would come out, what to know."""
+    """Print orders of a dry run: their commands, expected files and notes."""
     if as_json:
         write_json(list(orders))
         return
@@ -96,7 +96,7 @@ def _planned(plan: Row) -> None:
         record["time"] = _time(plan["estimate"])
     write_record(record)
     documents = dict(order["documents"])
-    if len(documents) > 1:  # what our own program is told is in --json
+    if len(documents) > 1:  # request.json, for the program in gpu_scripts, is only in --json
         documents.pop("request.json", None)
     for name, text in documents.items():
         write(f"\n--- {name}")
@@ -111,16 +111,16 @@ def _made(file: Row) -> str:
 
 
 def _typed(words: Sequence[str]) -> str:
-    """Words as one would type them; place holders stand without quotation marks."""
+    """Return the words as a command to type; place holders have no quotation marks."""
     return re.sub(r"'([\w./:={}-]*)'", r"\1", shlex.join(words))
 
 
 def _time(estimate: Row | None) -> str:
     if estimate is None:
-        return "unknown: no run like it has completed there"
+        return "unknown: no similar run has completed in this place"
     took, runs = duration(max(1, estimate["seconds"])), estimate["runs"]
-    load = f", {duration(estimate['load_s'])} of it to load" if estimate["load_s"] else ""
-    return f"about {took}{load}; from {runs} run(s) there"
+    load = f", of which {duration(estimate['load_s'])} to load" if estimate["load_s"] else ""
+    return f"about {took}{load}; from {runs} run(s) in the same place"
 
 
 def _ended(run: Row) -> int:

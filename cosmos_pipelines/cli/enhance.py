@@ -1,4 +1,4 @@
-"""`cosmos prompt-enhance`: prompts become better prompts."""
+"""`cosmos prompt-enhance`: make better prompts from prompts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def prompt_enhance(
         list[str],
         typer.Argument(
             metavar="PS_ID...",
-            help="Prompts, by id, the beginning of it, or name.",
+            help="Prompts: ids, beginnings of ids, or names.",
             autocompletion=complete_prompts,
         ),
     ],
@@ -44,9 +44,9 @@ def prompt_enhance(
     as_json: Json = False,
     fields: dict[str, Any],
 ) -> int | None:
-    """Make better prompts of prompts. Each enhancement is a run of its own.
+    """Make better prompts from prompts. Each enhancement is a separate run.
 
-    All are refused if one is.
+    If one prompt is refused, no run is made.
     """
     api = open_api(ctx)
     settings = {"engine": engine, "backend": backend, **fields}

@@ -1,4 +1,4 @@
-"""Where errors leave: one line on stderr, one exit code."""
+"""Turn errors into one line on stderr and one exit code."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirector
 
 
 class ClosedPipe(Exception):
-    """Nobody reads our output any more (`cosmos list runs | head -1`)."""
+    """The reader of stdout has closed the pipe (`cosmos list runs | head -1`)."""
 
     @classmethod
     @contextmanager
     def told_apart(cls) -> Iterator[None]:
-        """Raise this instead of BrokenPipeError, which Typer would turn into exit code 1."""
+        """Raise ClosedPipe instead of BrokenPipeError, which Typer turns into exit code 1."""
         try:
             yield
         except BrokenPipeError as e:
@@ -41,24 +41,24 @@ class ClosedPipe(Exception):
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks and control characters, so that no one's terminal obeys it."""
+    """Return `text` without line breaks and control characters, which a terminal would execute."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text).strip()
 
 
 def say(text: str) -> None:
-    """Tell the human something, on stderr; nobody listening is no reason to stop."""
+    """Print a message for the user on stderr; ignore a closed stderr."""
     with suppress(OSError, ValueError):
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 
 def tell(error: CosmosError | str) -> None:
-    """An error as one line: what is wrong, where, what to do."""
+    """Print an error as one line: what is wrong, where, what to do."""
     say(f"error: {one_line(str(error))}")
 
 
 def exit_code(error: BaseException, *, debug: bool = False) -> int:
-    """Tell `error` on stderr and return the exit code that it means."""
+    """Print `error` on stderr and return its exit code."""
     if isinstance(error, ClosedPipe):
         _drop_stdout()
         return OK
@@ -88,7 +88,7 @@ def _usage(error: TyperException) -> int:
 def _of_file(error: OSError) -> int | None:
     where = f"{error.filename}: " if error.filename is not None else ""
     if error.errno in _FULL:
-        tell(f"{where}no room left on this machine. Free some and do it again.")
+        tell(f"{where}no room left on this machine. Free some space and try again.")
         return FAILED
     if isinstance(error, _UNUSABLE) and where:
         tell(f"{where}{error.strerror}.")
@@ -106,7 +106,7 @@ def _unexpected(error: BaseException, *, debug: bool) -> int:
         handle, name = tempfile.mkstemp(prefix="cosmos-", suffix=".traceback")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as f:
             f.write(_traceback(error))
-        tell(f"{what} (traceback in {name}; --debug shows it here)")
+        tell(f"{what} (traceback in {name}; --debug shows the traceback here)")
     except OSError:
         tell(f"{what} (--debug shows the traceback)")
     return FAILED
@@ -117,7 +117,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _drop_stdout() -> None:
-    """Point stdout at nothing, or Python complains of the closed pipe once more at its exit."""
+    """Point stdout at /dev/null: otherwise Python reports the closed pipe again at its exit."""
     with suppress(OSError, ValueError):
         null = os.open(Path(os.devnull), os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

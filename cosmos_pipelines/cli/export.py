@@ -1,4 +1,4 @@
-"""`cosmos export`: runs or prompts as a file."""
+"""`cosmos export`: write runs or prompts to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cosmos host`: make a GPU host ready for an engine: code, image, checkpoints."""
+"""`cosmos host`: set up a GPU host for an engine: code, image, checkpoints."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cosmos_pipelines.cli.output import write, write_json, write_record
 from cosmos_pipelines.cli.parameters import Json, open_api, pairs_of
 from cosmos_pipelines.errors import InputError
 
-app = new_app(help="Make a GPU host ready for an engine.")
+app = new_app(help="Set up a GPU host for an engine.")
 
 Engine = Annotated[
-    str, typer.Argument(metavar="ENGINE", help="The model family, as cosmos_transfer1.")
+    str, typer.Argument(metavar="ENGINE", help="The model family, such as cosmos_transfer1.")
 ]
 
 
@@ -29,28 +29,30 @@ def setup(
     engine: Engine,
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="Copy the code from here instead of cloning."),
+        typer.Option("--from", metavar="DIR", help="Copy the code from DIR instead of cloning."),
     ] = None,
     base: Annotated[
-        str | None, typer.Option(metavar="IMAGE", help="Another base image, as a mirror has it.")
+        str | None, typer.Option(metavar="IMAGE", help="Another base image, such as a mirror's.")
     ] = None,
     dockerfile: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A Dockerfile of your own.")
+        Path | None, typer.Option(metavar="FILE", help="Your own Dockerfile.")
     ] = None,
     image: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="An image that is there already; nothing is built."),
+        typer.Option(metavar="NAME", help="An image that the host has already; builds nothing."),
     ] = None,
     build_arg: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A build argument. No secrets: the image tells."),
+        typer.Option(
+            metavar="NAME=VALUE", help="A build argument. No secrets: the image shows it."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the GPU host ready for an engine: code at its commit, image, test of imports.
+    """Set up the GPU host for an engine: code at its commit, image, smoke test.
 
-    What is there already is kept. What git, Docker and the test say is shown as they say it, and
-    kept in outputs/host_setup. The record of what was set up is printed.
+    A second set-up does only what is missing. The output of git, Docker and the test is shown and
+    kept in outputs/host_setup. The record of the set-up is printed.
     """
     if image is not None and (base or dockerfile or build_arg):
         raise InputError("--image builds nothing: leave out --base, --dockerfile and --build-arg.")
@@ -74,30 +76,30 @@ def checkpoints(
     ctx: typer.Context,
     engine: Engine,
     verify: Annotated[
-        bool, typer.Option("--verify", help="See whether they are there, with their sizes: usual.")
+        bool, typer.Option("--verify", help="Check that the files exist with their sizes (usual).")
     ] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Compare their hashes, which reads all of them.")
+        bool, typer.Option("--deep", help="Also compare the hashes, which reads every file.")
     ] = False,
     download: Annotated[
-        bool, typer.Option("--download", help="Bring what is missing; goes on where it stopped.")
+        bool, typer.Option("--download", help="Download missing files; continue where it stopped.")
     ] = False,
     only: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WORD", help="Operations and controls, as transfer, edge; default: all."
+            metavar="WORD", help="Operations and controls, such as transfer, edge; default: all."
         ),
     ] = None,
     stop: Annotated[
-        bool, typer.Option("--stop", help="End what verifies or downloads there.")
+        bool, typer.Option("--stop", help="Stop the active verify or download on the host.")
     ] = False,
     as_json: Json = False,
 ) -> int:
     """Verify or download the checkpoints of an engine on the GPU host.
 
-    It goes on there when the connection or this command ends: the same command shows it again. A
-    Hugging Face token is taken from HF_TOKEN or from the file hf_token_file in [remote]. Exit code
-    4 if a checkpoint is missing or not what it should be.
+    The work continues on the host if the connection or this command ends: the same command shows
+    its log again. The Hugging Face token comes from HF_TOKEN or from the file hf_token_file in
+    [remote]. Exit code 4 if a checkpoint is missing or wrong.
     """
     if [stop, download, verify].count(True) > 1 or (stop and (deep or only)):
         raise InputError("Give one of --verify, --download and --stop.")
@@ -106,23 +108,25 @@ def checkpoints(
     )
     words = [word for given in only or () for word in given.replace(",", " ").split()]
     with _shown() as on_line:
-        told = open_api(ctx).host_checkpoints(
+        result = open_api(ctx).host_checkpoints(
             engine, action, deep=deep, only=words, on_line=on_line
         )
     if as_json:
-        write_json(told)
+        write_json(result)
     elif stop:
-        say("Stopped. A download goes on where it was, when it is started again.")
+        say("Stopped. The next download continues where this one stopped.")
     else:
-        _print(told)
-    return OK if told.get("well", True) else GPU_SIDE
+        _print(result)
+    return OK if result.get("well", True) else GPU_SIDE
 
 
-def _print(told: dict[str, Any]) -> None:
-    """The numbers, then each file that is not well."""
+def _print(result: dict[str, Any]) -> None:
+    """Print the numbers, then each missing or wrong file."""
     shown = ("engine", "host", "action", "deep", "counts", "seconds", "log")
-    write_record({key: told[key] for key in shown} | {"gigabytes": round(told["bytes"] / 1e9, 1)})
-    for file in told["files"]:
+    write_record(
+        {key: result[key] for key in shown} | {"gigabytes": round(result["bytes"] / 1e9, 1)}
+    )
+    for file in result["files"]:
         if file["state"] not in ("ok", "unverifiable"):
             why = "" if file["what"] == file["state"] else f": {file['what']}"
             write(one_line(f"{file['state']:<10}  {file['path']}{why}"))
@@ -130,18 +134,18 @@ def _print(told: dict[str, Any]) -> None:
 
 @contextmanager
 def _shown() -> Iterator[Callable[[str], None]]:
-    """Lines on stderr; progress as a bar on a terminal, without one a line each tenth."""
+    """Show lines on stderr; progress as a bar on a terminal, otherwise a line for each 10 %."""
     from cosmos_pipelines.hosts.orders import progress_of
 
-    told = -1
+    last_tenth = -1
 
     def on_line(line: str) -> None:
-        nonlocal told
+        nonlocal last_tenth
         step = progress_of(line)
         if step is None:
             say(one_line(line))
-        elif step.percent // 10 > told or step.done == step.total:
-            told = step.percent // 10
+        elif step.percent // 10 > last_tenth or step.done == step.total:
+            last_tenth = step.percent // 10
             say(one_line(line))
 
     if not sys.stderr.isatty():

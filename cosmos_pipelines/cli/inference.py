@@ -1,4 +1,4 @@
-"""`cosmos inference`: prompts become videos."""
+"""`cosmos inference`: make videos from prompts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def inference(
         list[str] | None,
         typer.Argument(
             metavar="[PS_ID...]",
-            help="Prompts, by id, the beginning of it, or name.",
+            help="Prompts: ids, beginnings of ids, or names.",
             autocompletion=complete_prompts,
         ),
     ] = None,
@@ -44,14 +44,16 @@ def inference(
     prompts_file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="More prompts, one id or name a line; # comments; - is stdin."
+            metavar="FILE", help="More prompts: one id or name a line; # comments; - is stdin."
         ),
     ] = None,
     recipe: RecipeName = None,
     batch_name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Tag the runs with batch:NAME.")
     ] = None,
-    upscale: Annotated[bool, typer.Option("--upscale", help="Make 4K of every result.")] = False,
+    upscale: Annotated[
+        bool, typer.Option("--upscale", help="Also make a 4K video from every result.")
+    ] = False,
     detach: Detach = False,
     dry_run: DryRun = False,
     engine: EngineName = None,
@@ -59,10 +61,10 @@ def inference(
     as_json: Json = False,
     fields: dict[str, Any],
 ) -> int | None:
-    """Make videos of prompts.
+    """Make videos from prompts.
 
-    Runs of several prompts share model loads where that changes no pixel. All are refused if one
-    is. The exit code is that of the worst run.
+    Runs of several prompts share model loads where that changes no pixel. If one prompt is
+    refused, no run is made. The exit code is the highest of all runs.
     """
     wanted = [*(prompts or []), *(_read(prompts_file) if prompts_file else [])]
     if not wanted:
@@ -70,7 +72,7 @@ def inference(
     if upscale and detach:
         raise InputError(
             "--upscale needs the finished videos, so it cannot be detached.",
-            hint="Leave one of the two out; `cosmos upscale RS_ID --detach` comes after.",
+            hint="Leave out --upscale or --detach; later, give `cosmos upscale RS_ID --detach`.",
         )
     api = open_api(ctx)
     settings = {"recipe": recipe, "engine": engine, "backend": backend, **fields}
@@ -90,7 +92,7 @@ def inference(
 
 
 def _read(file: Path) -> list[str]:
-    """Ids or names in a file, one a line."""
+    """Return the ids or names in a file, one a line."""
     try:
         if str(file) == "-":
             text = sys.stdin.read()

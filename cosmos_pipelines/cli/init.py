@@ -20,8 +20,8 @@ from cosmos_pipelines.settings_file import FILE
 app = new_app()
 
 HEAD = """\
-# Settings of this project. Every value can also be given by environment, which wins:
-# COSMOS_EXECUTION__ENGINE=preview is engine in [execution]. The values shown are the defaults.
+# Settings of this project. An environment variable overrides each value:
+# COSMOS_EXECUTION__ENGINE=preview sets engine in [execution]. The values below are the defaults.
 """
 
 
@@ -39,18 +39,18 @@ def init(
     (directory / "inputs" / "videos").mkdir(parents=True, exist_ok=True)
     try:
         write_text(file, settings_file(), new=True, durable=True)
-    except FileExistsError:  # made in this very moment by somebody else
+    except FileExistsError:  # another process made the file at the same time
         raise _exists(file) from None
     write(str(file))
     say("Next: `cosmos demo`, or `cosmos prepare DIR` with your renders.")
 
 
 def _exists(file: Path) -> StateError:
-    return StateError(f"{file} exists already.", hint="Edit it, or choose another directory.")
+    return StateError(f"{file} exists already.", hint="Edit the file, or use another directory.")
 
 
 def settings_file() -> str:
-    """A cosmos.toml with every setting, its default and its use, from the settings' fields."""
+    """Return a cosmos.toml with every setting, its default and its description."""
     parts = [HEAD]
     engines = tables_of(ENGINES.tables(ENGINES))
     for name, field in {**Settings.model_fields, **engines.model_fields}.items():
@@ -58,8 +58,8 @@ def settings_file() -> str:
         if not hasattr(type(table), "model_fields"):
             continue
         parts += [f"# {type(table).__doc__}", f"[{name}]"]
-        for key, one in type(table).model_fields.items():
-            comment = f"  # {one.description}" if one.description else ""
+        for key, info in type(table).model_fields.items():
+            comment = f"  # {info.description}" if info.description else ""
             value = getattr(table, key)
             # TOML has no word for "not given"
             parts.append(
@@ -70,5 +70,5 @@ def settings_file() -> str:
 
 
 def _toml(value: Any) -> str:
-    """A plain value in TOML, which for text, numbers and booleans is as JSON has it."""
+    """Return a plain value in TOML, which writes text, numbers and booleans as JSON does."""
     return json.dumps(str(value) if isinstance(value, Path) else value)

@@ -1,4 +1,4 @@
-"""`cosmos kill`: stop one run, or all."""
+"""`cosmos kill`: stop one run, or all runs."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def kill(
         typer.Option(metavar="RS_ID", help="The run to stop.", autocompletion=complete_runs),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Stop every run in work and empty the queue.")
+        bool, typer.Option("--all", help="Stop every active run and empty the queue.")
     ] = False,
     left: Annotated[
-        bool, typer.Option("--stray", help="Stop what executes without a run that owns it.")
+        bool, typer.Option("--stray", help="Stop active orders that belong to no run.")
     ] = False,
     batch: Annotated[
-        bool, typer.Option("--batch", help="Also stop the runs that share its model load.")
+        bool, typer.Option("--batch", help="Also stop the runs that share the run's model load.")
     ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> int | None:
-    """Stop one run, or all. --all and --stray show first what they would stop, and ask."""
+    """Stop one run, or all runs. --all and --stray first show what they would stop, and ask."""
     if [run is not None, everything, left].count(True) != 1:
         raise InputError("Give one of --run RS_ID, --all and --stray.")
     api = open_api(ctx)
@@ -47,10 +47,10 @@ def kill(
         return _stray(api, force=force, as_json=as_json)
     if everything:
         state = api.check_status()
-        victims = [*state["active"], *state["queued"]]
-        for one in victims:
-            say(f"would stop {one['id']}  {one['model_type']}, {one['status']}")
-        if victims and not agreed(f"Stop {len(victims)} run(s)?", force=force):
+        runs = [*state["active"], *state["queued"]]
+        for row in runs:
+            say(f"would stop {row['id']}  {row['model_type']}, {row['status']}")
+        if runs and not agreed(f"Stop {len(runs)} run(s)?", force=force):
             return FAILED
     stopped = api.kill(run, all=everything, batch=batch)
     if as_json:
@@ -58,19 +58,19 @@ def kill(
     elif stopped:
         write_table(stopped, RUN_COLUMNS, cut=False)
     else:
-        say("Nothing was running or waiting.")
+        say("No run was active or queued.")
     return None
 
 
 def _stray(api: CosmosAPI, *, force: bool, as_json: bool) -> int | None:
-    victims = api.check_status()["stray"]
-    for one in victims:
-        say(f"would stop {one}, which no run owns")
-    if victims and not agreed(f"Stop {len(victims)} order(s)?", force=force):
+    orders = api.check_status()["stray"]
+    for order in orders:
+        say(f"would stop {order}, which belongs to no run")
+    if orders and not agreed(f"Stop {len(orders)} order(s)?", force=force):
         return FAILED
-    stopped = api.kill_stray() if victims else []
+    stopped = api.kill_stray() if orders else []
     if as_json:
         write_json(stopped)
     else:
-        say(f"Stopped {len(stopped)}." if stopped else "Nothing runs without a run that owns it.")
+        say(f"Stopped {len(stopped)} order(s)." if stopped else "Every active order has a run.")
     return None

@@ -1,4 +1,4 @@
-"""Groups of commands that know their commands' names and import a module only to run it."""
+"""Groups of commands that know the names of their commands and import a module only to run it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """One command: the module below `cosmos_pipelines.cli` that has it, and its line of help."""
+    """One command: its module below `cosmos_pipelines.cli`, and its line of help."""
 
     module: str
     section: str
@@ -26,7 +26,7 @@ class Entry:
 
 
 def new_app(**settings: Any) -> typer.Typer:
-    """A Typer app as every command module has one, `app`: no colours, no pretty tracebacks."""
+    """Return the Typer app of a command module: no colours, no pretty tracebacks."""
     return typer.Typer(
         cls=settings.pop("cls", Group),
         add_completion=settings.pop("add_completion", False),
@@ -37,15 +37,15 @@ def new_app(**settings: Any) -> typer.Typer:
 
 
 class Group(TyperGroup):
-    """A group that shows its help when it is called without a command."""
+    """A group that shows its help if no command is given."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Parse; no arguments at all ask for help."""
+        """Parse the arguments; without arguments show the help."""
         return super().parse_args(ctx, args or ["--help"])
 
 
 class Loaded(MutableMapping[str, "Command"]):
-    """Commands by name, imported at the first look at them."""
+    """Commands by name, imported at their first use."""
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         self.entries = entries
@@ -72,7 +72,7 @@ class Loaded(MutableMapping[str, "Command"]):
 
 
 class LazyGroup(Group):
-    """The root: a table of entries instead of commands."""
+    """The root group: a table of entries instead of commands."""
 
     entries: ClassVar[dict[str, Entry]]
 
@@ -81,19 +81,19 @@ class LazyGroup(Group):
         self.commands = Loaded(self.entries)
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
-        """All names, without loading anything."""
+        """Return all names, without any import."""
         return list(self.entries)
 
     def format_commands(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # noqa: ARG002
-        """The table of commands, by section."""
+        """Write the table of commands, by section."""
         sections = dict.fromkeys(entry.section for entry in self.entries.values())
         for section in sections:
-            mine = [(n, e.help) for n, e in self.entries.items() if e.section == section]
+            rows = [(n, e.help) for n, e in self.entries.items() if e.section == section]
             with formatter.section(section):
-                formatter.write_dl(mine, col_max=16)
+                formatter.write_dl(rows, col_max=16)
 
     def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[Any]:  # type: ignore[override]
-        """Complete a command's name from the table, or one of the root's options."""
+        """Complete the name of a command from the table, or an option of the root."""
         from cosmos_pipelines.cli.typer_private import completion
 
         if incomplete.startswith("-"):
@@ -105,11 +105,11 @@ class LazyGroup(Group):
         ]
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse; a closed pipe (the help's reader went away) is told apart from other OSErrors."""
+        """Parse; raise ClosedPipe if the reader of the help has closed the pipe."""
         with ClosedPipe.told_apart():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Run the command; a closed pipe is told apart from other OSErrors."""
+        """Run the command; raise ClosedPipe if the reader of stdout has closed the pipe."""
         with ClosedPipe.told_apart():
             return super().invoke(ctx)

@@ -1,4 +1,4 @@
-"""`cosmos list`: prompts, runs, scenes, recipes."""
+"""`cosmos list`: list prompts, runs, scenes, recipes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from cosmos_pipelines.cli.output import (
 from cosmos_pipelines.cli.parameters import Json, complete_prompts, open_api
 from cosmos_pipelines.errors import InputError
 
-Limit = Annotated[int, typer.Option(min=1, help="At most so many, newest first.")]
-Offset = Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")]
+Limit = Annotated[int, typer.Option(min=1, help="Number of rows at most, newest first.")]
+Offset = Annotated[int, typer.Option(min=0, help="Number of the newest rows to leave out.")]
 Ids = Annotated[bool, typer.Option("--ids", "-q", help="Print only ids, one a line.")]
 
 PROMPTS: Columns = {
@@ -59,7 +59,7 @@ app = new_app(help="List prompts, runs, scenes or recipes.")
 @app.command()
 def prompts(
     ctx: typer.Context,
-    scene: Annotated[str | None, typer.Option(help="Only those of this scene.")] = None,
+    scene: Annotated[str | None, typer.Option(help="Only prompts of this scene.")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
     ids: Ids = False,
@@ -74,11 +74,11 @@ def prompts(
 def runs(
     ctx: typer.Context,
     status: Annotated[
-        str | None, typer.Option(help=f"Only those that are: {', '.join(STATUSES)}.")
+        str | None, typer.Option(help=f"Only runs of this status: {', '.join(STATUSES)}.")
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="Only those of this prompt.", autocompletion=complete_prompts),
+        typer.Option(help="Only runs of this prompt.", autocompletion=complete_prompts),
     ] = None,
     model_type: Annotated[
         str | None, typer.Option("--type", help=f"Only: {', '.join(MODEL_TYPES)}.")
@@ -125,7 +125,7 @@ def _print(
 
 def _one_of(option: str, value: str | None, known: Sequence[str]) -> None:
     if value is not None and value not in known:
-        raise InputError(f"{option} {value!r} is none of {', '.join(known)}.")
+        raise InputError(f"{option} {value!r} is not one of {', '.join(known)}.")
 
 
 def _size(color: dict[str, Any]) -> str:

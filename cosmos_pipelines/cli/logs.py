@@ -1,4 +1,4 @@
-"""`cosmos logs`: a run's log."""
+"""`cosmos logs`: print a run's log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def logs(
     ctx: typer.Context,
     run: RunId,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new lines until the run has ended.")
+        bool, typer.Option("--follow", "-f", help="Also print new lines until the run has ended.")
     ] = False,
 ) -> None:
     """Print a run's log."""

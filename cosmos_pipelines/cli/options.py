@@ -1,6 +1,6 @@
-"""Command-line options derived from an operation's fields: a new field is an option at once.
+"""Derive command-line options from an operation's fields: a new field is an option at once.
 
-Only options that the user gave are passed on, so that none hides a recipe's or a default value.
+Only options that the user gave are passed on; other values come from the recipe or are defaults.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations.base import Operation
 
 SLOT = "fields"
-"""The parameter of a command that receives the options given, as a dict by field name."""
+"""The parameter of a command that receives the given options, as a dict by field name."""
 
 
 def takes_fields(operation: type[Operation]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a command: its parameter `fields` becomes one option for each field.
 
-    The command is called with `fields={name: value}` of those options that were given. A field
-    whose name the command itself uses as a parameter is left out.
+    The command is called with `fields={name: value}` of the options that were given. A field whose
+    name is a parameter of the command itself is left out.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,9 +53,9 @@ def takes_fields(operation: type[Operation]) -> Callable[[Callable[..., Any]], C
 
 
 def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter:
-    """The keyword parameter whose annotation Typer turns into the option of one field.
+    """Return the keyword parameter whose annotation Typer turns into the option of one field.
 
-    Its default is None, which means: not given.
+    The default is None: the option was not given.
 
     Raises:
         TypeError: the field's type has no form on a command line.
@@ -96,7 +96,7 @@ def _given(values: dict[str, Any], operation: type[Operation]) -> dict[str, Any]
 
 
 def _shaped(value: Any, field: FieldInfo) -> Any:
-    """A tuple of several values as the mapping that its model wants; JSON parsed; others as is."""
+    """Turn a tuple into the mapping of its model, and JSON into its value; keep other values."""
     kind = _bare(field.annotation)
     if _models_in(kind):
         try:
@@ -104,7 +104,7 @@ def _shaped(value: Any, field: FieldInfo) -> Any:
         except ValueError as e:
             raise InputError(
                 f"{value[:80]!r} is not JSON: {e}.",
-                hint='Give a list of objects, as \'[{"prompt": "..."}]\'.',
+                hint='Give a list of objects, such as \'[{"prompt": "..."}]\'.',
             ) from None
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return dict(zip(kind.model_fields, value, strict=True))
@@ -112,7 +112,7 @@ def _shaped(value: Any, field: FieldInfo) -> Any:
 
 
 def _models_in(kind: Any) -> bool:
-    """Whether it is a tuple of any number of models; on a command line that is JSON."""
+    """Whether a type is a tuple of any number of models, which the command line takes as JSON."""
     inner = get_args(kind)
     return (
         get_origin(kind) is tuple
@@ -123,7 +123,7 @@ def _models_in(kind: Any) -> bool:
 
 
 def _bare(annotation: Any) -> Any:
-    """The type without `Annotated` and without `| None`."""
+    """Return the type without `Annotated` and without `| None`."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, type(int | None)):

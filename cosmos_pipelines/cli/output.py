@@ -1,4 +1,4 @@
-"""Printing data on stdout: JSON, tables, records. On a terminal tables fit it; ids stay whole."""
+"""Print data on stdout: JSON, tables, records. Tables fit the terminal; ids stay whole."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from cosmos_pipelines.cli.exit_codes import one_line
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Any], object]]
-"""Title -> what to show of a row. The last column may give way where the terminal is narrow."""
+"""The function for a cell, by title. The last column is cut if the terminal is narrow."""
 
 
 def write(text: str) -> None:
-    """One line (or several) of data."""
+    """Print one line (or several lines) of data."""
     sys.stdout.write(text + "\n")
 
 
 def write_json(value: object) -> None:
-    """`value` as JSON, indented by 2."""
+    """Print `value` as JSON, indented by 2."""
     write(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def write_table(rows: Iterable[Any], columns: Columns, *, cut: bool = True) -> None:
-    """Rows under their titles; on a terminal the last column is cut to fit, unless not to `cut`."""
+    """Print rows under their titles; on a terminal the last column is cut to fit, if `cut`."""
     cells = [[_cell(show(row)) for show in columns.values()] for row in rows]
     if sys.stdout.isatty():
         _on_terminal(list(columns), cells, cut)
@@ -38,7 +38,7 @@ def write_table(rows: Iterable[Any], columns: Columns, *, cut: bool = True) -> N
 
 
 def write_record(record: Record, *, indent: str = "") -> None:
-    """The fields of one thing, a line each; what is empty is left out."""
+    """Print the fields of one record, a line each; leave out empty fields."""
     shown = {k: v for k, v in record.items() if v not in (None, "", [], {})}
     width = max((len(k) for k in shown), default=0)
     for key, value in shown.items():
@@ -50,7 +50,7 @@ def write_record(record: Record, *, indent: str = "") -> None:
 
 
 def age(moment: str | None) -> str:
-    """How long ago an ISO 8601 time was: `5 s`, `3 min`, `2 h`, `4 d`."""
+    """Return the age of an ISO 8601 time: `5 s`, `3 min`, `2 h`, `4 d`."""
     if moment is None:
         return ""
     seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
@@ -58,7 +58,7 @@ def age(moment: str | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the largest unit that gives at least 1."""
+    """Return a number of seconds in the largest unit that gives at least 1."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
@@ -66,7 +66,7 @@ def duration(seconds: float) -> str:
 
 
 def engine_label(name: str) -> str:
-    """An engine as users shall see it; a simulated one says so."""
+    """Return an engine's name for users; the name of a simulated engine says so."""
     from cosmos_pipelines.engines import label_of
 
     return label_of(name)

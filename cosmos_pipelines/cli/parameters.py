@@ -1,4 +1,4 @@
-"""Parameters that several commands share, and how a command reaches the project."""
+"""Parameters that several commands share, and how a command opens the project."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def open_api(ctx: typer.Context) -> CosmosAPI:
-    """The project that the root's options and the environment name."""
+    """Return the API of the project that the root's options or the environment name."""
     from cosmos_pipelines.api import CosmosAPI
 
     return CosmosAPI(ctx.obj.home if ctx.obj else None)
 
 
 def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
-    """What an option that may be given often says, each time as KEY=VALUE.
+    """Return the values of a repeated option, each given as KEY=VALUE.
 
     Raises:
-        InputError: a word is not of that form.
+        InputError: a word has another form.
     """
     pairs = [word.partition("=") for word in words]
     for key, sign, _ in pairs:
@@ -35,7 +35,7 @@ def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
 
 
 def complete_prompts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Ids and names of the newest prompts, for the shell."""
+    """Return ids and names of the newest prompts, for completion in the shell."""
     with suppress(CosmosError, OSError):
         prompts = open_api(ctx).list_prompts(limit=200)
         by_name = incomplete and not "ps_".startswith(incomplete[:3])
@@ -48,7 +48,7 @@ def complete_prompts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str
 
 
 def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Ids of the newest runs, for the shell."""
+    """Return ids of the newest runs, for completion in the shell."""
     with suppress(CosmosError, OSError):
         runs = open_api(ctx).list_runs(limit=200)
         return [
@@ -60,7 +60,7 @@ def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 
 def complete_recipes(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Names of recipes, for the shell."""
+    """Return names of recipes, for completion in the shell."""
     with suppress(CosmosError, OSError):
         recipes = open_api(ctx).list_recipes()
         return [(r["name"], r["engine"]) for r in recipes if r["name"].startswith(incomplete)]
@@ -69,43 +69,42 @@ def complete_recipes(ctx: typer.Context, incomplete: str) -> list[tuple[str, str
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Do not ask.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would be done; nothing is done or written.")
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Detach = Annotated[
-    bool, typer.Option("--detach", help="Queue it for the daemon (`cosmos ui`) and return at once.")
+    bool,
+    typer.Option("--detach", help="Queue the run for the daemon (`cosmos ui`); return at once."),
 ]
 EngineName = Annotated[
-    str | None, typer.Option("--engine", help="The model family; default: that of cosmos.toml.")
+    str | None, typer.Option("--engine", help="The model family; default: as in cosmos.toml.")
 ]
 BackendName = Annotated[
-    str | None, typer.Option("--backend", help="Where it runs; default: that of cosmos.toml.")
+    str | None, typer.Option("--backend", help="The place to run; default: as in cosmos.toml.")
 ]
 RecipeName = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="A recipe's settings; options given here override them.",
+        help="A recipe; options of this command override its settings.",
         autocompletion=complete_recipes,
     ),
 ]
 PromptId = Annotated[
     str,
     typer.Argument(
-        metavar="PS_ID", help="A prompt's id, the beginning of it, or its name.",
+        metavar="PS_ID", help="A prompt: id, beginning of its id, or name.",
         autocompletion=complete_prompts,
     ),
 ]  # fmt: skip
 RunId = Annotated[
     str,
     typer.Argument(
-        metavar="RS_ID", help="A run's id or the beginning of it.", autocompletion=complete_runs
+        metavar="RS_ID", help="A run: id, or beginning of its id.", autocompletion=complete_runs
     ),
 ]
 RunIds = Annotated[
     list[str],
     typer.Argument(
-        metavar="RS_ID...", help="Ids of runs, or the beginnings of them.",
+        metavar="RS_ID...", help="Runs: ids, or beginnings of ids.",
         autocompletion=complete_runs,
     ),
 ]  # fmt: skip

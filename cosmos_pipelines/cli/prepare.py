@@ -1,4 +1,4 @@
-"""`cosmos prepare`: rendered sequences or videos become a scene."""
+"""`cosmos prepare`: make a scene from rendered sequences or videos."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ DepthHoles = Literal["far", "near", "none"]
 def prepare(
     ctx: typer.Context,
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where the rendered passes are.")
+        Path, typer.Argument(metavar="DIR", help="The directory of the rendered passes.")
     ],
     name: Annotated[
-        str | None, typer.Option(help="The scene's name; default: the directory's.")
+        str | None, typer.Option(help="The scene's name; default: the directory's name.")
     ] = None,
     fps: Annotated[
         str | None,
@@ -44,10 +44,12 @@ def prepare(
             metavar="N", help="How far the frame numbers are apart: 2 for each second frame."
         ),
     ] = 1,
-    description: Annotated[str | None, typer.Option(help="What it shows, in a line.")] = None,
+    description: Annotated[
+        str | None, typer.Option(help="What the scene shows, in one line.")
+    ] = None,
     depth: Annotated[
         DepthValues,
-        typer.Option(help="What the depth pass says: how far a point is, or how near."),
+        typer.Option(help="What a value of the depth pass means: a point's distance or nearness."),
     ] = "distance",
     depth_holes: Annotated[
         DepthHoles | None,
@@ -58,9 +60,9 @@ def prepare(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a scene of rendered sequences or videos, checked against each other.
+    """Make a scene from rendered sequences or videos, and check that the passes fit together.
 
-    The scene is written below the project's inputs; a directory that lies there already is
+    The scene is written below the project's inputs; a directory that is below inputs already is
     prepared in place.
     """
     rate = _rate(fps) if fps is not None else None
@@ -87,12 +89,12 @@ def prepare(
 
 
 def _rate(text: str) -> Fraction:
-    """A frame rate; 23.976, 29.97 and 59.94 mean the exact NTSC rates."""
+    """Parse a frame rate; 23.976, 29.97 and 59.94 mean the exact NTSC rates."""
     try:
         rate = snapped(Fraction(text))
     except (ValueError, ZeroDivisionError):
         raise InputError(
-            f"--fps {text!r} is no frame rate.", hint="Give 24 or 30000/1001."
+            f"--fps {text!r} is not a frame rate.", hint="Give a rate such as 24 or 30000/1001."
         ) from None
     if not 1 <= rate <= 240:
         raise InputError(f"--fps {text} is not between 1 and 240.")

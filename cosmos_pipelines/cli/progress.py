@@ -1,4 +1,4 @@
-"""What is seen while runs execute: the model's log lines and how far it is, on stderr."""
+"""Show runs while they execute: the model's log lines and progress, on stderr."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OnStep = Callable[[str, int, int], None]
 
 @contextmanager
 def shown_lines(ctx: typer.Context, api: CosmosAPI) -> Iterator[OnLine]:
-    """Show the log lines of runs while the block executes them; on a terminal with a bar each."""
+    """Show the log lines of runs while the block executes them; on a terminal a bar per run."""
     _say_own_log(debug=ctx.obj.debug)
     engines = _Engines(api)
     if not sys.stderr.isatty():
@@ -48,7 +48,7 @@ def shown_lines(ctx: typer.Context, api: CosmosAPI) -> Iterator[OnLine]:
 
 @contextmanager
 def shown_steps() -> Iterator[OnStep]:
-    """A bar for each named step while the block works; without a terminal a line at its end."""
+    """Show a bar for each step while the block works; without a terminal a line at a step's end."""
     if not sys.stderr.isatty():
         yield lambda name, done, total: say(f"{name}: {done}/{total}") if done == total else None
         return
@@ -65,7 +65,7 @@ def shown_steps() -> Iterator[OnStep]:
 
 @contextmanager
 def shown_bar() -> Iterator[tuple[Callable[[str, int, int, str], None], Callable[[str], None]]]:
-    """One bar on a terminal (name, done, total, what), and how to print a line above it."""
+    """Show one bar on a terminal; yield its update (name, done, total, what) and a line printer."""
     with _bars() as bars:
         task = bars.add_task("", total=None)
 
@@ -77,13 +77,13 @@ def shown_bar() -> Iterator[tuple[Callable[[str, int, int, str], None], Callable
 
 
 def named_run(text: str) -> str | None:
-    """The run that a line of a whole batch's log speaks of."""
+    """Return the run that a line of a batch's log names; None if it names no run."""
     found = RUN.search(text)
     return found[0] if found else None
 
 
 class _Engines:
-    """The engine of each run, asked of the catalog once."""
+    """The engine of each run, read from the catalog once."""
 
     def __init__(self, api: CosmosAPI) -> None:
         self._api = api
@@ -97,15 +97,15 @@ class _Engines:
         return self._known[run_id]
 
     def step(self, run_id: str, text: str) -> Any:
-        """The progress that a line tells of a run; None where it tells none, or of no run."""
+        """Return a run's progress from a log line; None if the line has none, or no such run."""
         try:
             return self.of(run_id).progress(text)
-        except (UnknownId, EngineBroken):  # a program may print what it likes
+        except (UnknownId, EngineBroken):  # a program may print any id
             return None
 
 
 def _prefixed(run_id: str | None, text: str) -> str:
-    """A log line as it may be shown; of a line that was overwritten (`\\r`) only the last state."""
+    """Return a log line for the terminal; only the last state of a line overwritten with `\\r`."""
     line = one_line(text.rstrip("\r\n").rsplit("\r", 1)[-1])
     return f"{run_id[:11]}  {line}" if run_id else line
 
@@ -124,7 +124,7 @@ def _above(bars: Progress, line: str) -> None:
 
 
 def _say_own_log(*, debug: bool) -> None:
-    """Our own log on stderr: warnings, or with --debug everything."""
+    """Show the log of this program on stderr: warnings, or with --debug all messages."""
     from loguru import logger
 
     logger.remove()
@@ -132,5 +132,5 @@ def _say_own_log(*, debug: bool) -> None:
         lambda message: say(message.rstrip("\n")),
         level="DEBUG" if debug else "WARNING",
         format="{level.name}: {message}",
-        filter=lambda record: debug or "order" not in record["extra"],  # those come as lines
+        filter=lambda record: debug or "order" not in record["extra"],  # orders come as lines
     )

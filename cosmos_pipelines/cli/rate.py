@@ -1,4 +1,4 @@
-"""`cosmos rate`: an opinion of a result."""
+"""`cosmos rate`: rate a run's result."""
 
 from __future__ import annotations
 

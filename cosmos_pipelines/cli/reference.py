@@ -1,6 +1,6 @@
 """The reference of all commands: `python -m cosmos_pipelines.cli.reference` writes docs/cli.md.
 
-Another file can be given; `-` is stdout.
+An argument names another file; `-` is stdout.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ HEAD = """\
 
 <!-- Made by `python -m cosmos_pipelines.cli.reference`; do not edit. -->
 
-Data is printed on stdout, everything else on stderr. `--json` prints JSON and nothing else on
-stdout. Ids may be shortened to any unique beginning, and prompts have names too. `NO_COLOR` is
-respected; without a terminal there are no colours at all.
+Data is printed on stdout, messages on stderr. `--json` prints JSON and nothing else on stdout. Ids
+may be shortened to any unique beginning, and prompts also have names. `NO_COLOR` turns colours off;
+without a terminal there are no colours.
 
 | exit code | means |
 |---|---|
@@ -27,15 +27,15 @@ respected; without a terminal there are no colours at all.
 | 1 | failed on this machine (disk full, a file that cannot be written, a bug) |
 | 2 | bad input: usage, an unknown id, an unusable file, a value out of range |
 | 3 | wrong state: the right thing at the wrong moment |
-| 4 | the GPU side failed; `cosmos why RS_ID` tells why |
+| 4 | the GPU side failed; `cosmos why RS_ID` shows the reason |
 | 130 | interrupted or cancelled |
 
-Of several runs the highest code counts.
+For several runs the exit code is the highest of all runs.
 """
 
 
 def reference() -> str:
-    """The whole document, the same on every machine."""
+    """Return the whole document, the same on every machine."""
     from cosmos_pipelines.cli.app import root_command
 
     root = root_command()
@@ -44,7 +44,7 @@ def reference() -> str:
 
 
 def helps(command: Any, parent: Any = None, words: str = "cosmos") -> Iterator[tuple[str, str]]:
-    """Every command with its help: first the command itself, then its own commands."""
+    """Yield every command with its help: first the command, then its subcommands."""
     context = command.context_class(
         command,
         info_name=words.rsplit(maxsplit=1)[-1],

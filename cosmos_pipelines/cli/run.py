@@ -14,13 +14,13 @@ app = new_app()
 
 @app.command()
 def run(ctx: typer.Context, runs: RunIds, as_json: Json = False) -> int:
-    """Execute runs that exist: pending, failed or left behind.
+    """Execute runs that exist: pending, failed or lost.
 
-    Pending ones start, failed ones are tried again, and those that were left behind by a process
-    that died are adopted where they are. The exit code is that of the worst run.
+    Pending runs start, failed runs are tried again, and lost runs, whose process died, are
+    continued. The exit code is the highest of all runs.
     """
     api = open_api(ctx)
-    wanted = [api.get_run(one)["id"] for one in runs]
+    wanted = [api.get_run(word)["id"] for word in runs]
     with shown_lines(ctx, api) as on_line:
         done = api.execute_runs(wanted, on_line=on_line)
     return finish(done, as_json=as_json, single=len(runs) == 1)

@@ -18,9 +18,9 @@ app = new_app()
 def search(
     ctx: typer.Context,
     words: Annotated[
-        list[str], typer.Argument(metavar="WORD...", help="Words of the text or name; all of them.")
+        list[str], typer.Argument(metavar="WORD...", help="Words that text and name must have.")
     ],
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, best first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Number of prompts at most, best first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Find prompts by words of their text or name, best first."""

@@ -1,4 +1,4 @@
-"""`cosmos show`: one thing in full."""
+"""`cosmos show`: show a whole record, or how a video file was made."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Show one thing, or how a video file was made."""
+    """Show a prompt, run, scene or recipe, or how a video file was made."""
     shown = open_api(ctx).show(thing)
     if as_json:
         write_json(shown)
@@ -39,7 +39,7 @@ def show(
 
 
 def _labelled(thing: dict[str, Any]) -> dict[str, Any]:
-    """Wherever an engine is named, its label, so that a simulated one says so."""
+    """Replace every engine's name by its label, which marks simulated engines."""
     return {
         key: engine_label(value)
         if key == "engine" and isinstance(value, str)

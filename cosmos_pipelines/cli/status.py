@@ -1,4 +1,4 @@
-"""`cosmos status`: what runs where, what waits, what was left behind."""
+"""`cosmos status`: show active and queued runs, GPUs, and what was left behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cosmos_pipelines.errors import InputError
 
 app = new_app()
 
-IN_WORK: Columns = {
+RUNS: Columns = {
     "id": lambda r: r["id"],
     "type": lambda r: r["model_type"],
     "status": lambda r: "lost" if r.get("lost") else r["status"],
@@ -45,10 +45,10 @@ GPUS: Columns = {
     "name": lambda g: g["name"],
 }
 LEFT: Columns = {
-    "what": lambda one: one["what"],
-    "id": lambda one: one["id"],
-    "next": lambda one: one["do"],
-    "found": lambda one: one["found"],
+    "what": lambda left: left["what"],
+    "id": lambda left: left["id"],
+    "next": lambda left: left["do"],
+    "found": lambda left: left["found"],
 }
 
 
@@ -59,15 +59,13 @@ def _or_unknown(value: float | None, unit: str = "") -> str:
 @app.command()
 def status(
     ctx: typer.Context,
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Again and again, until Ctrl-C.")
-    ] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Repeat until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two repeats.")] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Show what runs where, what waits, what was left behind."""
+    """Show active and queued runs, GPUs, and what was left behind."""
     if watch and as_json:
-        raise InputError("--watch prints many times, --json once; give one of them.")
+        raise InputError("--watch cannot be combined with --json: give one of them.")
     api = open_api(ctx)
     if not watch:
         _print(api.check_status(), as_json=as_json)
@@ -86,7 +84,7 @@ def status(
 
 
 def _other_engines(state: dict[str, Any]) -> dict[str, str]:
-    """Those of upscales and enhancements, where they are others."""
+    """Return the engines of upscales and enhancements, if they differ from the main engine."""
     return {
         f"{kind} engine": engine_label(name)
         for kind in ("upscale", "enhance")
@@ -109,10 +107,10 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
             "runs": counts or "none",
         }
     )
-    for title, rows in (("In work", state["active"]), ("Queued", state["queued"])):
+    for title, rows in (("Active", state["active"]), ("Queued", state["queued"])):
         if rows:
             write(f"\n{title}")
-            write_table(rows, IN_WORK)
+            write_table(rows, RUNS)
     for place in state["places"]:
         _print_place(place)
     if state["left"]:
@@ -123,7 +121,7 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _print_place(place: dict[str, Any]) -> None:
-    """Its GPUs, and what is wrong with it; nothing of a place that has neither."""
+    """Print a place's GPUs and problems; print nothing if it has neither."""
     name = place["host"] or place["backend"]
     if place["gpus"]:
         write(f"\nGPUs of {name}")
@@ -135,7 +133,7 @@ def _print_place(place: dict[str, Any]) -> None:
 
 
 def _timeless(state: dict[str, Any]) -> dict[str, Any]:
-    """The state without what changes by itself, to tell whether anything happened."""
+    """Return the state without values that change all the time, to detect real changes."""
     rows = {
         key: [{k: v for k, v in row.items() if k != "seconds"} for row in state[key]]
         for key in ("active", "queued")

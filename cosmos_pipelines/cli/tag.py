@@ -1,4 +1,4 @@
-"""`cosmos tag`: words on runs."""
+"""`cosmos tag`: add and remove tags of runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ app = new_app()
 def tag(
     ctx: typer.Context,
     run: RunId,
-    add: Annotated[list[str] | None, typer.Argument(metavar="[TAG...]", help="To add.")] = None,
+    add: Annotated[
+        list[str] | None, typer.Argument(metavar="[TAG...]", help="Tags to add.")
+    ] = None,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", "-r", metavar="TAG", help="To remove.")
+        list[str] | None, typer.Option("--remove", "-r", metavar="TAG", help="A tag to remove.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Add and remove tags of a run, and print those it then has."""
+    """Add and remove tags of a run, and print the run's tags."""
     tagged = open_api(ctx).tag(run, add=add or [], remove=remove or [])
     if as_json:
         write_json(tagged)

@@ -1,4 +1,4 @@
-"""`cosmos ui`: the web page."""
+"""`cosmos ui`: serve the web page."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ app = new_app()
 def ui(
     ctx: typer.Context,
     host: Annotated[
-        str | None, typer.Option(help="The address to bind; default: that of cosmos.toml.")
+        str | None, typer.Option(help="The address to bind; default: as in cosmos.toml.")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Default: that of cosmos.toml.")
+        int | None, typer.Option(min=1, max=65535, help="The port; default: as in cosmos.toml.")
     ] = None,
 ) -> None:
-    """Serve the web page, with the daemon that executes what is queued, until Ctrl-C."""
+    """Serve the web page, with the daemon that executes queued runs, until Ctrl-C."""
     from cosmos_pipelines.page.server import serve
 
     settings = open_api(ctx).settings

@@ -1,4 +1,4 @@
-"""`cosmos upscale`: a video becomes 4K."""
+"""`cosmos upscale`: make a 4K video from a video."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def upscale(
         str | None,
         typer.Argument(
             metavar="[RS_ID]",
-            help="The run whose video becomes 4K; or give --video.",
+            help="The run whose video to upscale; or give --video.",
             autocompletion=complete_runs,
         ),
     ] = None,
     *,
     video: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Any video file instead of a run's.")
+        Path | None, typer.Option(metavar="FILE", help="A video file instead of a run.")
     ] = None,
     detach: Detach = False,
     dry_run: DryRun = False,
@@ -48,7 +48,7 @@ def upscale(
     as_json: Json = False,
     fields: dict[str, Any],
 ) -> int | None:
-    """Make a 4K video of a run's video or of a file. It is a run of its own."""
+    """Make a 4K video from a run's video or from a file. The upscale is a separate run."""
     api = open_api(ctx)
     settings = {"video": video, "engine": engine, "backend": backend, **fields}
     if dry_run:

@@ -1,4 +1,4 @@
-"""`cosmos verify`: is everything still as the catalog says?"""
+"""`cosmos verify`: compare the catalog with the files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROBLEMS: Columns = {
 def verify(
     ctx: typer.Context,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")
+        bool, typer.Option("--fix", help="Repair what can be repaired without any loss.")
     ] = False,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also read every result and compare its hash.")
@@ -40,7 +40,7 @@ def verify(
         write_json(found)
     elif problems:
         write_table(problems, PROBLEMS, cut=False)
-    mendable = sum(p["fix"] is not None for p in problems)
-    hint = f" `--fix` mends {mendable}." if mendable and not fix else ""
-    say(f"{len(problems)} problem(s), {len(fixed)} mended.{hint}")
+    fixable = sum(p["fix"] is not None for p in problems)
+    hint = f" `--fix` repairs {fixable}." if fixable and not fix else ""
+    say(f"{len(problems)} problem(s), {len(fixed)} repaired.{hint}")
     return OK if len(fixed) == len(problems) else FAILED

@@ -1,4 +1,4 @@
-"""`cosmos why`: the cause of a failure, what shows it, and the next command."""
+"""`cosmos why`: show the cause of a failure, its evidence, and the next command."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ app = new_app()
 
 @app.command()
 def why(ctx: typer.Context, run: RunId, as_json: Json = False) -> None:
-    """Say why a run failed, how one knows, and what to do."""
-    told = open_api(ctx).why(run)
+    """Say why a run failed, with the evidence, and what to do."""
+    answer = open_api(ctx).why(run)
     if as_json:
-        write_json(told)
+        write_json(answer)
         return
-    kind = f" ({told['error_kind']})" if told["error_kind"] else ""
-    write(f"{told['run_id']} {told['status']}{kind}")
-    write(one_line(told["cause"]))
+    kind = f" ({answer['error_kind']})" if answer["error_kind"] else ""
+    write(f"{answer['run_id']} {answer['status']}{kind}")
+    write(one_line(answer["cause"]))
     file = None
-    for one in told["evidence"]:
-        if one["file"] != file:
-            file = one["file"]
+    for evidence in answer["evidence"]:
+        if evidence["file"] != file:
+            file = evidence["file"]
             write(f"\n{file}")
-        number = f"{one['line']}: " if one["line"] else ""
-        write(f"  {number}{one_line(one['text'])[:500]}")
-    if told["diagnostics"]:
-        write(f"\nMore is in {told['diagnostics']}")
+        number = f"{evidence['line']}: " if evidence["line"] else ""
+        write(f"  {number}{one_line(evidence['text'])[:500]}")
+    if answer["diagnostics"]:
+        write(f"\nMore is in {answer['diagnostics']}")
     write("\nNext")
-    for step in told["next"]:
+    for step in answer["next"]:
         write(f"  {step['command']}  ({step['use']})")

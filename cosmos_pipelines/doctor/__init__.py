@@ -1,1 +1,1 @@
-"""`cosmos doctor`: is everything there that runs need, here and on the GPU host?"""
+"""`cosmos doctor`: check what runs need on this machine and on the GPU host."""

@@ -1,4 +1,4 @@
-"""`cosmos doctor`: is everything there that runs need, here and on the GPU host?"""
+"""`cosmos doctor`: choose and make the checks of this machine and of the GPU host."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 def examine(settings: Settings, backend: str | None = None) -> Iterator[Checked]:
-    """Make all checks that concern this project, each told as soon as it is made.
+    """Make all checks that concern this project, and yield each result at once.
 
-    The GPU host is looked at where `[remote] host` is set, or if the backend asked for is there.
+    The GPU host is checked if `[remote] host` is set, or if `backend` runs orders on a host.
     """
     backend = backend or settings.execution.backend
-    here = [*checks_here(settings), *_choices(settings, backend), *_brought()]
+    here = [*checks_here(settings), *_choices(settings, backend), *_foreign_engines()]
     yield from go_through(here)
     if settings.remote.host is not None:
         yield from _examine_host(settings, backend)
@@ -45,7 +45,7 @@ def examine(settings: Settings, backend: str | None = None) -> Iterator[Checked]
 
 
 def _choices(settings: Settings, backend: str) -> list[Check]:
-    """Whether there are such a backend and such engines."""
+    """Return the checks of the backend and the engines that the settings name."""
     named: dict[str, ModelType] = {}
     for kind in OPERATIONS:
         named.setdefault(settings.execution.engine_setting(kind), kind)
@@ -62,7 +62,7 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
         engine = settings.engine(name)
         paths = {d.name: settings.work / d.source for d in engine.directories()}
         if not paths or backend not in BACKENDS or is_remote(backend):
-            return ok("nothing that this machine must have")
+            return ok("no files are needed on this machine")
         missing = [
             f"{name}: no directory {path}" for name, path in paths.items() if not path.is_dir()
         ]
@@ -82,8 +82,8 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
     ]
 
 
-def _brought() -> list[Check]:
-    """Whether the engines that other packages bring can be used."""
+def _foreign_engines() -> list[Check]:
+    """Return the checks of the engines that other packages bring."""
 
     def look(found: Found) -> Finding:
         if found.engine is None:
@@ -96,9 +96,9 @@ def _brought() -> list[Check]:
 
 
 def _used(settings: Settings) -> dict[str, str]:
-    """The engines that make runs, each with what the names of its checks end in.
+    """Return the engines of new runs, each with the ending of its checks' names.
 
-    Where there is none, it is the wrong one that is set.
+    If no engine can be used, return the engine of the settings, so that its check fails.
     """
     names: dict[str, None] = {}
     for kind in OPERATIONS:
@@ -130,7 +130,7 @@ def _examine_host(settings: Settings, backend: str) -> Iterator[Checked]:
 
 
 def _of_engine(settings: Settings, host: HostChecks, name: str, suffix: str) -> list[Check]:
-    """The check of an engine's image, and what it needs there besides, if it needs a set-up."""
+    """Return the check of an engine's image, and the checks of its set-up if it has one."""
     from cosmos_pipelines.backends.tar_bundle import SCRIPTS
     from cosmos_pipelines.doctor.engine import EngineChecks
     from cosmos_pipelines.doctor.image import ImageCheck

@@ -1,4 +1,4 @@
-"""Checks of what an engine needs on a GPU host besides Docker: code, set-up, checkpoints."""
+"""The checks of an engine on a GPU host: code, set-up, checkpoints."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.manifest import Checkpoint, Manifest
 
 ASK_S: Final = 60.0
-"""For one look at all checkpoints."""
+"""Seconds for one script that reads the sizes of all checkpoints."""
 NAMED: Final = 3
-"""Files that are told by name."""
+"""Number of files that a finding names."""
 
 
 class EngineChecks:
-    """The checks of one engine; `host` has made its own before."""
+    """The checks of one engine; the checks of `host` come before these."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class EngineChecks:
         self._set_up = f"cosmos host setup {engine.name}"
 
     def checks(self) -> list[Check]:
-        """All of them, in their order."""
+        """Return all checks of the engine, in their order."""
         image, suffix = self._image.check().name, self._image.suffix
         return [
             Check(f"code{suffix}", self.code, ("write access",), "host"),
@@ -51,49 +51,49 @@ class EngineChecks:
         ]
 
     def code(self) -> Finding:
-        """Whether the code is there, at the commit that we know."""
+        """Whether the code is on the host, at the tested commit."""
         where = self._places["code"]
-        told = self._ask(host_setup_script.code_argv(self._host.remote_dir, where))
-        if "code" not in told:
-            return fail(f"{where} is not there", self._set_up)
-        commit, changed = told.get("commit", "").strip(), told.get("changed", "").split()
+        answer = self._ask(host_setup_script.code_argv(self._host.remote_dir, where))
+        if "code" not in answer:
+            return fail(f"there is no directory {where}", self._set_up)
+        commit, changed = answer.get("commit", "").strip(), answer.get("changed", "").split()
         if commit != self._setup.commit:
             shown = commit[:12] if len(commit) == 40 else commit
-            said = f"{told['code']} is at {shown or 'no known commit'}"
-            return warn(f"{said}, not at {self._setup.commit[:12]}", self._set_up)
+            found = f"{answer['code']} is at {shown or 'no known commit'}"
+            return warn(f"{found}, not at {self._setup.commit[:12]}", self._set_up)
         if changed:
-            return warn(f"{told['code']} was changed: {' '.join(changed)}", self._set_up)
-        return ok(f"{told['code']} is at {commit[:12]}")
+            return warn(f"{answer['code']} was changed: {' '.join(changed)}", self._set_up)
+        return ok(f"{answer['code']} is at {commit[:12]}")
 
     def set_up(self) -> Finding:
-        """Whether the image that is there is the one that was set up and tested."""
+        """Whether the image on the host is the image that passed the smoke test."""
         argv = host_setup_script.record_argv(self._host.remote_dir, self._engine.name)
         try:
-            told = json.loads(self._ask(argv).get("record", "{}"))
+            recorded = json.loads(self._ask(argv).get("record", "{}"))
         except ValueError:
-            told = {}
-        if not told:
-            return warn("it was never set up, or not by us", self._set_up)
-        smoke = told.get("smoke") or {}
+            recorded = {}
+        if not recorded:
+            return warn("no set-up of the engine is recorded", self._set_up)
+        smoke = recorded.get("smoke") or {}
         if not smoke.get("passed"):
-            return fail(f"it does not import what it needs: {_why(smoke)}", self._set_up)
-        there = self._image.digest
-        if there and smoke.get("image_digest") != there:
-            return warn("another image was tested than the one that is there", self._set_up)
-        return ok(f"the smoke test passed on {str(told.get('recorded_at'))[:10]}")
+            return fail(f"the smoke test failed: {_why(smoke)}", self._set_up)
+        digest = self._image.digest
+        if digest and smoke.get("image_digest") != digest:
+            return warn("the image on the host is not the tested image", self._set_up)
+        return ok(f"the smoke test passed on {str(recorded.get('recorded_at'))[:10]}")
 
     def checkpoints(self) -> Finding:
-        """Whether they are there, by existence and size: one look for all of them."""
-        needed = [one for one in self._manifest().files if one.needed]
-        asked = "".join(self._line(one) for one in needed).encode()
-        # One that the engine has not is asked for by none of its files.
+        """Whether all checkpoints are on the host, by size; one script reads all sizes."""
+        needed = [file for file in self._manifest().files if file.needed]
+        asked = "".join(self._line(file) for file in needed).encode()
+        # "-" stands for a directory that the engine does not have; no file asks for it.
         roots = [self._places.get(name, "-") for name in ("checkpoints", "huggingface")]
         argv = host_setup_script.sizes_argv(self._host.remote_dir, *roots)
-        told = self._ask(argv, asked)
-        sizes = [int(word) if word.isdigit() else None for word in told.get("sizes", "").split()]
-        known = {name: _sizes(told.get(name, "")) for name in ("checkpoints", "huggingface")}
+        answer = self._ask(argv, asked)
+        sizes = [int(word) if word.isdigit() else None for word in answer.get("sizes", "").split()]
+        known = {name: _sizes(answer.get(name, "")) for name in ("checkpoints", "huggingface")}
         pairs = list(zip(needed, sizes, strict=False))
-        bad = [one for one, size in pairs if size is None or not _right(one, size, known)]
+        bad = [file for file, size in pairs if size is None or not _right(file, size, known)]
         return self._judge(bad, pairs)
 
     def _judge(
@@ -101,17 +101,17 @@ class EngineChecks:
     ) -> Finding:
         if not bad:
             total = sum(size or 0 for _, size in pairs)
-            return ok(f"{len(pairs)} of {len(pairs)} are there, {total / 1e9:.1f} GB of known size")
-        names = _some([f"{one.repo}/{one.path}" for one in bad])
-        said = f"{len(bad)} of {len(pairs)} are missing or not whole: {names}"
+            return ok(f"{len(pairs)} of {len(pairs)} files, {total / 1e9:.1f} GB of known size")
+        names = _some([f"{file.repo}/{file.path}" for file in bad])
+        found = f"{len(bad)} of {len(pairs)} files are missing or incomplete: {names}"
         do = f"cosmos host checkpoints {self._engine.name} --download"
-        # What only some controls or operations need may well have been left out.
-        return fail(said, do) if any(one.always for one in bad) else warn(said, do)
+        # A file that only some controls or operations need may be left out on purpose.
+        return fail(found, do) if any(file.always for file in bad) else warn(found, do)
 
-    def _line(self, one: Checkpoint) -> str:
-        """As the host reads it: target, directory, branch or -, path or * for any file."""
-        base, branch, path = one.place
-        return "\t".join((one.target, base, branch or "-", "*" if "*" in path else path)) + "\n"
+    def _line(self, file: Checkpoint) -> str:
+        """Return a line for the host's script: target, directory, branch or -, path or *."""
+        base, branch, path = file.place
+        return "\t".join((file.target, base, branch or "-", "*" if "*" in path else path)) + "\n"
 
     def _ask(self, argv: Sequence[str], given: bytes | None = None) -> dict[str, str]:
         done = self._host.connection.run(argv, timeout_s=ASK_S, input=given)
@@ -119,18 +119,18 @@ class EngineChecks:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
+    """Return the first names, and the number of the others."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
 
 def _why(smoke: dict[str, Any]) -> str:
-    """Why a smoke test has not passed."""
+    """Return the reason why a smoke test has not passed."""
     if smoke.get("missing"):
         return _some(smoke["missing"])
     if smoke.get("exit_code"):
         return host_orders.how_it_ended(smoke["exit_code"])
-    return "its smoke test has not ended well"
+    return "it did not end well"
 
 
 def _sizes(text: str) -> dict[str, Any]:
@@ -140,15 +140,15 @@ def _sizes(text: str) -> dict[str, Any]:
         return {}
 
 
-def _right(one: Checkpoint, size: int, known: dict[str, dict[str, Any]]) -> bool:
-    """Whether a file has its published or its recorded size, or any where neither is known."""
-    base, branch, path = one.place
+def _right(file: Checkpoint, size: int, known: dict[str, dict[str, Any]]) -> bool:
+    """Whether a file has its published or recorded size, or any size if neither is known."""
+    base, branch, path = file.place
     if "*" in path:
         return True
-    recorded = known[one.target]
+    recorded = known[file.target]
     key = posixpath.join(base, path)
     if branch is not None:  # the snapshot's name is not known here
         keys = [k for k in recorded if k.startswith(f"{base}/snapshots/") and k.endswith(path)]
         key = keys[0] if len(keys) == 1 else key
-    wanted = one.size or (recorded.get(key) or {}).get("size")
+    wanted = file.size or (recorded.get(key) or {}).get("size")
     return size == wanted if wanted is not None else size > 0

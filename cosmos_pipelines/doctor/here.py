@@ -1,4 +1,4 @@
-"""Checks of this machine: the project's directories, disk and catalog, the needs of previews."""
+"""The checks of this machine: the project's directories, disk, catalog and preview engine."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cosmos_pipelines.settings_file import FILE
 
 GIB: Final = 1 << 30
 LOW_GIB: Final = 5
-"""Free space below which one is warned: some 4K videos and their parts."""
+"""Free space below which a check warns: room for some 4K videos and their parts."""
 LEAST_GIB: Final = 0.5
 PREVIEW_NEEDS: Final = ("av", "numpy", "PIL")
 
 
 def checks_here(settings: Settings) -> list[Check]:
-    """What every project needs, wherever its runs are executed."""
+    """Return the checks that every project needs, for every backend."""
     return [
         Check("project", lambda: project(settings), place="settings"),
         Check("inputs", lambda: writable(settings.inputs)),
@@ -35,7 +35,7 @@ def checks_here(settings: Settings) -> list[Check]:
 
 
 def project(settings: Settings) -> Finding:
-    """Which settings are in force. That they are right was found when they were read."""
+    """Report the settings file and the main settings, which were validated when they were read."""
     file = settings.home / FILE
     if not file.is_file():
         return warn(f"{settings.home} has no {FILE}: all settings have their defaults", _init(file))
@@ -49,56 +49,58 @@ def _init(file: Path) -> str:
 
 
 def writable(directory: Path) -> Finding:
-    """Whether files can be made in a directory, or in the one that it would be made in."""
-    there = _nearest(directory)
-    if not there.is_dir():
-        return fail(f"{there} is no directory", f"Remove it, or name another one in {FILE}.")
+    """Whether files can be made in a directory, or in its nearest existing parent."""
+    nearest = _nearest(directory)
+    if not nearest.is_dir():
+        do = f"Remove the file, or name another directory in {FILE}."
+        return fail(f"{nearest} is not a directory", do)
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as e:
-        return fail(f"{there}: {e.strerror}", _let_write(there, e))
-    return ok(f"{directory} can be written" + ("" if there == directory else ", once it is made"))
+        return fail(f"{nearest}: {e.strerror}", _let_write(nearest, e))
+    later = "" if nearest == directory else ", once the directory is made"
+    return ok(f"{directory} can be written{later}")
 
 
-def _let_write(there: Path, error: OSError) -> str:
+def _let_write(directory: Path, error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return f"sudo chown {os.getuid()} {there}"
-    return f"See `df -h {there}` and `mount`."
+        return f"sudo chown {os.getuid()} {directory}"
+    return f"See `df -h {directory}` and `mount`."
 
 
 def disk(directory: Path) -> Finding:
-    """Room for results."""
-    there = _nearest(directory)
-    free = shutil.disk_usage(there).free / GIB
-    return room(free, str(there), f"Free some space: `du -sh {there}/*` tells what takes it.")
+    """Whether the disk has room for results."""
+    nearest = _nearest(directory)
+    free = shutil.disk_usage(nearest).free / GIB
+    return room(free, str(nearest), f"Free some space: `du -sh {nearest}/*` lists what uses it.")
 
 
 def room(free_gib: float, where: str, do: str, *, low_gib: float = LOW_GIB) -> Finding:
-    """What to say of so much free space."""
-    said = f"{free_gib:.1f} GiB free in {where}"
+    """Return the finding for this much free space."""
+    found = f"{free_gib:.1f} GiB free in {where}"
     if free_gib < LEAST_GIB:
-        return fail(said, do)
-    return warn(said, do) if free_gib < low_gib else ok(said)
+        return fail(found, do)
+    return warn(found, do) if free_gib < low_gib else ok(found)
 
 
 def catalog(settings: Settings) -> Finding:
-    """Whether the catalog opens, has the newest form, and takes a change.
+    """Whether the catalog opens, has the newest schema, and can be written.
 
     Raises:
-        CosmosError: what is wrong with it.
+        CosmosError: what is wrong with the catalog.
     """
     from cosmos_pipelines.catalog.store import Catalog
 
     with Catalog.open(settings.catalog_url) as opened:
-        with opened.write():  # counts one revision up, which means nothing
+        with opened.write():  # adds one to the revision counter, which changes no record
             pass
         runs = sum(opened.count_by_status().values())
         return ok(f"{opened.where}: up to date, can be written, {runs} run(s)")
 
 
 def preview() -> Finding:
-    """Whether the libraries of the preview engine are there, and its scripts."""
+    """Whether the libraries and the scripts of the preview engine are installed."""
     from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 
     missing = [name for name in PREVIEW_NEEDS if find_spec(name) is None]
@@ -107,9 +109,9 @@ def preview() -> Finding:
         return fail(f"the Python packages {', '.join(missing)} are missing", do)
     if not (SCRIPTS / "run.sh").is_file():
         return fail(f"{SCRIPTS} has no run.sh", "Install Cosmos Pipelines again.")
-    return ok(f"its libraries are there, its scripts are in {SCRIPTS}")
+    return ok(f"the libraries are installed, the scripts are in {SCRIPTS}")
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself if it exists, else the nearest one above that does."""
+    """Return the path if it exists, else its nearest existing parent."""
     return next((p for p in (path, *path.parents) if p.exists()), path)

@@ -1,1 +1,1 @@
-"""Making a GPU host ready for an engine: code, image, checkpoints."""
+"""The set-up of a GPU host for an engine: code, image, checkpoints."""

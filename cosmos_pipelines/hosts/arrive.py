@@ -1,10 +1,10 @@
-"""Makes a bare GPU host ready for an engine: what is said and known of it, step by step.
+"""The first step of a host's set-up: connect, check Docker and disk space, read what is installed.
 
 <remote_dir>/engines/<engine>/code         NVIDIA's checkout: see `code`
-<remote_dir>/engines/<engine>/Dockerfile   what the image was last built of: see `image`
-<remote_dir>/engines/<engine>/setup.json   what was set up, and how its smoke test ended
+<remote_dir>/engines/<engine>/Dockerfile   the file of the image's last build: see `image`
+<remote_dir>/engines/<engine>/setup.json   the record of the set-up and of its smoke test
 
-Done again it does only what is missing. Each step is told as a line as it happens.
+A second set-up does only what is missing. Each step prints a line as it happens.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from cosmos_pipelines.remote.docker import commands as docker
 Tell = Callable[[str], None]
 
 ARRIVE_S: Final = 300.0
-"""Seconds that a host may take to look through the code that is there."""
+"""Seconds that a host may take to compare the files of its code."""
 NEEDED_GIB: Final = 100
-"""Free space below which people are told that image and weights may not find room."""
+"""Free space below which a warning says that image and weights may not fit."""
 
 
 @dataclass(frozen=True)
 class SetupRequest:
-    """What somebody wants otherwise than usual."""
+    """What the user changes in a set-up; by default nothing."""
 
     source: Path | None = None
     """A checkout or directory of this machine to copy, instead of cloning."""
     base: str | None = None
-    """Another base image: a mirror's, for example."""
+    """Another base image: from a mirror, for example."""
     dockerfile: Path | None = None
-    """A Dockerfile of one's own."""
+    """The user's own Dockerfile."""
     image: str | None = None
-    """An image that is there already; nothing is built."""
+    """An image that is on the host already; no image is built."""
     arguments: Mapping[str, str] = field(default_factory=dict)
     """Build arguments."""
 
@@ -55,44 +55,45 @@ class EngineOnHost:
     engine: str
     setup: HostSetup
     directories: Mapping[str, str]
-    """Where they are on the host, by name; below our directory there unless absolute."""
+    """Paths of the engine's directories on the host by name, absolute or below `remote_dir`."""
     scripts: Path
-    """Our gpu_scripts, with the Dockerfiles."""
+    """The directory `gpu_scripts` of this package, with the Dockerfiles."""
     tell: Tell
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """The host as it was found."""
+    """The state of the host before the set-up."""
 
     root: str
     code: str | None
     """Absolute path of the code; None if there is none."""
     commit: str
-    """Its commit, what its content is called, or empty if nobody can tell."""
+    """The commit of the code, or the name of its content; empty if unknown."""
     changed: str
-    """Some of the files that are not as they came."""
+    """Some of the code's files that were changed."""
 
 
-def arrive(at: EngineOnHost, *, code: bool = True) -> Arrived:
-    """Connect, see that Docker works and how much room there is; make the directories.
+def arrive(target: EngineOnHost, *, code: bool = True) -> Arrived:
+    """Connect, check Docker and the free disk space, make the directories.
 
-    `code`: look at the code that is there as well.
+    `code`: read the state of the installed code as well.
 
     Raises:
-        BackendError: Docker cannot be used, or nothing can be written there.
+        BackendError: Docker cannot be used, or the directories cannot be written.
         Unreachable, NotAllowed: see `Connection`.
     """
-    daemon = _docker(at.host)
-    others = [source for name, source in at.directories.items() if name != "code"]
-    where = at.directories["code"] if code else ""
-    argv = host_setup_script.arrive(at.host.remote_dir, at.engine, where, *others)
-    parts = at.host.ask(argv, timeout_s=ARRIVE_S).parts
+    daemon = _docker(target.host)
+    others = [source for name, source in target.directories.items() if name != "code"]
+    code_directory = target.directories["code"] if code else ""
+    argv = host_setup_script.arrive(target.host.remote_dir, target.engine, code_directory, *others)
+    parts = target.host.ask(argv, timeout_s=ARRIVE_S).parts
     words = parts["free"].split()
     free = int(words[3]) / (1 << 20) if len(words) > 3 and words[3].isdigit() else 0.0
-    at.tell(f"{at.host.host}: Docker {daemon.version}; {free:.0f} GiB free below {parts['root']}.")
+    room = f"{free:.0f} GiB free below {parts['root']}"
+    target.tell(f"{target.host.host}: Docker {daemon.version}; {room}.")
     if free < NEEDED_GIB:
-        at.tell(f"warning: {free:.0f} GiB are little for image and weights.")
+        target.tell(f"warning: {free:.0f} GiB may be too little for image and weights.")
     return Arrived(
         root=parts["root"],
         code=parts.get("code"),
@@ -103,35 +104,35 @@ def arrive(at: EngineOnHost, *, code: bool = True) -> Arrived:
 
 def _docker(host: HostFolder) -> docker_answers.Daemon:
     done = host.connection.run(docker.info_argv(), timeout_s=LOOK_S)
-    said = done.stdout.decode(errors="replace")
-    if said.lstrip().startswith("{"):
-        daemon = docker_answers.parse_info(said)
+    answer = done.stdout.decode(errors="replace")
+    if answer.lstrip().startswith("{"):
+        daemon = docker_answers.parse_info(answer)
         if isinstance(daemon, docker_answers.Daemon):
             return daemon
         raise daemon.error(host.host)
     raise docker_answers.parse_problem(done.stderr.decode(errors="replace")).error(host.host)
 
 
-def recorded(at: EngineOnHost) -> dict[str, Any]:
-    """What was kept of the last set-up; nothing if there was none, or none that can be read."""
-    argv = host_setup_script.record_argv(at.host.remote_dir, at.engine)
+def recorded(target: EngineOnHost) -> dict[str, Any]:
+    """Return the record of the last set-up; empty if there is none or it cannot be read."""
+    argv = host_setup_script.record_argv(target.host.remote_dir, target.engine)
     try:
-        told = json.loads(at.host.ask(argv, timeout_s=LOOK_S).parts.get("record", "{}"))
+        facts = json.loads(target.host.ask(argv, timeout_s=LOOK_S).parts.get("record", "{}"))
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def root_of(host: HostFolder) -> str | None:
-    """Our directory on a host, absolute; None if there is none yet."""
+    """Return the absolute path of `remote_dir` on a host; None if it does not exist yet."""
     argv = host_setup_script.root_argv(host.remote_dir)
     return host.ask(argv, timeout_s=LOOK_S).parts.get("root")
 
 
-def record(at: EngineOnHost, root: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep on the host what was set up."""
-    told = {**facts, "recorded_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    argv = host_setup_script.write(root, at.engine, host_setup_script.RECORD, uuid.uuid4().hex)
-    text = json.dumps(told, indent=1, ensure_ascii=False).encode()
-    at.host.ask(argv, input=text, timeout_s=LOOK_S)
-    return told
+def record(target: EngineOnHost, root: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the record of the set-up on the host, and return it."""
+    record_facts = {**facts, "recorded_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    argv = host_setup_script.write(root, target.engine, host_setup_script.RECORD, uuid.uuid4().hex)
+    text = json.dumps(record_facts, indent=1, ensure_ascii=False).encode()
+    target.host.ask(argv, input=text, timeout_s=LOOK_S)
+    return record_facts

@@ -1,4 +1,4 @@
-"""`cosmos host checkpoints`: an engine's weights on the host, looked at or brought."""
+"""`cosmos host checkpoints`: verify or download an engine's weights on the host."""
 
 from __future__ import annotations
 
@@ -43,47 +43,47 @@ def checkpoints(
 ) -> dict[str, Any]:
     """Verify or download the checkpoints of an engine on the host.
 
-    One with the same request that goes on there already is followed instead, whoever started it. It
-    outlives this process: whoever is interrupted can ask again.
+    If an order with the same request is active on the host, also from another process, that order
+    is followed. The order outlives this process: an interrupted command can be given again.
 
     Raises:
         InputError: there is no such engine, or no such operation or control in its manifest.
-        StateError: one with another request goes on there.
-        BackendError: it could not be carried out; a file that is not well is no such failure.
+        StateError: an order with another request is active on the host.
+        BackendError: the order failed; a missing or broken checkpoint does not count as a failure.
     """
     engine, setup = engine_with_setup(settings, name)
-    _check_words(setup, only)
-    if action == "download" and settings.docker.network == "none":  # that is meant for runs
+    _check_only(setup, only)
+    if action == "download" and settings.docker.network == "none":  # `network` is meant for runs
         open_to_all = settings.docker.model_copy(update={"network": None})
         settings = settings.model_copy(update={"docker": open_to_all})
     log = log_file(settings, f"{engine.name}-checkpoints")
     with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
-        at = engine_on_host(engine, setup, backend, tell)
+        target = engine_on_host(engine, setup, backend, tell)
         try:
             request = _CheckpointsRequest(action, deep, tuple(only))
-            ended = _going_on(at, engine, backend, request) or _started(
-                settings, at, engine, backend, request
+            ended = _follow_active(target, engine, backend, request) or _start(
+                settings, target, engine, backend, request
             )
         except KeyboardInterrupt:
-            tell("It goes on there: the same command shows it again, --stop ends it.")
+            tell(f"The {action} continues on the host: the same command shows it, --stop ends it.")
             raise
-        told = _result(at, backend, ended)
+        result = _result(target, backend, ended)
         backend.discard(ended.handle.order_id, again=True)
-        return {"engine": engine.name, "host": at.host.host, **told, "log": str(log)}
+        return {"engine": engine.name, "host": target.host.host, **result, "log": str(log)}
 
 
 def stop_checkpoints(settings: Settings, name: str) -> dict[str, Any]:
-    """End what verifies or downloads checkpoints on the host.
+    """Stop the order that verifies or downloads checkpoints on the host.
 
     Raises:
-        StateError: nothing does.
+        StateError: no such order is active.
     """
     engine, _ = engine_with_setup(settings, name)
     with closing(host_backend(settings)) as backend:
         root = root_of(backend.host)
         handle = backend.find(host_orders.checkpoints_id(engine.name, root)) if root else None
         if handle is None or not backend.alive(handle):
-            raise StateError(f"Nothing verifies or downloads checkpoints on {backend.host.host}.")
+            raise StateError(f"No verify or download of checkpoints runs on {backend.host.host}.")
         backend.cancel(handle)
         backend.discard(handle.order_id, again=True)
         return {"engine": engine.name, "host": backend.host.host, "stopped": True}
@@ -95,54 +95,58 @@ class _CheckpointsRequest:
     deep: bool
     only: tuple[str, ...]
 
-    def order(self, at: EngineOnHost, engine: Engine, root: str, token: Directory | None) -> Order:
-        """The order for it."""
+    def order(
+        self, target: EngineOnHost, engine: Engine, root: str, token: Directory | None
+    ) -> Order:
+        """Return the order for this request."""
         return host_orders.checkpoints_order(
-            at.engine,
+            target.engine,
             root,
-            at.setup,
+            target.setup,
             engine.directories(),
             self.action,
             deep=self.deep,
             only=self.only,
             token=token,
-            manifest=(at.scripts / at.setup.manifest).read_text(encoding="utf-8"),
+            manifest=(target.scripts / target.setup.manifest).read_text(encoding="utf-8"),
         )
 
 
-def _going_on(
-    at: EngineOnHost, engine: Engine, backend: SshBackend, request: _CheckpointsRequest
+def _follow_active(
+    target: EngineOnHost, engine: Engine, backend: SshBackend, request: _CheckpointsRequest
 ) -> Ended | None:
-    """The end of what was started before; None if nothing goes on there."""
-    root = root_of(at.host)
+    """Follow the active order to its end; None if no order is active on the host."""
+    root = root_of(target.host)
     if root is None:
         return None
-    order = request.order(at, engine, root, None)
+    order = request.order(target, engine, root, None)
     handle = backend.find(order.id)
     if handle is None:
         return None
     if not backend.alive(handle):
         backend.discard(handle.order_id, again=True)
         return None
-    _check_same(at, backend, handle, order)
-    what = "a download" if request.action == "download" else "a verification"
-    at.tell(f"{what} goes on there since {backend.running_s(handle):.0f} s; it is shown here.")
-    return follow(backend, handle, at.tell)
+    _check_same(target, backend, handle, order)
+    name = "download" if request.action == "download" else "verification"
+    seconds = f"{backend.running_s(handle):.0f} s"
+    target.tell(f"A {name} has been running on the host for {seconds}; its log follows.")
+    return follow(backend, handle, target.tell)
 
 
-def _check_same(at: EngineOnHost, backend: SshBackend, handle: Handle, order: Order) -> None:
-    """Raise StateError if what runs there answers another question."""
+def _check_same(target: EngineOnHost, backend: SshBackend, handle: Handle, order: Order) -> None:
+    """Raise StateError if the active order has another request."""
     running = backend.order_of(handle).argv
     if running != order.argv:
         words = " ".join(running[3:])
         raise StateError(
-            f"Another `checkpoints.py {words}` runs on {at.host.host}: wait for it, or --stop it."
+            f"Another `checkpoints.py {words}` runs on {target.host.host}.",
+            hint="Wait until it ends, or end it with --stop.",
         )
 
 
-def _started(
+def _start(
     settings: Settings,
-    at: EngineOnHost,
+    target: EngineOnHost,
     engine: Engine,
     backend: SshBackend,
     request: _CheckpointsRequest,
@@ -152,36 +156,42 @@ def _started(
         file = settings.remote.hf_token_file
         given = None if file is None else settings.home / file.expanduser()
         token = token_of(environment_of(settings), given)
-    arrived = arrive(at, code=False)
-    with placed(at.host, arrived.root, at.engine, token) as directory:
-        order = request.order(at, engine, arrived.root, directory)
+    arrived = arrive(target, code=False)
+    with placed(target.host, arrived.root, target.engine, token) as directory:
+        order = request.order(target, engine, arrived.root, directory)
         handle = backend.launch(order)
-        _check_same(at, backend, handle, order)  # somebody may have been faster
-        return follow(backend, handle, at.tell)
+        _check_same(target, backend, handle, order)  # another process may have been faster
+        return follow(backend, handle, target.tell)
 
 
-def _result(at: EngineOnHost, backend: SshBackend, ended: Ended) -> dict[str, Any]:
-    outcome, where = ended.outcome, at.host.host
+def _result(target: EngineOnHost, backend: SshBackend, ended: Ended) -> dict[str, Any]:
+    outcome, host = ended.outcome, target.host.host
     if outcome.stopped is not None:
         raise BackendError(
-            "cancelled", f"It was stopped on {where}.", hint="A download goes on where it was."
+            "cancelled",
+            f"checkpoints.py was stopped on {host}.",
+            hint="A download continues where it stopped.",
         )
     if outcome.exit_code is None:
-        raise BackendError("lost", f"It vanished on {where}.", hint="Start it again.")
+        raise BackendError(
+            "lost",
+            f"checkpoints.py ended without an exit code on {host}.",
+            hint="Start the command again.",
+        )
     if host_orders.RESULT not in outcome.outputs:
         raise BackendError(
             "model_failed",
-            f"checkpoints.py on {where} ended with exit code {outcome.exit_code}: {ended.last}",
+            f"checkpoints.py on {host} ended with exit code {outcome.exit_code}: {ended.last}",
         )
-    told: dict[str, Any] = json.loads(result_of(backend, ended.handle))
-    return told
+    result: dict[str, Any] = json.loads(result_of(backend, ended.handle))
+    return result
 
 
-def _check_words(setup: HostSetup, only: Sequence[str]) -> None:
+def _check_only(setup: HostSetup, only: Sequence[str]) -> None:
     files = read_manifest(SCRIPTS / setup.manifest).files
     known = {word for file in files for word in (*file.needed_for, file.control) if word}
     if unknown := sorted(set(only) - known):
         raise InputError(
-            f"Nothing is needed for {', '.join(unknown)}.",
+            f"No checkpoint is needed for {', '.join(unknown)}.",
             hint=f"Known: {', '.join(sorted(known))}.",
         )

@@ -1,6 +1,6 @@
-"""A model's code of this machine as a tar for a GPU host: a commit, or a directory as it is.
+"""Pack a model's code of this machine as a tar for a GPU host: a commit, or a directory as it is.
 
-Shell and Python files get Unix line ends, so that a checkout made on Windows breaks nothing.
+Shell and Python files get Unix line ends, so that a checkout of a Windows machine works too.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ UNVERIFIED: Final = "unverified"
 TEXTS: Final = (".sh", ".py")
 LEFT_OUT: Final = frozenset({".git", ".venv", "__pycache__", "node_modules", ".DS_Store"})
 OURS: Final = frozenset({COMMIT, SUMS})
-"""What we write on top of a copy; a copy of a copy has them of its source."""
+"""Files that a copy adds; a copy of a copy does not send those of its source."""
 LEFT_OUT_ON_TOP: Final = frozenset({"checkpoints", "outputs"}) | OURS
 """Weights and results: a checkout that was used holds hundreds of GB of them."""
 AS_COMMITTED: Final = (
     *("-c", "core.autocrlf=false", "-c", "core.eol=lf"),
     *("-c", "filter.lfs.smudge=", "-c", "filter.lfs.process=", "-c", "filter.lfs.required=false"),
 )
-"""Whatever this machine's git is set to: no other line ends, no large files of samples."""
+"""Git options that override this machine's settings: Unix line ends, no large sample files."""
 CHUNK: Final = 1 << 20
 
 
@@ -48,16 +48,16 @@ def has_commit(source: Path, commit: str) -> bool:
 
 
 def commit_tar(source: Path, commit: str, token: str) -> Iterator[bytes]:
-    """The files of a commit; `token` names the last member, which says that all has come.
+    """Yield a tar with the files of a commit; the last member has `token` in its name.
 
     Raises:
-        InputError: git cannot make it, or something in it cannot be sent.
+        InputError: git cannot make the archive, or a file cannot be sent.
     """
     argv = ["git", *AS_COMMITTED, "-C", str(source), "archive", "--format=tar", commit]
-    made, cut = _Tar(), ""
+    tar, cut = _Tar(), ""
     with (
-        tempfile.TemporaryFile() as words,
-        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=words) as git,
+        tempfile.TemporaryFile() as stderr,
+        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr) as git,
     ):
         assert git.stdout is not None
         try:
@@ -67,25 +67,25 @@ def commit_tar(source: Path, commit: str, token: str) -> Iterator[bytes]:
                 for member in given:
                     if member.name not in OURS:
                         content = given.extractfile(member) if member.isreg() else None
-                        yield from made.add(member, content)
-            git.stdout.read()  # what fills its last block: it must not find the pipe closed
+                        yield from tar.add(member, content)
+            git.stdout.read()  # the padding of the last block: git must not find the pipe closed
         except tarfile.TarError as e:
             cut = str(e)
         git.stdout.close()
         if git.wait() != 0 or cut:
-            words.seek(0)
-            said = " ".join(words.read().decode(errors="replace").split()) or cut
-            raise InputError(f"git cannot archive {commit[:12]} of {source}: {said}")
-    yield from made.finish(commit, token)
+            stderr.seek(0)
+            message = " ".join(stderr.read().decode(errors="replace").split()) or cut
+            raise InputError(f"git cannot archive {commit[:12]} of {source}: {message}")
+    yield from tar.finish(commit, token)
 
 
 def directory_tar(source: Path, token: str) -> Iterator[bytes]:
-    """The files of a directory; it is called by their content. `token`: see `commit_tar`.
+    """Yield a tar with the files of a directory, named by its content. `token`: see `commit_tar`.
 
     Raises:
-        InputError: one cannot be read, or cannot be sent.
+        InputError: a file cannot be read or cannot be sent.
     """
-    made = _Tar()
+    tar = _Tar()
     for path in _walk(source):
         name = path.relative_to(source).as_posix()
         try:
@@ -93,13 +93,13 @@ def directory_tar(source: Path, token: str) -> Iterator[bytes]:
             if member is None:
                 continue
             if not member.isreg():
-                yield from made.add(member, None)
+                yield from tar.add(member, None)
                 continue
             with path.open("rb") as content:
-                yield from made.add(member, content)
+                yield from tar.add(member, content)
         except OSError as e:
             raise InputError(f"{path} cannot be read: {e.strerror}.") from e
-    yield from made.finish(None, token)
+    yield from tar.finish(None, token)
 
 
 def _walk(source: Path) -> Iterator[Path]:
@@ -123,67 +123,67 @@ def _member(path: Path, name: str) -> tarfile.TarInfo | None:
 
 
 class _Tar:
-    """A tar as it is made, piece by piece, with the sums of what it holds."""
+    """Makes a tar piece by piece, and the checksums of its files."""
 
     def __init__(self) -> None:
         self._sums: list[str] = []
 
     def add(self, member: tarfile.TarInfo, content: IO[bytes] | None) -> Iterator[bytes]:
-        """One member; a file with its content."""
+        """Yield one member; a file with its content."""
         _check(member)
-        made = tarfile.TarInfo(member.name)
-        made.type, made.linkname, made.mode = member.type, member.linkname, member.mode & 0o755
+        entry = tarfile.TarInfo(member.name)
+        entry.type, entry.linkname, entry.mode = member.type, member.linkname, member.mode & 0o755
         if content is None:
-            yield _head(made)
+            yield _head(entry)
             if member.issym():
                 self._sums.append(f"{UNSUMMED}{member.name}\n")
             return
         if member.name.endswith(TEXTS):
             text = with_lf(content.read())
-            made.size, content = len(text), io.BytesIO(text)
+            entry.size, content = len(text), io.BytesIO(text)
         else:
-            made.size = member.size
-        yield _head(made)
-        digest, left = hashlib.sha256(), made.size
-        while left:
-            chunk = content.read(min(CHUNK, left))
+            entry.size = member.size
+        yield _head(entry)
+        digest, remaining = hashlib.sha256(), entry.size
+        while remaining:
+            chunk = content.read(min(CHUNK, remaining))
             if not chunk:
                 raise InputError(f"{member.name} was changed while it was read.")
             digest.update(chunk)
-            left -= len(chunk)
+            remaining -= len(chunk)
             yield chunk
-        yield bytes(-made.size % tarfile.BLOCKSIZE)
-        # sha256sum writes a name with a backslash in a way of its own
+        yield bytes(-entry.size % tarfile.BLOCKSIZE)
+        # sha256sum escapes a name with a backslash
         sum_ = UNSUMMED if "\\" in member.name else f"{digest.hexdigest()}  "
         self._sums.append(f"{sum_}{member.name}\n")
 
     def finish(self, commit: str | None, token: str) -> Iterator[bytes]:
-        """The sums, what the whole is called, and what says that all has come."""
+        """Yield the last members: the checksums, the commit or content name, the end mark."""
         sums = "".join(self._sums).encode("utf-8", "surrogateescape")
         named = commit or f"{UNVERIFIED}:{hashlib.sha256(sums).hexdigest()[:16]}"
         for name, text in ((SUMS, sums), (COMMIT, named.encode()), (WHOLE + token, b"")):
-            made = tarfile.TarInfo(name)
-            made.size = len(text)
-            yield _head(made) + text + bytes(-len(text) % tarfile.BLOCKSIZE)
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            yield _head(entry) + text + bytes(-len(text) % tarfile.BLOCKSIZE)
         yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 def _check(member: tarfile.TarInfo) -> None:
-    """Refuse names that a list cannot hold, and links that lead out of what is sent."""
+    """Refuse names that the checksum file cannot hold, and links that lead out of the directory."""
     for name in (member.name, member.linkname):
         if set(name) & set("\n\r\0") or not _sendable(name):
-            raise InputError(f"{name!a} cannot be sent: nobody could write such a name.")
+            raise InputError(f"{name!a} cannot be sent: rename the file.")
     if member.issym():
-        there = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
-        if there.startswith(("/", "../")) or there == "..":
+        linked = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
+        if linked.startswith(("/", "../")) or linked == "..":
             raise InputError(
-                f"{member.name} is a link that leads out of what is sent: {member.linkname}.",
-                hint="Remove it, or have a copy of what it leads to in its place.",
+                f"{member.name} is a link out of the directory that is sent: {member.linkname}.",
+                hint="Remove the link, or put a copy of its target in its place.",
             )
 
 
 def _sendable(name: str) -> bool:
-    """Whether it has bytes; those that are no UTF-8 are sent as they are."""
+    """Whether a name can be written as bytes; bytes that are not UTF-8 are sent as they are."""
     try:
         name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Follows orders of a host's set-up to their end."""
+"""Follow an order of a host's set-up to its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cosmos_pipelines.hosts.orders import RESULT
 from cosmos_pipelines.operations.base import Outcome
 
 KEPT: Final = 2000
-"""Lines of a log that are kept in memory."""
+"""Number of log lines that are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Ended:
     handle: Handle
     outcome: Outcome
     log: str
-    """Its last lines."""
+    """The last lines of the order's log."""
 
     @property
     def last(self) -> str:
-        """The last line, for people."""
+        """Return the last line of the log, for people."""
         return next((x.strip() for x in reversed(self.log.splitlines()) if x.strip()), "no log")
 
 
@@ -43,10 +43,10 @@ def follow(
     tell: Callable[[str], None],
     limit_s: float | None = None,
 ) -> Ended:
-    """Tell the lines of its log to the end.
+    """Pass each line of the order's log to `tell` until the order ends.
 
     Raises:
-        BackendError: `timeout` after `limit_s` seconds, when it was stopped; `unreachable`, `lost`.
+        BackendError: `timeout` (the order is stopped after `limit_s` s), `unreachable`, `lost`.
     """
     kept: deque[str] = deque(maxlen=KEPT)
     began = time.monotonic()
@@ -68,7 +68,7 @@ def follow(
 
 
 def result_of(backend: SshBackend, handle: Handle) -> str:
-    """The text of its result file. Raises OutputMissing."""
+    """Return the text of the order's result file. Raises OutputMissing."""
     with tempfile.TemporaryDirectory(prefix="cosmos-") as folder:
         file = Path(folder) / RESULT
         backend.collect(handle, {RESULT: file})

@@ -1,4 +1,4 @@
-"""Has an engine's image on a GPU host: there already, built, or one of the user's own."""
+"""Provide an engine's image on a GPU host: the present image, a new build, or the user's image."""
 
 from __future__ import annotations
 
@@ -20,141 +20,141 @@ from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import Image
 
-_NEW: Final = "cosmos-new-"
-"""Before the engine's name in what an image is called until it has passed its test."""
+_CANDIDATE: Final = "cosmos-new-"
+"""Begins the name of an image until the image has passed its smoke test."""
 
 
 @dataclass(frozen=True)
 class CandidateImage:
-    """An image that a smoke test shall judge."""
+    """An image that waits for its smoke test."""
 
     image: Image
     name: str
-    """What it is called until then: the engine's tag if it has that already."""
+    """Its name until the test: the engine's tag if the image has the tag already."""
     dockerfile: str | None
-    """What tells of which Dockerfile we have built it; None for one of the user's own."""
+    """The hash of the Dockerfile and build arguments; None for the user's own image."""
 
 
 def have_image(
-    at: EngineOnHost, root: str, commit: str, request: SetupRequest, recorded: Mapping[str, Any]
+    target: EngineOnHost, root: str, commit: str, request: SetupRequest, recorded: Mapping[str, Any]
 ) -> CandidateImage:
-    """Have the image there; a new one has not the engine's tag yet, see `settle`.
+    """Provide the image on the host; a new image gets the engine's tag later, see `settle`.
 
-    Labels tell of what it was made, but an image made of another has them as well: one is not
-    built again if it is the recorded one besides.
+    The image is not built again if its labels match and its id is the recorded one. Labels alone do
+    not suffice: an image built on top of another inherits the labels.
 
     Raises:
-        BackendError: it cannot be built, or the one that was named is not there.
+        BackendError: the image cannot be built, or the image of the request is not on the host.
         InputError: the Dockerfile cannot be read.
     """
     if request.image is not None:
-        return _own_image(at, request.image)
-    dockerfile, labels, arguments = _recipe(at, commit, request)
+        return _own_image(target, request.image)
+    dockerfile, labels, arguments = _recipe(target, commit, request)
     recipe = labels["cosmos.dockerfile"]
-    there = _find(at, at.setup.image)
+    existing = _find_image(target, target.setup.image)
     if (
-        there is not None
-        and labels.items() <= there.labels.items()
-        and (recorded.get("image_id"), recorded.get("dockerfile")) == (there.id, recipe)
+        existing is not None
+        and labels.items() <= existing.labels.items()
+        and (recorded.get("image_id"), recorded.get("dockerfile")) == (existing.id, recipe)
     ):
-        at.tell(f"image: {at.setup.image} is there, {there.digest}.")
-        return CandidateImage(there, at.setup.image, recipe)
-    at.tell(f"image: building {at.setup.image} ...")
-    name, file = _new_name(at), f".Dockerfile.{uuid.uuid4().hex}.part"
-    argv = host_setup_script.write(root, at.engine, file, uuid.uuid4().hex)
-    at.host.ask(argv, input=dockerfile, timeout_s=LOOK_S)
-    context = posixpath.join(root, at.directories["code"])
+        target.tell(f"image: {target.setup.image} is there, {existing.digest}.")
+        return CandidateImage(existing, target.setup.image, recipe)
+    target.tell(f"image: building {target.setup.image} ...")
+    name, file = _new_name(target), f".Dockerfile.{uuid.uuid4().hex}.part"
+    argv = host_setup_script.write(root, target.engine, file, uuid.uuid4().hex)
+    target.host.ask(argv, input=dockerfile, timeout_s=LOOK_S)
+    context = posixpath.join(root, target.directories["code"])
     build = docker.build_argv(name, context, labels=labels, arguments=arguments)
-    argv = host_setup_script.build(root, at.engine, file, context, commit, build)
-    code, last = stream_lines(at.host.connection, argv, at.tell)
+    argv = host_setup_script.build(root, target.engine, file, context, commit, build)
+    code, last = stream_lines(target.host.connection, argv, target.tell)
     if code != 0:
-        raise _no_build(at, last, code)
-    image = _named(at, name)
-    at.tell(f"image: it is built, {image.digest}.")
+        raise _build_error(target, last, code)
+    image = _require_image(target, name)
+    target.tell(f"image: {target.setup.image} is built, {image.digest}.")
     return CandidateImage(image, name, recipe)
 
 
-def _own_image(at: EngineOnHost, wanted: str) -> CandidateImage:
-    _named(at, wanted)
-    name = _new_name(at)
-    _do(at, docker.tag_argv(wanted, name))
-    image = _named(at, name)
-    at.tell(f"image: {wanted}, {image.digest}.")
+def _own_image(target: EngineOnHost, wanted: str) -> CandidateImage:
+    _require_image(target, wanted)
+    name = _new_name(target)
+    _run_docker(target, docker.tag_argv(wanted, name))
+    image = _require_image(target, name)
+    target.tell(f"image: {wanted}, {image.digest}.")
     return CandidateImage(image, name, None)
 
 
-def settle(at: EngineOnHost, candidate: CandidateImage) -> Image:
-    """Give an image that has passed its test the engine's tag, and take its other name away."""
-    if candidate.name == at.setup.image:
+def settle(target: EngineOnHost, candidate: CandidateImage) -> Image:
+    """Give an image that has passed its test the engine's tag, and remove its other name."""
+    if candidate.name == target.setup.image:
         return candidate.image
-    _do(at, docker.tag_argv(candidate.image.id, at.setup.image))
-    _do(at, docker.untag_argv(candidate.name))
-    return _named(at, at.setup.image)
+    _run_docker(target, docker.tag_argv(candidate.image.id, target.setup.image))
+    _run_docker(target, docker.untag_argv(candidate.name))
+    return _require_image(target, target.setup.image)
 
 
-def put_aside(at: EngineOnHost, candidate: CandidateImage) -> None:
-    """Leave the engine's tag where it is; the last such image is kept, with its layers."""
-    if candidate.name == at.setup.image:
+def put_aside(target: EngineOnHost, candidate: CandidateImage) -> None:
+    """Leave the engine's tag where it is; keep the failed image and its layers until the next."""
+    if candidate.name == target.setup.image:
         return
-    kept = f"{_NEW}{at.engine}:failed"
-    _do(at, docker.tag_argv(candidate.image.id, kept))
-    _do(at, docker.untag_argv(candidate.name))
-    at.tell(f"image: {at.setup.image} is as it was before; this one is kept as {kept}.")
+    kept = f"{_CANDIDATE}{target.engine}:failed"
+    _run_docker(target, docker.tag_argv(candidate.image.id, kept))
+    _run_docker(target, docker.untag_argv(candidate.name))
+    target.tell(f"image: {target.setup.image} is unchanged; the failed image is kept as {kept}.")
 
 
-def _new_name(at: EngineOnHost) -> str:
-    return f"{_NEW}{at.engine}:{uuid.uuid4().hex[:12]}"
+def _new_name(target: EngineOnHost) -> str:
+    return f"{_CANDIDATE}{target.engine}:{uuid.uuid4().hex[:12]}"
 
 
-def _do(at: EngineOnHost, argv: list[str]) -> None:
-    done = at.host.connection.run(argv, timeout_s=LOOK_S)
+def _run_docker(target: EngineOnHost, argv: list[str]) -> None:
+    done = target.host.connection.run(argv, timeout_s=LOOK_S)
     if done.exit_code != 0:
-        said = done.stderr.decode(errors="replace")
-        raise docker_answers.parse_problem(said).error(at.host.host)
+        stderr = done.stderr.decode(errors="replace")
+        raise docker_answers.parse_problem(stderr).error(target.host.host)
 
 
 def _recipe(
-    at: EngineOnHost, commit: str, request: SetupRequest
+    target: EngineOnHost, commit: str, request: SetupRequest
 ) -> tuple[bytes, dict[str, str], dict[str, str]]:
-    """Dockerfile, labels that tell what the image is made of, build arguments."""
-    file = (request.dockerfile or at.scripts / at.setup.dockerfile).expanduser()
+    """Return the Dockerfile, the image's labels and the build arguments."""
+    file = (request.dockerfile or target.scripts / target.setup.dockerfile).expanduser()
     try:
         text = with_lf(file.read_bytes())
     except OSError as e:
         raise InputError(f"{file} cannot be read: {e.strerror}.") from e
     arguments = {**request.arguments, **({"BASE": request.base} if request.base else {})}
-    told = json.dumps(arguments, sort_keys=True).encode() if arguments else b""
+    built_with = json.dumps(arguments, sort_keys=True).encode() if arguments else b""
     labels = {
-        "cosmos.engine": at.engine,
+        "cosmos.engine": target.engine,
         "cosmos.commit": commit,
-        "cosmos.dockerfile": hashlib.sha256(text + told).hexdigest(),
+        "cosmos.dockerfile": hashlib.sha256(text + built_with).hexdigest(),
     }
     return text, labels, arguments
 
 
-def _no_build(at: EngineOnHost, last: str, code: int) -> BackendError:
+def _build_error(target: EngineOnHost, last: str, code: int) -> BackendError:
     problem = docker_answers.parse_problem(last)
     hint = problem.hint
     if problem.kind in ("no_image", "other"):
-        hint = "--base IMAGE takes the base from a mirror, --image NAME an image of your own."
+        hint = "--base IMAGE takes the base from a mirror, --image NAME takes your own image."
     return BackendError(
         "disk_full" if problem.kind == "disk_full" else "launch_failed",
-        f"docker build failed on {at.host.host} (exit code {code}): {last.rstrip('.')}.",
+        f"docker build failed on {target.host.host} (exit code {code}): {last.rstrip('.')}.",
         hint=hint,
     )
 
 
-def _find(at: EngineOnHost, name: str) -> Image | None:
-    done = at.host.connection.run(docker.image_argv(name), timeout_s=LOOK_S)
+def _find_image(target: EngineOnHost, name: str) -> Image | None:
+    done = target.host.connection.run(docker.image_argv(name), timeout_s=LOOK_S)
     images = docker_answers.parse_images(done.stdout.decode(errors="replace"))
     return images[0] if images else None
 
 
-def _named(at: EngineOnHost, name: str) -> Image:
-    if (image := _find(at, name)) is None:
+def _require_image(target: EngineOnHost, name: str) -> Image:
+    if (image := _find_image(target, name)) is None:
         raise BackendError(
             "launch_failed",
-            f"The image {name} is not on {at.host.host}.",
-            hint=f"`docker pull` it there, or have it built: `cosmos host setup {at.engine}`.",
+            f"The image {name} is not on {target.host.host}.",
+            hint=f"`docker pull` it there, or build it: `cosmos host setup {target.engine}`.",
         )
     return image

@@ -1,4 +1,4 @@
-"""What a program on a host prints, line by line."""
+"""Read the output of a program on a host line by line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 
 _ENDS: Final = re.compile(r"\r\n|\n|\r")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-"""Colours and the like, which are no words."""
+"""Terminal codes, such as colours."""
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The lines of a stream, each as soon as it is whole, without colours and empty ones."""
+    """Yield the lines of a stream, each when complete, without colours and without empty lines."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     pending = ""
     for chunk in chunks:
@@ -29,10 +29,10 @@ def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
 def stream_lines(
     connection: Connection, argv: list[str], tell: Callable[[str], None]
 ) -> tuple[int, str]:
-    """Run a program and tell its lines; its exit code and its last line.
+    """Run a program and pass its lines to `tell`; return its exit code and its last line.
 
     Raises:
-        LinkLost: the link broke, and the program was ended with it.
+        LinkLost: the connection broke, and the program ended with it.
     """
     last = ""
     ended: list[Completed] = []

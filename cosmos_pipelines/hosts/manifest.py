@@ -1,6 +1,6 @@
-"""The manifests of `gpu_scripts`: which checkpoints an engine needs, and where they lie. Pure.
+"""The manifests of `gpu_scripts`: the checkpoints of an engine, and their directories. Pure.
 
-The program that downloads them reads the same files on its own: `checkpoints.py` beside them.
+`checkpoints.py`, which downloads the checkpoints on the host, has its own reader of these files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cosmos_pipelines.operations.base import Frozen, explain
 
 
 class Checkpoint(Frozen):
-    """One file of a repository, or with `*` in its path several."""
+    """One file of a repository, or several files if its path has a `*`."""
 
     repo: str
     path: str
@@ -35,30 +35,30 @@ class Checkpoint(Frozen):
 
     @property
     def needed(self) -> bool:
-        """Whether it belongs to what is verified and downloaded where nothing else is said."""
+        """Whether `verify` and `download` include this checkpoint by default."""
         return bool(self.needed_for) and not self.optional
 
     @property
     def always(self) -> bool:
-        """Whether no run can do without it."""
+        """Whether every run needs this checkpoint."""
         return self.needed and self.control is None
 
     @property
     def place(self) -> tuple[str, str | None, str]:
-        """Directory below its target, the branch that names a directory in it, path below that."""
+        """Return directory below the target, branch that names a directory in it, path below."""
         if self.into is not None:
             return self.into, None, self.path
         if self.target == "checkpoints":
             return self.repo, None, self.path
         cache = f"hub/models--{self.repo.replace('/', '--')}"
-        at = self.revision or "main"
-        if len(at) == 40:
-            return f"{cache}/snapshots/{at}", None, self.path
-        return cache, at, self.path
+        revision = self.revision or "main"
+        if len(revision) == 40:
+            return f"{cache}/snapshots/{revision}", None, self.path
+        return cache, revision, self.path
 
 
 class Manifest(Frozen):
-    """All that is known of an engine's checkpoints."""
+    """All checkpoints of an engine."""
 
     engine: str
     about: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Manifest(Frozen):
 
 
 def read_manifest(file: Path) -> Manifest:
-    """A manifest. Raises SettingsError if there is none, or none that can be read."""
+    """Read a manifest. Raises SettingsError if the file is missing or cannot be read."""
     try:
         return Manifest.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except ValidationError as e:

@@ -1,6 +1,6 @@
-"""Orders that set a GPU host up: the smoke test, and checkpoints verified or downloaded. Pure.
+"""The orders of a GPU host's set-up: smoke test, verify and download of checkpoints. Pure.
 
-They are of the host, not of a run: whoever counts orders without an owner leaves them out.
+These orders belong to no run; a count of orders without a run must leave them out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cosmos_pipelines.operations.base import Directory, Order
 PREFIX: Final = "host-"
 RESULT: Final = "checkpoints.json"
 MANIFEST: Final = "manifest.json"
-TOKEN: Final = "token"  # noqa: S105 - what its directory and its file are called
+TOKEN: Final = "token"  # noqa: S105 - the name of the directory and of the file
 
 Action = Literal["verify", "download"]
 
@@ -33,7 +33,7 @@ def of_host(order_id: str) -> bool:
 def smoke_order(
     engine: str, setup: HostSetup, directories: Sequence[Directory], token: str
 ) -> Order:
-    """The order that imports what a run of the engine needs."""
+    """Return the order that imports the modules that a run of the engine needs."""
     return Order(
         id=f"{PREFIX}{engine}-smoke-{token}",
         run_ids=(),
@@ -50,9 +50,9 @@ def smoke_order(
 
 
 def checkpoints_id(engine: str, root: str) -> str:
-    """A function of our directory there: a second start finds the first, and no other user's.
+    """Return the order's id, different for each `remote_dir`: a second start finds the first order.
 
-    `root`: that directory, absolute. Several may share one Docker engine.
+    `root`: the absolute path of `remote_dir`. Several users may share one Docker daemon.
     """
     return f"{PREFIX}{engine}-checkpoints-{hashlib.sha256(root.encode()).hexdigest()[:8]}"
 
@@ -69,14 +69,14 @@ def checkpoints_order(
     token: Directory | None,
     manifest: str,
 ) -> Order:
-    """The order that verifies or downloads; `token`: the directory that holds the token.
+    """Return the order that verifies or downloads; `token`: the directory that holds the token.
 
-    `manifest`: its text, which comes with the order: an engine's package need not be there.
-    The same request is the same `argv`, in whatever order its words were given.
+    `manifest`: the manifest's text, sent with the order: the host may not have the engine's
+    package. The same request gives the same `argv`, also if `only` has another order.
     """
     words = [action, *(["--deep"] if deep else [])]
     words += ["--only", ",".join(sorted(set(only)))] if only else []
-    # The code is not needed, and may not be there yet.
+    # The directory of the code is not needed, and may not exist yet.
     places = [d for d in directories if d.name in ("checkpoints", "huggingface")]
     env = {"checkpoints": ("COSMOS_CHECKPOINTS", "{checkpoints}"),
            "huggingface": ("HF_HOME", "{huggingface}")}  # fmt: skip
@@ -107,18 +107,18 @@ def checkpoints_order(
 
 @dataclass(frozen=True)
 class CheckpointsProgress:
-    """How far checkpoints are, as a line of the log tells."""
+    """The progress of a download or verification, read from a line of the log."""
 
     done: int
     total: int
     """Files."""
     percent: int
-    """Of the bytes."""
+    """Percent of the bytes."""
     text: str
 
 
 def progress_of(line: str) -> CheckpointsProgress | None:
-    """The progress that a line tells; None if it tells none."""
+    """Return the progress in a line; None if the line holds no progress."""
     found = _PROGRESS.fullmatch(line.strip())
     return (
         CheckpointsProgress(int(found[1]), int(found[2]), int(found[3]), found[4])
@@ -129,29 +129,29 @@ def progress_of(line: str) -> CheckpointsProgress | None:
 
 @dataclass(frozen=True)
 class Smoke:
-    """What a smoke test has found."""
+    """The result of a smoke test."""
 
     found: tuple[str, ...]
     missing: tuple[str, ...]
     exit_code: int | None
-    """None: its process vanished."""
+    """None: its process ended without an exit code."""
 
     @property
     def passed(self) -> bool:
-        """Something was imported, nothing failed, and the process came to its own end."""
+        """Whether a module was imported, no import failed, and the exit code is 0."""
         return bool(self.found) and not self.missing and self.exit_code == 0
 
 
 def how_it_ended(exit_code: int | None) -> str:
-    """The end of a process that was no good one, for people."""
+    """Describe the bad end of a process, for people."""
     if exit_code is None:
-        return "its process vanished"
+        return "its process ended without an exit code"
     by = f", signal {exit_code - 128}" if exit_code > 128 else ""
     return f"its process ended with exit code {exit_code}{by}"
 
 
 def read_smoke(log: str, exit_code: int | None) -> Smoke:
-    """The lines with `[SUCCESS]` and `[ERROR]` of a smoke test's log."""
+    """Read the lines with `[SUCCESS]` and `[ERROR]` of a smoke test's log."""
     marked: Mapping[str, list[str]] = {"SUCCESS": [], "ERROR": []}
     for line in _ANSI.sub("", log).splitlines():
         for mark, lines in marked.items():

@@ -1,4 +1,4 @@
-"""What `cosmos host` needs for all that it does: engine, host, log."""
+"""What every `cosmos host` command needs: engine, host, log."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ OnLine = Callable[[str], None]
 
 
 def engine_with_setup(settings: Settings, name: str) -> tuple[Engine, HostSetup]:
-    """The engine called so, as the project wants it, and its set-up.
+    """Return the engine of this name with the project's settings, and the engine's set-up.
 
     Raises:
-        InputError: there is no such engine, or it needs none.
+        InputError: there is no such engine, or the engine needs no set-up.
     """
     engine = settings.engine(name)
     if engine.setup is None:
         raise InputError(
-            f"{engine.name} needs no set-up of a host but an image.", hint="See docs/gpu-host.md."
+            f"{engine.name} needs only an image on a host, no set-up.", hint="See docs/gpu-host.md."
         )
     return engine, engine.setup
 
@@ -35,19 +35,22 @@ def engine_with_setup(settings: Settings, name: str) -> tuple[Engine, HostSetup]
 def engine_on_host(
     engine: Engine, setup: HostSetup, backend: SshBackend, tell: Tell
 ) -> EngineOnHost:
-    """What the steps of a set-up share."""
+    """Return what the steps of a set-up share."""
     directories = {d.name: d.source for d in engine.directories()}
     return EngineOnHost(backend.host, engine.name, setup, directories, SCRIPTS, tell)
 
 
 def log_file(settings: Settings, name: str) -> Path:
-    """Where what is told is kept on this machine."""
+    """Return the path of a command's log on this machine."""
     return settings.outputs / "host_setup" / f"{name}.log"
 
 
 @contextmanager
 def telling(log: Path, on_line: OnLine | None) -> Iterator[Tell]:
-    """Write lines to a log, and tell them; an error is its last line."""
+    """Yield a function that writes a line to the log and passes it to `on_line`.
+
+    An error becomes the last line of the log.
+    """
     with room_for(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w", encoding="utf-8", errors="backslashreplace") as file:
@@ -62,7 +65,7 @@ def telling(log: Path, on_line: OnLine | None) -> Iterator[Tell]:
                 yield tell
             except LinkLost as e:
                 file.write(f"error: {e}\n")
-                hint = "Ask again: what is done is kept, and checkpoints go on there."
+                hint = "Give the command again: finished steps are kept, downloads continue."
                 raise LinkLost(e.host, e.message, hint=hint) from e
             except CosmosError as e:
                 file.write(f"error: {e}\n")

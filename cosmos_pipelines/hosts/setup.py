@@ -1,4 +1,4 @@
-"""`cosmos host setup`: a GPU host made ready for an engine, and a test that it is."""
+"""`cosmos host setup`: install an engine on a GPU host, and test the installation."""
 
 from __future__ import annotations
 
@@ -34,81 +34,81 @@ from cosmos_pipelines.hosts.session import (
 from cosmos_pipelines.settings import Settings
 
 SMOKE_S: Final = 1800.0
-"""Seconds that imports may take, from a cold disk."""
+"""Seconds that the imports of a smoke test may take, from a cold disk."""
 
 
 def set_up(
     settings: Settings, name: str, request: SetupRequest, on_line: OnLine | None = None
 ) -> dict[str, Any]:
-    """Have code and image of an engine on the host and test that it imports what it needs.
+    """Install code and image of an engine on the host and test that the engine's imports work.
 
-    `on_line` is told each step, and what git and Docker say; all of it is kept in
-    `outputs/host_setup/<engine>.log`.
+    `on_line` gets a line for each step, and the output of git and Docker; the same lines are
+    written to `outputs/host_setup/<engine>.log`.
 
     Raises:
-        InputError: there is no such engine, or it needs no set-up.
+        InputError: there is no such engine, or the engine needs no set-up.
         StateError: containers use the code that would be replaced.
-        BackendError: a step failed; those before it stay.
+        BackendError: a step failed; the steps before it are kept.
     """
     engine, setup = engine_with_setup(settings, name)
     settings = _without_the_tag(settings, engine.name, setup.image)
     log = log_file(settings, engine.name)
     with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
-        at = engine_on_host(engine, setup, backend, tell)
-        arrived = arrive(at)
-        commit = have_code(at, arrived, request.source)
-        candidate = have_image(at, arrived.root, commit, request, recorded(at))
-        facts = _facts(at, commit, candidate, arrived, log)
-        record(at, arrived.root, facts)
+        target = engine_on_host(engine, setup, backend, tell)
+        arrived = arrive(target)
+        commit = have_code(target, arrived, request.source)
+        candidate = have_image(target, arrived.root, commit, request, recorded(target))
+        facts = _facts(target, commit, candidate, arrived, log)
+        record(target, arrived.root, facts)
         used = image_of(settings.docker, engine.name, setup.image)
         if used != setup.image:
-            tell(f"warning: runs use {used}, which settings name, and so does the smoke test.")
-        return _judged(at, engine, backend, candidate, facts, arrived.root)
+            tell(f"warning: the settings name {used}: runs and the smoke test use that image.")
+        return _test(target, engine, backend, candidate, facts, arrived.root)
 
 
 def _without_the_tag(settings: Settings, engine: str, tag: str) -> Settings:
-    """Settings that name the engine's own tag as its image: the test is of what shall get it."""
+    """Remove the engine's own tag from the images in settings: the test must use the new image."""
     images = {k: v for k, v in settings.docker.images.items() if (k, v) != (engine, tag)}
     docker = settings.docker.model_copy(update={"images": images})
     return settings.model_copy(update={"docker": docker})
 
 
-def _judged(
-    at: EngineOnHost,
+def _test(
+    target: EngineOnHost,
     engine: Engine,
     backend: SshBackend,
     candidate: CandidateImage,
     facts: dict[str, Any],
     root: str,
 ) -> dict[str, Any]:
-    """Test what was set up and record how it ended; only what passed gets the engine's tag."""
+    """Test the image and record the result; an image gets the engine's tag only if it passed."""
     try:
-        smoke = facts["smoke"] = _smoke(at, engine, backend, candidate.name)
+        smoke = facts["smoke"] = _smoke(target, engine, backend, candidate.name)
     except (KeyboardInterrupt, BackendError):
         with suppress(BackendError):
-            put_aside(at, candidate)
+            put_aside(target, candidate)
         raise
     if not smoke["passed"]:
-        put_aside(at, candidate)
-        record(at, root, facts)
-        raise _smoke_failed(at, smoke, facts["log"])
-    image = settle(at, candidate)
-    if smoke["image_digest"] == candidate.image.digest:  # its new name may have another
+        put_aside(target, candidate)
+        record(target, root, facts)
+        raise _smoke_failed(target, smoke, facts["log"])
+    image = settle(target, candidate)
+    if smoke["image_digest"] == candidate.image.digest:  # the digest may depend on the name
         smoke["image_digest"] = image.digest
-    return record(at, root, facts | {"image_id": image.id, "image_digest": image.digest})
+    return record(target, root, facts | {"image_id": image.id, "image_digest": image.digest})
 
 
 def _facts(
-    at: EngineOnHost, commit: str, candidate: CandidateImage, arrived: Arrived, log: Path
+    target: EngineOnHost, commit: str, candidate: CandidateImage, arrived: Arrived, log: Path
 ) -> dict[str, Any]:
     return {
-        "engine": at.engine,
-        "host": at.host.host,
+        "engine": target.engine,
+        "host": target.host.host,
         "commit": commit,
-        "verified": commit == at.setup.commit,
-        "code": at.directories["code"],
+        "verified": commit == target.setup.commit,
+        "code": target.directories["code"],
         "root": arrived.root,
-        "image": at.setup.image,
+        "image": target.setup.image,
         "image_id": candidate.image.id,
         "image_digest": candidate.image.digest,
         "dockerfile": candidate.dockerfile,
@@ -116,14 +116,14 @@ def _facts(
     }
 
 
-def _smoke(at: EngineOnHost, engine: Engine, backend: SshBackend, image: str) -> dict[str, Any]:
-    """What the smoke test of an image found, and how its process ended."""
-    at.tell("smoke test: importing what a run needs ...")
-    setup = at.setup.model_copy(update={"image": image})
+def _smoke(target: EngineOnHost, engine: Engine, backend: SshBackend, image: str) -> dict[str, Any]:
+    """Run the smoke test of an image; return what it found and how its process ended."""
+    target.tell("smoke test: importing what a run needs ...")
+    setup = target.setup.model_copy(update={"image": image})
     order = host_orders.smoke_order(engine.name, setup, engine.directories(), uuid4().hex[:12])
     handle = backend.launch(order)
     try:
-        ended = follow(backend, handle, at.tell, SMOKE_S)
+        ended = follow(backend, handle, target.tell, SMOKE_S)
     except (KeyboardInterrupt, BackendError):
         with suppress(BackendError):
             backend.cancel(handle)
@@ -131,7 +131,7 @@ def _smoke(at: EngineOnHost, engine: Engine, backend: SshBackend, image: str) ->
         raise
     backend.discard(order.id)
     smoke = host_orders.read_smoke(ended.log, ended.outcome.exit_code)
-    at.tell(f"smoke test: {'passed' if smoke.passed else 'FAILED'}.")
+    target.tell(f"smoke test: {'passed' if smoke.passed else 'FAILED'}.")
     return {
         "passed": smoke.passed,
         "found": list(smoke.found),
@@ -142,17 +142,17 @@ def _smoke(at: EngineOnHost, engine: Engine, backend: SshBackend, image: str) ->
     }
 
 
-def _smoke_failed(at: EngineOnHost, smoke: dict[str, Any], log: str) -> BackendError:
+def _smoke_failed(target: EngineOnHost, smoke: dict[str, Any], log: str) -> BackendError:
     missing = smoke["missing"]
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     if missing:
-        said = f"{missing[0]}{more}"
+        reason = f"{missing[0]}{more}"
     elif smoke["exit_code"] != 0:
-        said = f"{host_orders.how_it_ended(smoke['exit_code'])}; its last words: {smoke['last']!r}"
+        reason = f"{host_orders.how_it_ended(smoke['exit_code'])}; its last line: {smoke['last']!r}"
     else:
-        said = f"it found nothing; it ended with {smoke['last']!r}"
+        reason = f"the test imported nothing; its last line: {smoke['last']!r}"
     return BackendError(
         "model_failed",
-        f"The smoke test on {at.host.host} failed: {said.rstrip('.')}.",
-        hint=f"All that was said is in {log}; --image NAME takes an image of your own.",
+        f"The smoke test on {target.host.host} failed: {reason.rstrip('.')}.",
+        hint=f"The whole output is in {log}; --image NAME takes your own image.",
     )

@@ -1,11 +1,12 @@
-"""What is executed on a GPU host to set it up: POSIX shell with constant text, as `host_script`.
+"""The scripts of a GPU host's set-up: POSIX shell with constant text, as in `backends.ssh.script`.
 
-What is half made is called `.<name>.<token>.part`; one that was left is removed after a day.
+An unfinished file or directory is called `.<name>.<token>.part` and is removed after a day.
 
-Whoever replaces the code or builds of it holds `.lock` of the engine's directory meanwhile.
+A script that replaces the code or builds from the code holds `.lock` of the engine's directory.
 
-Exit codes: 65 what came is not what was asked for, 69 git is not there, 70 Docker does not say who
-uses the code, 73 cannot be written there, 74 the commit cannot be fetched, 75 the code is used.
+Exit codes: 65 the received code is incomplete or another commit, 69 git is not installed, 70 Docker
+does not list the containers that use the code, 73 a directory cannot be written, 74 the commit
+cannot be fetched, 75 containers use the code.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ NO_COMMIT: Final = 74
 IN_USE: Final = 75
 
 COMMIT: Final = ".cosmos-commit"
-"""In code that was copied: the commit, or what its content is called."""
+"""In copied code: the commit, or the name of the content."""
 SUMS: Final = ".cosmos-sums"
-"""In code that was copied: the SHA-256 of each file, as `sha256sum` writes it."""
+"""In copied code: the SHA-256 of each file, in the format of `sha256sum`."""
 UNSUMMED: Final = "# not compared  "
-"""In `SUMS` before the name of a link, or of a file whose name is none for `sha256sum`."""
+"""In `SUMS` before the name of a link, or of a file whose name `sha256sum` would escape."""
 WHOLE: Final = ".cosmos-whole-"
 """The last member of code that is sent, with a token that its source cannot know."""
 RECORD: Final = "setup.json"
 
 _COMMON: Final = """
 part_() { echo ".$1.$token.part"; }
-# Asks nobody for a password; leaves large files of samples where they are; any owner will do.
+# Never asks for a password; fetches no large sample files; accepts any owner of the directory.
 git_() {
     GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1 \\
         git -c safe.directory='*' -c advice.detachedHead=false "$@" </dev/null 9>&-
@@ -43,18 +44,18 @@ git_() {
 commit_of() { # DIRECTORY
     if [ -f "$1/.cosmos-commit" ]; then
         cat -- "$1/.cosmos-commit"
-    elif [ -e "$1/.git" ]; then # not of a directory above it
+    elif [ -e "$1/.git" ]; then # not the repository of a directory above
         git_ -C "$1" rev-parse --verify --quiet HEAD 2>/dev/null
     fi
 }
-added_() { # files and links of the copied code here that did not come with it
+added_() { # files and links in the copied code that were added later
     find . \\( -path ./checkpoints -o -path ./outputs -o -name __pycache__ \\
         -o -path ./.cosmos-commit -o -path ./.cosmos-sums \\) -prune \\
         -o \\( -type f -o -type l \\) -print |
         awk 'FILENAME != "-" { sub(/^(# not compared|[0-9a-f]+)  /, ""); known[$0]; next }
             { sub(/^\\.\\//, ""); if (!($0 in known)) print $0 ": ADDED" }' .cosmos-sums -
 }
-code() { # DIRECTORY: which code it is, and whether it is as it came
+code() { # DIRECTORY: path and commit of the code, and its changed files
     [ -d "$1" ] || return 0
     part code "$(cd -- "$1" && pwd -P)"
     part commit "$(commit_of "$1")"
@@ -72,16 +73,16 @@ code() { # DIRECTORY: which code it is, and whether it is as it came
 one_at_a_time() { # until this shell ends
     exec 9>>.lock || exit 73
     command -v flock >/dev/null && ! flock -n 9 || return 0
-    echo 'another set-up of this engine works there: waiting for it ...' >&2
+    echo 'another set-up of this engine runs on this host: waiting for it ...' >&2
     flock 9 || exit 73
 }
-unused() { # no container has the code that is there
+unused() { # exits if a container uses the code
     [ -e code ] || return 0
     used=$(users) || exit 70
     used=$(printf '%s\\n' "$used" | grep -v ' checkpoints$' | cut -d ' ' -f 1)
     [ -z "$used" ] || { echo $used >&2; exit 75; }
 }
-replace() { # NEW NAME: the old one is kept until the new one is there
+replace() { # NEW NAME: the old directory is kept until the new directory has its name
     one_at_a_time
     unused
     old=$(part_ "$2.old")
@@ -100,7 +101,7 @@ shift 3
 part root "$root"
 mkdir -p -- "engines/$engine" || exit 73
 find "engines/$engine" -mindepth 1 -maxdepth 1 -name '.*.part' -mtime +0 -exec rm -rf {} +
-# A token that nobody has taken. One of this moment may be on its way into a container.
+# Remove tokens that no container has read. A new token may be on its way into a container.
 mounted=$(mounts 2>/dev/null) && for token in "engines/$engine"/.token-*; do
     case $mounted in *"/${token##*/}"*) continue ;; esac
     [ ! -d "$token" ] || find "$token" -maxdepth 0 -mmin +5 -exec rm -rf {} +
@@ -125,7 +126,7 @@ cd && cd -- "$1/engines/$2" 2>/dev/null || exit 0
 [ ! -f setup.json ] || part record "$(cat setup.json)"
 """
 
-# One line of input a file: target, directory, branch or -, path or *; one word of answer each.
+# One line of input for each file: target, directory, branch or -, path or *; answers with its size.
 _SIZES: Final = """
 cd && cd -- "$1" 2>/dev/null || exit 0
 checkpoints=$2 huggingface=$3
@@ -210,68 +211,69 @@ rm -rf -- ".token-$3"
 
 
 def arrive(remote_dir: str, engine: str, code: str, *directories: str) -> list[str]:
-    """Make our directories; say where they are, and what code and which record are there."""
+    """Make the directories; print `remote_dir`, the free space and the state of the code."""
     mounts = docker.ps_argv(running=True, shown="{{.Mounts}}")
     return script(_COMMON + _ARRIVE, remote_dir, engine, code, *directories, mounts=mounts)
 
 
 def users(engine: str) -> list[str]:
-    """Names of the containers of an engine, each with its operation."""
+    """List the names of an engine's containers, each with its operation."""
     shown = '{{.Names}} {{.Label "cosmos.operation"}}'
     labels = {PROJECT_LABEL: None, "cosmos.engine": engine}
     return docker.ps_argv(labels, running=True, shown=shown)
 
 
 def root_argv(remote_dir: str) -> list[str]:
-    """Where our directory is; nothing is made."""
+    """Print the path of `remote_dir`; make nothing."""
     return script(_ROOT, remote_dir)
 
 
 def code_argv(remote_dir: str, code: str) -> list[str]:
-    """Say which code is there; nothing is made."""
+    """Print the state of the code; make nothing."""
     return script(_COMMON + _CODE, remote_dir, code)
 
 
 def record_argv(remote_dir: str, engine: str) -> list[str]:
-    """The record of the set-up."""
+    """Print the record of the set-up."""
     return script(_RECORD, remote_dir, engine)
 
 
 def sizes_argv(remote_dir: str, checkpoints: str, huggingface: str) -> list[str]:
-    """Sizes of the files that standard input names, in its order; - for what is not there."""
+    """Print the sizes of the files that standard input names, in its order; - if missing."""
     return script(_SIZES, remote_dir, checkpoints, huggingface)
 
 
 def clone(root: str, engine: str, url: str, commit: str, token: str) -> list[str]:
-    """Have a commit as `code`; tells what it does line by line."""
+    """Fetch a commit into `code`; print each step as a line."""
     return script(_COMMON + _CLONE, root, engine, url, commit, token, users=users(engine))
 
 
 def take(root: str, engine: str, token: str) -> list[str]:
-    """Have a tar as `code`, whose last member is `WHOLE` with this token."""
+    """Unpack a tar into `code`; the tar's last member must be `WHOLE` with this token."""
     return script(_COMMON + _TAKE, root, engine, token, users=users(engine))
 
 
 def write(root: str, engine: str, name: str, token: str) -> list[str]:
-    """Have standard input as a file of the engine's directory, whole or not at all."""
+    """Write standard input to a file of the engine's directory, whole or not at all."""
     return script(_WRITE, root, engine, name, token)
 
 
 def build(
     root: str, engine: str, dockerfile: str, code: str, commit: str, argv: Sequence[str]
 ) -> list[str]:
-    """Run `argv`, which reads the Dockerfile; tells what it does line by line.
+    """Run `argv`, which reads the Dockerfile; print each step as a line.
 
-    `dockerfile`: its name now; it will be called Dockerfile. `code` must be at `commit` still.
+    `dockerfile`: the file's name until it is renamed to Dockerfile. `code` must still be at
+    `commit`.
     """
     return script(_COMMON + _BUILD, root, engine, dockerfile, code, commit, build=argv)
 
 
 def put_token(root: str, engine: str, name: str) -> list[str]:
-    """Have standard input as a file that nobody but the user can read."""
+    """Write standard input to a file that only the user can read."""
     return script(_KEEP, root, engine, name)
 
 
 def forget_token(root: str, engine: str, name: str) -> list[str]:
-    """Remove it."""
+    """Remove the token's directory."""
     return script(_FORGET, root, engine, name)

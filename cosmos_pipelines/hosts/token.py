@@ -1,7 +1,7 @@
-"""A Hugging Face token on its way to a container: from the environment or a file of mode 600, over
-standard input, into a file there that nobody else can read and that its reader removes.
+"""Pass a Hugging Face token to a container: from the environment or a file of mode 600, over
+standard input, into a file on the host that only the user can read and that its reader removes.
 
-It is in no argument vector, no environment of a container, no log and no image.
+The token is never in an argument vector, the environment of a container, a log or an image.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VARIABLE: Final = "HF_TOKEN"
 
 
 def token_of(environment: Mapping[str, str], file: Path | None) -> str | None:
-    """The token: of the environment, else of the file; None if there is neither.
+    """Return the token of the environment, else of the file; None if there is neither.
 
     Raises:
         InputError: the file cannot be read, others can read it, or it holds no token.
@@ -33,7 +33,7 @@ def token_of(environment: Mapping[str, str], file: Path | None) -> str | None:
     if not token and file is not None:
         token, where = _read(file), str(file)
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise InputError(f"What {where} says cannot be a token.")
+        raise InputError(f"The text in {where} cannot be a Hugging Face token.")
     return token or None
 
 
@@ -42,12 +42,12 @@ def _read(file: Path) -> str:
         facts = file.stat()
         if stat.S_IMODE(facts.st_mode) & 0o077:
             raise InputError(
-                f"{file} can be read by others than you (mode {stat.S_IMODE(facts.st_mode):o}).",
+                f"Other users can read {file} (mode {stat.S_IMODE(facts.st_mode):o}).",
                 hint=f"`chmod 600 {file}`.",
             )
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as e:
-        reason = getattr(e, "strerror", None) or "it is no text"
+        reason = getattr(e, "strerror", None) or "it is not a text file"
         raise InputError(f"The token file {file} cannot be read: {reason}.") from None
     if not token:
         raise InputError(f"The token file {file} is empty.")
@@ -58,9 +58,9 @@ def _read(file: Path) -> str:
 def placed(
     host: HostFolder, root: str, engine: str, token: str | None
 ) -> Iterator[Directory | None]:
-    """The directory that holds the token, while inside; None if there is no token.
+    """Yield the directory that holds the token until the block ends; None if there is no token.
 
-    `root`: our directory on the host, absolute.
+    `root`: the absolute path of `remote_dir` on the host.
     """
     if token is None:
         yield None
@@ -73,6 +73,6 @@ def placed(
             name=TOKEN, source=f"engines/{engine}/.token-{name}", target=f"/cosmos/{TOKEN}"
         )
     finally:
-        # If the host is away now: whoever read it has removed it, and the next set-up does.
+        # If the host is unreachable now, the reader or the next set-up removes the file.
         with suppress(BackendError):
             host.ask(host_setup_script.forget_token(root, engine, name), timeout_s=LOOK_S)

@@ -1,1 +1,1 @@
-"""What is going on, and stopping it: status, logs, kill, show, why."""
+"""Watch and stop runs: status, logs, kill, show, why."""

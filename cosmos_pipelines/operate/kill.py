@@ -1,4 +1,4 @@
-"""Stopping runs, and orders that no run owns."""
+"""Stop runs, and orders that belong to no run."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def kill(
     all_runs: bool = False,
     whole_batch: bool = False,
 ) -> list[Run]:
-    """Stop one run, or everything that is in work or queued; returns the runs as they then are.
+    """Stop one run, or all active and queued runs; return the runs after the stop.
 
-    What no run owns is not touched: `kill_stray` does that.
+    Orders that belong to no run are not touched: see `kill_stray`.
 
     Raises:
-        InputError: neither a run nor all asked for.
-        StateError: the run has ended, or shares its model load with others that go on.
+        InputError: neither a run nor all runs were asked for.
+        StateError: the run has ended, or shares its model load with other active runs.
     """
     if (run_id is None) != all_runs:
         raise InputError("Give either a run or --all to kill.")
@@ -45,36 +45,36 @@ def kill(
 
 
 def kill_stray(catalog: Catalog, settings: Settings) -> list[str]:
-    """Stop the orders of this project that no run owns; returns their ids.
+    """Stop the orders of this project that belong to no run; return their ids.
 
     Raises:
-        BackendError: one could not be stopped; those before it were.
+        BackendError: an order could not be stopped; the orders before it were.
     """
     stopped = []
-    for one in status(catalog, settings)["left"]:
-        if one["what"] != "stray":
+    for left in status(catalog, settings)["left"]:
+        if left["what"] != "stray":
             continue
-        with closing(backend_for(settings, one["backend"])) as backend:
-            if handle := backend.find(one["id"]):
+        with closing(backend_for(settings, left["backend"])) as backend:
+            if handle := backend.find(left["id"]):
                 backend.cancel(handle, settings.execution.grace_s, reason="cancelled")
-                stopped.append(one["id"])
+                stopped.append(left["id"])
     return stopped
 
 
 def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Sequence[Run]:
     run = catalog.get_run(run_id)
-    mates = catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
-    going = [mate for mate in mates if mate.status in ACTIVE]
-    if whole_batch and going:
-        return going
-    others = ", ".join(mate.id for mate in going if mate.id != run.id)
+    batch = catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
+    active = [member for member in batch if member.status in ACTIVE]
+    if whole_batch and active:
+        return active
+    others = ", ".join(member.id for member in active if member.id != run.id)
     if run.status not in (*ACTIVE, "pending"):
         hint = f"Add --batch to stop the rest of its model load: {others}." if others else None
         raise StateError(f"Run {run.id} is {run.status}; there is nothing to stop.", hint=hint)
     if others:
         raise StateError(
             f"Run {run.id} shares one model load with {others}.",
-            hint="Add --batch to stop them all.",
+            hint="Add --batch to stop all of these runs.",
         )
     return [run]
 
@@ -101,19 +101,19 @@ def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
 
 
 def _cancel_unstarted(catalog: Catalog, run: Run) -> None:
-    """End a run whose process died before it had started anything."""
+    """End a run whose process died before the run's order was started."""
     owner = owner_name()
     if catalog.adopt(run.id, owner):
-        said = "Stopped before it had started."
+        message = "The run was stopped before it had started."
         catalog.advance(
-            run.id, owner, run.status, "cancelled", error_kind="cancelled", error_message=said
+            run.id, owner, run.status, "cancelled", error_kind="cancelled", error_message=message
         )
 
 
 def _not_yet(run: Run, *, started: bool) -> StateError:
     if started:
         return StateError(
-            f"Run {run.id} was stopped, but {run.leased_by} has not recorded it yet.",
+            f"Run {run.id} was stopped, but {run.leased_by} has not recorded its end yet.",
             hint="See `cosmos status`.",
         )
     return StateError(

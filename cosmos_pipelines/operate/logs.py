@@ -1,4 +1,4 @@
-"""The lines of a run's log, as they come."""
+"""Read the log of a run, also while the log grows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LOG_POLL_S = 0.05
 def log_lines(
     catalog: Catalog, settings: Settings, run_id: str, *, follow: bool = False
 ) -> Iterator[str]:
-    """The lines of a run's log (the model's; ours where the model never started).
+    """Yield the lines of the model's log, or of `cosmos.log` if the model never started.
 
-    With `follow`, new lines as they come, until the run has ended or nobody executes it any more.
+    With `follow`, also new lines, until the run has ended or no process executes it any more.
     """
     run = catalog.get_run(run_id)
     path = log_file(settings.outputs, run.id)
@@ -36,7 +36,7 @@ def _lines(catalog: Catalog, run_id: str, path: Path, follow: bool) -> Iterator[
     position, pending = 0, b""
     while True:
         run = catalog.get_run(run_id) if follow else None
-        over = run is None or run.status not in (*ACTIVE, "pending")
+        ended = run is None or run.status not in (*ACTIVE, "pending")
         if path.exists():
             with path.open("rb") as f:
                 f.seek(position)
@@ -44,12 +44,12 @@ def _lines(catalog: Catalog, run_id: str, path: Path, follow: bool) -> Iterator[
                     position += len(chunk)
                     *lines, pending = (pending + chunk).split(b"\n")
                     yield from (line.decode("utf-8", errors="replace") for line in lines)
-        if run is None or over:
+        if run is None or ended:
             break
         if is_lost(catalog, run):
             raise StateError(
                 f"The process that executed {run_id} is gone.",
-                hint=f"`cosmos run {run_id}` goes on with it.",
+                hint=f"`cosmos run {run_id}` continues the run.",
             )
         time.sleep(LOG_POLL_S)
     if pending:

@@ -1,6 +1,6 @@
-"""The places where runs are executed, looked at now: what runs there, their GPUs, what is wrong.
+"""The state of the places where runs are executed: active orders, GPUs, problems.
 
-A place that cannot be reached is an answer like another, and none is waited for long.
+A place that cannot be reached has a problem and raises no error; the wait for a place is short.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from cosmos_pipelines.remote.gpu import GpuState
 from cosmos_pipelines.settings import Settings
 
 LOOK_S: Final = 5.0
-"""How long a place may take to answer, once it is connected to."""
+"""Seconds that a place may take to answer, once connected."""
 
 
 @dataclass
 class Place:
-    """A backend as it was found."""
+    """The state of a backend."""
 
     backend: str
     host: str | None
     orders: tuple[str, ...] | None = None
-    """What runs there; None if nobody could tell."""
+    """Ids of the active orders; None if unknown."""
     gpus: GpuState = field(default_factory=lambda: GpuState(()))
     problem: str | None = None
-    """Why it could not be looked at."""
+    """Why the state is unknown."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         gpus = self.gpus.as_dict()
-        told = {"backend": self.backend, "host": self.host, "problem": self.problem}
-        return told | {"gpus": gpus["gpus"], "gpu_problem": gpus["problem"]}
+        answer = {"backend": self.backend, "host": self.host, "problem": self.problem}
+        return answer | {"gpus": gpus["gpus"], "gpu_problem": gpus["problem"]}
 
 
 @dataclass(frozen=True)
 class Left:
-    """Something that was left behind, and what to do about it."""
+    """A lost run, a run whose order vanished, or a stray order, and what to do about it."""
 
     what: Literal["lost", "vanished", "stray"]
     id: str
-    """Of the run; of the order for a stray one."""
+    """The id of the run; of the order if it is stray."""
     backend: str
     found: str
     do: str
-    """A command."""
+    """The command to give."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -60,7 +60,7 @@ class Left:
 
 
 def places_of(settings: Settings, runs: Iterable[Run]) -> list[str]:
-    """Names of the backends to look at: the chosen one, those of runs in work, the GPU host's."""
+    """Return the names of the backend of new runs, of these runs, and of the GPU host."""
     names = [settings.execution.backend, *(run.backend for run in runs)]
     return list(
         dict.fromkeys([*names, *([host_backend_name(settings)] if settings.remote.host else [])])
@@ -68,7 +68,7 @@ def places_of(settings: Settings, runs: Iterable[Run]) -> list[str]:
 
 
 def look_at(settings: Settings, names: Sequence[str]) -> dict[str, Place]:
-    """All these backends, asked at the same time."""
+    """Return the state of these backends, asked at the same time."""
     places = {name: Place(name, host_of(settings, name)) for name in names}
     within_s = LOOK_S + settings.remote.connect_timeout_s
     asked = [
@@ -79,9 +79,9 @@ def look_at(settings: Settings, names: Sequence[str]) -> dict[str, Place]:
         thread.start()
     for thread, name in zip(asked, names, strict=True):
         thread.join(within_s)
-        if thread.is_alive():  # it may still write into its own; ours stays as it is
+        if thread.is_alive():  # the thread may still write into its own Place, so make a new one
             places[name] = Place(name, places[name].host)
-            places[name].problem = f"It did not answer within {within_s:g} s."
+            places[name].problem = f"The backend {name} did not answer within {within_s:g} s."
     return places
 
 
@@ -97,9 +97,9 @@ def _asking(settings: Settings, place: Place) -> Callable[[], None]:
 
 
 def _ask(backend: Backend, place: Place) -> None:
-    """The GPUs are told also where Docker cannot be used."""
+    """Read the orders and the GPUs; the GPUs also if Docker cannot be used."""
     try:
-        # Those of a host's set-up belong to no run, and are nobody's remains.
+        # The orders of a host's set-up belong to no run, but are not stray.
         place.orders = tuple(order for order in backend.active() if not of_host(order))
     except BackendError as e:
         place.problem = str(e)
@@ -115,42 +115,42 @@ def left_behind(
     unowned: Collection[str],
     given_up: Mapping[str, str],
 ) -> list[Left]:
-    """Runs without a process, runs without a container, containers without a run. Pure.
+    """Return runs without a process, runs without an order, orders without a run. Pure.
 
     Args:
-        places: as they were looked at.
-        runs: in work since before the look.
-        lost: ids of those whose process is gone.
-        unowned: orders that run and belong to no run in work.
-        given_up: of these, a run that can be executed again and goes on with it.
+        places: the state of the places.
+        runs: the runs that were active before and after the places were asked.
+        lost: ids of the runs whose process has ended.
+        unowned: active orders that belong to no active run.
+        given_up: for an unowned order, the run that continues it when executed again.
     """
     found = []
     for run in runs:
         place = places.get(run.backend)
-        there = place.orders if place else None
-        if run.status == "running" and there is not None and run.batch_id not in there:
+        orders = place.orders if place else None
+        if run.status == "running" and orders is not None and run.batch_id not in orders:
             found.append(_vanished(run, run.id in lost))
         elif run.id in lost:
-            said = f"says {run.status}, but the process that executed it is gone"
-            found.append(Left("lost", run.id, run.backend, said, f"cosmos run {run.id}"))
+            sentence = f"says {run.status}, but the process that executed it is gone"
+            found.append(Left("lost", run.id, run.backend, sentence, f"cosmos run {run.id}"))
     for place in places.values():
-        mine = [order for order in place.orders or () if order in unowned]
-        found += [_stray(order, place, given_up.get(order)) for order in mine]
+        unowned_here = [order for order in place.orders or () if order in unowned]
+        found += [_stray(order, place, given_up.get(order)) for order in unowned_here]
     return found
 
 
 def _vanished(run: Run, lost: bool) -> Left:
-    said = f"says running, but nothing of it runs on {run.host or 'this machine'}"
+    sentence = f"says running, but its order does not run on {run.host or 'this machine'}"
     if lost:
-        return Left("vanished", run.id, run.backend, said, f"cosmos run {run.id}")
-    said += f"; {run.leased_by} should notice it within seconds"
-    return Left("vanished", run.id, run.backend, said, f"cosmos kill --run {run.id}")
+        return Left("vanished", run.id, run.backend, sentence, f"cosmos run {run.id}")
+    sentence += f"; {run.leased_by} should notice this within seconds"
+    return Left("vanished", run.id, run.backend, sentence, f"cosmos kill --run {run.id}")
 
 
 def _stray(order: str, place: Place, given_up: str | None) -> Left:
     where = place.host or "this machine"
     if given_up is not None:
-        said = f"still runs on {where}; its run was given up before that ended"
-        return Left("stray", order, place.backend, said, f"cosmos run {given_up}")
-    said = f"runs on {where} and belongs to no run"
-    return Left("stray", order, place.backend, said, "cosmos kill --stray")
+        sentence = f"still runs on {where}; its run was given up before the order ended"
+        return Left("stray", order, place.backend, sentence, f"cosmos run {given_up}")
+    sentence = f"runs on {where} and belongs to no run"
+    return Left("stray", order, place.backend, sentence, "cosmos kill --stray")

@@ -1,4 +1,4 @@
-"""A prompt, run, scene or recipe by id or name; or how a video file was made."""
+"""Show a prompt, run, scene or recipe by id or name; or how a video file was made."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cosmos_pipelines.ids import is_prompt_id
 
 
 def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:
-    """A prompt, run, scene or recipe by id or name; or how a video file was made.
+    """Return a prompt, run, scene or recipe by id or name; or how a video file was made.
 
     Raises:
-        UnknownId: nothing of the kind.
-        MediaError: the file is no readable video.
+        UnknownId: no prompt, run, scene, recipe or file has this name.
+        MediaError: the file is not a readable video.
     """
     path = Path(thing)
     if path.is_file():

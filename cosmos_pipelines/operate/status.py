@@ -1,4 +1,4 @@
-"""What is going on: runs in work, the places where they run, what was left behind."""
+"""The state of the project: active runs, the places where they run, what was left behind."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cosmos_pipelines.settings import Settings
 
 
 def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
-    """Backend, engine, counts, runs in work, places and their GPUs, what was left behind.
+    """Return backend, engine, counts, active runs, places with their GPUs, what was left behind.
 
-    A host that does not answer is told as a problem of its place, after some seconds.
+    A host that does not answer is a problem of its place, after some seconds.
     """
     before = catalog.active_runs()
     places = places_of(settings, before)
-    looked = look_at(settings, places)
+    found = look_at(settings, places)
     active, queued = catalog.active_runs(), catalog.queued_runs(None)
     lost = {run.id for run in active if looks_lost(run)}
     prompts = catalog.find_prompts(run.prompt_id for run in (*active, *queued) if run.prompt_id)
-    behind = _left_behind(catalog, looked, before, active, lost)
+    behind = _left_behind(catalog, found, before, active, lost)
     engine = settings.execution.engine
     return {
         "home": str(settings.home),
@@ -38,25 +38,25 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
         "upscale_engine": settings.execution.engine_for("upscale"),
         "enhance_engine": settings.execution.engine_for("enhance"),
         "counts": catalog.count_by_status(),
-        "places": [looked[name].as_dict() for name in places],
+        "places": [found[name].as_dict() for name in places],
         "active": [_brief(run, prompts) | {"lost": run.id in lost} for run in active],
         "queued": [_brief(run, prompts) for run in queued],
         "lost": sorted(lost),
-        "stray": sorted(one.id for one in behind if one.what == "stray"),
-        "left": [one.as_dict() for one in behind],
+        "stray": sorted(left.id for left in behind if left.what == "stray"),
+        "left": [left.as_dict() for left in behind],
     }
 
 
 def _left_behind(
     catalog: Catalog,
-    looked: Mapping[str, Place],
+    found: Mapping[str, Place],
     before: Sequence[Run],
     active: Sequence[Run],
     lost: set[str],
 ) -> list[Left]:
-    """What was left behind; a run that began or ended during the look owns its order too."""
+    """Return what was left behind; a run that started or ended meanwhile owns its order too."""
     owned = {run.batch_id for run in (*before, *active)}
-    unowned = {order for place in looked.values() for order in place.orders or ()} - owned
+    unowned = {order for place in found.values() for order in place.orders or ()} - owned
     given_up = {
         str(run.batch_id): run.id
         for run in catalog.runs_of_orders(unowned)
@@ -64,7 +64,7 @@ def _left_behind(
     }
     ran = {run.id for run in before if run.status == "running"}
     left = [run for run in active if run.id in lost or run.id in ran]
-    return left_behind(looked, left, lost, unowned, given_up)
+    return left_behind(found, left, lost, unowned, given_up)
 
 
 def _brief(run: Run, prompts: Mapping[str, Prompt]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`cosmos why`: the cause of a failure in a sentence, what shows it, and the next command."""
+"""`cosmos why`: the cause of a failure in a sentence, its evidence, and the next command."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ from cosmos_pipelines.runs.lost import is_lost
 from cosmos_pipelines.settings import Settings
 
 MOST: Final = 5
-"""Lines of evidence from one file."""
+"""Number of evidence lines from one file."""
 LAST: Final = 3
-"""Lines shown where none tells the cause by itself."""
+"""Number of last lines that are shown if no line shows the cause."""
 READ_BYTES: Final = 1 << 20
-"""From the end of a file."""
+"""Bytes that are read from the end of a file."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """What a kind of failure means, where it shows, and what one does about it."""
+    """The meaning of a kind of failure, its evidence in the logs, and the commands that help."""
 
     sentence: str
     shows: str
-    """Lines of the logs and of the bundle that show it: a regular expression."""
+    """A regular expression for the lines of logs and bundle that show the cause."""
     next: tuple[tuple[str, str], ...]
-    """Commands, with what they are for; `{run}`, `{model_type}` and `{host}` are filled in."""
+    """Commands and their purpose; `{run}`, `{model_type}` and `{host}` are filled in."""
     files: tuple[str, ...] = ()
-    """Files of the bundle that may show it, besides the logs."""
+    """Files of the bundle that may show the cause, besides the logs."""
 
 
 _LOGS: Final = ("cosmos logs {run}", "the whole log")
-_AGAIN: Final = ("cosmos run {run}", "tries it again")
+_AGAIN: Final = ("cosmos run {run}", "tries the run again")
 _DOCTOR: Final = ("cosmos doctor", "says what is wrong on the host, and what to do")
 
 CAUSES: Final[Mapping[str, Cause]] = {
     "validation": Cause(
-        "Its input was refused before anything was started.",
+        "The run's input was refused before the run was started.",
         r"refused|error:|must|cannot|needs",
-        (("cosmos show {run}", "shows its settings"), _AGAIN),
+        (("cosmos show {run}", "shows the run's settings"), _AGAIN),
     ),
     "unreachable": Cause(
         "The host could not be reached, or the connection was lost and did not come back.",
         r"(?i)unreachable|did not answer|was lost|cannot be reached|nothing listens|no host",
-        (_DOCTOR, ("cosmos run {run}", "finds what may still run there, or starts it again")),
+        (_DOCTOR, ("cosmos run {run}", "continues the order if it still runs, or starts it again")),
         ("notes.txt",),
     ),
     "launch_failed": Cause(
-        "It could not be started.",
+        "The run could not be started.",
         r"(?i)from daemon|\"Error\": \"[^\"]|(could not|cannot) start|not found|permission denied|"
         r"refused|no such|docker: |run\.sh: ",
         (_DOCTOR, _AGAIN),
         ("folder/start.log", "container.json", "notes.txt"),
     ),
     "out_of_memory": Cause(
-        "It ran out of memory: the program was killed for want of it, or the GPU had no more.",
+        "The run ran out of memory: the program was killed, or the GPU's memory was full.",
         r"(?i)out ?of ?memory|oom-kill|MemoryError|CUDA error|\"OOMKilled\": true|Killed process",
         (
-            ("cosmos status", "shows who else uses the GPU's memory"),
-            ("cosmos run {run}", "tries it again once there is room; alone, it needs less"),
+            ("cosmos status", "shows what else uses the GPU's memory"),
+            ("cosmos run {run}", "tries again once memory is free; a single run needs less"),
         ),
         ("container.json", "dmesg.txt", "gpu.txt"),
     ),
@@ -72,72 +72,72 @@ CAUSES: Final[Mapping[str, Cause]] = {
         "A guardrail of the model refused the prompt or the video.",
         r"GUARDRAIL BLOCKED|Match Word|(?i:^(?:FAILED \S+: )?blocked\b|not safe|refuses|unsafe)",
         (
-            ("cosmos show {run}", "shows its prompt"),
-            ("cosmos create prompt TEXT SCENE_DIR", "registers it in other words"),
+            ("cosmos show {run}", "shows the run's prompt"),
+            ("cosmos create prompt TEXT SCENE_DIR", "registers the prompt in other words"),
         ),
     ),
     "model_failed": Cause(
-        "The model's program failed, or made something else than was asked for.",
+        "The model's program failed, or its output is not what the run asked for.",
         r"FAILED|Traceback|\w+(Error|Exception)\b|error:|exit code|instead of",
         (_LOGS, _AGAIN),
     ),
     "output_missing": Cause(
-        "The program said success, but its result is not there or cannot be used.",
+        "The program reported success, but its result is missing or cannot be used.",
         r"(?i)saved|unusable|missing|truncated|made no|is gone|sha-256|no result",
         (_LOGS, _AGAIN),
         ("folder/result.json",),
     ),
     "timeout": Cause(
-        "It took longer than it may and was stopped.",
+        "The run took longer than its time limit and was stopped.",
         r"(?i)stopping|over \d+ s|longer than allowed",
         (
-            ("cosmos logs {run}", "shows how far it came"),
+            ("cosmos logs {run}", "shows how far the run came"),
             ("cosmos run {run}", "tries again; raise execution.{model_type}_timeout_s before"),
         ),
     ),
     "cancelled": Cause(
-        "It was stopped on request.",
+        "The run was stopped on request.",
         r"(?i)stopp|cancel|interrupt",
-        (("cosmos run {run}", "starts it again"),),
+        (("cosmos run {run}", "starts the run again"),),
     ),
     "lost": Cause(
-        "It vanished: what executed it ended without leaving an exit code.",
+        "The run's order ended without an exit code.",
         r"(?i)vanish|adopted|lost|boot|is gone|killed",
-        (_DOCTOR, ("cosmos run {run}", "starts it again")),
+        (_DOCTOR, ("cosmos run {run}", "starts the run again")),
         ("container.json", "dmesg.txt", "folder/boot_id", "notes.txt"),
     ),
     "disk_full": Cause(
         "No room was left on a disk.",
         r"(?i)no space left|ENOSPC|quota exceeded|no room|100%",
-        (("cosmos doctor", "says on which machine, and what takes the room"), _AGAIN),
+        (("cosmos doctor", "says on which machine, and what uses the disk"), _AGAIN),
         ("here.txt", "disk.txt"),
     ),
 }
 
 
 def explain(catalog: Catalog, settings: Settings, run_id: str) -> dict[str, Any]:
-    """Why a run failed; for others, that it did not, or what it does now.
+    """Say why a run failed; for a run that did not fail, its state.
 
     Returns: run_id, status, error_kind, cause (a sentence), evidence (file relative to home, line
-    number or None, text), next (command, what it is for), diagnostics (the bundle's directory).
+    number or None, text), next (command, its purpose), diagnostics (the bundle's directory).
 
     Raises:
         UnknownId: there is no such run.
     """
     run = catalog.get_run(run_id)
-    told = {"run_id": run.id, "status": run.status, "error_kind": run.error_kind}
+    facts = {"run_id": run.id, "status": run.status, "error_kind": run.error_kind}
     if run.status not in ("failed", "cancelled"):
         sentence, commands = _not_failed(run, is_lost(catalog, run))
-        proof = _last_words(settings, run) if run.status in ACTIVE else []
-        return told | _answer(sentence, proof, commands, None)
+        evidence = _last_lines(settings, run) if run.status in ACTIVE else []
+        return facts | _answer(sentence, evidence, commands, None)
     cause = CAUSES.get(run.error_kind or "cancelled", CAUSES["model_failed"])
     files = bundle(settings, run.id)
-    folder = _shown(settings, next(iter(files.values())).parent) if files else None
-    proof = _evidence(settings, run, cause, files)
+    folder = _user_path(settings, next(iter(files.values())).parent) if files else None
+    evidence = _evidence(settings, run, cause, files)
     places = {"run": run.id, "model_type": run.model_type, "host": run.host or "the host"}
     commands = [(command.format(**places), use.format(**places)) for command, use in cause.next]
     sentence = f"{cause.sentence} {run.error_message or ''}".strip()
-    return told | _answer(sentence, proof, commands, folder)
+    return facts | _answer(sentence, evidence, commands, folder)
 
 
 def _answer(
@@ -154,40 +154,41 @@ def _answer(
     }
 
 
-def _not_failed(run: Run, left: bool) -> tuple[str, list[tuple[str, str]]]:
-    """What to say of a run that has not failed, and the commands for it."""
+def _not_failed(run: Run, lost: bool) -> tuple[str, list[tuple[str, str]]]:
+    """Return a sentence on a run that has not failed, and the commands for it."""
     if run.status == "completed":
-        made = run.outputs.get("video") or run.outputs.get("file") or "nothing to look at"
-        show = (f"cosmos show {run.id}", "shows all that is known of it")
-        return f"It did not fail: it is completed, and made {made}.", [show]
+        output = run.outputs.get("video") or run.outputs.get("file") or "no file"
+        show = (f"cosmos show {run.id}", "shows the whole record of the run")
+        return f"The run did not fail: it is completed, and made {output}.", [show]
     if run.status == "pending":
         queued = "waits for the daemon" if run.queued_at else "has not been started"
-        return f"It did not fail: it {queued}.", [(f"cosmos run {run.id}", "executes it now")]
-    if left:
-        sentence = f"It says {run.status}, but the process that executed it is gone."
-        return sentence, [(f"cosmos run {run.id}", "goes on with it where it stands")]
+        command = (f"cosmos run {run.id}", "executes the run now")
+        return f"The run did not fail: it {queued}.", [command]
+    if lost:
+        sentence = f"The run says {run.status}, but the process that executed it is gone."
+        return sentence, [(f"cosmos run {run.id}", "continues the run")]
     doing = {
-        "uploading": "brings its inputs to where it shall run",
+        "uploading": "uploads its inputs",
         "running": f"runs on {run.host or 'this machine'}",
-        "downloading": "brings its results home and verifies them",
+        "downloading": "downloads its results and verifies them",
     }[run.status]
-    follow = (f"cosmos logs -f {run.id}", "watches it")
-    stop = (f"cosmos kill --run {run.id}", "stops it")
-    return f"It has not failed: it {doing}; {run.leased_by} executes it.", [follow, stop]
+    follow = (f"cosmos logs -f {run.id}", "follows the log")
+    stop = (f"cosmos kill --run {run.id}", "stops the run")
+    return f"The run has not failed: it {doing}; {run.leased_by} executes it.", [follow, stop]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A line that shows something."""
+    """A line of a log or of the bundle that shows the cause."""
 
     file: str
     line: int | None
-    """From 1; None where only the end of a long file was read."""
+    """Counted from 1; None if only the end of a long file was read."""
     text: str
 
 
 def telling(lines: Sequence[str], shows: str, most: int = MOST) -> list[int]:
-    """Indices of the last `most` lines in which the pattern is found."""
+    """Return the indices of the last `most` lines that match the pattern `shows`."""
     pattern = re.compile(shows)
     return [n for n, line in enumerate(lines) if pattern.search(line)][-most:]
 
@@ -198,29 +199,29 @@ def _evidence(
     log = log_file(settings.outputs, run.id)
     sources = [log, log.with_name("cosmos.log"), *(files[n] for n in cause.files if n in files)]
     found = [one for file in sources for one in _in_file(settings, file, cause.shows)]
-    return found or _last_words(settings, run)
+    return found or _last_lines(settings, run)
 
 
 def _in_file(settings: Settings, file: Path, shows: str) -> Iterator[Evidence]:
     lines, whole = _lines(file)
     for n in telling(lines, shows):
-        yield Evidence(_shown(settings, file), n + 1 if whole else None, lines[n].strip())
+        yield Evidence(_user_path(settings, file), n + 1 if whole else None, lines[n].strip())
 
 
-def _last_words(settings: Settings, run: Run) -> list[Evidence]:
-    """The last lines of the model's log, or of ours where there is none."""
+def _last_lines(settings: Settings, run: Run) -> list[Evidence]:
+    """Return the last lines of the model's log, or of `cosmos.log` if the model has no log."""
     log = log_file(settings.outputs, run.id)
     for file in (log, log.with_name("cosmos.log")):
         lines, whole = _lines(file)
-        said = [(n, line.strip()) for n, line in enumerate(lines) if line.strip()]
-        if said:
-            name = _shown(settings, file)
-            return [Evidence(name, n + 1 if whole else None, text) for n, text in said[-LAST:]]
+        texts = [(n, line.strip()) for n, line in enumerate(lines) if line.strip()]
+        if texts:
+            name = _user_path(settings, file)
+            return [Evidence(name, n + 1 if whole else None, text) for n, text in texts[-LAST:]]
     return []
 
 
 def _lines(file: Path) -> tuple[list[str], bool]:
-    """The lines of a file (of its last MiB), and whether these are all."""
+    """Return the lines of a file (of its last MiB), and whether these are all lines."""
     if not file.is_file():
         return [], True
     size = file.stat().st_size
@@ -230,7 +231,7 @@ def _lines(file: Path) -> tuple[list[str], bool]:
     return re.split(r"\r\n|\n|\r", text), size <= READ_BYTES
 
 
-def _shown(settings: Settings, file: Path) -> str:
-    """A path as the user finds it: relative to home where it is below."""
+def _user_path(settings: Settings, file: Path) -> str:
+    """Return a path for the user: relative to home if the file is below home."""
     below = file.is_relative_to(settings.home)
     return file.relative_to(settings.home).as_posix() if below else str(file)

@@ -1,4 +1,4 @@
-"""The three operations: what their fields are and mean. Pure."""
+"""The three operations: their fields and the meaning of the fields. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPERATIONS: Final[Mapping[ModelType, type[Operation]]] = {
 
 
 def operation_from(model_type: ModelType, config: Mapping[str, Any]) -> Operation:
-    """The operation that a stored `execution_config` describes.
+    """Return the operation that a stored `execution_config` describes.
 
     Raises:
         InputError: a field is unknown or has a wrong value.

@@ -1,7 +1,7 @@
-"""What an operation, a job, an order and an outcome are. Pure data: no files, clocks or processes.
+"""The types operation, job, order and outcome. Pure data: no files, clocks or processes.
 
-A run's *operation* (fields that the user chose) and its inputs make a *job*; an engine compiles one
-or several jobs into an *order*, which a backend carries out and answers with an *outcome*.
+A run's *operation* (the user's settings) and its inputs make a *job*. An engine compiles one or
+several jobs into an *order*. A backend executes the order and returns an *outcome*.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cosmos_pipelines.errors import ErrorKind, InputError
 
 ModelType = Literal["transfer", "enhance", "upscale"]
 OrderKind = Literal["transfer", "enhance", "upscale", "checkpoints", "smoke"]
-"""What an order does: an operation, or a part of a host's set-up."""
+"""The kinds of orders: the operations, and the steps of a host's set-up."""
 Preset = Literal["very_low", "low", "medium", "high", "very_high"]
 CONTROLS = ("vis", "edge", "depth", "seg")
 """Control branches, in the order in which weights are written everywhere."""
@@ -34,10 +34,10 @@ class Frozen(BaseModel):
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, what: str | None = None) -> Self:
-        """Build from untrusted fields.
+        """Build the record from untrusted fields.
 
         Raises:
-            InputError: one line naming each wrong field, its value and what is wanted.
+            InputError: one line that names each wrong field, its value and the allowed values.
         """
         try:
             return cls.model_validate(dict(fields))
@@ -50,14 +50,14 @@ class Operation(Frozen):
 
     model_type: ClassVar[ModelType]
     ours: ClassVar[frozenset[str]] = frozenset()
-    """Fields that say what becomes of the result: no engine's business."""
+    """Fields on the use of the result, which no engine reads."""
 
     def config(self) -> dict[str, Any]:
-        """The fields as plain JSON values: what is stored as `execution_config`."""
+        """Return the fields as plain JSON values, as stored in `execution_config`."""
         return self.model_dump(mode="json")
 
     def chosen(self) -> set[str]:
-        """Fields that have another value than their default."""
+        """Return the fields whose value is not the default."""
         fields = type(self).model_fields.items()
         return {
             name
@@ -67,7 +67,7 @@ class Operation(Frozen):
 
 
 class Video(Frozen):
-    """A video file as it was measured: the facts that an engine may rely on."""
+    """A video file with its measured facts, which an engine may rely on."""
 
     path: str = Field(description="absolute path on this machine")
     sha256: str
@@ -84,7 +84,7 @@ class Video(Frozen):
 
 
 class Job(Frozen):
-    """One run, ready to be compiled: its settings, its text and its measured inputs."""
+    """A run that an engine can compile: its settings, its text and its measured inputs."""
 
     run_id: str
     operation: Operation
@@ -96,7 +96,7 @@ class Job(Frozen):
 
 
 class Expected(Frozen):
-    """A file that must exist afterwards, with what can be predicted of it."""
+    """A file that the order must make, with its predicted facts."""
 
     run_id: str
     name: str = Field(description="path below the run folder's `outputs/`")
@@ -118,7 +118,7 @@ class Expected(Frozen):
         fps: str,
         used: Mapping[str, Video],
     ) -> Self:
-        """A run's video: width and height, length, rate, and what it is made from."""
+        """Return a run's video: width and height, length, rate, and the inputs of the video."""
         return cls(
             run_id=run_id,
             name=f"{run_id}.mp4",
@@ -132,27 +132,25 @@ class Expected(Frozen):
 
     @classmethod
     def answer(cls, run_id: str, used: Mapping[str, Video]) -> Self:
-        """A run's text."""
+        """Return a run's text file, made from these inputs."""
         made_from = {name: video.sha256 for name, video in used.items()}
         return cls(run_id=run_id, name=f"{run_id}.txt", kind="text", made_from=made_from)
 
 
 class Directory(Frozen):
-    """A directory of the host that outlasts runs (code, weights), as an order sees it."""
+    """A directory of the host that is kept after runs (code, weights), as an order sees it."""
 
-    name: str = Field(pattern=r"[a-z_]+", description="of its place holder: `code` for `{code}`")
-    source: str = Field(
-        description="on the host; if relative, below the directory that is ours there"
-    )
-    target: str = Field(description="in a container")
+    name: str = Field(pattern=r"[a-z_]+", description="the place holder: `code` for `{code}`")
+    source: str = Field(description="path on the host; a relative path is below `remote_dir`")
+    target: str = Field(description="path in a container")
 
 
 class Order(Frozen):
-    """What one container (or subprocess) must do, as plain data.
+    """The work of one container (or subprocess), as plain data.
 
     Place holders in `argv` and the values of `env`: `{run}` (the run folder), `{scripts}` (the
-    directory of `gpu_scripts`), `{python}` (the interpreter there) and `{name}` of each of the
-    `directories`. In `documents` there is `{run}` alone. Nothing else is substituted.
+    directory of `gpu_scripts`), `{python}` (the interpreter of the place) and `{name}` of each of
+    the `directories`. In `documents` only `{run}` is a place holder.
     """
 
     id: str
@@ -166,30 +164,30 @@ class Order(Frozen):
         default={}, description="text files to write, by path below the run folder"
     )
     programs: tuple[str, ...] = Field(
-        (), description="those of the documents that are code: written as they are"
+        (), description="documents that are code: written without changes"
     )
     expected: tuple[Expected, ...]
     gpus: int = 1
     timeout_s: int = 3600
     labels: Mapping[str, str] = Field(
-        default={}, description="what its container is marked with besides, as `prompt_id`"
+        default={}, description="more labels of the container, such as `prompt_id`"
     )
     costs: Mapping[str, Mapping[str, int | str]] = Field(
-        default={}, description="chunks, steps, GPUs and kind of each run, where its engine tells"
+        default={}, description="chunks, steps, GPUs and kind of each run, if the engine gives them"
     )
     directories: tuple[Directory, ...] = ()
-    image: str | None = Field(None, description="its container's, unless settings say another")
+    image: str | None = Field(None, description="the container's image, unless settings name one")
 
     def command(self, **places: str) -> list[str]:
-        """`argv` with its place holders filled: run, scripts, python, and each directory."""
+        """Return `argv` with its place holders filled: run, scripts, python, each directory."""
         return [_filled(word, places) for word in self.argv]
 
     def environment(self, **places: str) -> dict[str, str]:
-        """`env` with its place holders filled, as those of `command`."""
+        """Return `env` with its place holders filled, as in `command`."""
         return {name: _filled(value, places) for name, value in self.env.items()}
 
     def texts(self, run: str) -> dict[str, str]:
-        """`documents` with the run folder's path where they say `{run}`; but for code, all JSON."""
+        """Return `documents` with the run folder's path for `{run}`; all are JSON, except code."""
         path = json.dumps(run, ensure_ascii=False)[1:-1]
         return {
             name: text if name in self.programs else text.replace("{run}", path)
@@ -202,13 +200,13 @@ def _filled(text: str, places: Mapping[str, str]) -> str:
 
 
 RUN_FOLDER: Final = "\0run\0"
-"""The run folder in the data of a document; no text of a user holds a zero byte."""
+"""Stands for the run folder in the data of a document; no text of a user holds a zero byte."""
 
 
 def as_document(data: object, *, indent: int | None = 2) -> str:
-    """`data` as the JSON of an order's document, with `RUN_FOLDER` as `{run}`.
+    """Return `data` as the JSON of an order's document, with `RUN_FOLDER` as `{run}`.
 
-    A text that happens to say `{run}` itself is escaped, so that it stays as it is.
+    A `{run}` in a user's text is escaped, so that it is not replaced.
     """
     text = json.dumps(data, indent=indent, ensure_ascii=False)
     text = text.replace("{run}", "\\u007brun}")
@@ -216,40 +214,40 @@ def as_document(data: object, *, indent: int | None = 2) -> str:
 
 
 class Verdict(Frozen):
-    """Why one run of an order failed."""
+    """The reason why one run of an order failed."""
 
     kind: ErrorKind
     message: str
 
 
 class Outcome(Frozen):
-    """How an order ended, as the side that executed it says."""
+    """How an order ended, as recorded in the run folder."""
 
-    exit_code: int | None = Field(description="None: it vanished without leaving one")
+    exit_code: int | None = Field(description="None: the order ended without an exit code")
     outputs: Mapping[str, str] = Field(default={}, description="file name below outputs -> sha256")
     stopped: Literal["cancelled", "timeout"] | None = Field(
-        None, description="set if we ended it ourselves"
+        None, description="set if `cancel` ended the order"
     )
     finished: frozenset[str] = Field(
-        frozenset(), description="those of the outputs that their program itself called finished"
+        frozenset(), description="outputs that the program itself has recorded as finished"
     )
     failed: Mapping[str, Verdict] = Field(
-        default={}, description="why runs have no result, as far as their program has told"
+        default={}, description="by run: why it has no result, if the program recorded a reason"
     )
     samples: Mapping[str, Mapping[str, Any]] = Field(
-        default={}, description="what their program noted of runs that it has finished: seconds"
+        default={}, description="by run: what the program recorded of a finished run: seconds"
     )
 
 
 def explain(error: ValidationError) -> str:
-    """All problems of a pydantic error in one line: `weights.vis: 1.5: should be at most 1`."""
+    """Put all problems of a pydantic error into one line: `weights.vis 1.5 should be at most 1`."""
     parts = []
     for e in error.errors(include_url=False):
         where = ".".join(str(x) for x in e["loc"]) or "value"
         if e["type"] == "extra_forbidden":
             parts.append(f"{where} is not a setting")
             continue
-        said = e["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        message = e["msg"].removeprefix("Value error, ").removeprefix("Input ")
         shown = "" if isinstance(e["input"], Mapping | BaseModel) else f" {e['input']!r}"
-        parts.append(f"{where}{shown} {said}")
+        parts.append(f"{where}{shown} {message}")
     return "; ".join(parts)

@@ -32,25 +32,25 @@ class ControlWeights(Frozen):
     @model_validator(mode="after")
     def _some(self) -> Self:
         if not self.active:
-            raise ValueError("all control weights are 0: give at least one of them a value up to 1")
+            raise ValueError("all control weights are 0: set at least one of them, up to 1")
         return self
 
     @property
     def active(self) -> tuple[str, ...]:
-        """The controls with a weight above 0, in the standard order."""
+        """Return the controls with a weight above 0, in the standard order."""
         return tuple(c for c in CONTROLS if getattr(self, c) > 0)
 
     def normalised(self) -> dict[str, float]:
-        """Weights divided by their sum where it exceeds 1 (as the models themselves do)."""
+        """Return the weights, divided by their sum if the sum exceeds 1 (as the models do)."""
         total = max(1.0, sum(getattr(self, c) for c in CONTROLS))
         return {c: getattr(self, c) / total for c in CONTROLS}
 
 
 class Region(Frozen):
-    """A part of the picture with a prompt of its own: what a text finds, or a box."""
+    """A part of the picture with its own prompt; the part is found by a text, or is a box."""
 
     prompt: str = Field(min_length=1, max_length=10_000)
-    mask_prompt: str | None = Field(None, description="The region is what this text finds.")
+    mask_prompt: str | None = Field(None, description="A text that finds the region.")
     box: tuple[Fraction, Fraction, Fraction, Fraction] | None = Field(
         None, description="The region as four fractions of the picture, in the model's order."
     )
@@ -68,7 +68,8 @@ class Transfer(Operation):
     model_type: ClassVar[ModelType] = "transfer"
 
     weights: ControlWeights | None = Field(
-        None, description="Control weights vis, edge, depth, seg; default: equal over the scene's"
+        None,
+        description="Control weights vis, edge, depth, seg; default: equal, for the scene's passes",
     )
     num_steps: int | None = Field(
         None, ge=1, le=100, description="Denoising steps; default: the engine's, mostly 35."
@@ -87,7 +88,7 @@ class Transfer(Operation):
     blur_strength: Preset = Field("medium", description="Blur of the vis control.")
     canny_threshold: Preset = Field("medium", description="Threshold of the edge control.")
     negative_prompt: str | None = Field(
-        None, max_length=10_000, description="What to avoid; default: the prompt's own."
+        None, max_length=10_000, description="What to avoid; default: as in the prompt."
     )
     sigma_max: float | None = Field(
         None,
@@ -98,27 +99,27 @@ class Transfer(Operation):
     control_prompt: str | None = Field(
         None,
         max_length=2_000,
-        description="What seg looks for where the model computes it, as `road . car . tree`.",
+        description="What seg looks for if the model computes seg, as `road . car . tree`.",
     )
     mask_prompt: str | None = Field(
         None,
         max_length=2_000,
-        description="Controls count only where this text finds something.",
+        description="Controls count only in the area that this text finds.",
     )
     keypoint_weight: Weight = Field(
         0.0, description="Weight of people's poses, which the model computes."
     )
     regional_prompts: tuple[Region, ...] = Field(
-        (), description="Regions with prompts of their own: prompt, and mask_prompt or box."
+        (), description="Regions with their own prompt: prompt, and mask_prompt or box."
     )
     use_distilled: bool = Field(
-        False, description="The fast variant, where the engine has one for the controls."
+        False, description="The fast variant, if the engine has a fast variant for the controls."
     )
     resolution: Literal["256", "480", "720", "1080"] | None = Field(
-        None, description="Working size, where the engine offers a choice."
+        None, description="Working size, if the engine offers a choice."
     )
     max_frames: int | None = Field(
-        None, ge=1, le=5000, description="Only the first so many frames of the scene."
+        None, ge=1, le=5000, description="Number of frames of the scene to use, from the first."
     )
     num_conditional_frames: int | None = Field(
         None, ge=0, le=2, description="Frames by which chunks of a long clip overlap."
@@ -130,12 +131,13 @@ class Transfer(Operation):
         passes: Collection[str],
         computed: Collection[str] = ("vis", "edge"),
     ) -> Transfer:
-        """This operation with weights settled for a scene that has `passes`.
+        """Return this operation with the weights for a scene that has `passes`.
 
-        `computed`: controls that the model can compute from `color` where there is no pass.
+        `computed`: controls that the model can compute from `color` if the scene has no pass.
 
         Raises:
-            InputError: a weight asks for a pass that the scene does not have, or it has none.
+            InputError: a weight needs a pass that the scene does not have, or the scene has no pass
+                for any control.
         """
         usable = [c for c in CONTROLS if c in computed or CONTROL_PASS[c] in passes]
         if self.weights is None:
@@ -143,8 +145,7 @@ class Transfer(Operation):
             if not default:
                 files = ", ".join(f"{CONTROL_PASS[c]}.mp4" for c in CONTROLS)
                 raise InputError(
-                    "This scene has no pass that could steer the picture, and the engine computes "
-                    "none.",
+                    "This scene has no pass for a control, and the engine computes no control.",
                     hint=f"Add one of {files}.",
                 )
             share = round(1 / len(default), 4)
@@ -155,6 +156,6 @@ class Transfer(Operation):
                 raise InputError(
                     f"The weight {control} {getattr(self.weights, control):g} needs the pass "
                     f"{CONTROL_PASS[control]!r}, which this scene does not have.",
-                    hint=f"Set {control} to 0 or add {CONTROL_PASS[control]}.mp4.",
+                    hint=f"Set {control} to 0, or add {CONTROL_PASS[control]}.mp4.",
                 )
         return self

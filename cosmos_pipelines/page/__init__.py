@@ -1,1 +1,1 @@
-"""The web page: Dagster's, with our routes in front of it, on one address."""
+"""The web page: Dagster's page and the routes of this project on one address."""

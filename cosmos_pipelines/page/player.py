@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def player_page(catalog: Catalog, run: Run) -> str:
-    """HTML that plays a run's video and says what it is."""
+    """Return HTML that plays a run's video and names its prompt, size and engine."""
     from cosmos_pipelines.engines import label_of
 
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None

@@ -1,4 +1,4 @@
-"""Our routes: previews, videos and a player."""
+"""The routes of this project: previews, videos and a player."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def routes(settings: Settings, catalog: Catalog) -> list[Route]:
-    """Previews, videos (with ranges, so that one can seek) and a player."""
+    """Return the routes for previews, videos (with ranges, for seeking) and a player."""
     from starlette.responses import HTMLResponse
     from starlette.routing import Route
 
@@ -57,7 +57,7 @@ def _run(catalog: Catalog, run_id: str) -> Run | None:
 
 
 def _file(settings: Settings, path: Path) -> Response:
-    """A file below outputs; anything else, also through links, is not there."""
+    """Return a file below outputs; answer 404 for any other path, also through links."""
     from starlette.responses import FileResponse
 
     real = path.resolve()

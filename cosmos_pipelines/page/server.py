@@ -1,7 +1,8 @@
 """The server behind `cosmos ui`: Dagster's page, previews, videos and a player on one address.
 
-One process, one port: our routes first, Dagster's web app for everything else, with its daemon as a
-child. There is no authentication, so it binds a loopback address unless the settings say otherwise.
+One process, one port: the routes of this project first, Dagster's web app for all other paths, and
+Dagster's daemon as a child process. There is no authentication, so the server binds a loopback
+address unless the settings name another address.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 
 POLL_MS: Final = 1000
-"""How often the page asks for new states (Dagster's default: 2000)."""
+"""Milliseconds between two requests of the page for new states (Dagster's default: 2000)."""
 SHUTDOWN_S: Final = 3
-"""How long open connections may last after the end; the page's websockets never close alone."""
+"""Seconds that open connections may last after the end; the page never closes its websockets."""
 
 
 def serve(
@@ -39,19 +40,20 @@ def serve(
     ready: Callable[[str], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until interrupted; `ready` is called with the URL once requests are answered.
+    """Serve until interrupted; `ready` is called with the URL once the server answers requests.
 
-    `say` is told what the user should know: an address that others can reach, a daemon that died.
+    `say` gets warnings for the user: an address that others can reach, a daemon that died.
 
     Raises:
-        InputError: the port is busy (a free one is named), or the address is not ours.
+        InputError: the port is busy (the hint names a free port), or this machine does not have the
+            address.
     """
-    tell = say or _nobody
+    tell = say or _drop
     with _bound(host, port) as listening, _environment(settings):
         url = url_of(host, port)
         if not is_loopback(host):
             tell(f"Everybody who can reach {url} can see and start runs: there is no password.")
-        _serve(settings, listening, url, ready or _nobody, tell)
+        _serve(settings, listening, url, ready or _drop, tell)
 
 
 def _serve(
@@ -78,7 +80,7 @@ def _serve(
         server = uvicorn.Server(config)
         try:
             server.run(sockets=[listening])
-        except KeyboardInterrupt:  # uvicorn raises the signal again once it has ended in order
+        except KeyboardInterrupt:  # uvicorn raises the signal again after its normal end
             return
 
 
@@ -89,7 +91,7 @@ def application(
     *,
     started: Callable[[], None] = lambda: None,
 ) -> Starlette:
-    """Our routes in front of Dagster's application."""
+    """Return the routes of this project in front of Dagster's application."""
     from starlette.applications import Starlette
     from starlette.routing import Mount
 
@@ -104,7 +106,7 @@ def application(
 
 
 def url_of(host: str, port: int) -> str:
-    """The address to open in a browser on this machine."""
+    """Return the URL to open in a browser on this machine."""
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
     shown = everywhere.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}"
@@ -122,7 +124,7 @@ def is_loopback(host: str) -> bool:
 
 @contextmanager
 def _bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket, so that nobody can take the port between looking and serving."""
+    """Yield a listening socket, so that no other process can take the port before the start."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -140,14 +142,14 @@ def _explained(error: OSError, host: str, port: int, family: int) -> InputError:
             s.bind((host, 0))
             free = s.getsockname()[1]
         return InputError(
-            f"Port {port} is in use.", hint=f"Take another, for example `cosmos ui --port {free}`."
+            f"Port {port} is in use.", hint=f"Use another port: `cosmos ui --port {free}`."
         )
     return InputError(f"Cannot listen on {host}:{port}: {error.strerror}.")
 
 
 @contextmanager
 def _environment(settings: Settings) -> Iterator[None]:
-    """The code server inherits this process's environment, so the settings must be in it."""
+    """Put the settings into this process's environment, which the code server inherits."""
     import os
 
     before = dict(os.environ)
@@ -159,5 +161,5 @@ def _environment(settings: Settings) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _nobody(text: str) -> None:
-    """Nobody listens."""
+def _drop(text: str) -> None:
+    """Drop a text that no caller wants."""

@@ -1,1 +1,1 @@
-"""Mechanics of processes, files and connections; no word of the domain."""
+"""Processes, files and connections; knows no runs, orders or engines."""

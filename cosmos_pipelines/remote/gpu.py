@@ -1,6 +1,6 @@
-"""The GPUs of a host, as `nvidia-smi` tells them. Mechanics only.
+"""The GPUs of a host, as `nvidia-smi` lists them.
 
-A host without a GPU, or with a broken driver, is an answer like another: see `GpuState.problem`.
+A host without a GPU or with a broken driver raises no error: see `GpuState.problem`.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from typing import Any, Final, Protocol
 
 FIELDS: Final = ("index", "uuid", "memory.total", "memory.used", "utilization.gpu",
                  "temperature.gpu", "power.draw", "driver_version", "name")  # fmt: skip
-"""The name comes last: it alone may hold a comma."""
+"""The name comes last: only the name may hold a comma."""
 
 KEEP_S: Final = 1.0
-"""Seconds for which an answer serves: a query takes the driver 20 ms to a second."""
+"""Seconds for which an answer is used again: a query takes the driver 20 ms to a second."""
 
 
 class Answer(Protocol):
-    """What a program left when it ended."""
+    """The result of a program that has ended."""
 
     @property
     def exit_code(self) -> int:
-        """Of the program."""
+        """The program's exit code."""
 
     @property
     def stdout(self) -> bytes:
-        """All of it."""
+        """All of the program's output."""
 
     @property
     def stderr(self) -> bytes:
-        """All of it."""
+        """All of the program's errors."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU now; None where the driver does not tell."""
+    """The state of one GPU now; None if the driver gives no value."""
 
     index: int
     uuid: str
@@ -52,7 +52,7 @@ class Gpu:
 
     @property
     def memory_free_mib(self) -> int | None:
-        """Memory that nobody uses."""
+        """The free memory of the GPU."""
         if self.memory_total_mib is None or self.memory_used_mib is None:
             return None
         return self.memory_total_mib - self.memory_used_mib
@@ -64,7 +64,7 @@ class GpuState:
 
     gpus: tuple[Gpu, ...]
     problem: str | None = None
-    """One line: why there are none."""
+    """One line: why there are no GPUs."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -72,28 +72,28 @@ class GpuState:
 
 
 def query_argv() -> list[str]:
-    """Ask for all GPUs: `parse`."""
+    """Return a program that lists all GPUs; `parse` reads its output."""
     return ["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
 
 
 def parse(exit_code: int, stdout: str, stderr: str = "") -> GpuState:
-    """The answer to `query_argv`, whatever it is."""
+    """Read the output of `query_argv`, also if the program failed."""
     gpus = tuple(gpu for line in stdout.splitlines() if (gpu := _gpu(line)))
     if gpus:
         return GpuState(gpus)
-    # nvidia-smi says its errors on standard output.
-    said = " ".join(f"{stdout}\n{stderr}".split())
-    if exit_code == 127 or "not found" in said or "No such file" in said:
-        return GpuState((), "nvidia-smi is not there: no NVIDIA driver is installed.")
-    if "No devices were found" in said or (exit_code == 0 and not said):
+    # nvidia-smi prints its errors on standard output.
+    message = " ".join(f"{stdout}\n{stderr}".split())
+    if exit_code == 127 or "not found" in message or "No such file" in message:
+        return GpuState((), "nvidia-smi is not installed: the host has no NVIDIA driver.")
+    if "No devices were found" in message or (exit_code == 0 and not message):
         return GpuState((), "The driver finds no GPU.")
-    return GpuState((), said[:300] or f"nvidia-smi failed with exit code {exit_code}.")
+    return GpuState((), message[:300] or f"nvidia-smi failed with exit code {exit_code}.")
 
 
 class GpuReader:
-    """The state of a host's GPUs, asked at most once in `keep_s` seconds. Threads may share it.
+    """Reads the state of a host's GPUs at most once in `keep_s` seconds. Threads may share it.
 
-    `run` executes an argument vector on the host; what it raises (a lost link) passes through.
+    `run` executes an argument vector on the host; its errors (a lost link) pass through.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class GpuReader:
         self._asked = 0.0
 
     def read(self) -> GpuState:
-        """The state now, or as it was `keep_s` seconds ago at most."""
+        """Return the state of the GPUs, at most `keep_s` seconds old."""
         with self._lock:
             if self._state is None or self._clock() - self._asked >= self._keep_s:
                 answer = self._run(query_argv())
@@ -120,25 +120,25 @@ class GpuReader:
 
 @dataclass
 class Peak:
-    """The most that a run's GPUs have shown so far; None until the driver told."""
+    """The highest values of a run's GPUs so far; None until the driver gives a value."""
 
     memory_mib: int | None = None
-    """Sum over its GPUs."""
+    """Sum over the run's GPUs."""
     load_percent: int | None = None
-    """Mean over its GPUs."""
+    """Mean over the run's GPUs."""
 
     def add(self, state: GpuState, indices: Sequence[int] | None = None) -> None:
-        """Take a look into account; of these GPUs only, if given."""
-        ours = [gpu for gpu in state.gpus if indices is None or gpu.index in indices]
-        memory = [g.memory_used_mib for g in ours if g.memory_used_mib is not None]
-        load = [g.load_percent for g in ours if g.load_percent is not None]
+        """Add a state of the GPUs; `indices`: only these GPUs."""
+        gpus = [gpu for gpu in state.gpus if indices is None or gpu.index in indices]
+        memory = [g.memory_used_mib for g in gpus if g.memory_used_mib is not None]
+        load = [g.load_percent for g in gpus if g.load_percent is not None]
         if memory:
             self.memory_mib = max(self.memory_mib or 0, sum(memory))
         if load:
             self.load_percent = max(self.load_percent or 0, round(sum(load) / len(load)))
 
     def as_dict(self) -> dict[str, int]:
-        """What is known, as plain JSON values."""
+        """Return the known values, as plain JSON values."""
         return {f"gpu_peak_{k}": v for k, v in asdict(self).items() if v is not None}
 
 

@@ -1,7 +1,7 @@
-"""Processes of this machine: start them in a session of their own, know them again, end them all.
+"""Processes of this machine: start a program in its own session, find its processes, end them all.
 
-Mechanics only. A process id alone means little: ids are given again. Here a process is known by its
-id, its start time in clock ticks since boot, and the boot. Reads `/proc` (Linux).
+A process id alone does not identify a process: the system reuses ids. Here a process is identified
+by its id, its start time in clock ticks since boot, and the boot. Reads `/proc` (Linux).
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from typing import IO, Final
 
 PROC: Final = Path("/proc")
 LOOK_S: Final = 0.05
-"""Seconds between two looks while waiting for processes to go."""
+"""Seconds between two checks while waiting for processes to end."""
 PASSED_ON_S: Final = 1.0
-"""Seconds that a program which was asked to end has before what it started is asked too."""
+"""Seconds that a program has to end its children before they get a signal too."""
 
 
 @dataclass(frozen=True)
 class Leader:
-    """The first process of a session that was made for one purpose."""
+    """The first process of a session."""
 
     pid: int
     started: int
-    """Clock ticks since boot."""
+    """Start of the process in clock ticks since boot."""
     boot_id: str
     mark: str
-    """`NAME=value` in the environment of all that descend from it."""
+    """`NAME=value` in the environment of all its descendants."""
 
 
 def boot_id() -> str:
-    """Which boot of this machine this is."""
+    """Return the id of this machine's current boot."""
     try:
         return (PROC / "sys/kernel/random/boot_id").read_text().strip()
     except FileNotFoundError:
@@ -46,20 +46,20 @@ def boot_id() -> str:
 def start_detached(
     argv: Sequence[str], *, env: Mapping[str, str], stdin: IO[str], messages: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a program that outlives us: own session, no terminal, nothing of ours open but `stdin`.
+    """Start a program that outlives this process: own session, no terminal, no file but `stdin`.
 
-    What it says goes to the file `messages`. It is reaped when it ends while we live.
+    The program's output goes to the file `messages`. A thread reaps the program when it ends.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the program cannot be started.
     """
-    with messages.open("ab") as said:
+    with messages.open("ab") as log:
         child = subprocess.Popen(
             list(argv),
             env=dict(env),
             stdin=stdin,
-            stdout=said,
-            stderr=said,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
         )
     threading.Thread(target=child.wait, name=f"reap-{child.pid}", daemon=True).start()
@@ -67,28 +67,28 @@ def start_detached(
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if it is gone or a zombie."""
+    """Return a process's start in clock ticks since boot; None if it has ended or is a zombie."""
     fields = _stat(pid)
     return None if fields is None or fields[0] in "ZX" else int(fields[19])
 
 
 def seconds_since(ticks: int) -> float:
-    """Seconds from a start time in clock ticks until now; setting the clock changes nothing."""
+    """Seconds since a start time in clock ticks; a change of the system clock has no effect."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def lives(leader: Leader) -> bool:
-    """Whether this very process is still running."""
+    """Whether the process still runs."""
     return leader.boot_id == boot_id() and start_ticks(leader.pid) == leader.started
 
 
 def members(leader: Leader) -> list[int]:
-    """Ids of all living processes that come from `leader`, itself included.
+    """Return the ids of all running processes that descend from `leader`, and the leader's id.
 
-    They are in its session, or carry its mark after they left it. A later session that got the same
-    number is told apart: the id cannot be given again while one of the old session lives, so a
-    living process of that id with another start time means that the old one is gone; where the
-    leader itself is gone, the mark decides.
+    These processes are in the leader's session, or have left it and carry the leader's mark. A
+    later session may have the same id: the system does not reuse the id while a process of the old
+    session runs, so a running process with this id and another start time means that the old
+    session is gone. If the leader has ended, only the mark counts.
     """
     if leader.boot_id != boot_id():
         return []
@@ -105,14 +105,14 @@ def members(leader: Leader) -> list[int]:
 
 
 def end_all(leader: Leader, grace_s: float, settle_s: float = 2.0) -> list[int]:
-    """End everything that comes from `leader`; returns the ids of what is still there.
+    """End all processes that descend from `leader`; return the ids of those that still run.
 
-    TERM to the leader, which is expected to pass it on to its children: a program that is asked
-    first can end what it started in its own order. TERM to all the others once the leader is gone,
-    at the latest after `PASSED_ON_S` or half the grace, but not to its children: many programs take
-    a second one for "at once". `grace_s` seconds after the first, KILL to all but the leader, which
-    has `settle_s` seconds to record how they ended; then KILL until nothing is left (at most 10 s:
-    a process in an uninterruptible call cannot be killed).
+    First TERM to the leader, which is expected to end its children in its own order. Then TERM to
+    the other processes once the leader has ended, at the latest after `PASSED_ON_S` or half of
+    `grace_s`, but not to the leader's children: many programs take a second TERM for "at once".
+    `grace_s` seconds after the first TERM, KILL to all but the leader, which has `settle_s` seconds
+    to record how they ended. Then KILL until no process is left (at most 10 s: a process in an
+    uninterruptible call cannot be killed).
     """
     until = time.monotonic() + grace_s
     if lives(leader):
@@ -127,10 +127,10 @@ def end_all(leader: Leader, grace_s: float, settle_s: float = 2.0) -> list[int]:
     if lives(leader) and _gone(lambda: members(leader), settle_s):
         return []
     until = time.monotonic() + 10
-    while (left := members(leader)) and time.monotonic() < until:
-        _signal(left, signal.SIGKILL)
+    while (remaining := members(leader)) and time.monotonic() < until:
+        _signal(remaining, signal.SIGKILL)
         time.sleep(LOOK_S)
-    return left
+    return remaining
 
 
 def _parent(pid: int) -> int:
@@ -138,10 +138,10 @@ def _parent(pid: int) -> int:
     return int(fields[1]) if fields else 0
 
 
-def _gone(look: Callable[[], object], seconds: float) -> bool:
-    """Wait until `look` finds nothing; whether it came to that in time."""
+def _gone(check: Callable[[], object], seconds: float) -> bool:
+    """Wait until `check` returns nothing; return whether that happened in time."""
     until = time.monotonic() + seconds
-    while look():
+    while check():
         if time.monotonic() >= until:
             return False
         time.sleep(LOOK_S)
@@ -153,7 +153,7 @@ def _signal(pids: Iterable[int], number: signal.Signals) -> None:
         try:
             os.kill(pid, number)
         except ProcessLookupError:
-            continue  # it ended by itself meanwhile
+            continue  # the process has ended meanwhile
 
 
 def _all_pids() -> list[int]:
@@ -161,7 +161,7 @@ def _all_pids() -> list[int]:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Fields of `/proc/<pid>/stat` from the third (state) on; None if there is no such process."""
+    """Return the fields of `/proc/<pid>/stat` from the third (state) on; None: no such process."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -170,7 +170,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _marked(pid: int, mark: str) -> bool:
-    """Whether a process has `mark` in its environment; not if we may not look."""
+    """Whether a process has `mark` in its environment; False if this user may not read it."""
     try:
         return os.fsencode(mark) in (PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):

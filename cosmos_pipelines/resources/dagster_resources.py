@@ -1,7 +1,7 @@
-"""Catalog and backend as Dagster resources: the page shows them with their settings.
+"""Catalog and backend as Dagster resources, which the page shows with their settings.
 
-A resource holds only what may be shown and the project's directory, from which the process that
-uses it reads the settings itself: no password enters Dagster's records.
+A resource holds the project's directory and values that may be shown. The process that uses the
+resource reads the settings from that directory: no password enters Dagster's records.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class CatalogResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(self) -> Iterator[tuple[Catalog, Settings]]:
-        """The catalog, and the project's settings, read once for all that is done with it.
+        """Yield the catalog and the project's settings, which are read once.
 
         Raises:
             InputError: the catalog cannot be used.
@@ -42,21 +42,21 @@ class CatalogResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where runs are executed."""
+    """The place where runs are executed."""
 
     home: str = Field(description="The project's directory.")
-    backend: str = Field(description="Used for new runs; a run keeps the one that it was given.")
+    backend: str = Field(description="The backend of new runs; a run keeps its backend.")
     engine: str = Field(description="The model family of new runs.")
     upscale_engine: str = Field(description="The model family of new upscales.")
     enhance_engine: str = Field(description="The model family of new enhancements of prompts.")
 
     def open(self, settings: Settings, name: str | None = None) -> Backend:
-        """The backend called `name` (default: that of new runs). Raises SettingsError."""
+        """Return the backend called `name` (default: that of new runs). Raises SettingsError."""
         return backend_for(settings, name)
 
 
 def resources_of(settings: Settings) -> dict[str, dg.ConfigurableResource]:  # type: ignore[type-arg]
-    """The resources of a project, by the names under which assets and sensors ask for them."""
+    """Return the resources of a project, by the names that assets and sensors use."""
     from sqlalchemy.engine import make_url
 
     home, execution = str(settings.home), settings.execution

@@ -1,4 +1,4 @@
-"""Dagster's instance directory of a project."""
+"""The directory of a project's Dagster instance."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ TEMPLATE: Final = Path(__file__).parent.parent / "dagster.yaml"
 _OLD_LAUNCHER: Final = re.compile(
     rb"""(\bmodule["']?\s*:\s*["']?cosmos_pipelines\.resources\.)launcher(?![\w.])"""
 )
-"""What the run launcher's module was called in files that earlier versions made."""
+"""The old name of the run launcher's module, in files that earlier versions made."""
 
 
 def instance_directory(settings: Settings) -> Path:
-    """The directory, made with our dagster.yaml in it if there is none yet.
+    """Return the directory; make it and its dagster.yaml if they are missing.
 
-    In one that an earlier version made, the name of our run launcher is brought up to date.
+    In a dagster.yaml of an earlier version, the name of the run launcher's module is updated.
 
     Raises:
         DiskFull, CosmosError: dagster.yaml cannot be written.
@@ -36,26 +36,26 @@ def instance_directory(settings: Settings) -> Path:
     file = directory / "dagster.yaml"
     if not file.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # made in this very moment by another process
+        with suppress(FileExistsError):  # another process has made the file at the same time
             write_bytes(file, TEMPLATE.read_bytes(), new=True, durable=True)
     _bring_up_to_date(file.resolve())
     return directory
 
 
 def _bring_up_to_date(file: Path) -> None:
-    """Change the old name of our run launcher's module, and not another byte."""
-    had = file.read_bytes()
-    wanted = _OLD_LAUNCHER.sub(rb"\g<1>run_launcher", had)
-    if wanted != had:
+    """Change the old name of the run launcher's module, and no other byte."""
+    before = file.read_bytes()
+    after = _OLD_LAUNCHER.sub(rb"\g<1>run_launcher", before)
+    if after != before:
         with writing(file, durable=True) as part:
             part.touch()
-            shutil.copymode(file, part)  # it may hold a password, and be for its owner alone
-            part.write_bytes(wanted)
+            shutil.copymode(file, part)  # the file may hold a password that only its owner may read
+            part.write_bytes(after)
 
 
 @contextmanager
 def open_instance(settings: Settings, *, captures: bool = True) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance; without `captures` a run's stdout and stderr stay where they are."""
+    """Open Dagster's instance; without `captures` Dagster does not capture a run's output."""
     from cosmos_pipelines.resources.dagster_private import NO_CAPTURES, instance_at
 
     overrides = {} if captures else NO_CAPTURES

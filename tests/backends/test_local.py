@@ -191,7 +191,7 @@ def test_names_cannot_leave_the_run_folder(
 
 @pytest.mark.parametrize("name", ["pid", "exit_code", "result.json", "stop", "order.json"])
 def test_a_document_cannot_pose_as_a_record(backend: LocalBackend, name: str) -> None:
-    with pytest.raises(InputError, match="own records"):
+    with pytest.raises(InputError, match="a record of the run folder"):
         backend.launch(script("true", documents={name: "0"}))
 
 
@@ -543,7 +543,7 @@ def test_an_output_that_changed_after_its_hash_is_refused(
 ) -> None:
     handle = finish(backend, script("printf abc >outputs/a.mp4"))
     (Path(handle.run_dir) / "outputs" / "a.mp4").write_text("abX")
-    with pytest.raises(OutputMissing, match="is not what was made"):
+    with pytest.raises(OutputMissing, match="is not the expected file"):
         backend.collect(handle, {"a.mp4": tmp_path / "video.mp4"})
     assert not (tmp_path / "video.mp4").exists()
     assert list(tmp_path.glob("*.part")) == []

@@ -103,9 +103,9 @@ class Plain(Carrier):
     def needs(self, order: Order) -> list[str]:
         return ["setsid", "--version"]
 
-    def prepare(self, order: Order, host: str, answer: str | None, said: str) -> Start:
+    def prepare(self, order: Order, host: str, answer: str | None, stderr: str) -> Start:
         if answer is None:
-            raise BackendError("launch_failed", f"There is no setsid on {host}: {said}")
+            raise BackendError("launch_failed", f"There is no setsid on {host}: {stderr}")
 
         def start(places: Places) -> list[str]:
             folder = self.folder(order.id, places)
@@ -126,11 +126,11 @@ class Plain(Carrier):
         moment = datetime.fromtimestamp(int(started), UTC)
         return Carried(order_id, state, moment)  # type: ignore[arg-type]
 
-    def is_absent(self, said: str) -> bool:
-        return "no such job" in said
+    def is_absent(self, stderr: str) -> bool:
+        return "no such job" in stderr
 
-    def error(self, host: str, said: str, order: Order | None = None) -> BackendError:
-        return BackendError("launch_failed", f"On {host}: {said}")
+    def error(self, host: str, stderr: str, order: Order | None = None) -> BackendError:
+        return BackendError("launch_failed", f"On {host}: {stderr}")
 
     def state(self, name: str) -> list[str]:
         return self._sh(_STATE, name)

@@ -76,7 +76,7 @@ def test_the_index_survives_a_vacuum(tmp_path) -> None:
 
 @pytest.mark.parametrize("words", ["", "  ", "\n", "\x00", '"', "* - ()"])
 def test_a_search_without_a_word_is_refused(catalog: Catalog, words: str) -> None:
-    with pytest.raises(InputError, match="nothing to search for"):
+    with pytest.raises(InputError, match="No word to search for"):
         search_prompts(catalog, words)
 
 

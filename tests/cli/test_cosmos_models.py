@@ -118,7 +118,7 @@ def test_a_dry_run_prints_the_exact_files_and_command(cosmos: Cosmos, project: P
     assert list(spec)[-4:] == ["vis", "edge", "depth", "seg"]
     assert "model      torchrun --nproc_per_node=1 --nnodes=1 --node_rank=0" in said.out
     assert "--checkpoint_dir {checkpoints} --video_save_folder {run}/made" in said.out
-    assert re.search("^time +unknown: no run like it", said.out, re.M)
+    assert re.search("^time +unknown: no similar run", said.out, re.M)
     assert re.search("^in +{code}$", said.out, re.M)
     assert re.search("^with +.*HF_HUB_OFFLINE=1", said.out, re.M)
 
@@ -139,7 +139,7 @@ def test_a_batch_keeps_what_is_not_blocked_and_the_next_one_can_be_timed(
     why = cosmos("why", runs[1]["id"])
     assert "lifeless" in why.out
     again = cosmos("inference", ids[0], "--dry-run")
-    assert "from 2 run(s) there" in again.out
+    assert "from 2 run(s) in the same place" in again.out
     enhanced = cosmos("prompt-enhance", ids[0], "--json")
     assert enhanced.json["outputs"]["enhanced_prompt_id"].startswith("ps_")
     larger = cosmos("upscale", runs[0]["id"], "--json").json

@@ -90,7 +90,7 @@ def test_why_tells_cause_evidence_and_next_command(cosmos: Cosmos, failed: str) 
     said = cosmos("why", failed)
     assert said.code == 0
     assert said.out.splitlines()[0] == f"{failed} failed (out_of_memory)"
-    assert "It ran out of memory" in said.out
+    assert "The run ran out of memory" in said.out
     assert f"outputs/run_{failed}/logs/run.log\n  2: torch.OutOfMemoryError" in said.out
     assert f"More is in outputs/run_{failed}/diagnostics" in said.out
     assert f"  cosmos run {failed}  (" in said.out
@@ -107,7 +107,7 @@ def test_stray_orders_are_asked_for_alone(cosmos: Cosmos) -> None:
     assert cosmos("kill", "--stray", "--all").code == 2
     said = cosmos("kill", "--stray")
     assert said.code == 0
-    assert "Nothing runs without a run" in said.err
+    assert "Every active order has a run" in said.err
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["status"]])

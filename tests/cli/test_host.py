@@ -111,7 +111,7 @@ def on_terminal(bare: Ready, *words: str) -> Said:
 def test_wrong_usage_is_told_before_anything_is_asked(cosmos: Cosmos) -> None:
     said = cosmos("host", "setup", "preview")
     assert said.code == 2
-    assert "preview needs no set-up of a host" in said.error
+    assert "preview needs only an image" in said.error
     assert cosmos("host", "setup", "moon").code == 2
     said = cosmos("host", "setup", "cosmos_transfer1")
     assert said.code == 2
@@ -123,4 +123,4 @@ def test_wrong_usage_is_told_before_anything_is_asked(cosmos: Cosmos) -> None:
     assert "Give one of --verify, --download and --stop." in said.error
     said = cosmos("host", "checkpoints", "cosmos_transfer1", "--only", "moon")
     assert said.code == 2
-    assert "Nothing is needed for moon." in said.error
+    assert "No checkpoint is needed for moon." in said.error

@@ -128,7 +128,7 @@ def test_a_detached_run_waits_in_the_queue_and_can_be_stopped(
     assert first["id"] in refused.err
     assert "--force" in refused.error
     assert len(cosmos("kill", "--all", "--force", "--json").json) == 2
-    assert "Nothing was running" in cosmos("kill", "--all").err
+    assert "No run was active or queued" in cosmos("kill", "--all").err
 
 
 def test_an_enhanced_prompt_is_registered(cosmos: Cosmos, prompt: Prompt) -> None:

@@ -105,7 +105,7 @@ def test_a_host_is_looked_at_for_each_engine_of_the_project(tmp_path: Path, sshd
     ]
     for engine in engines:
         assert two[f"code of {engine}"].do == f"cosmos host setup {engine}"
-        assert two[f"code of {engine}"].found == f"engines/{engine}/code is not there"
+        assert two[f"code of {engine}"].found == f"there is no directory engines/{engine}/code"
         missing = two[f"checkpoints of {engine}"]
         assert missing.do == f"cosmos host checkpoints {engine} --download"
         assert missing.result == "fail"

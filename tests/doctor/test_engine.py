@@ -30,7 +30,7 @@ def test_a_bare_host_is_told_what_to_do_for_each_thing(bare: Ready) -> None:
     assert (found["code"].result, found["code"].do) == ("fail", SET_UP)
     assert found["set-up"].result == "skipped"
     assert (found["checkpoints"].result, found["checkpoints"].do) == ("fail", DOWNLOAD)
-    assert "3 of 3 are missing" in found["checkpoints"].found
+    assert "3 of 3 files are missing" in found["checkpoints"].found
     assert not (bare.own / "code").exists()
 
 
@@ -58,9 +58,9 @@ def test_a_host_that_was_set_up_is_well_until_something_changes(
     assert found["code"].result == "warn"
     assert "smoke.py" in found["code"].found
     assert found["set-up"].result == "warn"
-    assert "another image was tested" in found["set-up"].found
+    assert "is not the tested image" in found["set-up"].found
     assert found["checkpoints"].result == "fail"
-    assert "1 of 3 are missing or not whole: Qwen/Qwen3Guard" in found["checkpoints"].found
+    assert "1 of 3 files are missing or incomplete: Qwen/Qwen3Guard" in found["checkpoints"].found
 
 
 def test_a_failed_smoke_test_and_another_commit_are_remembered(bare: Ready) -> None:

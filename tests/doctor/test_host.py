@@ -64,7 +64,7 @@ def test_a_host_that_has_everything_is_all_green(home: Path, fleet: Fleet, gpu1:
     assert "gpu1" in found["reachable"].found
     assert "Simulated H100 80GB, 79.0 of 79.6 GiB free, driver 550.54.15" in found["GPU"].found
     assert gpu1.image("preview") in found["image"].found
-    assert found["scripts"].found.startswith("none are there yet")
+    assert found["scripts"].found.startswith("no scripts yet")
     assert [c.place for c in found.values()].index("host") == len(found) - 13
     assert list((gpu1.root / "data/cosmos").iterdir()) == []
 
@@ -186,9 +186,9 @@ def test_no_image_at_all_is_told(home: Path, fleet: Fleet) -> None:
 def test_a_full_disk_is_told_with_what_takes_the_room(home: Path, fleet: Fleet, gpu1: Host) -> None:
     gpu1.fill_disk(leave_bytes=1 << 20)
     found = looked(settings_of(home, fleet))
-    assert "disk there" in failed(found)
-    assert "0.0 GiB free" in found["disk there"].found
-    assert "ssh gpu1 du" in found["disk there"].do
+    assert "host disk" in failed(found)
+    assert "0.0 GiB free" in found["host disk"].found
+    assert "ssh gpu1 du" in found["host disk"].do
 
 
 def test_a_directory_that_may_not_be_written_is_named(home: Path, fleet: Fleet) -> None:

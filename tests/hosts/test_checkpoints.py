@@ -175,7 +175,7 @@ def test_a_file_that_rotted_is_repaired(weighed: Weighed, monkeypatch: pytest.Mo
 
 def test_a_token_file_that_others_can_read_is_refused(weighed: Weighed, tmp_path: Path) -> None:
     weighed.settings = with_token_file(weighed.settings, tmp_path / "t", "hf_x", mode=0o644)
-    with pytest.raises(InputError, match=r"can be read by others than you \(mode 644\)") as e:
+    with pytest.raises(InputError, match=r"Other users can read .* \(mode 644\)") as e:
         weighed.do()
     assert f"chmod 600 {tmp_path}/t" in str(e.value)
     (tmp_path / "t").unlink()
@@ -203,9 +203,9 @@ def test_it_outlives_a_cut_link_and_who_asked_and_is_found_again(
     cut.start(), mend.start()
     with pytest.raises(StateError, match=r"Another `checkpoints.py download` runs on gpu1") as e:
         weighed.do("verify")
-    assert (e.value.exit_code, "wait for it, or --stop it" in str(e.value)) == (3, True)
+    assert (e.value.exit_code, "end it with --stop" in str(e.value)) == (3, True)
     result = weighed.do(on_line=told.append)
-    assert told[0].startswith("a download goes on there since ")
+    assert told[0].startswith("A download has been running on the host for ")
     assert (result["action"], result["well"]) == ("download", True)
     assert [x for x in told if "are to be downloaded" in x]
     assert weighed.containers() == []
@@ -240,7 +240,7 @@ def test_it_is_no_stray_container_and_can_be_stopped(
     weighed: Weighed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", weighed.hub.token)
-    with pytest.raises(StateError, match="Nothing verifies or downloads"):
+    with pytest.raises(StateError, match="No verify or download"):
         stop_checkpoints(weighed.settings, NAME)
     weighed.slow(5)
     raised: list[BaseException] = []
@@ -276,7 +276,7 @@ def test_another_user_of_the_same_docker_is_left_alone(
     asking = threading.Thread(target=weighed.do)
     asking.start()
     until(lambda: bool(weighed.hub.downloads("large.pt")), "the download", 20)
-    with pytest.raises(StateError, match="Nothing verifies or downloads"):
+    with pytest.raises(StateError, match="No verify or download"):
         stop_checkpoints(other, NAME)
     assert checkpoints(other, NAME, "verify")["counts"] == {"missing": 3}
     assert len(weighed.containers()) == 1
@@ -285,7 +285,7 @@ def test_another_user_of_the_same_docker_is_left_alone(
 
 
 def test_what_the_program_refuses_is_told(weighed: Weighed) -> None:
-    with pytest.raises(InputError, match=r"Nothing is needed for moon\. Known: nano, super"):
+    with pytest.raises(InputError, match=r"No checkpoint is needed for moon\. Known: nano, super"):
         weighed.do("verify", only=["moon"])
     docker = weighed.settings.docker.model_copy(update={"python": "/no/python"})
     weighed.settings = weighed.settings.model_copy(update={"docker": docker})

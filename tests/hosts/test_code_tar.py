@@ -86,11 +86,11 @@ def test_a_link_that_leads_out_of_the_tree_is_refused(tmp_path: Path, target: st
     source = tmp_path / "source"
     make_repository(source)
     (source / "assets" / "out").symlink_to(target)
-    with pytest.raises(InputError, match="assets/out is a link that leads out of what is sent"):
+    with pytest.raises(InputError, match="assets/out is a link out of the directory that is sent"):
         unpacked(directory_tar(source, "1"))
     git(source, "add", "--all")
     git(source, "commit", "--quiet", "--message", "second")
-    with pytest.raises(InputError, match="assets/out is a link that leads out of what is sent"):
+    with pytest.raises(InputError, match="assets/out is a link out of the directory that is sent"):
         unpacked(commit_tar(source, git(source, "rev-parse", "HEAD"), "1"))
 
 

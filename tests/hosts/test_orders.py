@@ -108,7 +108,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert token_of({"HF_TOKEN": " hf_x\n"}, file) == "hf_x"
     assert token_of({"HF_TOKEN": ""}, file) == "hf_of_the_file"
     assert token_of({}, None) is None
-    with pytest.raises(InputError, match="HF_TOKEN says cannot be a token") as caught:
+    with pytest.raises(InputError, match="HF_TOKEN cannot be a Hugging Face token") as caught:
         token_of({"HF_TOKEN": "two words"}, None)
     assert "two words" not in str(caught.value)
     file.write_text("")

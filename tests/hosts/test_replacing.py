@@ -59,7 +59,7 @@ def test_a_copy_that_ends_early_leaves_the_old_code(
 
     monkeypatch.setattr(host_code.code_tar, "has_commit", lambda *_: False)
     monkeypatch.setattr(host_code.code_tar, "directory_tar", half)
-    with pytest.raises(BackendError, match="ended early; the code there is as it was"):
+    with pytest.raises(BackendError, match="ended early; the code on the host is unchanged"):
         made(bare, source=bare.source)
     assert b"torch found" in bare.code("smoke.py")
     assert parts_left(bare) == []
@@ -132,7 +132,7 @@ def test_two_set_ups_at_once_wait_for_each_other(bare: Ready, tmp_path: Path) ->
     second: list[str] = []
     record = made(bare, second, dockerfile=other)
     thread.join()
-    assert any("another set-up of this engine works there" in line for line in second)
+    assert any("another set-up of this engine runs on this host" in line for line in second)
     label = ['--format={{index .Config.Labels "cosmos.dockerfile"}}']
     for one in (*results, record):
         said = bare.host.docker("image", "inspect", *label, one["image_id"])
@@ -152,7 +152,7 @@ def test_an_image_that_fails_its_test_does_not_get_the_tag(bare: Ready, tmp_path
             made(bare, told, **request)
         assert image_id(bare) == first["image_id"]
         assert new_names(bare) == [f"cosmos-new-{NAME}:failed"]
-        assert any("this one is kept as cosmos-new-" in line for line in told)
+        assert any("the failed image is kept as cosmos-new-" in line for line in told)
     (bare.own / "code" / "outputs" / "broken").unlink()
     record = made(bare, dockerfile=own)
     assert image_id(bare) == record["image_id"] != first["image_id"]

@@ -185,7 +185,7 @@ def test_a_build_that_fails_says_why_and_leaves_its_output_here(
 def test_a_smoke_test_whose_process_crashes_has_failed_whatever_it_said(bare: Ready) -> None:
     made(bare)
     bare.smoke_finds("crash")
-    said = "its process ended with exit code 139, signal 11; its last words: "
+    said = "its process ended with exit code 139, signal 11; its last line: "
     with pytest.raises(BackendError, match=said):
         made(bare)
     record = json.loads((bare.own / "setup.json").read_text())
@@ -205,7 +205,7 @@ def test_the_smoke_test_is_judged_by_what_it_says_where_its_exit_code_is_0(bare:
 
 def test_a_smoke_test_that_says_nothing_has_failed(bare: Ready, tmp_path: Path) -> None:
     silent = setup_of(bare.commit, tmp_path / "Dockerfile", smoke=("sh", "-c", "echo hello"))
-    with registered(silent), pytest.raises(BackendError, match="it ended with 'hello'"):
+    with registered(silent), pytest.raises(BackendError, match="its last line: 'hello'"):
         made(bare)
     assert bare.host.docker("ps", "--all", "--quiet") == ""
 
@@ -238,7 +238,7 @@ def test_an_engine_without_a_set_up_and_an_unknown_one_are_refused(
     tmp_path: Path, fleet: Fleet
 ) -> None:
     settings = settings_for(tmp_path / "home", fleet)
-    with pytest.raises(InputError, match="needs no set-up"):
+    with pytest.raises(InputError, match="needs only an image"):
         set_up(settings, "preview", SetupRequest())
     with pytest.raises(UnknownId, match="no engine"):
         set_up(settings, "cosmos_9", SetupRequest())

@@ -66,7 +66,7 @@ def test_a_run_without_process_and_program_has_vanished(project: Project) -> Non
     until(lambda: project.backend.active() == [])
     assert seen(project) == [("vanished", run.id, f"cosmos run {run.id}")]
     found = status(project.catalog, project.settings)["left"][0]["found"]
-    assert "nothing of it runs on" in found
+    assert "its order does not run on" in found
 
 
 def test_a_program_that_no_run_owns_is_a_stray_order_and_can_be_stopped(project: Project) -> None:

@@ -73,7 +73,9 @@ def test_every_kind_of_failure_has_its_sentence_and_commands_that_exist() -> Non
 def test_a_completed_run_has_nothing_to_explain(project: Project) -> None:
     (run,) = execute(project, pending(project))
     told = why(project, run.id)
-    assert told["cause"] == f"It did not fail: it is completed, and made {run.outputs['video']}."
+    assert (
+        told["cause"] == f"The run did not fail: it is completed, and made {run.outputs['video']}."
+    )
     assert (told["evidence"], told["diagnostics"]) == ([], None)
 
 

@@ -23,5 +23,5 @@ def test_open_weights_are_equal_over_what_the_scene_has_or_is_usually_computed(
 
 
 def test_a_scene_that_nothing_can_steer_is_refused() -> None:
-    with pytest.raises(InputError, match="no pass that could steer the picture"):
+    with pytest.raises(InputError, match="no pass for a control"):
         Transfer().for_scene({"color"}, ())

@@ -56,7 +56,7 @@ def test_what_the_driver_does_not_tell_is_none_and_the_name_may_hold_a_comma() -
 @pytest.mark.parametrize(
     ("exit_code", "stdout", "stderr", "problem"),
     [
-        (127, "", "sh: 1: nvidia-smi: not found", "nvidia-smi is not there"),
+        (127, "", "sh: 1: nvidia-smi: not found", "nvidia-smi is not installed"),
         (6, "No devices were found\n", "", "finds no GPU"),
         (0, "", "", "finds no GPU"),
         (9, "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n", "",

@@ -141,7 +141,7 @@ def test_a_run_is_not_deleted_while_others_of_its_load_are_in_work(project: Proj
 
     execute(project, *runs, on_completed=delete)
     assert len(refused) == 1  # the last one's order is over
-    assert "while others of its model load are in work" in refused[0].message
+    assert "while other runs of its model load are active" in refused[0].message
     gone = plan_deletion(project.catalog, "run", runs[0].id, project.settings.outputs)
     gone.execute(project.catalog)
     assert project.catalog.find_run(runs[0].id) is None

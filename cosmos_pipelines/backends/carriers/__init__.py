@@ -1,1 +1,1 @@
-"""What carries an order where it runs: a process of this machine, a container of Docker."""
+"""Carriers: what runs an order at its place, a process of this machine or a Docker container."""

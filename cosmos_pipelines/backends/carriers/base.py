@@ -1,8 +1,8 @@
-"""What carries orders on a host: a few argument vectors, and one parser of the answers. Pure.
+"""The interface of a carrier, which runs orders on a host: argument vectors and one parser. Pure.
 
-How the host is reached and where the run folders are is not its business: `backends/ssh` executes
-the vectors there, as functions of its shell scripts, and hands the answers back. A carrier finds an
-order by a name that is a function of the order's id, so that it refuses a second start by itself.
+A carrier does not know how the host is reached or where the run folders are: `backends/ssh`
+executes the argument vectors on the host, as functions of its shell scripts, and passes the answers
+to the carrier. The name of an order is a function of its id, so a second start is refused.
 """
 
 from __future__ import annotations
@@ -23,179 +23,179 @@ from cosmos_pipelines.remote.gpu import Gpu
 from cosmos_pipelines.remote.ssh.connection import Completed
 
 State = Literal["absent", "created", "running", "ended"]
-"""What the program of `Carrier.state` prints. `created`: it was never started."""
+"""What the program of `Carrier.state` prints. `created`: the order was made but never started."""
 
 WORDS: Final = 20
-"""Last lines of an order's output that tell why it did not begin."""
+"""Number of last output lines that explain why an order did not start."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where an order finds its things on the host."""
+    """The directories and the user of an order on the host."""
 
     root: str
-    """Our directory there, absolute."""
+    """Absolute path of `remote_dir`."""
     scripts: str
-    """The directory with our gpu_scripts, absolute."""
+    """Absolute path of the directory with `gpu_scripts`."""
     user: str
-    """Who logs in there, `uid:gid`."""
+    """The login user, `uid:gid`."""
     project: str
-    """What marks the orders of this project: several may share a host."""
+    """The mark of this project's orders: several projects may share a host."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """An order as its carrier knows it."""
+    """An order as its carrier reports it."""
 
     order_id: str | None
-    """Of which order it is; None: it is not ours, but has the name."""
+    """The id of the order; None: something else on the host has the order's name."""
     state: State
     started_at: datetime | None = None
     out_of_memory: bool = False
-    """Whether the host's memory ran out."""
+    """Whether the order ended because the host's memory ran out."""
     marks: Mapping[str, str] = field(default_factory=dict)
-    """What a run keeps of it: columns of the catalog and their values."""
+    """Catalog columns of the order's runs, and their values."""
 
     @property
     def alive(self) -> bool:
-        """Whether it has processes."""
+        """Whether the order has processes."""
         return self.state == "running"
 
 
 def project_of(home: Path) -> str:
-    """What marks the orders of a project: several may share a host."""
+    """Return the mark of a project's orders: several projects may share a host."""
     return hashlib.sha256(f"{socket.gethostname()}\0{home}".encode()).hexdigest()[:16]
 
 
 Start = Callable[[Places], list[str]]
-"""How an order is started, once its places are known."""
+"""Returns the command that starts an order, once the order's places are known."""
 
 Ask = Callable[[Sequence[str]], Completed]
 """Runs a program on the host."""
 
 
 class CarrierChecks(ABC):
-    """What `cosmos doctor` asks of a carrier on a host; made for one examination."""
+    """The checks of `cosmos doctor` for a carrier on a host; made for one examination."""
 
     @abstractmethod
     def checks(self) -> list[Check]:
-        """Whether it can be used. The checks `login` and `GPU` come before these."""
+        """Return the checks of the carrier. The checks `login` and `GPU` come before these."""
 
     @abstractmethod
     def rooms(self) -> Mapping[str, str]:
-        """Directories of its own that need room, each with the command that tells what takes it.
+        """Return directories of the carrier that need disk space, and the command that lists usage.
 
-        Asked after the `checks`; empty where they failed.
+        Called after the `checks`; empty if a check failed.
         """
 
     @abstractmethod
     def image(self, engine: str, own: str | None, set_up: str | None) -> tuple[Finding, str | None]:
-        """Whether what an engine's orders run in is there; and its digest, where there is one.
+        """Return whether the image of an engine is on the host, and the image's digest if known.
 
         Args:
             own: the image that the engine's set-up makes.
-            set_up: the command that makes it; None: there is none.
+            set_up: the command that makes the image; None: no command makes it.
         """
 
 
 class Carrier(ABC):
-    """Carries orders on a host. All vectors are executed there, by the user who logs in."""
+    """Carries orders on a host. The login user executes all argument vectors on the host."""
 
     noun: ClassVar[str]
-    """What an order is to it, for messages: container, job."""
+    """What the carrier makes of an order, for messages: container, job."""
 
     @abstractmethod
     def name_of(self, order_id: str) -> str:
-        """What it calls an order: a function of its id."""
+        """Return the carrier's name for an order: a function of the order's id."""
 
     def folder(self, order_id: str, places: Places) -> str:
-        """What the order's program calls its run folder: as the host does, unless it is mounted."""
+        """Return the run folder's path for the order's program: the host's, unless mounted."""
         return f"{places.root}/runs/{order_id}"
 
     @abstractmethod
     def needs(self, order: Order) -> list[str]:
-        """A program that tells of what an order needs here, an image for example.
+        """Return a program that reports whether the order's needs, such as an image, are here.
 
         Raises:
-            SettingsError: nothing is set that could carry it.
+            SettingsError: the settings name nothing that could carry the order.
         """
 
     @abstractmethod
-    def prepare(self, order: Order, host: str, answer: str | None, said: str) -> Start:
-        """How the order is started, from what `needs` printed (None: it failed and `said` why).
+    def prepare(self, order: Order, host: str, answer: str | None, stderr: str) -> Start:
+        """Return how to start the order, from the output of `needs` (None: `needs` failed).
 
         Raises:
-            BackendError: what it needs is not there.
+            BackendError: something that the order needs is not on the host.
             Unreachable: the carrier does not answer now.
         """
 
     @abstractmethod
     def look(self, name: str) -> list[str]:
-        """A program that prints what `read` reads, or fails and says why."""
+        """Return a program that prints the text for `read`, or fails and prints the reason."""
 
     @abstractmethod
     def read(self, answer: str) -> Carried:
-        """What `look` printed. Raises BackendError where it cannot be read."""
+        """Parse the output of `look`. Raises BackendError if the output cannot be read."""
 
     @abstractmethod
-    def is_absent(self, said: str) -> bool:
-        """Whether `look` failed since there is no such order."""
+    def is_absent(self, stderr: str) -> bool:
+        """Whether `look` failed because there is no such order."""
 
     @abstractmethod
-    def error(self, host: str, said: str, order: Order | None = None) -> BackendError:
-        """What it said instead of doing what was asked; `Unreachable` if it may pass by itself.
+    def error(self, host: str, stderr: str, order: Order | None = None) -> BackendError:
+        """Return the error for a failed program; `Unreachable` if the cause may pass by itself.
 
-        `order`: the one that it should have started.
+        `order`: the order that the program should have started.
         """
 
     @abstractmethod
     def state(self, name: str) -> list[str]:
-        """A program that prints one `State`; it fails where nobody can tell."""
+        """Return a program that prints the `State`; the program fails if the state is unknown."""
 
     @abstractmethod
     def wait(self, name: str) -> list[str]:
-        """A program that ends when the order does."""
+        """Return a program that ends when the order ends."""
 
     @abstractmethod
     def stop(self, name: str, grace_s: float) -> list[str]:
-        """Ask it to end, and kill it after `grace_s`."""
+        """Return a program that asks the order to end and kills it after `grace_s`."""
 
     @abstractmethod
     def kill(self, name: str) -> list[str]:
-        """End it at once."""
+        """Return a program that ends the order at once."""
 
     @abstractmethod
     def remove(self, name: str) -> list[str]:
-        """Forget an order that has ended."""
+        """Return a program that removes an ended order from the carrier."""
 
     @abstractmethod
     def words(self, name: str, lines: int = WORDS) -> list[str]:
-        """The last lines that its first process printed."""
+        """Return a program that prints the last output lines of the order's first process."""
 
     @abstractmethod
     def running(self, project: str) -> list[str]:
-        """A program that prints the ids of a project's orders that run, one a line."""
+        """Return a program that prints the ids of a project's active orders, one a line."""
 
     def marks(self, name: str, carried: Carried | None) -> Mapping[str, str]:  # noqa: ARG002
-        """What a run keeps of its order; also of one that the carrier has forgotten."""
+        """Return catalog columns of the order's runs; `carried`: None if the order was removed."""
         return carried.marks if carried else {}
 
     def uses(self, order: Order, gpu: Gpu) -> bool:
-        """Whether an order has this GPU of the host."""
+        """Whether an order uses this GPU of the host."""
         return gpu.index < order.gpus
 
     @abstractmethod
     def facts(self, name: str | None) -> Mapping[str, list[str]]:
-        """Programs whose output may explain a failure, by the file that it is kept in.
+        """Return programs whose output may explain a failure, by the name of the output's file.
 
-        `name`: of the order, where one was started.
+        `name`: the name of the order, if it was started.
         """
 
     @abstractmethod
     def examination(
         self, host: str, user: Callable[[], str], ask: Ask, *, needs_gpu: bool
     ) -> CarrierChecks:
-        """The checks that `cosmos doctor` makes on a host.
+        """Return the checks that `cosmos doctor` makes on a host.
 
-        `user`: tells who logs in there, `ask`: runs a program there; both only after the login.
+        `user` returns the login user, `ask` runs a program on the host; both work after the login.
         """

@@ -1,4 +1,4 @@
-"""The container of an order: what Docker is told. Pure."""
+"""The container of an order: its name, image, labels, mounts and GPUs. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cosmos_pipelines.settings import Docker
 
 RUN: Final = "/cosmos/run"
 SCRIPTS: Final = "/cosmos/scripts"
-"""Where a container finds its run folder and our scripts: the same on every host."""
+"""Paths of the run folder and of `gpu_scripts` in a container: the same on every host."""
 
 ORDER_LABEL: Final = "cosmos.order_id"
 PROJECT_LABEL: Final = "cosmos.project"
@@ -23,15 +23,15 @@ IMAGE_LABEL: Final = "cosmos.image"
 
 
 def container_name(order_id: str) -> str:
-    """A function of the order, so that Docker refuses a second start."""
+    """Return the container's name: a function of the order id, so Docker refuses a second start."""
     return f"cosmos-{order_id}"
 
 
 def image_of(docker: Docker, engine: str, own: str | None = None) -> str:
-    """The image for an engine: the one set for it, its `own`, or the one set for all.
+    """Return an engine's image: as set for the engine, else its `own`, else as set for all engines.
 
     Raises:
-        SettingsError: there is none.
+        SettingsError: no image is set.
     """
     image = docker.images.get(engine) or own or docker.image
     if not image:
@@ -42,7 +42,7 @@ def image_of(docker: Docker, engine: str, own: str | None = None) -> str:
 
 
 def labels_of(order: Order, project: str, image: Image) -> Mapping[str, str]:
-    """What a container is found by."""
+    """Return the labels by which a container is found."""
     known = {f"cosmos.{key}": value for key, value in order.labels.items() if value}
     return known | {
         ORDER_LABEL: order.id,
@@ -55,7 +55,7 @@ def labels_of(order: Order, project: str, image: Image) -> Mapping[str, str]:
 
 
 def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> ContainerSpec:
-    """The container for an order, whose things lie in these places of the host."""
+    """Return the container for an order whose files are in these places of the host."""
     folder = f"{places.root}/runs/{order.id}"
     inside = {"run": RUN, "scripts": SCRIPTS, "python": docker.python}
     inside |= {directory.name: directory.target for directory in order.directories}
@@ -71,7 +71,7 @@ def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> Conta
         gpus=gpus_of(order, docker),
         mounts=(
             Mount(folder, RUN),
-            # hard links into what all runs share
+            # hard links to files that all runs share
             Mount(f"{folder}/inputs", f"{RUN}/inputs", read_only=True),
             Mount(places.scripts, SCRIPTS, read_only=True),
             *(Mount(posixpath.join(places.root, d.source), d.target) for d in order.directories),
@@ -89,7 +89,7 @@ def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> Conta
 def _environment(env: Mapping[str, str], docker: Docker) -> dict[str, str]:
     """A user who is not in the image's passwd has no home, and Python's getpass finds no name."""
     return {
-        "HOME": "/tmp",  # noqa: S108 - the container's own
+        "HOME": "/tmp",  # noqa: S108 - a directory inside the container
         "USER": "cosmos",
         "LOGNAME": "cosmos",
         "LANG": "C.UTF-8",
@@ -103,7 +103,7 @@ def _environment(env: Mapping[str, str], docker: Docker) -> dict[str, str]:
 
 
 def gpus_of(order: Order, docker: Docker) -> Gpus:
-    """The GPUs that its container is given."""
+    """Return the GPUs of an order's container."""
     if order.gpus == 0 or docker.gpus is None:
         return order.gpus or None
     return "all" if docker.gpus == "all" else tuple(docker.gpus.replace(" ", "").split(","))

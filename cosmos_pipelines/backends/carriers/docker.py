@@ -1,4 +1,4 @@
-"""Orders as containers of a Docker daemon. Pure: see `Carrier`."""
+"""The carrier that runs orders as Docker containers. Pure: see `Carrier`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from cosmos_pipelines.remote.gpu import Gpu
 from cosmos_pipelines.settings import Docker
 
 LAST_LINES: Final = 200
-"""Of a container's log, for whoever looks into a failure."""
+"""Number of last lines of a container's log that are kept to explain a failure."""
 
 _STATE: Final = """
 if found=$("$@" 2>&1); then
@@ -56,7 +56,7 @@ fi
 
 
 class DockerCarrier(Carrier):
-    """Docker, as `[docker]` of the settings wants it."""
+    """Runs orders as Docker containers, as set in `[docker]` of the settings."""
 
     noun: ClassVar[str] = "container"
 
@@ -68,24 +68,24 @@ class DockerCarrier(Carrier):
         return container_name(order_id)
 
     def folder(self, order_id: str, places: Places) -> str:  # noqa: ARG002
-        """See `Carrier.folder`: it is mounted."""
+        """See `Carrier.folder`: the run folder is mounted."""
         return RUN
 
     def needs(self, order: Order) -> list[str]:
         """See `Carrier.needs`: the image."""
         return docker.image_argv(self._image(order))
 
-    def prepare(self, order: Order, host: str, answer: str | None, said: str) -> Start:
+    def prepare(self, order: Order, host: str, answer: str | None, stderr: str) -> Start:
         """See `Carrier.prepare`."""
         if images := parse_images(answer or ""):
             return partial(self._start, order, images[0])
-        problem = parse_problem(said)
+        problem = parse_problem(stderr)
         if problem.kind == "no_image":
             wanted = self._image(order)
             raise BackendError(
                 "launch_failed", f"The image {wanted} is not on {host}.", hint=problem.hint
             )
-        raise self.error(host, said)
+        raise self.error(host, stderr)
 
     def _start(self, order: Order, image: Image, places: Places) -> list[str]:
         return docker.run_argv(spec_of(order, self.containers, image, places))
@@ -111,14 +111,14 @@ class DockerCarrier(Carrier):
             marks=marks,
         )
 
-    def is_absent(self, said: str) -> bool:
+    def is_absent(self, stderr: str) -> bool:
         """See `Carrier.is_absent`."""
-        return parse_problem(said).kind == "no_container"
+        return parse_problem(stderr).kind == "no_container"
 
-    def error(self, host: str, said: str, order: Order | None = None) -> BackendError:
-        """See `Carrier.error`; a daemon that does not answer may come back."""
-        problem = parse_problem(said)
-        if problem.kind == "daemon_down" or not said.strip():
+    def error(self, host: str, stderr: str, order: Order | None = None) -> BackendError:
+        """See `Carrier.error`; a daemon that does not answer may answer later."""
+        problem = parse_problem(stderr)
+        if problem.kind == "daemon_down" or not stderr.strip():
             return Unreachable(host, f"Docker on {host}: {problem.message}", hint=problem.hint)
         refused = problem.error(host)
         if order is not None and order.directories and "bind source path" in refused.message:

@@ -1,4 +1,4 @@
-"""`cosmos doctor`'s checks of Docker on a host: its permission, its version, an engine's image."""
+"""The Docker checks of `cosmos doctor` on a host: permission, version, GPU, an engine's image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cosmos_pipelines.remote.docker.answers import (
 from cosmos_pipelines.settings import Docker
 
 OLDEST_DOCKER: Final = (20, 10)
-"""The first whose `docker run` knows --pull=never."""
+"""The first Docker version whose `docker run` knows --pull=never."""
 TOOLKIT: Final = (
     "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 )
@@ -52,32 +52,33 @@ class DockerChecks(CarrierChecks):
 
     @property
     def _daemon(self) -> Daemon:
-        """Asked for only after `permission` was found."""
+        """The daemon's answer; used only after the check `permission`."""
         assert isinstance(self._answer, Daemon)
         return self._answer
 
     def permission(self) -> Finding:
-        """Whether we may use Docker there."""
+        """Whether the login user may use Docker on the host."""
         if isinstance(self._answer, Problem):
             return fail(self._answer.message, self._answer.hint.replace("USER", self._user()))
-        return ok(f"{self._user()} may use it")
+        return ok(f"{self._user()} may use Docker")
 
     def version(self) -> Finding:
         """Whether the daemon is new enough."""
         daemon = self._daemon
-        said = f"{daemon.version}, {daemon.cpus} CPUs, {daemon.memory / (1 << 30):.0f} GiB memory"
+        found = f"{daemon.version}, {daemon.cpus} CPUs, {daemon.memory / (1 << 30):.0f} GiB memory"
         numbers = tuple(int(x) for x in daemon.version.split(".")[:2] if x.isdigit())
         if len(numbers) == 2 and numbers < OLDEST_DOCKER:
             oldest = ".".join(map(str, OLDEST_DOCKER))
-            return fail(said, f"Update Docker there to {oldest} or newer.")
-        return ok(said + (", containers outlive its restart" if daemon.live_restore else ""))
+            return fail(found, f"Update Docker on {self._host} to {oldest} or newer.")
+        survive = ", containers survive a restart of Docker" if daemon.live_restore else ""
+        return ok(found + survive)
 
     def gpu_in_containers(self) -> Finding:
         """Whether the daemon can give a GPU to a container."""
         hook = self._ask(["sh", "-c", "command -v nvidia-container-runtime-hook nvidia-ctk"])
         if hook.stdout.strip() or "nvidia" in self._daemon.runtimes:
             return ok("the NVIDIA container toolkit is installed")
-        do = f"Install the NVIDIA container toolkit there: {TOOLKIT}"
+        do = f"Install the NVIDIA container toolkit on {self._host}: {TOOLKIT}"
         missing = "the NVIDIA container toolkit is not installed"
         return fail(missing, do) if self._needs_gpu else warn(missing, do)
 
@@ -88,12 +89,12 @@ class DockerChecks(CarrierChecks):
         return {self._answer.root: "docker system df"}
 
     def image(self, engine: str, own: str | None, set_up: str | None) -> tuple[Finding, str | None]:
-        """See `CarrierChecks.image`. Raises SettingsError where none is set."""
+        """See `CarrierChecks.image`. Raises SettingsError if no image is set."""
         image = image_of(self._containers, engine, own)
         done = self._ask(docker.image_argv(image))
         images = parse_images(done.stdout.decode(errors="replace"))
         if not images:
             pull = f"ssh {self._host} docker pull {shlex.quote(image)}"
-            return fail(f"{image} is not there", set_up or pull), None
+            return fail(f"{image} is not on {self._host}", set_up or pull), None
         digest = images[0].digest
         return ok(f"{image}, {digest}, {images[0].size / (1 << 30):.1f} GiB"), digest

@@ -1,8 +1,7 @@
-"""An order as a process of this machine: `run.sh` in a session of its own, and all it starts.
+"""An order as processes of this machine: `run.sh` in its own session, and what `run.sh` starts.
 
-It outlives the process that started it. It is known by (`Handle.marks`) `pid`, which leads the
-session, and `started`, its start in clock ticks since boot, which tells it from a later process of
-this id.
+The order outlives the process that started it. `Handle.marks` holds `pid`, the session's leader,
+and `started`, the leader's start in clock ticks since boot: a later process may get the same `pid`.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.remote import process
 
 START_S: Final = 30.0
-"""Seconds that run.sh may take to say that it has started (measured: 0.02)."""
+"""Seconds that run.sh may take to write the `pid` file (measured: 0.02)."""
 
 
 def marks_of(pid: int, started: int) -> Mapping[str, str]:
-    """What a process is known by."""
+    """Return the `Handle.marks` of a process."""
     return {"pid": str(pid), "started": str(started)}
 
 
@@ -35,16 +34,16 @@ def start(
     find: Callable[[], Handle | None],
     order_id: str,
 ) -> Handle:
-    """Start `/bin/sh` with these words, and wait until `find` sees that it has the order.
+    """Start `/bin/sh` with these arguments, and wait until `find` returns the order's handle.
 
     Args:
-        environment: besides this, it gets nothing of ours but the PATH: the same for whoever
-            starts it.
-        lock: its standard input.
-        messages: the file for what it says if it refuses.
+        environment: the variables of the order; of this process's environment, only the PATH is
+            added, so that the order runs the same for every caller.
+        lock: the standard input of the order.
+        messages: the file for the message of run.sh if it refuses to start.
 
     Raises:
-        BackendError: `launch_failed`, it could not be started.
+        BackendError: `launch_failed`, the order could not be started.
     """
     try:
         child = process.start_detached(
@@ -59,9 +58,9 @@ def start(
             if handle := find():
                 return handle
             if ended:
-                said = messages.read_text(encoding="utf-8", errors="replace").strip()
+                message = messages.read_text(encoding="utf-8", errors="replace").strip()
                 raise BackendError(
-                    "launch_failed", f"run.sh did not start {order_id}: {said or 'nothing said'}"
+                    "launch_failed", f"run.sh did not start {order_id}: {message or 'no message'}"
                 )
             time.sleep(0.002)
         raise BackendError("launch_failed", f"run.sh did not start {order_id} in {START_S:g} s.")
@@ -82,37 +81,37 @@ def _environment(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_alive(handle: Handle) -> bool:
-    """Whether its first process runs."""
+    """Whether the order's first process runs."""
     return process.lives(_leader(handle))
 
 
 def running_s(handle: Handle) -> float:
-    """Seconds since its start; an order of an earlier boot counts from this boot on."""
+    """Seconds since the order's start; an order of an earlier boot counts from this boot on."""
     same_boot = handle.boot_id == process.boot_id()
     return process.seconds_since(int(handle.marks["started"]) if same_boot else 0)
 
 
 def end_rest(handle: Handle) -> None:
-    """As with a container: when the first process has ended, all of them have."""
+    """End the order's other processes after the first one has ended, as Docker does."""
     if process.members(_leader(handle)):
         end(handle, 0)
 
 
 def end(handle: Handle, grace_s: float) -> None:
-    """Ask all its processes to end, kill them after `grace_s`, return when they are gone.
+    """Ask all processes of the order to end, kill them after `grace_s`, return when they are gone.
 
     Raises:
-        BackendError: `lost`, some cannot be killed.
+        BackendError: `lost`, some processes cannot be killed.
     """
     try:
-        left = process.end_all(_leader(handle), grace_s)
-    except KeyboardInterrupt:  # the user does not want to wait for its grace
+        remaining = process.end_all(_leader(handle), grace_s)
+    except KeyboardInterrupt:  # the user does not want to wait for `grace_s`
         process.end_all(_leader(handle), 0)
         raise
-    if left:
+    if remaining:
         raise BackendError(
             "lost",
-            f"Processes {left} of order {handle.order_id} cannot be killed.",
+            f"Processes {remaining} of order {handle.order_id} cannot be killed.",
             hint="They wait for a device or a network disk; this machine may need a restart.",
         )
 

@@ -1,1 +1,1 @@
-"""Orders on a host that is reached over SSH, whatever carries them there."""
+"""The backend that runs orders on a host over SSH, with any carrier."""

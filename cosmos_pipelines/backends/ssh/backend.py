@@ -1,9 +1,9 @@
-"""Orders on a host that is reached over SSH; its carrier starts and ends them there.
+"""The backend that runs orders on a host over SSH; a carrier starts and ends the orders there.
 
-The carrier finds an order by a name that is a function of the order's id, and so refuses a second
-start. An order outlives the connection and this process; whoever asks later finds it by its name. A
-host that is gone for a while is waited for, then the run is `unreachable`: what goes on there can
-be found again.
+The carrier's name for an order is a function of the order's id, so a second start is refused. An
+order outlives the connection and this process: any process finds the order by its name. While the
+host is unreachable the backend waits, then the run becomes `unreachable`: its order may go on and
+can be found again.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from cosmos_pipelines.remote.gpu import GpuReader, GpuState
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 
 STOP_WAIT_S: Final = 60.0
-"""How long a host that is gone is waited for to stop or remove something there."""
+"""Seconds to wait for an unreachable host before stopping or removing an order fails."""
 
 
 class SshBackend(Backend):
-    """Runs orders on a host; it connects when first asked for something."""
+    """Runs orders on a host; the first call that needs the host connects."""
 
     def __init__(
         self,
@@ -62,40 +62,41 @@ class SshBackend(Backend):
         self._gpus = GpuReader(lambda argv: self.host.connection.run(argv, timeout_s=facts.ASK_S))
 
     def launch(self, order: Order) -> Handle:
-        """See `Backend.launch`. A host that was never reached is not waited for.
+        """See `Backend.launch`. Does not wait for a host that was never reached.
 
         Raises:
-            SettingsError: nothing is set that could carry it.
-            BackendError: also `launch_failed` where what it needs is not there, before any upload.
+            SettingsError: the settings name nothing that could carry the order.
+            BackendError: also `launch_failed` before any upload, if the host lacks what the order
+                needs.
         """
         return self._handle(self._launching.launch(order))
 
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
         """See `Backend.find`."""
-        self._retry.reached |= wait_s > 0  # it was there, or nobody would ask
+        self._retry.reached |= wait_s > 0  # the caller knows that the host was reached before
         seen = self._retry(lambda: self.host.look(order_id), wait_s)
         return self._handle(seen) if seen.started else None
 
     def order_of(self, handle: Handle) -> Order:
-        """See `Backend.order_of`. Raises BackendError, `lost`, if its folder is gone."""
+        """See `Backend.order_of`. Raises BackendError, `lost`, if the run folder is gone."""
         seen = self._look(handle.order_id, run_folder.ORDER)
         if run_folder.ORDER not in seen.files:
             raise BackendError("lost", f"The run folder {handle.run_dir} on {handle.host} is gone.")
         return Order.model_validate_json(seen.files[run_folder.ORDER])
 
     def running_s(self, handle: Handle) -> float:
-        """See `Backend.running_s`; it stands still while the host is out of sight."""
+        """See `Backend.running_s`; the time stands still while the host is unreachable."""
         if handle.order_id not in self._clocks or handle.order_id not in self._followed:
-            self._tell(self._look(handle.order_id))
-        seconds, at = self._clocks[handle.order_id]
-        return seconds + min(time.monotonic() - at, 2 * CLOCK_S)
+            self._note_clock(self._look(handle.order_id))
+        seconds, read_at = self._clocks[handle.order_id]
+        return seconds + min(time.monotonic() - read_at, 2 * CLOCK_S)
 
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """See `Backend.follow`. Raises Unreachable after `wait_s` without the host."""
         self._retry.reached = True
         self._followed.add(handle.order_id)
         try:
-            following = Following(self.host, handle, self._retry.wait_s, self._tell)
+            following = Following(self.host, handle, self._retry.wait_s, self._note_clock)
             yield from following.chunks(offset)
         finally:
             self._followed.discard(handle.order_id)
@@ -114,30 +115,30 @@ class SshBackend(Backend):
 
     def finished(self, handle: Handle) -> Outcome:
         """See `Backend.finished`."""
-        own = self._look(handle.order_id, run_folder.FINISHED).files.get(run_folder.FINISHED)
-        return run_folder.read_outcome(None, None, None, own)
+        text = self._look(handle.order_id, run_folder.FINISHED).files.get(run_folder.FINISHED)
+        return run_folder.read_outcome(None, None, None, text)
 
     def collect(
         self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
     ) -> None:
-        """See `Backend.collect`; what a cut has left is continued."""
-        made = (outcome or self.outcome(handle)).outputs
+        """See `Backend.collect`; a transfer that was cut is continued."""
+        outputs = (outcome or self.outcome(handle)).outputs
         wanted = []
         for name, target in names.items():
-            if name not in made:
+            if name not in outputs:
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
-            wanted.append(transfer.Wanted(remote, target, made[name]))
+            wanted.append(transfer.Wanted(remote, target, outputs[name]))
         self._retry(lambda: transfer.get_files(self.host.connection, wanted))
 
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
     ) -> None:
-        """See `Backend.cancel`. Raises Unreachable where the host is away for longer than 60 s."""
+        """See `Backend.cancel`. Raises Unreachable if the host is unreachable for over 60 s."""
         grace = self.grace_s if grace_s is None else grace_s
         try:
             seen = self._stop(handle, grace, reason)
-        except KeyboardInterrupt:  # the user does not want to wait for its grace
+        except KeyboardInterrupt:  # the user does not want to wait for `grace_s`
             self._stop(handle, 0, reason)
             raise
         if seen.alive:
@@ -145,7 +146,7 @@ class SshBackend(Backend):
             raise BackendError(
                 "lost",
                 f"The {self.carrier.noun} {name} on {handle.host} cannot be stopped.",
-                hint=f"Look at it there: `{shlex.join(self.carrier.look(name))}`.",
+                hint=f"Run on {handle.host}: `{shlex.join(self.carrier.look(name))}`.",
             )
 
     def alive(self, handle: Handle) -> bool:
@@ -178,11 +179,11 @@ class SshBackend(Backend):
         self._clocks.pop(order_id, None)
 
     def active(self) -> list[str]:
-        """See `Backend.active`: those of this project."""
+        """See `Backend.active`: the orders of this project."""
         done = self.host.connection.run(self.carrier.running(self.project), timeout_s=LOOK_S)
         if done.exit_code != 0:
             why = self.carrier.error(self.host.host, done.stderr.decode(errors="replace"))
-            raise BackendError(why.kind, why.message, hint=why.hint)  # the host itself is there
+            raise BackendError(why.kind, why.message, hint=why.hint)  # the host itself answered
         return sorted(set(done.stdout.decode(errors="replace").split()))
 
     def gpus(self, order: Order | None = None) -> GpuState:
@@ -198,7 +199,7 @@ class SshBackend(Backend):
         return host_facts.examine(self.host, handle.order_id if handle else None)
 
     def close(self) -> None:
-        """End the connection; what runs on the host goes on."""
+        """Close the connection; orders on the host go on."""
         self.host.connection.close()
 
     def _stop(self, handle: Handle, grace_s: float, reason: StopReason) -> Seen:
@@ -213,7 +214,7 @@ class SshBackend(Backend):
         )
 
         def stop() -> Seen:
-            self.host.look(handle.order_id)  # nothing but ours is stopped
+            self.host.look(handle.order_id)  # raises if the name belongs to something else
             return self.host.ask(argv, timeout_s=grace_s + LOOK_S).seen(handle.order_id)
 
         return self._retry(stop, min(self._retry.wait_s, STOP_WAIT_S))
@@ -222,9 +223,9 @@ class SshBackend(Backend):
         return self._retry(lambda: self.host.look(order_id, *files))
 
     def _handle(self, seen: Seen) -> Handle:
-        self._tell(seen)
+        self._note_clock(seen)
         return handle_of(seen, self.host)
 
-    def _tell(self, seen: Seen) -> None:
+    def _note_clock(self, seen: Seen) -> None:
         if seen.running_s is not None:
             self._clocks[seen.order_id] = (seen.running_s, seen.read_at)

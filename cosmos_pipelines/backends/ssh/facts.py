@@ -1,4 +1,4 @@
-"""What may explain a failure on a host: run folder, its carrier, disk, memory, GPUs, kernel."""
+"""Texts that may explain a failure on a host: run folder, carrier, disk, memory, GPUs, kernel."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cosmos_pipelines.backends.ssh.folder import HostFolder
 from cosmos_pipelines.errors import BackendError, Unreachable
 
 ASK_S: Final = 8.0
-"""For one program there."""
+"""Seconds for one program on the host."""
 
 
 def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
-    """Texts by file name; of an order, if given. After a lost connection nothing more is asked."""
+    """Return texts by file name; also of an order, if given. A lost connection ends the list."""
     before = "".join(f"{line}\n" for line in host.connection.recent)
     ask = _Asking(host)
     found = {"ssh.txt": before} | facts.told(ask, host.remote_dir)
@@ -28,7 +28,7 @@ def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
 
 
 class _Asking:
-    """Asks a host; what it does not answer is told in words."""
+    """Runs a program on a host; returns the output, or a sentence why there is none."""
 
     def __init__(self, host: HostFolder) -> None:
         self._host = host
@@ -42,7 +42,7 @@ class _Asking:
         except BackendError as e:
             if isinstance(e, Unreachable):
                 self._lost = e.message
-            return "" if quiet else f"Could not be had: {e.message}\n"
+            return "" if quiet else f"No answer: {e.message}\n"
         if quiet and done.exit_code != 0:
             return ""
         texts = [done.stdout, *([done.stderr] if done.exit_code or not done.stdout else [])]

@@ -1,7 +1,7 @@
-"""Orders on a host as they stand there: run folders and what carries them, asked and read.
+"""The state of orders on a host: ask for the run folder and the carrier, and read the answer.
 
-<remote_dir>/cas/<sha256>        inputs, uploaded once for ever
-<remote_dir>/scripts/<content>/  our gpu_scripts, once for each content
+<remote_dir>/cas/<sha256>        inputs, each uploaded once
+<remote_dir>/scripts/<content>/  gpu_scripts, once for each content
 <remote_dir>/runs/<order id>/    run folders; their inputs/ are hard links into cas
 """
 
@@ -33,20 +33,20 @@ class Clock:
     ticks: int
     """Clock ticks a second, the unit of a process's start."""
     now_s: float
-    """Since 1970, by the clock that somebody may set."""
+    """Seconds since 1970, by the clock that may be set."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An order as it stands on its host."""
+    """The state of an order on its host."""
 
     order_id: str
     carried: Carried | None
-    """None if the carrier knows none, or none that was ever started."""
+    """None if the carrier has no such order, or has not started the order."""
     folder: str | None
     """Absolute path of the run folder; None if there is none."""
     files: Mapping[str, str]
-    """Content of those that were asked for and are there, by name."""
+    """Content by name of the files that were asked for and exist."""
     log_size: int
     clock: Clock | None
     read_at: float
@@ -54,29 +54,29 @@ class Seen:
 
     @property
     def alive(self) -> bool:
-        """Whether it has processes."""
+        """Whether the order has processes."""
         return self.carried is not None and self.carried.alive
 
     @property
     def started(self) -> bool:
-        """Whether it was ever started."""
+        """Whether the order was ever started."""
         return self.carried is not None or run_folder.STARTED in self.files
 
     @property
     def running_s(self) -> float | None:
-        """Seconds since its start, by the host's clock; None if that was not asked."""
+        """Seconds since the order's start, by the host's clock; None if the clock was not read."""
         if self.clock is None:
             return None
         if run_folder.STARTED in self.files:
             _, ticks, _ = run_folder.read_start(self.files[run_folder.STARTED])
             if ticks:
                 return max(0.0, self.clock.uptime_s - ticks / self.clock.ticks)
-        begun = self.carried.started_at if self.carried else None
-        return max(0.0, self.clock.now_s - begun.timestamp()) if begun else 0.0
+        started_at = self.carried.started_at if self.carried else None
+        return max(0.0, self.clock.now_s - started_at.timestamp()) if started_at else 0.0
 
 
 class HostFolder:
-    """Our directory on a host, and what carries the orders that belong to it."""
+    """The directory `remote_dir` on a host, and the carrier of its orders."""
 
     def __init__(self, connection: Connection, remote_dir: str, carrier: Carrier) -> None:
         self.connection, self.carrier = connection, carrier
@@ -84,7 +84,7 @@ class HostFolder:
         self.remote_dir = remote_dir
 
     def path(self, order_id: str) -> str:
-        """The run folder as the login user's shell finds it."""
+        """Return the path of the run folder for the login user's shell."""
         return f"{self.remote_dir}/runs/{run_folder.check_order_id(order_id)}"
 
     def ask(
@@ -97,22 +97,22 @@ class HostFolder:
         """Run a script and read its answer; `timeout_s` is for each part of the input.
 
         Raises:
-            BackendError: it could not write there (`disk_full`, `launch_failed`).
+            BackendError: the script could not write (`disk_full`, `launch_failed`).
             Unreachable, LinkLost, NotAllowed: see `Connection`.
         """
         return self.answered(self.connection.run(argv, timeout_s=timeout_s, input=input))
 
     def answered(self, done: Completed) -> Answer:
-        """The answer of a script that has ended. Raises BackendError as `ask`."""
+        """Read the answer of a script that has ended. Raises BackendError as `ask`."""
         if done.exit_code != 0:
             raise self._refused(done)
         return Answer(self.host, self.carrier, host_script.parts(done.stdout))
 
     def look(self, order_id: str, *files: str, folder: str | None = None) -> Seen:
-        """How an order stands, with the content of these files.
+        """Return the state of an order, with the content of these files.
 
         Raises:
-            Unreachable: also where the carrier does not answer there.
+            Unreachable: also if the carrier does not answer on the host.
         """
         argv = host_script.look(
             folder or self.path(order_id),
@@ -122,12 +122,12 @@ class HostFolder:
         return self.ask(argv, timeout_s=LOOK_S).seen(order_id)
 
     def _refused(self, done: Completed) -> BackendError:
-        said = done.stderr.decode(errors="replace").strip()
-        lines = said.splitlines() or [f"exit code {done.exit_code}"]
+        message = done.stderr.decode(errors="replace").strip()
+        lines = message.splitlines() or [f"exit code {done.exit_code}"]
         full = next((x for x in lines if "No space left" in x or "quota exceeded" in x), None)
         where = f"{self.remote_dir} on {self.host}"
         if full:
-            hint = "Free some space there and try again."
+            hint = f"Free some space on {self.host} and try again."
             return BackendError("disk_full", f"No space left for {where}: {full}", hint=hint)
         return BackendError(
             "launch_failed", f"Cannot use {where}: {lines[-1]}", hint="Run `cosmos doctor`."
@@ -143,11 +143,12 @@ class Answer:
     parts: Mapping[str, str]
 
     def seen(self, order_id: str) -> Seen:
-        """The order that was looked at.
+        """Return the state of the order.
 
         Raises:
-            Unreachable: the carrier does not answer there.
-            BackendError: the carrier cannot be used there, or the name belongs to something else.
+            Unreachable: the carrier does not answer on the host.
+            BackendError: the carrier cannot be used on the host, or the order's name belongs to
+                something else.
         """
         return Seen(
             order_id=order_id,
@@ -160,25 +161,25 @@ class Answer:
         )
 
     def start(self, order: Order) -> Start:
-        """How the order is started, once its places are known.
+        """Return how to start the order, once the order's places are known.
 
         Raises:
-            BackendError: what it needs is not there.
-            Unreachable: the carrier does not answer there.
+            BackendError: something that the order needs is not on the host.
+            Unreachable: the carrier does not answer on the host.
         """
-        said = self.parts.get("no_needs", "")
-        return self.carrier.prepare(order, self.host, self.parts.get("needs"), said)
+        stderr = self.parts.get("no_needs", "")
+        return self.carrier.prepare(order, self.host, self.parts.get("needs"), stderr)
 
     def refused(self, order: Order | None = None) -> BackendError | None:
-        """Why the carrier did not do what was asked; None if it did not say so."""
-        said = self.parts.get("refused")
-        return None if said is None else self.carrier.error(self.host, said, order)
+        """Return the reason why the carrier refused; None if it did not refuse."""
+        stderr = self.parts.get("refused")
+        return None if stderr is None else self.carrier.error(self.host, stderr, order)
 
     def _carried(self, order_id: str) -> Carried | None:
         if "carried" not in self.parts:
-            said = self.parts.get("no_carried", "")
-            if not self.carrier.is_absent(said):
-                raise self.carrier.error(self.host, said)
+            stderr = self.parts.get("no_carried", "")
+            if not self.carrier.is_absent(stderr):
+                raise self.carrier.error(self.host, stderr)
             return None
         found = self.carrier.read(self.parts["carried"])
         if found.order_id != order_id:
@@ -186,9 +187,9 @@ class Answer:
             raise BackendError(
                 "launch_failed",
                 f"On {self.host} the {self.carrier.noun} name {name} belongs to something else.",
-                hint=f"Look at it there: `{shlex.join(self.carrier.look(name))}`; rename it.",
+                hint=f"Run on {self.host}: `{shlex.join(self.carrier.look(name))}`; rename it.",
             )
-        # Made, but never started: whoever made it has died, or is about to start it.
+        # Created, but never started: the process that created it died, or is about to start it.
         return None if found.state == "created" else found
 
     def _clock(self) -> Clock | None:
@@ -199,7 +200,7 @@ class Answer:
 
 
 def handle_of(seen: Seen, host: HostFolder) -> Handle:
-    """What finds a started order again."""
+    """Return the handle of a started order."""
     pid = seen.files.get(run_folder.STARTED)
     boot_id = run_folder.read_start(pid)[2] if pid else ""
     name = host.carrier.name_of(seen.order_id)

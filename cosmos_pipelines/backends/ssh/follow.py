@@ -1,7 +1,7 @@
-"""An order's log as it is written, over a connection that may come and go.
+"""Follow the log of an order as it grows, over a connection that may break and come back.
 
-A thread of its own reads, reconnects and asks; whoever follows hears a beat about each second
-whatever happens to the link.
+A separate thread reads the log and reconnects, so the caller of `follow` gets an item about every
+second even while the connection is lost.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from cosmos_pipelines.errors import BackendError, Unreachable
 from cosmos_pipelines.remote.ssh.connection import Completed
 
 CLOCK_S: Final = 10.0
-"""Seconds between two looks at the host's clock."""
+"""Seconds between two readings of the host's clock."""
 
 PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 5.0
 
 AHEAD: Final = 16
-"""Chunks that may wait for whoever follows."""
+"""Number of chunks that may wait for the caller of `follow`."""
 
 
 class Following:
-    """One follower of one order; `tell` is given each look that reads the host's clock."""
+    """Follows one order; `on_seen` gets the order's state each time the host's clock is read."""
 
     def __init__(
-        self, host: HostFolder, handle: Handle, wait_s: float, tell: Callable[[Seen], None]
+        self, host: HostFolder, handle: Handle, wait_s: float, on_seen: Callable[[Seen], None]
     ) -> None:
-        self._host, self._handle, self._wait_s, self._tell = host, handle, wait_s, tell
+        self._host, self._handle, self._wait_s, self._on_seen = host, handle, wait_s, on_seen
         self._queue: Queue[bytes | BaseException | None] = Queue(AHEAD)
         self._over = Event()
         self._offset = 0
-        self._told = 0.0
-        self._down: float | None = None
+        self._clock_asked_at = 0.0
+        self._lost_at: float | None = None
 
     def chunks(self, offset: int) -> Generator[bytes]:
-        """Bytes from `offset` to the end of the order; `b""` in silence.
+        """Yield the log from byte `offset` to the end of the order; `b""` in silence.
 
         Raises:
-            Unreachable: the host was away for longer than `wait_s`.
+            Unreachable: the host was unreachable for longer than `wait_s`.
             BackendError: `lost`, the run folder is gone.
         """
         self._offset = offset
@@ -75,7 +75,7 @@ class Following:
         try:
             self._read()
             self._put(None)
-        except BaseException as e:  # noqa: BLE001 - raised where it is followed
+        except BaseException as e:  # noqa: BLE001 - raised in the caller of `follow`
             self._put(e)
 
     def _put(self, item: bytes | BaseException | None) -> None:
@@ -94,15 +94,15 @@ class Following:
                 if self._read_on():
                     return
             except Unreachable as e:
-                if self._down is None:
-                    self._down = time.monotonic()
-                    logger.warning("Lost sight of {id}: {why}", id=self._handle.order_id, why=e)
-                wait_out(e, self._down, self._wait_s)
+                if self._lost_at is None:
+                    self._lost_at = time.monotonic()
+                    logger.warning("Lost the log of {id}: {why}", id=self._handle.order_id, why=e)
+                wait_out(e, self._lost_at, self._wait_s)
             pause = PAUSE_S if self._offset > before else min(pause * 2, LONGEST_PAUSE_S)
             self._over.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not all at once
 
     def _read_on(self) -> bool:
-        """Read while the order runs; whether it has ended and all was read."""
+        """Read while the order runs; return whether the order has ended and all is read."""
         carrier = self._host.carrier
         name = carrier.name_of(self._handle.order_id)
         argv = host_script.follow(
@@ -127,11 +127,11 @@ class Following:
         return self._offset >= seen.log_size
 
     def _seen(self, done: Completed) -> Seen:
-        """How the order stands at the stream's end, which the script itself tells."""
+        """Return the order's state at the end of the stream, as the script reports it."""
         if done.exit_code == 0:
             try:
                 parts = host_script.parts(done.stderr)
-            except BackendError:  # something else was said there as well
+            except BackendError:  # the host's shell printed something else as well
                 parts = {}
             if "carried" in parts and "folder" in parts:
                 return Answer(self._host.host, self._host.carrier, parts).seen(
@@ -156,21 +156,21 @@ class Following:
                 self._ask_clock()
 
     def _heard(self) -> None:
-        if self._down is not None:
-            away = time.monotonic() - self._down
-            logger.info("Found {id} again after {s:.0f} s", id=self._handle.order_id, s=away)
-        self._down = None
+        if self._lost_at is not None:
+            away = time.monotonic() - self._lost_at
+            logger.info("Reached {id} again after {s:.0f} s", id=self._handle.order_id, s=away)
+        self._lost_at = None
 
     def _ask_clock(self) -> None:
-        if time.monotonic() - self._told < CLOCK_S:
+        if time.monotonic() - self._clock_asked_at < CLOCK_S:
             return
-        self._told = time.monotonic()
+        self._clock_asked_at = time.monotonic()
         try:
             seen = self._host.look(
                 self._handle.order_id, run_folder.STARTED, folder=self._handle.run_dir
             )
         except Unreachable as e:
-            logger.debug("No look at {id}: {why}", id=self._handle.order_id, why=e)
+            logger.debug("Cannot ask for {id}: {why}", id=self._handle.order_id, why=e)
             return
         self._heard()
-        self._tell(seen)
+        self._on_seen(seen)

@@ -1,4 +1,4 @@
-"""An order is started on a host: once, whatever happens to the answers."""
+"""Start an order on a host: once, also if an answer of the host is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ START_S: Final = 180.0
 
 @dataclass(frozen=True)
 class Launching:
-    """What is needed to start orders on a host."""
+    """Starts orders on a host."""
 
     host: HostFolder
     project: str
@@ -33,32 +33,33 @@ class Launching:
     retry: Retry
 
     def launch(self, order: Order) -> Seen:
-        """Place what is missing and start the order, unless it was started: see `Backend.launch`.
+        """Upload what is missing and start the order, unless it was started: see `Backend.launch`.
 
         Raises:
-            SettingsError: nothing is set that could carry it.
-            BackendError: also `launch_failed` where what it needs is not there, before any upload.
+            SettingsError: the settings name nothing that could carry the order.
+            BackendError: also `launch_failed` before any upload, if the host lacks what the order
+                needs.
         """
         run_folder.check(order)
         scripts = scripts_bundle(self.scripts)
-        arrived, there = self.retry(lambda: self._arrive(order, scripts))
-        if isinstance(there, Seen):
-            return there
-        root = arrived.parts["root"]
+        answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts))
+        if isinstance(seen_or_start, Seen):
+            return seen_or_start
+        root = answer.parts["root"]
         self._upload(order, root)
-        if "scripts" not in arrived.parts:
+        if "scripts" not in answer.parts:
             self._bring(scripts, root)
         places = Places(
             root=root,
             scripts=f"{root}/scripts/{scripts.name}",
-            user=arrived.parts["user"],
+            user=answer.parts["user"],
             project=self.project,
         )
         bundle = order_bundle(order, self.host.carrier.folder(order.id, places))
-        return self._start(order, root, there(places), bundle)
+        return self._start(order, root, seen_or_start(places), bundle)
 
     def _arrive(self, order: Order, scripts: TarBundle) -> tuple[Answer, Seen | Start]:
-        """What is there, and the order if it was started, otherwise how to start it."""
+        """Ask what is on the host; return the order if it was started, else how to start it."""
         carrier = self.host.carrier
         argv = host_script.arrive(
             self.host.remote_dir,
@@ -87,7 +88,7 @@ class Launching:
         self.retry(lambda: self.host.ask(argv, input=scripts.tar, timeout_s=START_S))
 
     def _start(self, order: Order, root: str, start_argv: list[str], bundle: bytes) -> Seen:
-        """Start the order once; where an answer was lost, look before asking again."""
+        """Start the order once; if an answer was lost, look at the order before asking again."""
         carrier = self.host.carrier
         name = carrier.name_of(order.id)
         argv = host_script.start(
@@ -112,7 +113,8 @@ class Launching:
             seen = answer.seen(order.id)
             if not seen.started:
                 raise answer.refused(order) or BackendError(
-                    "launch_failed", f"{self.host.host} did not start {order.id} nor say why."
+                    "launch_failed",
+                    f"{self.host.host} did not start {order.id} and gave no reason.",
                 )
             return seen
 

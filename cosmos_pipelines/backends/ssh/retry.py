@@ -1,4 +1,4 @@
-"""Waiting for a host that is gone for a while."""
+"""Wait for a host that is unreachable for a while."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 class Retry:
-    """Asks a host again while it is away, for `wait_s` seconds, if it was there before.
+    """Asks an unreachable host again for `wait_s` seconds, if the host was reached before.
 
-    One that was never reached is not waited for: there, most likely, a setting is wrong.
+    A host that was never reached is not asked again: most likely a setting is wrong.
     """
 
     def __init__(self, wait_s: float) -> None:
@@ -25,10 +25,10 @@ class Retry:
         self.reached = False
 
     def __call__(self, ask: Callable[[], T], wait_s: float | None = None) -> T:
-        """The answer. `ask` is called again after a lost link: it must bear that.
+        """Return the answer of `ask`, which is called again after a lost link.
 
         Raises:
-            Unreachable: the host was waited for long enough.
+            Unreachable: the host did not come back within `wait_s`.
         """
         since, pause = time.monotonic(), 0.2
         while True:
@@ -47,10 +47,10 @@ class Retry:
 
 
 def wait_out(error: Unreachable, since: float, wait_s: float) -> None:
-    """Return while a host that is gone shall be waited for; `since`: `time.monotonic()`.
+    """Return while it is right to wait for the host; `since`: `time.monotonic()` of its loss.
 
     Raises:
-        Unreachable: it was waited for long enough.
+        Unreachable: the host did not come back within `wait_s`.
     """
     waited = time.monotonic() - since
     if waited < wait_s:
@@ -59,6 +59,6 @@ def wait_out(error: Unreachable, since: float, wait_s: float) -> None:
         raise error
     raise Unreachable(
         error.host,
-        f"{error.host} has been out of reach for {waited:.0f} s. {error.message}",
+        f"{error.host} has been unreachable for {waited:.0f} s. {error.message}",
         hint=error.hint,
     )

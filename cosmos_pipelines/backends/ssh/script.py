@@ -1,12 +1,12 @@
-"""What is executed on a host about an order: POSIX shell with constant text.
+"""The scripts that a host executes for an order: POSIX shell with constant text.
 
 Names and numbers come as arguments, texts as a tar on standard input; the carrier's programs are
-shell functions made of its argument vectors (see `carriers.base`). A script that has begun goes on
-to its end when the connection is lost, except `follow`, which ends with it.
+shell functions made of its argument vectors (see `carriers.base`). A script that has started runs
+to its end when the connection is lost, except `follow`, which ends with the connection.
 
-Each answers in parts, `NAME BYTES\\n` and so many bytes: see `parts`.
+A script answers in parts, `NAME BYTES\\n` and so many bytes: see `parts`.
 
-Exit codes: 66 no such folder, 73 cannot be written there (the reason is on standard error).
+Exit codes: 66 no such folder, 73 a folder cannot be written (the reason is on standard error).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.remote.ssh.connection import command_line
 
 RECORDS: Final = ("pid", "stop", "exit_code")
-"""Files of a run folder that tell its state."""
+"""Files of a run folder from which the order's state is read."""
 
 _COMMON: Final = """
 LC_ALL=C; export LC_ALL; umask 022
 part() { printf '%s %d\\n' "$1" "${#2}"; printf '%s' "$2"; }
-answer() { # NAME COMMAND: what it prints, or as no_NAME what it complains of
+answer() { # NAME COMMAND: the output of COMMAND as part NAME, or its errors as part no_NAME
     if found=$("$2" 2>/dev/null); then part "$1" "$found"; else part "no_$1" "$("$2" 2>&1 >/dev/null)"; fi
 }
 clock() {
@@ -31,7 +31,7 @@ clock() {
     part ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
     part now "$(date +%s)"
 }
-# The carrier is asked first: if the order has ended, the files are as it left them.
+# The carrier is asked first: if the order has ended, its files do not change any more.
 look() { # FOLDER FILE...
     answer carried ask_carrier
     cd -- "$1" 2>/dev/null || return 0
@@ -43,7 +43,7 @@ look() { # FOLDER FILE...
     part size "$(stat -c %s run.log 2>/dev/null || echo 0)"
 }
 is() { [ "$(state 2>/dev/null)" = "$1" ]; }
-# One start or removal at a time. It ends with this shell, also with its death.
+# One start or removal at a time. The lock ends with this shell, also if the shell is killed.
 lock() { exec 9>>.lock && { ! command -v flock >/dev/null || flock 9; } || exit 73; }
 """  # noqa: E501
 
@@ -67,7 +67,7 @@ chmod -R a+rX -- "$new"
 mv -T -- "$new" "$2" 2>/dev/null || [ -d "$2" ] || exit 73
 """
 
-# `order.json` is the tar's last member: where it is there, everything has come.
+# `order.json` is the tar's last member: if it exists, the tar is complete.
 _START: Final = """
 cd -- "$1/runs" || exit 73
 root=$1 id=$2 new=.$2.$3.part
@@ -96,12 +96,12 @@ begin() {
         sleep 0.05
     done
     [ -e "$id/pid" ] || is running || {
-        part refused "$(words 2>&1 | tail -c 2000)" # run.sh did not take it: nothing has run
+        part refused "$(words 2>&1 | tail -c 2000)" # run.sh refused the order: nothing has run
         remove >/dev/null 2>&1 && rm -rf -- "$id"
     }
 }
 lock
-! is created || remove >/dev/null 2>&1 # whoever made it died before it was started
+! is created || remove >/dev/null 2>&1 # the process that created it died before the start
 if is absent && [ ! -e "$id/pid" ]; then
     if grep -qxF -- "$id" ../ended 2>/dev/null; then
         part refused "$id was started before; it has ended and was removed."
@@ -127,7 +127,7 @@ trap 'kill $log $end 2>/dev/null; exit 143' TERM HUP INT
 tail -c "+$2" -f -- run.log & log=$!
 ended >/dev/null 2>&1 & end=$!
 wait "$end"
-sleep 0.02 # for the last words; what has not come then is asked for
+sleep 0.02 # for the last lines; lines that are still missing are asked for later
 kill "$log" 2>/dev/null
 look . pid stop exit_code >&2
 """
@@ -161,18 +161,18 @@ said=$(remove 2>&1) || is absent || { part refused "$said"; exit 0; }
 started=
 [ ! -e "$2/pid" ] || started=1
 mv -T -- "$2" ".$2.$3.part" && rm -rf -- ".$2.$3.part" || exit 73
-# Who was away for long may come back and want to start it.
+# A machine that was offline for long may come back and try to start the order.
 [ -z "$started" ] || [ "$4" = again ] || printf '%s\n' "$2" >>../ended || exit 73
 """
 
 
 def arrive(directory: str, scripts: str, order_id: str, **commands: Sequence[str]) -> list[str]:
-    """Make our directories; say where they are, who we are, whether scripts and needs are there."""
+    """Make the directories; print their path, the login user, whether scripts and needs exist."""
     return script(_ARRIVE, directory, scripts, order_id, **commands)
 
 
 def bring_scripts(root: str, name: str, token: str) -> list[str]:
-    """Take a tar of scripts, whose last member is `complete`."""
+    """Unpack a tar of scripts, whose last member is `complete`."""
     return script(_BRING_SCRIPTS, root, name, token)
 
 
@@ -183,47 +183,47 @@ def start(
     inputs: Iterable[tuple[str, str]],
     **commands: Sequence[str],
 ) -> list[str]:
-    """Take a run folder as a tar, link its inputs (hash, name), start it unless it was started."""
+    """Unpack a run folder, link its inputs (hash, name), start the order unless it was started."""
     words = [word for pair in inputs for word in pair]
     return script(_START, root, order_id, token, *words, **commands)
 
 
 def look(folder: str, *files: str, ask_carrier: Sequence[str]) -> list[str]:
-    """Clock, what the carrier says, these files of the folder, size of the log."""
+    """Print clock, the carrier's answer, these files of the folder, size of the log."""
     return script(_LOOK, folder, *files, ask_carrier=ask_carrier)
 
 
 def follow(
     folder: str, offset: int, *, ended: Sequence[str], ask_carrier: Sequence[str]
 ) -> list[str]:
-    """The log from a byte on until `ended` ends; how the run stands then, on standard error."""
-    # `exec`: what is killed must be the program itself, not a shell around it
+    """Print the log from a byte on until `ended` ends, then the order's state on standard error."""
+    # `exec`: the kill must hit the program itself, not a shell around it
     commands = {"ended": ["exec", *ended], "ask_carrier": ask_carrier}
     return script(_FOLLOW, folder, str(offset + 1), **commands)
 
 
 def rest(folder: str, offset: int) -> list[str]:
-    """The log from a byte to its present end."""
+    """Print the log from a byte to the present end of the log."""
     return script(_REST, folder, str(offset + 1))
 
 
 def stop(folder: str, reason: str, **commands: Sequence[str]) -> list[str]:
-    """Note the reason, ask the order to stop, kill it; look."""
+    """Write the reason, ask the order to stop, kill it, print its state."""
     return script(_STOP, folder, reason, **commands)
 
 
 def discard(
     root: str, order_id: str, token: str, *, again: bool, **commands: Sequence[str]
 ) -> list[str]:
-    """Forget the ended order and remove its folder; `again`: it may be started another time."""
+    """Remove an ended order and its folder; `again`: the order may be started another time."""
     return script(_DISCARD, root, order_id, token, "again" if again else "", **commands)
 
 
 def parts(answer: bytes) -> dict[str, str]:
-    """The parts of an answer by name.
+    """Split an answer into its parts by name.
 
     Raises:
-        BackendError: it is no such answer.
+        BackendError: the answer does not consist of parts.
     """
     found = {}
     while answer:
@@ -232,8 +232,8 @@ def parts(answer: bytes) -> dict[str, str]:
         if not size.isdigit() or int(size) > len(answer):
             raise BackendError(
                 "launch_failed",
-                f"The host answered {head[:100]!r}, which is none of our words.",
-                hint="Does its shell print something at every login?",
+                f"The host printed {head[:100]!r}, which is not part of the answer.",
+                hint="Does the host's shell print something at every login?",
             )
         found[name.decode(errors="replace")] = answer[: int(size)].decode(errors="replace")
         answer = answer[int(size) :]
@@ -241,7 +241,7 @@ def parts(answer: bytes) -> dict[str, str]:
 
 
 def script(text: str, *arguments: str, **commands: Sequence[str]) -> list[str]:
-    """A script with its arguments; `commands` are functions in it."""
+    """Return a script with its arguments; `commands` become functions of the script."""
     functions = "".join(
         f"{name}() {{ {command_line(argv)}; }}\n" for name, argv in commands.items()
     )

@@ -1,1 +1,1 @@
-"""Alembic's scripts: how a catalog of any earlier version becomes today's."""
+"""Alembic's scripts, which migrate a catalog of any earlier version."""

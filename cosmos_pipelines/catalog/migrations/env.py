@@ -1,4 +1,4 @@
-"""Run by Alembic: migrate on the connection, and in the transaction, that migrate.py gives."""
+"""Run by Alembic: migrate in the connection and the transaction of migrate.py."""
 
 from __future__ import annotations
 

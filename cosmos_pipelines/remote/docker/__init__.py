@@ -1,1 +1,1 @@
-"""Docker's command lines and its answers. Mechanics only."""
+"""The command lines of Docker, and its answers."""

@@ -1,4 +1,4 @@
-"""What the Docker command line answers, as plain values: the one place that reads it. Pure."""
+"""Read the output of Docker commands into plain values: the only place that does so. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Status = Literal["created", "running", "paused", "restarting", "removing", "exit
 
 @dataclass(frozen=True)
 class Container:
-    """A container as the daemon sees it."""
+    """A container as the daemon reports it."""
 
     id: str
     name: str
@@ -28,7 +28,7 @@ class Container:
 
     @property
     def alive(self) -> bool:
-        """Whether it has processes."""
+        """Whether the container has processes."""
         return self.status in ("running", "paused", "restarting")
 
 
@@ -44,7 +44,7 @@ class Image:
 
     @property
     def digest(self) -> str:
-        """What names its content for ever: a repository's digest, or its id if it was made here."""
+        """The lasting name of the content: a repository's digest, or the id of a local image."""
         return self.digests[0] if self.digests else self.id
 
 
@@ -54,10 +54,10 @@ class Daemon:
 
     version: str
     root: str
-    """Where it keeps images and containers."""
+    """The directory of images and containers."""
     runtimes: tuple[str, ...]
     live_restore: bool
-    """Whether containers outlive a restart of the daemon."""
+    """Whether containers survive a restart of the daemon."""
     memory: int
     """Bytes."""
     cpus: int
@@ -86,31 +86,31 @@ class Problem:
 
     kind: ProblemKind
     message: str
-    """One line, Docker's own words."""
+    """One line, from Docker."""
     hint: str
 
     @property
     def error_kind(self) -> ErrorKind:
-        """The kind of a run's error that it amounts to, if it cannot be resolved."""
+        """The kind of the run's error if the problem cannot be solved."""
         kinds: dict[str, ErrorKind] = {"disk_full": "disk_full", "no_container": "lost",
                                        "daemon_down": "unreachable"}  # fmt: skip
         return kinds.get(self.kind, "launch_failed")
 
     def error(self, host: str) -> BackendError:
-        """What to raise where it cannot be resolved."""
+        """Return the error to raise if the problem cannot be solved."""
         return BackendError(self.error_kind, f"Docker on {host}: {self.message}", hint=self.hint)
 
 
 _PROBLEMS: Final[tuple[tuple[str, ProblemKind, str], ...]] = (
     (r"no space left on device|disk quota exceeded", "disk_full",
-     "Free some space on the host; `docker system df` there tells what takes it."),
+     "Free some space on the host; `docker system df` there lists what uses it."),
     (r"permission denied.*(docker\.sock|docker daemon|docker API)", "not_permitted",
-     "Add the user to the group docker on the host (`sudo usermod -aG docker USER`), log in anew."),
+     "Add the user to the host's group docker (`sudo usermod -aG docker USER`), log in again."),
     (r"cannot connect to the docker daemon|is the docker daemon running|error during connect|"
      r"connection refused.*docker|docker daemon is not running", "daemon_down",
-     "Start it on the host: `sudo systemctl start docker`."),
+     "Start Docker on the host: `sudo systemctl start docker`."),
     (r"the container name .* is already in use", "name_taken",
-     "It has been started already; look at that container."),
+     "A container of this name exists already; look at that container."),
     (r"could not select device driver|nvidia-container-cli|nvml error|cdi device|"
      r"failed to discover gpu", "no_gpu",
      "Install nvidia-container-toolkit on the host, restart Docker, and see `nvidia-smi` there."),
@@ -118,14 +118,14 @@ _PROBLEMS: Final[tuple[tuple[str, ProblemKind, str], ...]] = (
      "Install nvidia-container-toolkit on the host and restart Docker."),
     (r"no such image|unable to find image|manifest unknown|pull access denied|"
      r"repository does not exist|no such object.*sha256", "no_image",
-     "Bring it there (`docker pull`, `docker load`); a model of NVIDIA's: `cosmos host setup`."),
+     "`docker pull` or `docker load` the image there; for NVIDIA's models: `cosmos host setup`."),
     (r"bind source path does not exist|invalid mount config|error while creating mount|"
      r"error mounting", "bad_mount", "A folder is missing on the host, or may not be read there."),
-    (r"is not running", "not_running", "It has ended already."),
-    (r"no such container|no such object", "no_container", "It was removed on the host."),
+    (r"is not running", "not_running", "The container has ended already."),
+    (r"no such container|no such object", "no_container", "The container was removed on the host."),
     (r"executable file not found|exec format error|no such file or directory: unknown|"
      r"permission denied: unknown", "no_program",
-     "The image lacks the program, or is for another kind of processor."),
+     "The image does not have the program, or is for another kind of processor."),
     (r"docker: (command )?not found|docker: no such file or directory", "no_docker",
      "Install Docker on the host: https://docs.docker.com/engine/install/."),
 )  # fmt: skip
@@ -133,39 +133,39 @@ _PREFIX: Final = re.compile(r"^(docker: )?(error response from daemon: )?", re.I
 
 
 def parse_problem(stderr: str) -> Problem:
-    """Why a command failed, from what it said."""
+    """Return why a command failed, from its error output."""
     for pattern, kind, hint in _PROBLEMS:
         for line in stderr.splitlines():
             if re.search(pattern, line, re.IGNORECASE):
-                return Problem(kind, _told(line), hint)
+                return Problem(kind, _sentence(line), hint)
     lines = [x for x in stderr.splitlines() if x.strip() and "--help" not in x]
-    said = _told(lines[-1]) if lines else "it failed and said nothing."
-    return Problem("other", said, "Try the command by hand on the host.")
+    message = _sentence(lines[-1]) if lines else "the command failed and printed nothing."
+    return Problem("other", message, "Try the command by hand on the host.")
 
 
 def parse_inspect(text: str) -> list[Container]:
-    """Containers from `inspect_argv`; those that are not there are left out.
+    """Read the containers that `inspect_argv` prints; a container that does not exist is left out.
 
     Raises:
-        BackendError: it is not what Docker prints.
+        BackendError: the text is not what Docker prints.
     """
     return [_container(facts) for facts in _json_list(text)]
 
 
 def parse_images(text: str) -> list[Image]:
-    """Images from `image_argv`; those that are not there are left out.
+    """Read the images that `image_argv` prints; an image that does not exist is left out.
 
     Raises:
-        BackendError: it is not what Docker prints.
+        BackendError: the text is not what Docker prints.
     """
     return [_image(facts) for facts in _json_list(text)]
 
 
 def parse_info(text: str) -> Daemon | Problem:
-    """The daemon from `info_argv`, or why it does not answer: the exit code is 0 all the same.
+    """Read the daemon that `info_argv` prints, or why the daemon does not answer (exit code 0 too).
 
     Raises:
-        BackendError: it is not what Docker prints.
+        BackendError: the text is not what Docker prints.
     """
     try:
         facts = json.loads(text)
@@ -221,15 +221,15 @@ def _json_list(text: str) -> list[Any]:
 
 
 def _time(text: str | None) -> datetime | None:
-    """A moment with time zone UTC; None for Docker's "never", the year 1."""
+    """Read a time as UTC; None for Docker's "never", the year 1."""
     if not text or text.startswith("0001-"):
         return None
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _told(line: str) -> str:
+def _sentence(line: str) -> str:
     return _PREFIX.sub("", line.strip()).strip().rstrip(".") + "."
 
 
 def _unreadable(text: str) -> BackendError:
-    return BackendError("launch_failed", f"Docker answered what we cannot read: {text[:200]!r}.")
+    return BackendError("launch_failed", f"Docker's answer cannot be read: {text[:200]!r}.")

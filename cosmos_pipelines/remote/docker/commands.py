@@ -1,6 +1,6 @@
-"""The Docker command line as argument vectors: the one place that builds them. Pure.
+"""Docker commands as argument vectors: the only place that builds them. Pure.
 
-What Docker answers is read in `docker_answers`.
+`answers` reads the output of Docker.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Final, Literal
 from cosmos_pipelines.errors import InputError
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
-"""What the daemon takes as a container's name."""
+"""The names that the daemon accepts for a container."""
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOG_LIMIT: Final = ("--log-driver=json-file", "--log-opt=max-size=16m")
 
 Gpus = Literal["all"] | int | tuple[str, ...] | None
-"""All, the first so many, these (indices or UUIDs), or none."""
+"""All GPUs, the first n, these (indices or UUIDs), or none."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A file or directory of the host that the container sees. It must exist: none is made."""
+    """A file or directory of the host in a container. The source must exist: Docker makes none."""
 
     source: str
     target: str
@@ -35,15 +35,15 @@ class Mount:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """Everything of a container that we decide.
+    """All options of a container.
 
-    `env` can be read by whoever lists processes on the host: secrets go into `env_file`, a file on
-    the host with NAME=value lines that only its owner can read.
+    Other users of the host can read `env` in the list of processes: secrets belong into `env_file`,
+    a file on the host that only its owner can read.
     """
 
     name: str
     image: str
-    """A digest (`name@sha256:...`), an image id (`sha256:...`) or a tag that is there."""
+    """A digest (`name@sha256:...`), an image id (`sha256:...`) or a tag on the host."""
     argv: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -51,28 +51,28 @@ class ContainerSpec:
     gpus: Gpus = "all"
     mounts: tuple[Mount, ...] = ()
     user: str | None = None
-    """`uid:gid`, so that what it writes does not belong to root."""
+    """`uid:gid`, so that the container's files do not belong to root."""
     workdir: str | None = None
     entrypoint: str | None = None
-    """Instead of the image's; a program alone, its arguments come first in `argv`."""
+    """A program instead of the image's entry point; its arguments come first in `argv`."""
     ipc: str | None = "host"
     shm_size: str | None = "8g"
-    """Of a private /dev/shm; without effect where `ipc` is `host`."""
+    """Size of a private /dev/shm; without effect if `ipc` is `host`."""
     ulimits: tuple[str, ...] = ()
     """`name=soft[:hard]`; a daemon without CAP_SYS_RESOURCE refuses `memlock=-1`."""
     network: str | None = None
     init: bool = False
-    """An init process that reaps processes whose parents have ended and passes signals on."""
+    """Whether an init process reaps orphaned processes and passes signals on."""
     stop_timeout_s: int | None = None
 
 
 def run_argv(spec: ContainerSpec) -> list[str]:
-    """Create and start a container in the background; it prints the container's id.
+    """Create and start a container in the background; prints the container's id.
 
-    Nothing is pulled: an image that is not there is an error.
+    A missing image is an error: no image is pulled.
 
     Raises:
-        InputError: a name, variable or path that Docker would take for something else.
+        InputError: a name, variable or path that Docker would read as something else.
     """
     _check(spec)
     return [
@@ -94,9 +94,9 @@ def run_argv(spec: ContainerSpec) -> list[str]:
 
 
 def gpus_word(gpus: Gpus) -> str | None:
-    """The value of `--gpus`; None for no GPU.
+    """Return the value of `--gpus`; None for no GPU.
 
-    Its value is a line of CSV, so that a list of devices needs quotation marks inside the word.
+    Docker reads the value as a line of CSV, so a list of devices needs quotation marks in the word.
     """
     if gpus is None or gpus in (0, ()):
         return None
@@ -106,12 +106,12 @@ def gpus_word(gpus: Gpus) -> str | None:
 
 
 def inspect_argv(*containers: str) -> list[str]:
-    """All facts of containers, by name or id, as a JSON list: `parse_inspect`."""
+    """Print all facts of containers, by name or id, as a JSON list: `parse_inspect`."""
     return ["docker", "container", "inspect", "--", *containers]
 
 
 def state_argv(container: str) -> list[str]:
-    """One word: created, running, paused, restarting, removing, exited or dead."""
+    """Print one word: created, running, paused, restarting, removing, exited or dead."""
     return ["docker", "container", "inspect", "--format={{.State.Status}}", "--", container]
 
 
@@ -121,9 +121,9 @@ def ps_argv(
     running: bool = False,
     shown: str | None = None,
 ) -> list[str]:
-    """Ids of containers, one a line; with all the labels (None: any value); ended ones too.
+    """Print the ids of containers with all these labels (None: any value), one a line.
 
-    `shown`: a template of what each line is instead.
+    Also ended containers, unless `running`. `shown`: a template for the line instead of the id.
     """
     wanted = [k if v is None else f"{k}={v}" for k, v in sorted((labels or {}).items())]
     every = [] if running else ["--all"]
@@ -133,13 +133,13 @@ def ps_argv(
 
 
 def logs_argv(container: str, *, tail: int | None = None, follow: bool = False) -> list[str]:
-    """What the container's first process printed, its last `tail` lines, or on and on."""
+    """Print the output of the container's first process; `tail`: only its last lines."""
     follows = ["--follow"] if follow else []
     return ["docker", "logs", *follows, *_option("--tail", tail), "--", container]
 
 
 def stop_argv(container: str, grace_s: int) -> list[str]:
-    """TERM, `grace_s` seconds to go, KILL. Returns when it has ended."""
+    """Send TERM, and KILL after `grace_s` seconds. Returns when the container has ended."""
     # -t: the long form has been renamed from --time to --timeout in Docker 28
     return ["docker", "stop", "-t", str(grace_s), "--", container]
 
@@ -150,7 +150,7 @@ def kill_argv(container: str, signal: str = "KILL") -> list[str]:
 
 
 def wait_argv(container: str) -> list[str]:
-    """Wait for the end; it prints the exit code."""
+    """Wait for the container's end and print its exit code."""
     return ["docker", "wait", "--", container]
 
 
@@ -161,29 +161,29 @@ def rm_argv(container: str, *, force: bool = False) -> list[str]:
 
 
 def image_argv(*images: str) -> list[str]:
-    """All facts of images that are there, as a JSON list: `parse_images`."""
+    """Print all facts of images on the host, as a JSON list: `parse_images`."""
     return ["docker", "image", "inspect", "--", *images]
 
 
 def tag_argv(image: str, tag: str) -> list[str]:
-    """Give an image that is there another name."""
+    """Give an image on the host another name."""
     return ["docker", "image", "tag", _image_word(image), _image_word(tag)]
 
 
 def untag_argv(image: str) -> list[str]:
-    """Take a name from an image; with its last one it is gone."""
+    """Remove a name from an image; without a name the image is deleted."""
     return ["docker", "image", "rm", "--", _image_word(image)]
 
 
 def build_argv(
     tag: str, context: str, *, labels: Mapping[str, str], arguments: Mapping[str, str]
 ) -> list[str]:
-    """Build an image of a directory; the Dockerfile comes on standard input.
+    """Build an image from a directory; the Dockerfile comes on standard input.
 
-    `arguments`: build arguments, which the image's history shows for ever: no secrets.
+    `arguments`: build arguments, which the image's history always shows: no secrets.
 
     Raises:
-        InputError: a name that Docker would take for something else.
+        InputError: a name that Docker would read as something else.
     """
     for key in arguments:
         _check_variable(key)
@@ -196,7 +196,7 @@ def build_argv(
 
 
 def info_argv() -> list[str]:
-    """Facts of the daemon, or why it does not answer, as a JSON object: `parse_info`."""
+    """Print facts of the daemon, or why it does not answer, as a JSON object: `parse_info`."""
     return ["docker", "info", "--format={{json .}}"]
 
 
@@ -219,7 +219,7 @@ def _mount(mount: Mount) -> str:
 
 
 def _csv(words: Iterable[str]) -> str:
-    """One line of CSV as Docker reads it (Go's encoding/csv): `--mount` and `--gpus` are that."""
+    """Return a line of CSV for Go's encoding/csv, which reads `--mount` and `--gpus`."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(words)
     return line.getvalue()
@@ -238,7 +238,7 @@ def _check(spec: ContainerSpec) -> None:
         for path in (mount.source, mount.target):
             _check_path(path)
     if any("\0" in word for word in (*spec.argv, *spec.env.values(), *spec.labels.values())):
-        raise InputError(f"The container {spec.name} has a zero byte in its words.")
+        raise InputError(f"The container {spec.name} has a zero byte in its arguments.")
 
 
 def _image_word(image: str) -> str:

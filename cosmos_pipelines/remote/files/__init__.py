@@ -1,1 +1,1 @@
-"""Files brought to a host and home again, whole and verified. Mechanics only."""
+"""Upload files to a host and download them, whole and verified."""

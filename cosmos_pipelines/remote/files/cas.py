@@ -1,4 +1,4 @@
-"""A directory of files named by the SHA-256 of their content. Mechanics only."""
+"""A directory of files that are named by the SHA-256 of their content."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cosmos_pipelines.files import copy_verified, room_for
 
 
 def keep(cas: Path, source: Path, sha256: str, size: int) -> Path:
-    """The file in `cas` with this content, copied from `source` if it is not there yet.
+    """Return the file in `cas` with this content; copy it from `source` if it is missing.
 
-    It is read-only and no link to `source`, which its owner may overwrite in place.
+    The file is read-only, and a copy: the owner of `source` may overwrite `source` in place.
 
     Raises:
         WrongContent: `source` has another hash.
-        DiskFull: no room; nothing half-written is left.
+        DiskFull: no room; no half-written file is left.
         OSError: `source` cannot be read.
     """
     kept = cas / sha256
@@ -29,7 +29,7 @@ def keep(cas: Path, source: Path, sha256: str, size: int) -> Path:
 
 
 def place(kept: Path, target: Path) -> None:
-    """A hard link to a kept file; a copy where the file system has no (more) links.
+    """Make `target` a hard link to a kept file; a copy if the file system has no (more) links.
 
     Raises:
         DiskFull: no room.

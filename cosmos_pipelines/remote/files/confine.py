@@ -1,6 +1,6 @@
-"""Paths on a host: always below one directory, whatever a name says. Pure.
+"""Make paths of a host that stay below one directory for every name. Pure.
 
-Hosts are POSIX. A backslash is taken for a separator, since people paste paths from Windows.
+Hosts are POSIX. A backslash counts as a separator, since people paste paths from Windows.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
 def confine(root: str, name: str) -> str:
-    """The path `name` below `root`, an absolute path; it cannot lead out of it.
+    """Return the path `name` below the absolute path `root`.
 
     Raises:
-        InputError: it is empty, absolute, has a drive, a control character, or climbs with `..`.
+        InputError: the name is empty or absolute, has a drive, a control character or `..`.
     """
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     absolute = name.startswith(("/", "\\")) or _DRIVE.match(name)
@@ -28,16 +28,16 @@ def confine(root: str, name: str) -> str:
 
 
 def host_directory(given: str) -> str:
-    """A directory of a host as a user wrote it, absolute and plain.
+    """Return a user's path of a directory on a host in its plain form.
 
     Raises:
-        InputError: it is relative, has a drive, a control character or `..`, or is the root itself.
+        InputError: the path is relative, has a drive, a control character or `..`, or is `/`.
     """
     path = given.replace("\\", "/").strip()
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if not path.startswith("/") or not parts or ".." in parts or _unprintable(path):
         raise InputError(
-            f"{given!r} cannot be a directory of ours on a host.",
+            f"{given!r} cannot be the directory for runs on a host.",
             hint="Give an absolute path, for example /home/me/cosmos.",
         )
     return "/" + "/".join(parts)

@@ -1,4 +1,4 @@
-"""Download files of a host, each known by the hash that the host computed: see `transfer`."""
+"""Download files of a host and verify each by the hash that the host computed: see `transfer`."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 from cosmos_pipelines.remote.ssh.streams import CHUNK, draw
 
 MOST_WORDS: Final = 64 << 10
-"""Bytes of file names in one command; Linux takes 128 KiB in one word of a shell's."""
+"""Bytes of file names in one command; Linux accepts 128 KiB in one argument of a shell."""
 
 
 LOCK_S: Final = 5.0
-"""Seconds in which another process may finish the same file."""
+"""Seconds to wait for another process that downloads the same file."""
 
 
 class Wanted(NamedTuple):
-    """A file of the host, where it shall be here, and its hash as the host computed it."""
+    """A file of the host, its path on this machine, and the hash that the host computed."""
 
     remote: str
-    """Absolute path; `confine` makes one of a name."""
+    """Absolute path; `confine` makes it from a name."""
     local: Path
     sha256: str
     size: int | None = None
-    """Bytes, if known: large ones are worth a faster way."""
+    """Bytes, if known: large files use a faster connection."""
 
 
 def get_file(
@@ -48,22 +48,22 @@ def get_file(
     *,
     size: int | None = None,
 ) -> None:
-    """Bring one file: see `get_files`."""
+    """Download one file: see `get_files`."""
     get_files(connection, [Wanted(remote, local, sha256, size)], progress)
 
 
 def get_files(
     connection: Connection, files: Iterable[Wanted], progress: Report | None = None
 ) -> None:
-    """Bring files; each appears whole, on the disk and with its hash, or not at all.
+    """Download files; each appears whole, on the disk and with its hash, or not at all.
 
-    What is here with the right content is not brought again. What a cut has left in
-    `<name>.<hash>.part` is continued; many files come as one stream.
+    A file that has the right content already is not downloaded again. A broken download is
+    continued from `<name>.<hash>.part`; many files come as one stream.
 
     Raises:
         OutputMissing: there is no such file, or its content has another hash.
-        DiskFull: no room here; nothing half-written is left.
-        LinkLost: the link broke; calling again continues.
+        DiskFull: no room on this machine; no half-written file is left.
+        LinkLost: the connection broke; a second call continues.
     """
     missing = [f for f in files if not (f.local.is_file() and sha256_of(f.local) == f.sha256)]
     meter = Meter(0, progress)
@@ -80,7 +80,7 @@ def get_files(
 
 
 def part_of(file: Wanted) -> Path:
-    """What there is of a file until it is whole: the same name in every process."""
+    """Return the path of the unfinished file: the same in every process."""
     return file.local.with_name(f"{file.local.name[:150]}.{file.sha256[:12]}{PART}")
 
 
@@ -103,7 +103,7 @@ def _groups(files: Sequence[Wanted]) -> Iterator[list[Wanted]]:
 
 
 def _get_group(connection: Connection, group: Sequence[Wanted], meter: Meter) -> None:
-    """Whole files in one stream, which says their sizes first."""
+    """Download whole files in one stream, which begins with their sizes."""
     script = host_scripts.send([file.remote for file in group])
     with _Stream(connection, group, script) as stream:
         sizes = [stream.size() for _ in group]
@@ -116,7 +116,7 @@ def _get_group(connection: Connection, group: Sequence[Wanted], meter: Meter) ->
 
 
 def _get_rest(connection: Connection, file: Wanted, meter: Meter) -> None:
-    """A file that was begun; from its start if what is here does not fit."""
+    """Continue a download; begin again if the local part has other content."""
     with _part(file) as part:
         digest = hashlib.sha256()
         while chunk := part.read(CHUNK):
@@ -139,7 +139,7 @@ def _get_rest(connection: Connection, file: Wanted, meter: Meter) -> None:
 
 
 class _Stream:
-    """Sizes, one a line, then bytes."""
+    """A stream from the host: the sizes of files, one a line, then their bytes."""
 
     def __init__(self, connection: Connection, files: Sequence[Wanted], script: list[str]) -> None:
         self._host, self._files = connection.host, files
@@ -154,7 +154,7 @@ class _Stream:
         self._chunks.close()
 
     def size(self) -> int:
-        """The next file's size in bytes."""
+        """Read the next file's size in bytes."""
         while b"\n" not in self._rest:
             self._rest += self._more()
         line, _, self._rest = self._rest.partition(b"\n")
@@ -164,11 +164,11 @@ class _Stream:
             raise BackendError(
                 "launch_failed",
                 f"{self._host} answered {line[:100]!r} instead of a file's size.",
-                hint="Does its shell print something at every login?",
+                hint="Does the host's shell print something at every login?",
             ) from None
 
     def copy(self, target: IO[bytes], size: int, digest: hashlib._Hash, meter: Meter) -> str:
-        """Write the next `size` bytes; the hash with them added."""
+        """Write the next `size` bytes to `target`; return the hash of all bytes so far."""
         while size:
             chunk = memoryview(self._rest or self._more())
             self._rest = bytes(chunk[size:])
@@ -176,7 +176,7 @@ class _Stream:
             digest.update(chunk)
             size -= len(chunk)
             meter.add(len(chunk))
-            while chunk:  # a disk that becomes full takes a part first
+            while chunk:  # a disk that becomes full may write only a part of the chunk
                 chunk = chunk[target.write(chunk) :]
         return digest.hexdigest()
 
@@ -190,16 +190,16 @@ class _Stream:
             raise OutputMissing(f"On {self._host}: {lines[0] if lines else 'a file is missing'}.")
         if ended.exit_code == 0:
             names = ", ".join(file.remote for file in self._files[:3])
-            raise OutputMissing(f"{names} on {self._host} became shorter meanwhile.")
-        told = lines[-1] if lines else f"exit code {ended.exit_code}"
-        raise LinkLost(self._host, f"{self._host} stopped sending: {told}.")
+            raise OutputMissing(f"{names} on {self._host} became shorter during the download.")
+        reason = lines[-1] if lines else f"exit code {ended.exit_code}"
+        raise LinkLost(self._host, f"{self._host} stopped sending: {reason}.")
 
 
 @contextmanager
 def _part(file: Wanted) -> Iterator[IO[bytes]]:
-    """The file's `.part`, for this process alone; gone if it cannot be continued.
+    """Open the file's `.part` for this process alone; remove it if it cannot be continued.
 
-    One that another process keeps for too long, perhaps since it stands still, is left to it.
+    If another process keeps the `.part` locked for too long, use another name.
     """
     path = part_of(file)
     with ExitStack() as stack:
@@ -218,7 +218,7 @@ def _part(file: Wanted) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _locked(path: Path, within_s: float) -> Iterator[IO[bytes] | None]:
-    """The open file, at its start, locked; None if another process keeps it locked."""
+    """Yield the file, open, locked and at its start; None if another process keeps the lock."""
     end = time.monotonic() + within_s
     while True:
         with path.open("a+b", buffering=0) as part:
@@ -230,7 +230,7 @@ def _locked(path: Path, within_s: float) -> Iterator[IO[bytes] | None]:
                     return
                 time.sleep(0.05)
                 continue
-            # Whoever had the lock may have given the file its name: then it is no part any more.
+            # The process that had the lock may have renamed the file, which is finished then.
             if path.exists() and path.stat().st_ino == os.fstat(part.fileno()).st_ino:
                 part.seek(0)
                 yield part
@@ -242,7 +242,7 @@ def _keep(connection: Connection, file: Wanted, part: IO[bytes], found: str) -> 
     if found != file.sha256:
         path.unlink()
         raise OutputMissing(
-            f"{file.remote} on {connection.host} is not what was made: "
+            f"{file.remote} on {connection.host} is not the expected file: "
             f"its SHA-256 is {found}, not {file.sha256}."
         )
     move(path, file.local)

@@ -1,4 +1,4 @@
-"""How far a transfer is, how fast, and how long it will take. Mechanics only."""
+"""The progress of a transfer: bytes, rate and the time that is left."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ EVERY_S: Final = 0.2
 """Seconds between two reports."""
 
 WINDOW_S: Final = 5.0
-"""The rate is that of the last seconds."""
+"""Seconds over which the rate is measured."""
 
 
 @dataclass(frozen=True)
 class TransferProgress:
-    """A transfer at one moment; bytes, seconds."""
+    """The progress of a transfer at one moment, in bytes."""
 
     done: int
     total: int
     rate: float | None
-    """Bytes a second; None before anything has been moved."""
+    """Bytes a second; None before the first byte."""
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until the end, if it goes on like this."""
+        """Seconds until the end at this rate."""
         return (self.total - self.done) / self.rate if self.rate else None
 
     def __str__(self) -> str:
@@ -41,34 +41,34 @@ Report = Callable[[TransferProgress], None]
 
 
 class Meter:
-    """Counts bytes and reports now and then, and once at the end."""
+    """Counts bytes; reports every `EVERY_S` seconds and at the end."""
 
     def __init__(
         self, total: int, report: Report | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.total, self.done = total, 0
         self._report, self._clock = report, clock
-        self._looks: deque[tuple[float, int]] = deque([(clock(), 0)])
+        self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
         self._moved = 0
 
     def skip(self, count: int) -> None:
-        """These bytes are there from an earlier time; negative if they were of no use."""
+        """Count bytes that an earlier transfer has moved; negative: bytes that must come again."""
         self.done += count
 
     def add(self, count: int) -> None:
-        """These bytes have been moved."""
+        """Count bytes that have been moved."""
         self.done += count
         self._moved += count
         now = self._clock()
-        if now - self._looks[-1][0] >= EVERY_S or self.done >= self.total:
-            self._looks.append((now, self._moved))
-            while len(self._looks) > 2 and now - self._looks[1][0] >= WINDOW_S:
-                self._looks.popleft()
+        if now - self._samples[-1][0] >= EVERY_S or self.done >= self.total:
+            self._samples.append((now, self._moved))
+            while len(self._samples) > 2 and now - self._samples[1][0] >= WINDOW_S:
+                self._samples.popleft()
             if self._report:
                 self._report(TransferProgress(self.done, self.total, self._rate()))
 
     def _rate(self) -> float | None:
-        (then, before), (now, moved) = self._looks[0], self._looks[-1]
+        (then, before), (now, moved) = self._samples[0], self._samples[-1]
         return (moved - before) / (now - then) if now > then and moved > before else None
 
 

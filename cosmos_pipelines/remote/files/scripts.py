@@ -1,10 +1,10 @@
-"""What is executed on a host to keep files by their hash: POSIX shell with constant text.
+"""The scripts that a host executes to keep files by their hash: POSIX shell with constant text.
 
-Names and numbers come as arguments, lists on standard input; nothing is put into the text.
-Needs of the host: sh, stat -c, dd, tar, xargs, find, sync and sha256sum (GNU or busybox). Where
-openssl is there it hashes: 1.4 GB/s with the processor's own instructions, against 0.3.
+Names and numbers come as arguments, lists on standard input; the text itself never changes. The
+host needs sh, stat -c, dd, tar, xargs, find, sync and sha256sum (GNU or busybox). If the host has
+openssl, openssl hashes: 1.4 GB/s with the processor's own instructions, against 0.3.
 
-Exit codes: 65 not all has come, 66 not there, 67 has other content, 73 cannot be written.
+Exit codes: 65 incomplete, 66 no such file, 67 wrong content, 73 cannot be written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ABSENT: Final = 66
 WRONG: Final = 67
 
 BLOCK: Final = 1 << 20
-"""Bytes; a resumed upload starts at a multiple of it, for `dd`."""
+"""Bytes; a resumed upload starts at a multiple of this number, for `dd`."""
 
 _COMMON: Final = """
 LC_ALL=C; export LC_ALL; umask 022
@@ -33,8 +33,8 @@ xargs stat -c '%n %s' -- 2>/dev/null
 exit 0
 """
 
-# dd writes at fixed places: a writer that a cut connection has left behind does no harm, since the
-# same place of the same content has the same bytes.
+# dd writes at fixed positions: a dd that a broken connection has left running does no harm, since
+# the same content has the same bytes at the same position.
 _RECEIVE: Final = """
 cd -- "$1" || exit 73
 there() { [ "$(stat -c %s -- "$1" 2>/dev/null)" = "$2" ]; }
@@ -54,7 +54,7 @@ hash "$2.part"
 wait $! || exit 73
 if [ "$found" != "$2" ]; then
     rm -f -- "$2.part"
-    echo "it has the SHA-256 $found" >&2
+    echo "the received file has the SHA-256 $found" >&2
     exit 67
 fi
 chmod 444 -- "$2.part" && mv -f -- "$2.part" "$2" && exit 0
@@ -94,27 +94,27 @@ exec tail -c "+$(($2 + 1))" -- "$1"
 
 
 def look(cas: str) -> list[str]:
-    """Free space, then name and size of those files that are there, of those named on the input."""
+    """Print the free space, then name and size of each file of the input that exists."""
     return _sh(_LOOK, cas)
 
 
 def receive(cas: str, sha256: str, offset: int, size: int) -> list[str]:
-    """Take a file's bytes from `offset`, a multiple of `BLOCK`, verify all of it, and keep it."""
+    """Receive a file's bytes from `offset`, a multiple of `BLOCK`; verify and keep the file."""
     return _sh(_RECEIVE, cas, sha256, str(offset // BLOCK), str(size))
 
 
 def unpack(cas: str, token: str) -> list[str]:
-    """Take a tar of files that are named by their hash, verify and keep them; says wrong ones."""
+    """Unpack a tar of files that are named by their hash; keep good files, print wrong ones."""
     return _sh(_UNPACK, cas, token)
 
 
 def send(paths: Sequence[str]) -> list[str]:
-    """The sizes of files, one a line, then their bytes, one after the other."""
+    """Print the sizes of files, one a line, then the bytes of all files."""
     return _sh(_SEND, *paths)
 
 
 def send_rest(path: str, offset: int) -> list[str]:
-    """The size of a file, and its bytes from `offset` on."""
+    """Print the size of a file, and its bytes from `offset` on."""
     return _sh(_SEND_REST, path, str(offset))
 
 

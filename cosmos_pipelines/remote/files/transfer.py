@@ -1,10 +1,10 @@
-"""Files to and from a host, each by the hash of its content: whole and verified, or not at all.
+"""Transfer files to and from a host by the hash of their content, whole and verified.
 
-    <remote_dir>/cas/<sha256>        uploaded once for ever, read-only
-    <remote_dir>/cas/<sha256>.part   what a cut has left; the next upload goes on from there
-    <remote_dir>/cas/.incoming/      small files on their way, as one stream
+    <remote_dir>/cas/<sha256>        uploaded once, read-only
+    <remote_dir>/cas/<sha256>.part   an unfinished upload, which the next upload continues
+    <remote_dir>/cas/.incoming/      small files of a stream that is being received
 
-Nothing here is repeated after a lost link: it is raised, and calling again continues.
+A lost connection raises an error and is not retried here; a second call continues.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Upload into a host's directory of files that are named by their hash: see `transfer`."""
+"""Upload files into the host's directory of files named by their hash: see `transfer`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ SMALL: Final = 4 << 20
 """Bytes; smaller files share a stream, larger ones are resumed."""
 
 GROUP: Final = 64 << 20
-"""Bytes of one stream of small files: what a cut costs at most."""
+"""Bytes of one stream of small files: a broken connection loses at most this many."""
 
 LOOK_S: Final = 60.0
 SLOW_DISK: Final = 20e6
-"""Bytes a second that a host hashes and writes at the least."""
+"""Lowest expected rate, in bytes a second, at which a host hashes and writes."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _FREE: Final = re.compile(rb"\s(\d+)\s+\d+%\s")
 
 
 class LocalFile(NamedTuple):
-    """A file of this machine as it was measured."""
+    """A file of this machine with its measured hash and size."""
 
     path: Path
     sha256: str
@@ -43,10 +43,10 @@ class LocalFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Sent:
-    """What an upload did."""
+    """The result of an upload."""
 
     files: int
-    """Sent; the others were there."""
+    """Number of files that were sent; the host had the others."""
     size: int
     """Bytes sent."""
 
@@ -57,27 +57,27 @@ def put_files(
     cas: str,
     progress: Report | None = None,
 ) -> Sent:
-    """Have these files (path, sha256, size) in the directory `cas` of the host, under their hash.
+    """Upload files (path, sha256, size) into the directory `cas` of the host, under their hash.
 
-    The host is asked once which of them it has. What it has not is sent, hashed there, on its disk,
-    and only then under its name.
+    The host is asked once which files it has. The other files are sent, hashed on the host's disk,
+    and only then get their name.
 
     Raises:
-        InputError: a file cannot be read, or is not what was measured.
-        BackendError: `disk_full`, no room on the host: nothing half-written is left there;
-            `launch_failed`, it cannot be written there.
-        LinkLost: the link broke; calling again continues.
+        InputError: a file cannot be read, or was changed since it was measured.
+        BackendError: `disk_full`, no room on the host, where no half-written file is left;
+            `launch_failed`, the directory cannot be written.
+        LinkLost: the connection broke; a second call continues.
     """
     wanted = {f.sha256: f for f in (LocalFile(Path(p), s, n) for p, s, n in files)}
     for file in wanted.values():
         _check(file)
-    there, free = _look(connection, cas, list(wanted))
-    missing = [f for f in wanted.values() if there.get(f.sha256) != f.size]
-    begun = {f.sha256: _offset(f, there.get(f"{f.sha256}.part", 0)) for f in missing}
+    sizes, free = _look(connection, cas, list(wanted))
+    missing = [f for f in wanted.values() if sizes.get(f.sha256) != f.size]
+    begun = {f.sha256: _offset(f, sizes.get(f"{f.sha256}.part", 0)) for f in missing}
     total = sum(f.size for f in missing)
     room = total - sum(begun.values())
     if room > free:
-        raise _full(connection, cas, f"{room} bytes are to be sent, {free} are free.")
+        raise _full(connection, cas, f"{room} bytes are needed, {free} are free.")
     meter = Meter(total, progress)
     for group in _groups([f for f in missing if f.size < SMALL]):
         _send_group(connection, cas, group, meter)
@@ -89,7 +89,7 @@ def put_files(
 
 def _check(file: LocalFile) -> None:
     if not _SHA256.fullmatch(file.sha256):
-        raise InputError(f"{file.path} has no SHA-256 but {file.sha256!r}.")
+        raise InputError(f"{file.path} has a wrong SHA-256: {file.sha256!r}.")
     try:
         size = file.path.stat().st_size
     except OSError as e:
@@ -99,7 +99,7 @@ def _check(file: LocalFile) -> None:
 
 
 def _look(connection: Connection, cas: str, names: Sequence[str]) -> tuple[dict[str, int], int]:
-    """Sizes of what is there of these hashes, whole or begun, and the free bytes."""
+    """Return the sizes of the host's files of these hashes, finished or not, and the free bytes."""
     asked = "".join(f"{name}\n{name}.part\n" for name in names).encode()
     done = connection.run(host_scripts.look(cas), timeout_s=LOOK_S, input=asked)
     if done.exit_code != 0:
@@ -112,7 +112,7 @@ def _look(connection: Connection, cas: str, names: Sequence[str]) -> tuple[dict[
 
 
 def _offset(file: LocalFile, begun: int) -> int:
-    """Where an upload goes on; the last block is sent in any case, and all of it hashed again."""
+    """Return the byte at which an upload continues; the last block is always sent again."""
     if file.size < SMALL or begun > file.size:
         return 0
     return min(begun, file.size - 1) // host_scripts.BLOCK * host_scripts.BLOCK
@@ -130,7 +130,7 @@ def _groups(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
 
 
 def _send_group(connection: Connection, cas: str, group: Sequence[LocalFile], meter: Meter) -> None:
-    """Small files as one tar; the host says which have come wrong, and gets those once more."""
+    """Send small files as one tar; send the files that the host received wrong once more."""
     for attempt in (1, 2):
         token = uuid.uuid4().hex
         amount = sum(f.size for f in group)
@@ -145,10 +145,10 @@ def _send_group(connection: Connection, cas: str, group: Sequence[LocalFile], me
 
 
 def _tar(files: Sequence[LocalFile], meter: Meter) -> Iterator[bytes]:
-    """A tar of files that are named by their hash.
+    """Yield a tar of files that are named by their hash.
 
     Raises:
-        InputError: a file is not what was measured, or cannot be read.
+        InputError: a file was changed since it was measured, or cannot be read.
     """
     for file in files:
         try:
@@ -168,7 +168,7 @@ def _tar(files: Sequence[LocalFile], meter: Meter) -> Iterator[bytes]:
 def _send_large(
     connection: Connection, cas: str, file: LocalFile, offset: int, meter: Meter
 ) -> None:
-    """One file from `offset` on; from its start if what was there, or came, has another hash."""
+    """Send one file from `offset` on; send all of it if the host's file has another hash."""
     for attempt in (1, 2):
         meter.skip(offset)
         amount = file.size - offset
@@ -184,7 +184,9 @@ def _send_large(
             return
         _check(file)
         if done.exit_code == host_scripts.INCOMPLETE:
-            raise LinkLost(connection.host, f"Not all of {file.path} came to {connection.host}.")
+            raise LinkLost(
+                connection.host, f"{connection.host} received only a part of {file.path}."
+            )
         if done.exit_code == host_scripts.WRONG and sha256_of(file.path) != file.sha256:
             raise _changed(file)
         if done.exit_code != host_scripts.WRONG or attempt == 2:
@@ -194,33 +196,33 @@ def _send_large(
 
 
 def _end_s(amount: int) -> float:
-    """Seconds that the host may take to hash so many bytes and have them on its disk."""
+    """Seconds that the host may take to hash this many bytes and write them to its disk."""
     return LOOK_S + amount / SLOW_DISK
 
 
 def _failed(connection: Connection, cas: str, done: Completed) -> BackendError:
-    said = (done.stderr or done.stdout).decode(errors="replace")
-    lines = [line for line in said.splitlines() if line.strip()]
-    told = next((x for x in lines if "No space" in x), lines[0] if lines else "no reason given")
-    if re.search("no space left|quota exceeded", said, re.IGNORECASE):
-        return _full(connection, cas, told)
+    message = (done.stderr or done.stdout).decode(errors="replace")
+    lines = [line for line in message.splitlines() if line.strip()]
+    reason = next((x for x in lines if "No space" in x), lines[0] if lines else "no reason given")
+    if re.search("no space left|quota exceeded", message, re.IGNORECASE):
+        return _full(connection, cas, reason)
     return BackendError(
         "launch_failed",
-        f"Files cannot be kept in {cas} on {connection.host}: {told}.",
+        f"Files cannot be kept in {cas} on {connection.host}: {reason}.",
         hint="Run `cosmos doctor`.",
     )
 
 
-def _full(connection: Connection, cas: str, told: str) -> BackendError:
+def _full(connection: Connection, cas: str, reason: str) -> BackendError:
     return BackendError(
         "disk_full",
-        f"No space left for {cas} on {connection.host}: {told}",
-        hint="Free some space there and try again.",
+        f"No space left for {cas} on {connection.host}: {reason}",
+        hint=f"Free some space on {connection.host} and try again.",
     )
 
 
 def _changed(file: LocalFile) -> InputError:
     return InputError(
         f"{file.path} was changed since it was measured.",
-        hint="Start again from the file as it is now.",
+        hint="Start again with the changed file.",
     )

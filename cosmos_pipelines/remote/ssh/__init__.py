@@ -1,1 +1,1 @@
-"""Connections to a host over SSH. Mechanics only."""
+"""Connections to a host over SSH."""

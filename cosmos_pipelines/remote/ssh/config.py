@@ -1,7 +1,7 @@
-"""Where an SSH connection goes: what the user gave, read together with the SSH configuration.
+"""The route of an SSH connection, from the settings and the user's SSH configuration.
 
-`ssh -G` reads the configuration exactly as `ssh` does (Include, Match, tokens), so whatever works
-by hand works here. On a machine without the OpenSSH client the file is read by paramiko.
+`ssh -G` reads the configuration exactly as `ssh` does (Include, Match, tokens), so what works with
+`ssh` works here. On a machine without the OpenSSH client, paramiko reads the file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEYS: Final = tuple(f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")
 
 @dataclass(frozen=True)
 class Target:
-    """What to connect to, as the user says it. None: as the SSH configuration has it."""
+    """The host to connect to, from the settings. None: as in the SSH configuration."""
 
     host: str
     """A name, an address, or an alias of the SSH configuration."""
@@ -43,26 +43,26 @@ class Target:
     config_file: Path | None = None
     """None: the files that `ssh` itself reads."""
     connect_timeout_s: float = 10.0
-    """Bound on each step of connecting: address, greeting, login."""
+    """Time limit of each step of connecting: address, greeting, login."""
     lost_after_s: float = 15.0
-    """A connection over which nothing came for so long is lost; a shorter cut is sat out."""
+    """A connection is lost after so many seconds without any data; a shorter cut does no harm."""
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One SSH server on the way, the last one being the target."""
+    """An SSH server on the way to the target, or the target itself."""
 
     name: str
-    """As it was asked for."""
+    """The name in the settings or the SSH configuration."""
     address: str
     port: int
     user: str
     key_name: str
-    """What it is called in known_hosts files."""
+    """The server's name in known_hosts files."""
     known_hosts: tuple[Path, ...]
     key_files: tuple[Path, ...]
     agent: Path | None
-    """Socket of the agent."""
+    """The socket of the SSH agent."""
     listed_keys_only: bool
     proxy_command: str | None = None
 
@@ -72,11 +72,11 @@ class Hop:
 
 
 def route(target: Target) -> tuple[Hop, ...]:
-    """The servers on the way to a target, the target last; ProxyJump is followed to its end.
+    """Return the servers on the way to a target, the target last; follows every ProxyJump.
 
     Raises:
-        SettingsError: a host name that cannot be one, a configuration that cannot be read, or jumps
-            that lead in a circle.
+        SettingsError: a wrong host name, a configuration that cannot be read, or jumps that lead in
+            a circle.
     """
     return _route(target, MOST_HOPS)
 
@@ -88,9 +88,9 @@ def _route(target: Target, left: int) -> tuple[Hop, ...]:
     before: tuple[Hop, ...] = ()
     jumps = [j for j in ",".join(options["proxyjump"]).split(",") if j not in ("", "none")]
     for n, jump in enumerate(jumps):
-        at = _target_of(jump, target)
-        # A list of jumps says the whole way after its first host.
-        before = _route(at, left - 1) if n == 0 else (*before, _hop(at, _options(at)))
+        via = _target_of(jump, target)
+        # A list of jumps is the whole way after its first host.
+        before = _route(via, left - 1) if n == 0 else (*before, _hop(via, _options(via)))
     hop = _hop(target, options)
     return (*before, replace(hop, proxy_command=None) if before else hop)
 
@@ -98,7 +98,7 @@ def _route(target: Target, left: int) -> tuple[Hop, ...]:
 def _target_of(jump: str, target: Target) -> Target:
     m = _JUMP.fullmatch(jump.strip())
     if m is None:
-        raise SettingsError(f"{jump!r} is no host to jump over (ProxyJump of {target.host}).")
+        raise SettingsError(f"{jump!r} is not a host name (ProxyJump of {target.host}).")
     port = int(m["port"]) if m["port"] else None
     host = m["host"].strip("[]")
     return replace(target, host=host, user=m["user"], port=port, key_file=None)
@@ -106,8 +106,8 @@ def _target_of(jump: str, target: Target) -> Target:
 
 def _options(target: Target) -> Options:
     if not _HOST.fullmatch(target.host):
-        raise SettingsError(f"{target.host!r} is no host name.")
-    read = _asked_of_ssh if shutil.which("ssh") else _read_by_paramiko
+        raise SettingsError(f"{target.host!r} is not a host name.")
+    read = _read_by_ssh if shutil.which("ssh") else _read_by_paramiko
     options = defaultdict(list, read(target))
     if target.key_file is not None:
         options["identityfile"].insert(0, str(target.key_file))
@@ -117,7 +117,7 @@ def _options(target: Target) -> Options:
     return options
 
 
-def _asked_of_ssh(target: Target) -> Options:
+def _read_by_ssh(target: Target) -> Options:
     words = ["ssh", "-G"]
     words += ["-F", str(target.config_file)] if target.config_file else []
     words += ["-l", target.user] if target.user else []
@@ -127,8 +127,8 @@ def _asked_of_ssh(target: Target) -> Options:
         capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=READ_S,
     )  # fmt: skip
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise SettingsError(f"ssh cannot read its configuration for {target.host}: {said[0]}")
+        errors = done.stderr.strip().splitlines() or ["no reason given"]
+        raise SettingsError(f"ssh cannot read its configuration for {target.host}: {errors[0]}")
     found: Options = defaultdict(list)
     for line in done.stdout.splitlines():
         name, _, value = line.partition(" ")
@@ -143,7 +143,7 @@ def _read_by_paramiko(target: Target) -> Options:
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     if re.search(r"(?im)^\s*(include|match)\b", text):
         raise SettingsError(
-            f"{file} has Include or Match.", hint="Install the OpenSSH client, which reads these."
+            f"{file} has Include or Match lines.", hint="Install the OpenSSH client to read them."
         )
     options: Options = {}
     for name, value in SSHConfig.from_text(text).lookup(target.host).items():
@@ -160,11 +160,11 @@ def _read_by_paramiko(target: Target) -> Options:
 
 
 def _hop(target: Target, options: Options) -> Hop:
-    def one(name: str, otherwise: str) -> str:
+    def first(name: str, otherwise: str) -> str:
         return options[name][0] if options[name] else otherwise
 
-    address, port = one("hostname", target.host), int(one("port", "22"))
-    user = one("user", "") or getpass.getuser()
+    address, port = first("hostname", target.host), int(first("port", "22"))
+    user = first("user", "") or getpass.getuser()
     known = address if port == 22 else f"[{address}]:{port}"
     tokens = {"h": address, "n": target.host, "p": str(port), "r": user, "u": getpass.getuser(),
               "d": str(Path.home()), "%": "%"}  # fmt: skip
@@ -173,17 +173,17 @@ def _hop(target: Target, options: Options) -> Hop:
         return Path(_filled(text, tokens)).expanduser()
 
     files = [*options["userknownhostsfile"], *options["globalknownhostsfile"]]
-    command = one("proxycommand", "none")
+    command = first("proxycommand", "none")
     return Hop(
         name=target.host,
         address=address,
         port=port,
         user=user,
-        key_name=one("hostkeyalias", known),
+        key_name=first("hostkeyalias", known),
         known_hosts=tuple(path(f) for f in files if f != "none"),
         key_files=tuple(path(f) for f in dict.fromkeys(options["identityfile"]) if f != "none"),
-        agent=_agent(one("identityagent", "SSH_AUTH_SOCK"), tokens),
-        listed_keys_only=one("identitiesonly", "no") == "yes",
+        agent=_agent(first("identityagent", "SSH_AUTH_SOCK"), tokens),
+        listed_keys_only=first("identitiesonly", "no") == "yes",
         proxy_command=None if command == "none" else _filled(command, tokens),
     )
 
@@ -195,7 +195,7 @@ def _filled(text: str, tokens: dict[str, str]) -> str:
 def _agent(named: str, tokens: dict[str, str]) -> Path | None:
     if named == "none":
         return None
-    # SSH's own variable, not a setting of ours.
+    # SSH_AUTH_SOCK is a variable of SSH, not a setting of this project.
     variable = named.removeprefix("$") if named.startswith("$") else named
     if variable == "SSH_AUTH_SOCK" or named.startswith("$"):
         socket = os.environ.get(variable)

@@ -1,4 +1,4 @@
-"""Programs and files of another machine, over SSH. Mechanics only.
+"""Run programs and read files of another machine over SSH.
 
     with Connection(Target("gpu1")) as gpu1:
         done = gpu1.run(["docker", "ps"], timeout_s=10)
@@ -7,9 +7,9 @@
         with gpu1.sftp() as files:
             files.stat("/data")
 
-A connection is opened when it is first used, shared by any number of threads, and opened anew when
-it was lost. A program that was started is never started again by itself: `LinkLost` says that
-nobody knows whether it ran.
+A connection opens at its first use, serves any number of threads, and opens again after a loss. A
+program is never started twice without the caller: `LinkLost` means that it is not known whether the
+program ran.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 __all__ = ["BEAT_S", "Completed", "Connection", "Target", "command_line"]
 
 BEAT_S: Final = 1.0
-"""`stream` yields at least this often, `b""` in silence."""
+"""Seconds: `stream` yields at least this often, `b""` in silence."""
 PATIENCE_S: Final = 5.0
 LINKS: Final = 8
 RECENT: Final = 100
-"""Commands that are remembered."""
+"""Number of last commands that are kept."""
 
 _PLAIN: Final = '"$@"; exit $?'
-"""With a shell around it a program that a signal ends has an exit code, 128 + n; without one it has
-none, which looks like a lost connection."""
+"""Runs the program in a shell: a program that signal n ends has the exit code 128 + n. Without the
+shell there is no exit code, which looks like a lost connection."""
 _GUARDED: Final = """\
 exec 3<&0
 "$@" </dev/null 3<&- & program=$!
@@ -53,13 +53,13 @@ exec 3<&-
 wait "$program"; code=$?
 kill "$guard" 2>/dev/null
 exit "$code\""""
-"""Ends the program when its standard input ends, hence when the channel or the connection does: SSH
-leaves a program without a terminal running."""
+"""Ends the program when its standard input ends, and so when the channel or the connection ends:
+SSH itself leaves a program without a terminal running."""
 
 
 @dataclass(frozen=True)
 class Completed:
-    """How a program ended; 128 + n where signal n ended it, 127 where it does not exist."""
+    """The result of a program; exit code 128 + n: ended by signal n, 127: no such program."""
 
     exit_code: int
     stdout: bytes
@@ -67,24 +67,24 @@ class Completed:
 
 
 def command_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-    """The one line that a remote shell reads as exactly these words; the only place that quotes."""
+    """Return a line that a remote shell reads as exactly these words; no other function quotes."""
     assigned = ["env", *(f"{name}={value}" for name, value in env.items())] if env else []
     return shlex.join([*assigned, *argv])
 
 
 def _short(word: str) -> str:
-    """A word as one may show it: scripts and lists of files are long."""
+    """Return a word shortened for messages: scripts and lists of files are long."""
     line = " ".join(word.split())
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 
 class Connection:
-    """A way to one host. `patience_s`: how long to try again when an open connection was lost.
+    """A connection to a host. `patience_s`: seconds to try again after an open connection was lost.
 
     Every method raises:
-        Unreachable: the host cannot be reached (no name, route, power, or time-out); `Refused`: it
-            answers, its port is closed. Nothing was done.
-        LinkLost: lost while something was going on, which may have happened or still happen.
+        Unreachable: the host cannot be reached (no name, route, power, or time-out); `Refused`: the
+            host answers, but its port is closed. Nothing was done.
+        LinkLost: the connection was lost during a program, which may have run or may still run.
         NotAllowed: `HostKeyUnknown`, `HostKeyChanged`, `LoginRefused`.
         SettingsError: the SSH configuration cannot be read.
     """
@@ -94,7 +94,7 @@ class Connection:
         self.host = target.host
         self._patience_s = patience_s
         self.recent: deque[str] = deque(maxlen=RECENT)
-        """What was last started there, shortened, each with its time (UTC)."""
+        """The last commands on the host, shortened, each with its time (UTC)."""
         self._links: list[Link] = []
         self._reached = False
         self._changed = threading.Condition()
@@ -107,7 +107,7 @@ class Connection:
         self.close()
 
     def open(self) -> None:
-        """Connect now, if it is not connected."""
+        """Connect now, unless the connection is open."""
         self._give(self._take(time.monotonic() + self.target.connect_timeout_s, False), False)
 
     def run(
@@ -118,10 +118,10 @@ class Connection:
         input: bytes | Iterable[bytes] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
-        """Run a program to its end. `env` is added to its environment; others see it in `ps` there.
+        """Run a program to its end. `env` is added to its environment; the host's `ps` shows `env`.
 
-        `timeout_s` bounds the whole, counted anew with each part of `input` that was taken; then
-        LinkLost is raised, and the program may go on over there.
+        `timeout_s` limits the whole call, and starts again with each part of `input` that the
+        program takes. After that LinkLost is raised, and the program may go on.
         """
         with self._session(time.monotonic() + timeout_s, argv) as session:
             session.start(command_line(["sh", "-c", _PLAIN, "sh", *argv], env))
@@ -131,11 +131,11 @@ class Connection:
     def stream(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None
     ) -> Generator[bytes, None, Completed]:
-        """What a program writes, as it comes; `b""` about every second of silence.
+        """Yield the output of a program as it comes; `b""` about every second of silence.
 
-        The program finds an empty standard input. It is ended when the iterator is closed, and by
-        the host when the connection is gone. The generator's value (of `yield from`) is its exit
-        code and the last 64 KiB of its standard error.
+        The program's standard input is empty. The program is ended when the iterator is closed, and
+        by the host when the connection is gone. The generator's value (of `yield from`) is the
+        program's exit code and the last 64 KiB of its standard error.
         """
         until = time.monotonic() + 2 * self.target.connect_timeout_s
         with self._session(until, argv, stream=True) as session:
@@ -144,7 +144,7 @@ class Connection:
             return Completed(session.exit_code(), b"", bytes(session.stderr[-(64 << 10) :]))
 
     def close(self) -> None:
-        """End it and everything that goes over it. Using it again connects anew."""
+        """End the connection and all programs that use it. The next use connects again."""
         with self._changed:
             links, self._links = self._links, []
             self._reached = False
@@ -166,7 +166,7 @@ class Connection:
             self._give(link, stream)
 
     def _channel(self, until: float, stream: bool) -> tuple[Link, paramiko.Channel]:
-        """A channel on a link that lives; one that turns out to be dead is left for another."""
+        """Return a channel on a live link; if a link turns out to be dead, take another."""
         while True:
             link = self._take(until, stream)
             try:
@@ -190,7 +190,7 @@ class Connection:
                             self.host, f"All sessions of the connection to {self.host} are in use."
                         )
                     continue
-            with self._opening:  # one thread opens, the others wait for what it opened
+            with self._opening:  # one thread opens a link, the others wait for it
                 with self._changed:
                     if link := self._with_room(stream):
                         return link
@@ -203,11 +203,11 @@ class Connection:
                     self._changed.notify_all()
 
     def _one_more(self, stream: bool) -> bool:
-        """Whether to connect once more: for the first time, or because of many long streams."""
+        """Whether to open another link: there is none yet, or many long streams are open."""
         return not self._links or (stream and len(self._links) < LINKS)
 
     def _with_room(self, stream: bool) -> Link | None:
-        """A link with room for one more session, which is counted; dead ones are dropped."""
+        """Return a link with room for one more session, and count the session; drop dead links."""
         self._links = [link for link in self._links if link.alive]
         for link in self._links:
             if link.sessions < SESSIONS and not (stream and link.streams >= STREAMS):
@@ -223,7 +223,7 @@ class Connection:
             self._changed.notify()
 
     def _open(self, until: float) -> Link:
-        """A new link; where there was one before, tried again for a while with growing pauses."""
+        """Open a link; if the host was reached before, try for a while with growing pauses."""
         end = min(until, time.monotonic() + (self._patience_s if self._reached else 0))
         pause = 0.2
         while True:
@@ -232,7 +232,7 @@ class Connection:
                 limit = min(self.target.connect_timeout_s, left)
                 return Link(replace(self.target, connect_timeout_s=limit))
             except Unreachable:
-                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - not all of us at once
+                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - not all processes at once
                 if time.monotonic() + wait > end:
                     raise
                 time.sleep(wait)

@@ -1,7 +1,7 @@
-"""Host keys that are known: files as sshd(8) describes them under SSH_KNOWN_HOSTS FILE FORMAT.
+"""Read known host keys: files as sshd(8) describes them under SSH_KNOWN_HOSTS FILE FORMAT.
 
-paramiko's own reader fails on a file with a line that it does not understand (`@cert-authority`),
-and knows no wildcards.
+The reader of paramiko fails on a file with an unknown line (`@cert-authority`), and knows no
+wildcards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MARKERS: Final = ("@revoked", "@cert-authority")
 
 @dataclass(frozen=True)
 class KnownKey:
-    """A host key, and the file that has it."""
+    """A host key, and the file that holds the key."""
 
     file: Path
     kind: str
@@ -34,23 +34,23 @@ class KnownKey:
 
 
 def fingerprint(blob: bytes) -> str:
-    """As `ssh-keygen -l` shows it."""
+    """Return the fingerprint of a key as `ssh-keygen -l` shows it."""
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode()
     return f"SHA256:{digest.rstrip('=')}"
 
 
 def keys_of(name: str, file: Path) -> Iterator[KnownKey]:
-    """Keys that a file has for a host: its name or `[name]:port`. No file, no keys.
+    """Yield the keys in a file for a host, `name` or `[name]:port`; none if the file is missing.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
     for line in lines:
         words = line.split()
         marker = words.pop(0) if words and words[0] in MARKERS else None
         if len(words) < 3 or words[0].startswith("#") or marker == "@cert-authority":
-            continue  # certificates of hosts are nothing that we can check
+            continue  # certificates of hosts cannot be checked here
         patterns, kind, text = words[:3]
         try:
             blob = base64.b64decode(text, validate=True)
@@ -74,7 +74,7 @@ def _matches(name: str, patterns: str) -> bool:
 
 
 def _fits(name: str, pattern: str) -> bool:
-    # fnmatch reads [ as a set; here it is the start of [name]:port.
+    # fnmatch reads [ as the start of a set; here [ is the start of [name]:port.
     return fnmatch.fnmatchcase(name.lower(), pattern.lower().replace("[", "[[]"))
 
 

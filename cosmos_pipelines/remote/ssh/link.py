@@ -1,8 +1,8 @@
-"""One SSH connection, over all its hops, watched: where nothing comes for a while, it is ended.
+"""One SSH connection over all its hops; it is ended if no data comes for a while.
 
-What paramiko leaves to its user: no delay of small packets, a bound on every step, jumps, and the
-death of a peer. Its keepalive wants no answer and so never notices; here the server is asked for
-one, and whatever it sends counts as a sign of life.
+This file adds to paramiko: no delay of small packets, a time limit for every step, jumps, and a
+check that the server is alive. The keepalive of paramiko expects no answer and so notices nothing;
+here the server must answer, and any data from the server counts as an answer.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     import paramiko
 
 SESSIONS: Final = 8
-"""Open sessions on one connection; sshd's own limit is 10 unless set otherwise."""
+"""Most open sessions of one connection; sshd's limit is 10 by default."""
 STREAMS: Final = 5
-"""Of these, how many may be open for long, so that short calls always find room."""
+"""Most sessions that may be open for long, so that short calls always find room."""
 ASKED: Final = 4
-"""How many times a silent server could answer before its connection is taken for lost."""
+"""How many times a silent server is asked before the connection counts as lost."""
 
 WINDOW: Final = 32 << 20
-"""Bytes that may be on the way to us: 1 Gbit/s over 250 ms. paramiko's 2 MiB: 0.07 Gbit/s."""
+"""Bytes on the way to this machine: 1 Gbit/s over 250 ms; paramiko's 2 MiB give 0.07 Gbit/s."""
 PACKET: Final = 256 << 10
-"""Bytes of one packet to us; with paramiko's 32 KiB a download has a fraction of the speed."""
+"""Bytes of one packet to this machine; paramiko's 32 KiB give a fraction of the speed."""
 
 
 class Link:
-    """An open connection. Raises on opening what `Connection.run` says."""
+    """An open connection. Opening raises the same errors as `Connection.run`."""
 
     def __init__(self, target: Target) -> None:
         self.hops = route(target)
@@ -58,16 +58,16 @@ class Link:
 
     @property
     def transport(self) -> paramiko.Transport:
-        """The transport to the target itself."""
+        """The transport to the target."""
         return self._transports[-1]
 
     @property
     def alive(self) -> bool:
-        """Whether it can be used, as far as one knows."""
+        """Whether the connection can be used, as far as is known."""
         return all(transport.is_active() for transport in self._transports)
 
     def session(self, until: float) -> paramiko.Channel:
-        """A new channel; waits while the server has too many open, at most until `until`.
+        """Open a channel; wait until `until` at most while the server has too many open.
 
         Raises:
             LinkLost: the connection is dead, or the server did not answer in time.
@@ -79,20 +79,20 @@ class Link:
             left = until - time.monotonic()
             try:
                 return self.transport.open_session(WINDOW, PACKET, max(left, 0.1))
-            except ChannelException:  # too many sessions: ours, or others' of this server
+            except ChannelException:  # too many sessions of this connection, or of the server
                 if left <= pause:
                     raise LinkLost(
                         self.host, f"{self.host} opens no more sessions (sshd's MaxSessions)."
                     ) from None
             except (SSHException, EOFError, OSError) as e:
-                # Another thread's refusal may be told to us: paramiko keeps but one.
+                # The error may belong to another thread: paramiko keeps only one error.
                 if not self.alive or left <= pause or "Timeout" in str(e):
                     raise LinkLost(self.host, f"The connection to {self.host} was lost.") from None
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
     def close(self) -> None:
-        """End it; what runs over it sees the end of its stream."""
+        """End the connection; its sessions see the end of their streams."""
         self._closed.set()
         for transport in reversed(self._transports):
             with contextlib.suppress(EOFError, OSError):
@@ -103,15 +103,15 @@ class Link:
     def _add(self, hop: Hop) -> None:
         import paramiko
 
-        # It logs tracebacks of what is raised here anyway, and refusals that we wait out.
+        # paramiko logs tracebacks of errors that are raised here anyway, or that pass after a wait.
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         if not self._transports:
-            way: Any = _dial(hop, self._target)
-            self._first = way
+            connection: Any = _dial(hop, self._target)
+            self._first = connection
         else:
-            way = self._through(hop)
-        self._heard = _Heard(way)
-        transport = paramiko.Transport(cast(Any, self._heard))
+            connection = self._through(hop)
+        self._last_data = _LastData(connection)
+        transport = paramiko.Transport(cast(Any, self._last_data))
         self._transports.append(transport)
         limit = self._target.connect_timeout_s
         transport.banner_timeout = transport.handshake_timeout = limit
@@ -124,7 +124,7 @@ class Link:
         except (paramiko.SSHException, EOFError, OSError) as e:
             raise Unreachable(
                 hop.name,
-                f"{hop} takes connections but does not talk SSH: {e or 'it hung up'}.",
+                f"{hop} accepts connections but does not talk SSH: {e or 'it hung up'}.",
                 hint=_by_hand(hop),
             ) from None
         jump = self.hops[len(self._transports) - 2] if len(self._transports) > 1 else None
@@ -132,7 +132,7 @@ class Link:
         log_in(transport, hop)
 
     def _through(self, hop: Hop) -> paramiko.Channel:
-        """A way to the next hop through the last one."""
+        """Open a channel to the next hop through the last hop."""
         from paramiko import ChannelException, SSHException
 
         last = self.hops[len(self._transports) - 1]
@@ -145,7 +145,7 @@ class Link:
                 raise NotAllowed(
                     last.name,
                     f"{last} does not let {last.user} jump to {hop}.",
-                    hint="Its sshd_config has AllowTcpForwarding or PermitOpen set.",
+                    hint=f"The sshd_config of {last} sets AllowTcpForwarding or PermitOpen.",
                 ) from None
             raise Unreachable(
                 hop.name,
@@ -160,12 +160,12 @@ class Link:
             ) from None
 
     def _ask(self) -> None:
-        """Let the server say something when it is silent; ends with the connection."""
+        """Ask a silent server for an answer; ends with the connection."""
         from paramiko import SSHException
 
         quiet_s = self._target.lost_after_s / ASKED
         while self.transport.is_active():
-            left = self._heard.at + quiet_s - time.monotonic()
+            left = self._last_data.at + quiet_s - time.monotonic()
             if left > 0:
                 self._closed.wait(left)
                 continue
@@ -174,44 +174,44 @@ class Link:
             self._closed.wait(quiet_s / 4)
 
     def _watch(self) -> None:
-        """End the connection when nothing has come for too long."""
+        """End the connection when no data has come for too long."""
         while self.transport.is_active():
-            left = self._heard.at + self._target.lost_after_s - time.monotonic()
+            left = self._last_data.at + self._target.lost_after_s - time.monotonic()
             if left <= 0:
                 assert self._first is not None
                 with contextlib.suppress(OSError):
-                    self._first.shutdown(socket.SHUT_RDWR)  # wakes whoever reads or writes
+                    self._first.shutdown(socket.SHUT_RDWR)  # wakes threads that read or write
                 self.close()
             self._closed.wait(min(max(left, 0.0), 1.0))
 
 
-class _Heard:
-    """A socket that knows when something came last (`time.monotonic`)."""
+class _LastData:
+    """A socket that records when data came last (`time.monotonic`)."""
 
-    def __init__(self, way: Any) -> None:
-        self._way = way
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
         self.at = time.monotonic()
 
     def recv(self, size: int) -> bytes:
-        data: bytes = self._way.recv(size)
+        data: bytes = self._sock.recv(size)
         self.at = time.monotonic()
         return data
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._way, name)
+        return getattr(self._sock, name)
 
 
 def _dial(hop: Hop, target: Target) -> socket.socket:
-    """A connected socket to the first hop.
+    """Return a connected socket to the first hop.
 
     Raises:
         Unreachable: no such name, no route, no answer.
-        Refused: nothing listens there.
+        Refused: nothing listens on the port.
     """
     if hop.proxy_command is not None:
         return _over_command(hop.proxy_command)
     try:
-        way = socket.create_connection((hop.address, hop.port), timeout=target.connect_timeout_s)
+        sock = socket.create_connection((hop.address, hop.port), timeout=target.connect_timeout_s)
     except socket.gaierror:
         raise Unreachable(
             hop.name,
@@ -222,41 +222,42 @@ def _dial(hop: Hop, target: Target) -> socket.socket:
         raise Unreachable(
             hop.name,
             f"{hop} did not answer within {target.connect_timeout_s:g} s.",
-            hint=f"Is it switched on, and is a firewall in between? {_by_hand(hop)}",
+            hint=f"Is the host switched on, and is a firewall in between? {_by_hand(hop)}",
         ) from None
     except ConnectionRefusedError:
         raise Refused(
             hop.name,
-            f"{hop} is there, but nothing listens on its port {hop.port}.",
-            hint=f"Does sshd run there, and on this port? {_by_hand(hop)}",
+            f"{hop} answers, but nothing listens on its port {hop.port}.",
+            hint=f"Does sshd run on the host, and on this port? {_by_hand(hop)}",
         ) from None
     except OSError as e:
         raise Unreachable(
             hop.name,
             f"{hop} cannot be reached: {e.strerror or e}.",
-            hint=f"Is it switched on, and are you in its network? {_by_hand(hop)}",
+            hint=f"Is the host switched on, and are you in its network? {_by_hand(hop)}",
         ) from None
-    _tune(way, target.lost_after_s)
-    return way
+    _tune(sock, target.lost_after_s)
+    return sock
 
 
-def _tune(way: socket.socket, lost_after_s: float) -> None:
-    way.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms for each small file
-    way.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+def _tune(sock: socket.socket, lost_after_s: float) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms for each small file
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (
-        ("TCP_USER_TIMEOUT", int(lost_after_s * 1000)),  # for what was sent and not acknowledged
+        ("TCP_USER_TIMEOUT", int(lost_after_s * 1000)),  # for data that is not acknowledged
         ("TCP_KEEPIDLE", max(int(lost_after_s / 3), 1)),
         ("TCP_KEEPINTVL", max(int(lost_after_s / 3), 1)),
     ):
-        if number := getattr(socket, option, None):  # not every system has each
-            way.setsockopt(socket.IPPROTO_TCP, number, value)
+        if number := getattr(socket, option, None):  # not every system has every option
+            sock.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 def _quicken(transport: paramiko.Transport) -> None:
-    """Prefer the cipher that is fastest here; leave new keys to the server, which wants them after
-    64 GiB. paramiko's own wish for new keys, after 512 MiB, ends connections: what the server says
-    before it hears of it (a channel's end) is answered by the thread that should read its keys,
-    and waits for them (paramiko#822, seen with 5.1.0).
+    """Prefer the fastest cipher; leave the exchange of new keys to the server (after 64 GiB).
+
+    paramiko asks for new keys after 512 MiB, which breaks connections: if the server ends a channel
+    before it has read the request, the thread that should read the server's keys answers that end
+    first, and waits for the keys for ever (paramiko#822, seen with 5.1.0).
     """
     security = transport.get_security_options()
     security.ciphers = tuple(sorted(security.ciphers, key=lambda name: "gcm" not in name))
@@ -264,15 +265,15 @@ def _quicken(transport: paramiko.Transport) -> None:
 
 
 def _over_command(command: str) -> socket.socket:
-    """The standard input and output of a ProxyCommand; it ends when the socket is closed."""
-    ours, its = socket.socketpair()
-    with its:
-        end = its.fileno()
+    """Return a socket to a ProxyCommand; the command ends when the socket is closed."""
+    local, remote = socket.socketpair()
+    with remote:
+        end = remote.fileno()
         child = subprocess.Popen(
             ["/bin/sh", "-c", f"exec {command}"], stdin=end, stdout=end, stderr=subprocess.DEVNULL
         )
     threading.Thread(target=child.wait, name="ssh-proxy", daemon=True).start()
-    return ours
+    return local
 
 
 def _by_hand(hop: Hop) -> str:

@@ -1,4 +1,4 @@
-"""Whom we talk to and who we are: the server's key is checked, then ours are offered."""
+"""Log in: check the server's host key, then offer the user's keys."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import paramiko
 
 AGENT_S: Final = 60.0
-"""An agent may ask its user to touch a token."""
+"""Seconds for an answer of an agent, which may ask its user to touch a security key."""
 
 
 def prefer_known_types(transport: paramiko.Transport, hop: Hop) -> None:
-    """Ask for a key of a type that we know of this host; another type would look like a change."""
+    """Ask for a host key of a known type; a key of another type would look like a changed key."""
     known = {key.kind for key in _known_keys(hop)}
     security = transport.get_security_options()
 
@@ -34,11 +34,11 @@ def prefer_known_types(transport: paramiko.Transport, hop: Hop) -> None:
 
 
 def check_host_key(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> None:
-    """Return if this key is known as the host's.
+    """Return if this key is a known key of the host.
 
     Raises:
-        HostKeyUnknown: no key of it is known; names the command that adds it.
-        HostKeyChanged: others are known, or this one is revoked.
+        HostKeyUnknown: no key of the host is known; the hint is the command that adds the key.
+        HostKeyChanged: other keys are known, or this key is revoked.
     """
     blob = key.asbytes()
     shown = f"{key.get_name()} {fingerprint(blob)}"
@@ -55,7 +55,7 @@ def check_host_key(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> None:
         raise HostKeyUnknown(
             hop.name,
             f"The host key of {hop} is not known: {shown}.",
-            hint="Compare the fingerprint with what the host's owner says, then add it: "
+            hint="Compare the fingerprint with that of the host's owner, then add the key: "
             + _scan(hop, key, jump),
         )
     old = next((k for k in others if k.kind == key.get_name()), others[0])
@@ -63,14 +63,14 @@ def check_host_key(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> None:
         hop.name,
         f"THE HOST KEY OF {hop} HAS CHANGED: it shows {shown}; {old.file} has {old}. "
         "Someone may be listening in.",
-        hint="Only if you know that the host was installed anew: "
+        hint="Only if you know that the host was installed again: "
         f"{shlex.join(['ssh-keygen', '-R', hop.key_name, '-f', str(old.file)])} && "
         + _scan(hop, key, jump),
     )
 
 
 def _scan(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> str:
-    """The command that adds a host's key; a host behind a jump is asked from there."""
+    """Return the command that adds a host's key; for a host behind a jump, it runs on the jump."""
     words = ["ssh-keyscan", "-H", "-t", key.get_name().removeprefix("ssh-").split("-")[0]]
     words += [] if hop.port == 22 else ["-p", str(hop.port)]
     words = ["ssh", jump.name, *words] if jump else words
@@ -86,10 +86,10 @@ def _known_keys(hop: Hop) -> list[KnownKey]:
 
 
 def log_in(transport: paramiko.Transport, hop: Hop) -> None:
-    """Offer our keys until one is let in: those of the agent, then those of files.
+    """Offer the user's keys until the host accepts a key: first from the agent, then from files.
 
     Raises:
-        LoginRefused: none is let in; names what was tried.
+        LoginRefused: the host accepts no key; the message lists the keys.
         Unreachable: no answer in time.
     """
     from paramiko import AuthenticationException, BadAuthenticationType, SSHException
@@ -103,32 +103,32 @@ def log_in(transport: paramiko.Transport, hop: Hop) -> None:
             except BadAuthenticationType as e:
                 accepted = ", ".join(e.allowed_types)
                 raise LoginRefused(
-                    hop.name, f"{hop} takes no keys from {hop.user}, only: {accepted}."
+                    hop.name, f"{hop} accepts no keys from {hop.user}, only: {accepted}."
                 ) from None
             except AuthenticationException as e:
                 if "timeout" in str(e):
                     raise Unreachable(hop.name, f"{hop} did not answer the login.") from None
                 if not transport.is_active():
-                    tried.append("(it ended the connection)")
+                    tried.append("(the host ended the connection)")
                     break
             except SSHException as e:
                 tried[-1] += f" ({e})"
             else:
                 if transport.is_authenticated():
                     return
-                tried[-1] += " (it wants more than a key)"
+                tried[-1] += " (the host wants more than a key)"
     key_file = next((f for f in hop.key_files if f.is_file()), Path("~/.ssh/id_ed25519"))
     port = [] if hop.port == 22 else ["-p", str(hop.port)]
     copy = ["ssh-copy-id", "-i", f"{key_file}.pub", *port, f"{hop.user}@{hop.address}"]
     raise LoginRefused(
         hop.name,
         f"{hop} does not let {hop.user} in. Tried: {', '.join(tried) or 'no key, there is none'}.",
-        hint=f"Is the user right? Let your key in there: {shlex.join(copy)}",
+        hint=f"Is the user right? Add your key on the host: {shlex.join(copy)}",
     )
 
 
 def _keys(hop: Hop, tried: list[str], stack: ExitStack) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Keys to offer; what cannot be offered is noted in `tried`."""
+    """Yield the keys to offer; add keys that cannot be offered to `tried`."""
     listed = {blob: file for file in hop.key_files if (blob := _public_part(file))}
     offered: set[bytes] = set()
     if hop.agent is not None:
@@ -154,7 +154,7 @@ def _keys(hop: Hop, tried: list[str], stack: ExitStack) -> Iterator[tuple[str, p
 
 
 def _load(file: Path) -> paramiko.PKey | str | None:
-    """A private key; why it cannot be used; None if there is no such file."""
+    """Load a private key; return the reason if it cannot be used, None if there is no such file."""
     from paramiko import PasswordRequiredException, PKey, SSHException
     from paramiko.pkey import UnknownKeyType
 
@@ -165,9 +165,9 @@ def _load(file: Path) -> paramiko.PKey | str | None:
     except (PasswordRequiredException, TypeError):
         return f"has a passphrase: ssh-add {shlex.quote(str(file))}"
     except UnknownKeyType:
-        return "is of a type that we cannot use: ssh-add it to an agent"
+        return "is of a type that cannot be read here: add the key to an agent (ssh-add)"
     except (SSHException, ValueError):
-        return "is no private key"
+        return "is not a private key"
     except OSError as e:
         return e.strerror or str(e)
 
@@ -182,16 +182,16 @@ def _public_part(file: Path) -> bytes | None:
 
 @contextmanager
 def _agent(path: Path) -> Iterator[paramiko.agent.AgentSSH]:
-    """The agent behind a socket.
+    """Yield the agent behind a socket.
 
     Raises:
-        OSError: none answers.
+        OSError: no agent answers.
     """
     from paramiko import SSHException
     from paramiko.agent import AgentSSH
 
     class Agent(AgentSSH):
-        """paramiko's own takes no path but that of the environment, and waits for ever."""
+        """paramiko's class takes only the path of the environment, and waits for ever."""
 
         def __init__(self, connection: socket.socket) -> None:
             super().__init__()

@@ -1,6 +1,6 @@
-"""The system's OpenSSH as a second way to a host, for bulk: one connection that all share.
+"""The system's OpenSSH as a second connection to a host, for large files; all processes share it.
 
-It moves two to three times as much a second as paramiko, and none of it in our interpreter:
+OpenSSH moves two to three times as many bytes a second as paramiko, outside of the Python process:
 benchmarks/bench_transfer.py.
 """
 
@@ -25,16 +25,16 @@ from cosmos_pipelines.remote.ssh.config import Target
 from cosmos_pipelines.remote.ssh.connection import command_line
 
 KEEP_S: Final = 60
-"""Seconds that the shared connection outlives its last use; nobody needs to end it."""
+"""Seconds after its last use at which the shared connection ends by itself."""
 
 AGAIN_S: Final = 300.0
-"""Seconds after which a way that failed is tried again."""
+"""Seconds after which a failed connection is tried again."""
 
 END_S: Final = 2.0
-"""Seconds that its end may take."""
+"""Seconds that the end of the shared connection may take."""
 
 SOCKET_LIMIT: Final = 104
-"""Bytes of a socket's path; ssh adds 17 while it makes it."""
+"""Most bytes of a socket's path; ssh adds 17 while it makes the socket."""
 
 PIPE: Final = 1 << 20
 """Bytes that a pipe to or from ssh holds, so that both ends work at the same time."""
@@ -55,9 +55,9 @@ _OPTIONS: Final = (
 
 
 class Started:
-    """A program on the host: the `ssh` process that stands for it.
+    """A program on the host, run by a local `ssh` process.
 
-    Its input is `source`, a file that ssh reads by itself, or the pipe `input`.
+    The program's input is `source`, a file that ssh itself reads, or the pipe `input`.
     """
 
     def __init__(self, argv: Sequence[str], source: IO[bytes] | None = None) -> None:
@@ -73,7 +73,7 @@ class Started:
         self.output: IO[bytes] = self._process.stdout
         self.input = self._process.stdin
         for pipe in filter(None, (self.input, self.output)):
-            with contextlib.suppress(OSError):  # more than this user may have
+            with contextlib.suppress(OSError):  # larger than the limit of this user
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
         if self.input:
             os.set_blocking(self.input.fileno(), False)
@@ -82,12 +82,12 @@ class Started:
         return self
 
     def close_input(self) -> None:
-        """No more comes."""
+        """Close the program's input."""
         if self.input:
             self.input.close()
 
     def wait(self, timeout_s: float) -> tuple[int | None, bytes]:
-        """Its exit code, None if it does not end in time, and its standard error."""
+        """Return the exit code (None if the program does not end in time) and standard error."""
         try:
             code = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -96,7 +96,7 @@ class Started:
         return code, self._errors.read()
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it: a program that still reads finds the end of its input."""
+        """End the local process: a program that still reads gets the end of its input."""
         self.close_input()
         self.output.close()
         if self._process.poll() is None:
@@ -106,36 +106,36 @@ class Started:
 
 
 class OpenSsh:
-    """A host as the system's `ssh` reaches it.
+    """The connection to a host through the system's `ssh`.
 
-    Whoever asks for the same target, also from another process, shares the connection.
+    All users of the same target share the connection, also from other processes.
     """
 
     def __init__(self, target: Target, directory: Path | None = None) -> None:
         words = _words(target)
         self._words = words
-        # Not below the project or TMPDIR: their paths can be longer than a socket's may be.
+        # Not below the project or TMPDIR: their paths may be too long for a socket.
         self._directory = directory or Path(f"/tmp/cosmos-ssh-{os.getuid()}")  # noqa: S108
         name = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
         self._socket = self._directory / name
         self._lock = threading.Lock()
         self.problem: str | None = None
-        """Why it cannot be used; None while it can, as far as is known."""
+        """Why the connection cannot be used; None if it can, as far as is known."""
         self._failed_at = 0.0
 
     @staticmethod
     @lru_cache
     def of(target: Target) -> OpenSsh:
-        """The one of this process."""
+        """Return the only `OpenSsh` of this process for a target."""
         return OpenSsh(target)
 
     @property
     def open(self) -> bool:
-        """Whether somebody has opened the shared connection already."""
+        """Whether the shared connection is open, also by another process."""
         return self._socket.exists()
 
     def usable(self) -> bool:
-        """Open the shared connection if it is not; False, with `problem` set, if that fails."""
+        """Open the shared connection if needed; False, with `problem` set, if that fails."""
         with self._lock:
             if self.problem and time.monotonic() - self._failed_at < AGAIN_S:
                 return False
@@ -148,7 +148,7 @@ class OpenSsh:
         return Started([*self._ssh("no"), *self._words, command_line(argv)], source)
 
     def close(self) -> None:
-        """End the shared connection, with all that runs over it."""
+        """End the shared connection and all programs that use it."""
         if self.open:
             self._control("exit")
             until = time.monotonic() + END_S
@@ -165,48 +165,48 @@ class OpenSsh:
         ).returncode
 
     def _connect(self) -> str | None:
-        """Open the shared connection; says why it cannot be done."""
+        """Open the shared connection; return the reason if that fails."""
         if shutil.which("ssh") is None:
-            return "there is no ssh"
+            return "ssh is not installed"
         if why := self._prepare():
             return why
         # A file: the connection stays in the background and would keep a pipe open.
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as errors:
             done = subprocess.run(
                 [*self._ssh("auto"), *self._words, "true"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=errors,
                 check=False,
             )
             if done.returncode == 0 and self._answers():
                 return None
-            said.seek(0)
-            lines = said.read().decode(errors="replace").split("\n")
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").split("\n")
             return next((line.strip() for line in lines if line.strip()), "ssh failed")
 
     def _prepare(self) -> str | None:
         if len(os.fsencode(self._socket)) + 17 > SOCKET_LIMIT:
-            return f"{self._socket} is too long for a socket"
+            return f"the path {self._socket} is too long for a socket"
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
             facts = self._directory.lstat()
         except OSError as e:
             return f"{self._directory}: {e.strerror}"
-        ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
-        if not ours or facts.st_mode & 0o077:
-            return f"{self._directory} is open to others"
+        own = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+        if not own or facts.st_mode & 0o077:
+            return f"other users can use {self._directory}"
         return None
 
     def _ssh(self, master: str) -> list[str]:
-        """The beginning of a command line. Only one that is waited for may become the shared
-        connection: that goes on in the background and keeps standard error open."""
+        """Return the beginning of a command line; `master`: whether the command may open the shared
+        connection, which goes on in the background and keeps standard error open."""
         options = (*_OPTIONS, f"ControlMaster={master}", f"ControlPath={self._socket}")
         return ["ssh", "-T", *(word for option in options for word in ("-o", option))]
 
 
 def _words(target: Target) -> list[str]:
-    """Options and destination: what paramiko is told of a target as well."""
+    """Return options and destination, the same as for paramiko."""
     options = [
         f"ConnectTimeout={max(1, round(target.connect_timeout_s))}",
         f"ServerAliveInterval={max(1, round(target.lost_after_s / 3))}",

@@ -1,4 +1,4 @@
-"""One program over an SSH channel: what goes in, what comes out, how it ended."""
+"""One program over an SSH channel: its input, its output, its exit code."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 CHUNK: Final = 256 << 10
 PACKET: Final = 32 << 10
 LOOK_S: Final = 0.2
-"""Between two looks at standard error while standard output is silent."""
+"""Seconds between two reads of standard error while standard output is silent."""
 
 
 class Session:
-    """A channel of a link; `words` name the program in errors."""
+    """A channel of a link; `words`: the program's name in error messages."""
 
     def __init__(self, link: Link, channel: paramiko.Channel, words: str) -> None:
         self.channel = channel
@@ -31,10 +31,10 @@ class Session:
         self._failure: BaseException | None = None
 
     def start(self, command: str) -> None:
-        """Have the host's shell read this line.
+        """Start this command line in the host's shell.
 
         Raises:
-            LinkLost: no answer.
+            LinkLost: the host does not answer.
         """
         from paramiko import SSHException
 
@@ -44,7 +44,7 @@ class Session:
             raise self.lost() from None
 
     def chunks(self, beat_s: float) -> Iterator[bytes]:
-        """Standard output as it comes; `b""` after `beat_s` of silence; ends with the program."""
+        """Yield standard output until the program ends; `b""` after `beat_s` of silence."""
         self.channel.settimeout(beat_s)
         while True:
             try:
@@ -65,7 +65,7 @@ class Session:
         """Send the input and read all standard output at the same time.
 
         Raises:
-            LinkLost: neither was input taken nor did the program end for `timeout_s`.
+            LinkLost: for `timeout_s` the program took no input and did not end.
         """
         self._until = time.monotonic() + timeout_s
         self.channel.settimeout(LOOK_S)
@@ -95,12 +95,12 @@ class Session:
         return bytes(out)
 
     def exit_code(self) -> int:
-        """The program's exit code.
+        """Return the program's exit code.
 
         Raises:
-            LinkLost: there is none, or some of the output is missing. A lost connection looks like
-                an orderly end otherwise: sshd tells the exit code as soon as it knows it, while
-                output is still on its way; the end of the output is told by itself.
+            LinkLost: there is no exit code, or some output is missing: sshd sends the exit code as
+                soon as it is known, while output is still on its way, and the end of the output
+                separately. Without this check a lost connection looks like a normal end.
         """
         if self.channel.exit_status < 0 or not self.channel.eof_received:
             raise self.lost()
@@ -112,7 +112,7 @@ class Session:
             raise self.lost()
 
     def lost(self) -> LinkLost:
-        """The error that says so."""
+        """Return the error for a lost connection."""
         host = self._link.host
         return LinkLost(host, f"The connection to {host} was lost during `{self._words}`.")
 
@@ -125,7 +125,7 @@ class Session:
             self.stderr += self.channel.recv_stderr(CHUNK)
 
     def _send(self, parts: Iterable[bytes], timeout_s: float) -> None:
-        """Feed standard input until the program takes no more, which is no failure."""
+        """Send the input until the program takes no more, which is not an error."""
         try:
             for part in parts:
                 if not self._feed(part, timeout_s):
@@ -135,15 +135,15 @@ class Session:
             self._failure = e
 
     def _feed(self, part: bytes | None, timeout_s: float) -> bool:
-        """Send one part (None: the end); False if the channel is closed, whyever."""
+        """Send one part (None: the end); return False if the channel is closed."""
         from paramiko import SSHException
 
-        left = memoryview(part or b"")
+        rest = memoryview(part or b"")
         try:
-            while left:
+            while rest:
                 try:
-                    left = left[self.channel.send(bytes(left[:PACKET])) :]
-                except TimeoutError:  # it reads slowly; `exchange` knows for how long
+                    rest = rest[self.channel.send(bytes(rest[:PACKET])) :]
+                except TimeoutError:  # the program reads slowly; `exchange` checks the time
                     continue
                 self._until = time.monotonic() + timeout_s
             if part is None:

@@ -1,5 +1,5 @@
-"""Much into or out of a program on a host: over the system's OpenSSH where that can be, else over
-our own connection. What transfers of files stand on.
+"""Send much data to or from a program on a host, for transfers of files: over the system's OpenSSH
+if possible, else over paramiko's connection.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from cosmos_pipelines.remote.ssh.connection import Connection
 
 CHUNK: Final = 1 << 20
-"""Bytes that are read and written at a time."""
+"""Bytes of one read or write."""
 
 STALL_S: Final = 60.0
-"""Seconds in which at least a byte must go through."""
+"""Seconds in which at least one byte must be transferred."""
 
 LOOK_S: Final = 0.005
-"""Seconds between two looks at how far ssh has read a file."""
+"""Seconds between two checks of how far ssh has read a file."""
 
 WORTH_ANOTHER_LOGIN: Final = 64 << 20
-"""Bytes for which a second connection (0.3 s) pays where none is open yet."""
+"""Bytes from which on it pays to open a second connection (0.3 s)."""
 
 
 def feed(
@@ -39,13 +39,13 @@ def feed(
     amount: int,
     end_s: float = STALL_S,
 ) -> Completed:
-    """Run a program that reads `amount` bytes and says little; `end_s` seconds from the last one.
+    """Run a program that reads `amount` bytes and prints little.
 
-    A program that ends before it has read all is no failure. `parts` may be asked for by another
-    thread; what they raise is raised here.
+    The program has `end_s` seconds after the last byte. A program that ends before it has read all
+    bytes is not an error. Another thread may iterate over `parts`; their errors are raised here.
 
     Raises:
-        LinkLost: the link broke, or nothing was taken for too long.
+        LinkLost: the connection broke, or the program took no byte for too long.
         Unreachable, NotAllowed: there is no connection.
     """
     shared = _faster(connection, amount)
@@ -56,8 +56,8 @@ def feed(
             if not _write(connection.host, started, part):
                 break
         started.close_input()
-        said = b"".join(_read(connection.host, started, end_s))
-        return _ended(connection.host, started, said)
+        output = b"".join(_read(connection.host, started, end_s))
+        return _ended(connection.host, started, output)
 
 
 def pour(
@@ -69,43 +69,43 @@ def pour(
     moved: Callable[[int], None],
     end_s: float = STALL_S,
 ) -> Completed:
-    """Run a program that reads a file from where it stands, `amount` bytes; else as `feed`.
+    """Run a program that reads `amount` bytes of `source` from its position; otherwise as `feed`.
 
-    `source` is unbuffered. `moved` is told how many more bytes are on their way.
+    `source` is unbuffered. `moved` gets the number of bytes since its last call.
     """
     shared = _faster(connection, amount)
     if shared is None:
         parts = _rest_of(source, amount, moved)
         return connection.run(argv, timeout_s=max(STALL_S, end_s), input=parts)
     with shared.start(argv, source) as started:
-        # ssh reads the file by itself, which saves two copies of every byte. It shares its place
-        # in the file with us.
-        at, end, heard = source.tell(), source.tell() + amount, time.monotonic()
+        # ssh itself reads the file, which saves two copies of every byte. This process sees the
+        # position of ssh in the file.
+        position, end, moved_at = source.tell(), source.tell() + amount, time.monotonic()
         while started.wait(LOOK_S)[0] is None:
             now = min(source.tell(), end)
-            if now > at:
-                moved(now - at)
-                at, heard = now, time.monotonic()
-            elif time.monotonic() - heard > (limit := STALL_S if at < end else end_s):
+            if now > position:
+                moved(now - position)
+                position, moved_at = now, time.monotonic()
+            elif time.monotonic() - moved_at > (limit := STALL_S if position < end else end_s):
                 raise _stalled(connection.host, limit)
-        moved(min(source.tell(), end) - at)
+        moved(min(source.tell(), end) - position)
         return _ended(connection.host, started, b"".join(_read(connection.host, started, STALL_S)))
 
 
-def _rest_of(source: IO[bytes], left: int, moved: Callable[[int], None]) -> Iterator[bytes]:
-    while left and (chunk := source.read(min(CHUNK, left))):
+def _rest_of(source: IO[bytes], remaining: int, moved: Callable[[int], None]) -> Iterator[bytes]:
+    while remaining and (chunk := source.read(min(CHUNK, remaining))):
         yield chunk
-        left -= len(chunk)
+        remaining -= len(chunk)
         moved(len(chunk))
 
 
 def draw(
     connection: Connection, argv: Sequence[str], *, amount: int
 ) -> Generator[bytes, None, Completed]:
-    """What a program writes, about `amount` bytes; the generator's value is how it ended.
+    """Yield the output of a program, about `amount` bytes; the generator's value is its result.
 
     Raises:
-        LinkLost: the link broke, or nothing came for `STALL_S`.
+        LinkLost: the connection broke, or no byte came for `STALL_S`.
         Unreachable, NotAllowed: there is no connection.
     """
     shared = _faster(connection, amount)
@@ -124,8 +124,8 @@ def _faster(connection: Connection, amount: int) -> OpenSsh | None:
 
 
 def _patient(connection: Connection, argv: Sequence[str]) -> Generator[bytes, None, Completed]:
-    """The stream of our own connection, without its beats."""
-    heard = time.monotonic()
+    """Yield the stream of paramiko's connection, without the empty chunks."""
+    received_at = time.monotonic()
     with closing(connection.stream(argv)) as stream:
         while True:
             try:
@@ -134,15 +134,15 @@ def _patient(connection: Connection, argv: Sequence[str]) -> Generator[bytes, No
                 ended: Completed = end.value
                 return ended
             if chunk:
-                heard = time.monotonic()
+                received_at = time.monotonic()
                 yield chunk
-                heard = time.monotonic()
-            elif time.monotonic() - heard > STALL_S:
+                received_at = time.monotonic()
+            elif time.monotonic() - received_at > STALL_S:
                 raise _stalled(connection.host, STALL_S)
 
 
 def _write(host: str, started: Started, part: bytes) -> bool:
-    """Write to its input; False if it does not read any more."""
+    """Write to the program's input; return False if the program does not read any more."""
     assert started.input is not None
     rest = memoryview(part)
     while rest:
@@ -165,14 +165,14 @@ def _read(host: str, started: Started, stall_s: float) -> Generator[bytes]:
         yield chunk
 
 
-def _ended(host: str, started: Started, said: bytes) -> Completed:
+def _ended(host: str, started: Started, output: bytes) -> Completed:
     code, errors = started.wait(STALL_S)
     if code is None:
         raise _stalled(host, STALL_S)
-    if code in (255, -9):  # ssh's own, for a broken connection as for any trouble
-        told = errors.decode(errors="replace").strip()
-        raise LinkLost(host, f"The connection to {host} was lost. {told}".strip())
-    return Completed(code, said, errors)
+    if code in (255, -9):  # exit codes of ssh itself, for a broken connection or any other error
+        message = errors.decode(errors="replace").strip()
+        raise LinkLost(host, f"The connection to {host} was lost. {message}".strip())
+    return Completed(code, output, errors)
 
 
 def _stalled(host: str, stall_s: float) -> LinkLost:

@@ -94,7 +94,7 @@ def test_a_killed_container_has_vanished(remote: RemoteProject) -> None:
     remote.host.docker("kill", f"cosmos-{run.id}")
     (left,) = status(remote.catalog, remote.settings)["left"]
     assert (left["what"], left["do"]) == ("vanished", f"cosmos run {run.id}")
-    assert left["found"] == "says running, but nothing of it runs on gpu1"
+    assert left["found"] == "says running, but its order does not run on gpu1"
 
 
 def test_a_run_on_the_host_keeps_what_it_took_of_its_gpu(on_gpu: RemoteProject) -> None:

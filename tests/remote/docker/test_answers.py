@@ -44,7 +44,7 @@ def test_a_problem_becomes_one_line_with_the_host() -> None:
     problem = answers.parse_problem("docker: Error response from daemon: No such image: c:9.\n")
     error = problem.error("gpu1")
     assert error.kind == "launch_failed"
-    assert str(error).startswith("Docker on gpu1: No such image: c:9. Bring it there")
+    assert str(error).startswith("Docker on gpu1: No such image: c:9. `docker pull`")
 
 
 @given(st.text())
@@ -59,7 +59,7 @@ def test_an_answer_is_read_or_refused_in_our_words(text: str) -> None:
         try:
             parse(text)
         except BackendError as e:
-            assert "cannot read" in e.message
+            assert "cannot be read" in e.message
 
 
 def test_nothing_there_is_an_empty_list() -> None:

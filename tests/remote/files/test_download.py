@@ -165,7 +165,7 @@ def test_a_part_that_another_process_keeps_for_long_is_left_to_it(
 def test_other_content_than_was_made_is_not_taken(way: Connection, there: Path, here: Path) -> None:
     file = random_file(there / "a", MIB)
     made = LocalFile(file.path, "0" * 64, file.size)
-    with pytest.raises(OutputMissing, match=f"is not what was made.*{file.sha256}"):
+    with pytest.raises(OutputMissing, match=f"is not the expected file.*{file.sha256}"):
         fetch(way, made, here)
     assert files_in(here) == []
 

@@ -179,7 +179,7 @@ def test_a_file_that_becomes_shorter_meanwhile_is_refused(
 
 @pytest.mark.parametrize(
     ("size", "sha256", "said"),
-    [(5, "0" * 64, "was changed"), (6, None, "was changed"), (5, "no", "has no SHA-256")],
+    [(5, "0" * 64, "was changed"), (6, None, "was changed"), (5, "no", "has a wrong SHA-256")],
 )
 def test_what_is_not_as_measured_is_refused_before_or_after(
     loop: Connection, cas: Path, tmp_path: Path, size: int, sha256: str | None, said: str

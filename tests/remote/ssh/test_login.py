@@ -135,7 +135,7 @@ def test_a_key_file_that_cannot_be_used_is_told_from_one_that_is_refused(
     locked, rubbish = tmp_path / "locked", tmp_path / "rubbish"
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "geheim", "-f", locked])
     rubbish.write_text("no key")
-    for file, reason in ((locked, "has a passphrase: ssh-add"), (rubbish, "is no private key")):
+    for file, reason in ((locked, "has a passphrase: ssh-add"), (rubbish, "is not a private key")):
         with pytest.raises(LoginRefused) as caught:
             who(direct(fleet, gpu1, key_file=file))
         assert f"{file} ({reason}" in str(caught.value)

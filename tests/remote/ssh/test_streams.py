@@ -116,7 +116,7 @@ def test_a_directory_that_others_can_write_is_not_used(target: Target, short: Pa
     (short / "s").chmod(0o777)
     way = OpenSsh(target, short / "s")
     assert not way.usable()
-    assert "open to others" in (way.problem or "")
+    assert "other users can use" in (way.problem or "")
 
 
 def test_a_directory_with_a_long_name_is_not_used(target: Target, tmp_path: Path) -> None:
