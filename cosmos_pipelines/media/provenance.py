@@ -14,7 +14,7 @@ from typing import Any, Final
 import av
 
 from cosmos_pipelines.files import writing
-from cosmos_pipelines.media.containers import opened
+from cosmos_pipelines.media.containers import ANY_TAGS, opened
 from cosmos_pipelines.media.files import saying_why_not_read
 from cosmos_pipelines.media.probe import probe
 
@@ -45,9 +45,7 @@ def embed(source: Path, target: Path, meta: Mapping[str, Any]) -> None:
     with (
         writing(target, durable=True) as part,
         opened(source) as old,
-        av.open(
-            str(part), "w", format="mp4", options=options, metadata_errors="surrogateescape"
-        ) as new,
+        av.open(str(part), "w", format="mp4", options=options, **ANY_TAGS) as new,
     ):
         new.metadata.update({**old.metadata, **tags(meta)})
         streams = {s.index: new.add_stream_from_template(s) for s in old.streams.video}
