@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import av
 from av.container import InputContainer
@@ -24,18 +24,23 @@ _BOXES: Final = frozenset(
 
 _EBML: Final = b"\x1aE\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
+ANY_TAGS: Final[dict[str, Any]] = (
+    {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+"""For `av.open`: tags that are no UTF-8 are kept as they are, as PyAV does from 19 on."""
+
 AGAIN: Final = "Render or copy it again."
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
-    """The container of `path` for reading. Tags that are no UTF-8 are kept as they are.
+    """The container of `path` for reading.
 
     Raises:
         MediaError: it is no video.
     """
     try:
-        container = av.open(str(path), metadata_errors="surrogateescape")
+        container = av.open(str(path), **ANY_TAGS)
     except av.error.FFmpegError as e:
         raise MediaError(f"{path} is not a video: {e.strerror}.") from None
     except UnicodeError:

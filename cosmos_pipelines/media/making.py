@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import av
 
+from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import writing
+from cosmos_pipelines.media.containers import AGAIN
 from cosmos_pipelines.media.decode import pictures_of
 from cosmos_pipelines.media.depth import grey_reader, range_of
 from cosmos_pipelines.media.depth_range import DepthHoles, DepthValues
@@ -110,7 +112,11 @@ def _transcode(source: Source, target: Path, plan: Plan, step: Callable[[], None
         exact = source.name == "segmentation"
         return (p[: plan.height, : plan.width] for p in pictures_of(path, exact=exact))
 
-    encode(_counted(pictures(), step), target, fps=plan.fps, coding=coding)
+    made = encode(_counted(pictures(), step), target, fps=plan.fps, coding=coding)
+    if made.frames != source.frames:
+        raise MediaError(
+            f"{path}: only {made.frames} of its {source.frames} frames can be decoded.", hint=AGAIN
+        )
     facts: Facts = {"made": "encoded", "source_sha256": hash_of(path)}
     if source.name == "segmentation":
         facts |= colour_error(target, _counted(pictures(), step)).facts()

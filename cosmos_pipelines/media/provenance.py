@@ -15,7 +15,7 @@ import av
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import writing
-from cosmos_pipelines.media.containers import opened
+from cosmos_pipelines.media.containers import ANY_TAGS, opened
 from cosmos_pipelines.media.files import saying_why_not_read
 from cosmos_pipelines.media.probe import probe
 
@@ -48,9 +48,7 @@ def embed(source: Path, target: Path, meta: Mapping[str, Any], *, checked: bool 
     with (
         writing(target, durable=True) as part,
         opened(source) as old,
-        av.open(
-            str(part), "w", format="mp4", options=options, metadata_errors="surrogateescape"
-        ) as new,
+        av.open(str(part), "w", format="mp4", options=options, **ANY_TAGS) as new,
     ):
         new.metadata.update({**old.metadata, **tags(meta)})
         streams = {s.index: new.add_stream_from_template(s) for s in old.streams.video}
