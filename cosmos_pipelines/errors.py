@@ -25,7 +25,9 @@ known and translated only at the doors: command line, Dagster asset, web page.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Final, Literal
 
 ErrorKind = Literal[
@@ -42,7 +44,44 @@ ErrorKind = Literal[
     "disk_full",
 ]
 
+LONGEST_NAME: Final = 1000
+"""Characters of a path that are told."""
+MISTYPED: Final = 300
+"""Characters of a word above which nobody looks for one like it."""
+SHOWN: Final = 80
+"""Characters of a value that an error repeats."""
+
 _EXIT_BY_KIND: Final[dict[str, int]] = {"validation": 2, "disk_full": 1, "cancelled": 130}
+
+
+def shown(value: object, *, quoted: bool = True) -> str:
+    """A value as an error repeats it: its `repr`, or its text if not `quoted`; a long one is cut.
+
+    What has no end of its own (a text of a megabyte, a list in itself) is never written out whole.
+    """
+    if isinstance(value, PurePath):
+        value = str(value)
+    try:
+        if isinstance(value, str | bytes):
+            text = repr(value[: SHOWN + 1]) if quoted else str(value[: SHOWN + 1])
+        else:
+            text = reprlib.repr(value) if quoted else str(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = f"a {type(value).__name__} too long to write"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def named(path: object) -> str:
+    """A file's name as an error tells it: whole, unless it is longer than any that is meant."""
+    text = str(path)
+    return text if len(text) <= LONGEST_NAME else f"{text[:100]}...{text[-100:]}"
+
+
+def nearest(wanted: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Those of `known` that look most like `wanted`, which nobody has mistyped if it is long."""
+    if len(wanted) > MISTYPED:
+        return []
+    return difflib.get_close_matches(wanted, list(known), n=n, cutoff=0.5)
 
 
 class CosmosError(Exception):
@@ -71,10 +110,10 @@ class UnknownId(InputError):
     def __init__(
         self, kind: str, wanted: str, known: Iterable[str] = (), *, see: str | None = None
     ) -> None:
-        near = difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.5)
+        near = nearest(wanted, known)
         see = see or f"See `cosmos list {kind}s`."
         hint = f"Did you mean {', '.join(near)}?" if near else see
-        super().__init__(f"There is no {kind} {wanted!r}.", hint=hint)
+        super().__init__(f"There is no {kind} {shown(wanted)}.", hint=hint)
         self.near = near
 
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations.base import (
     Directory,
-    Frozen,
     Job,
     ModelType,
     Operation,

@@ -15,12 +15,12 @@ from pydantic import Field
 
 from cosmos_pipelines.engines.base import Engine, EngineOptions, Progress
 from cosmos_pipelines.errors import ErrorKind, InputError
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations.base import (
     RUN_FOLDER,
     Directory,
     Expected,
-    Frozen,
     Job,
     ModelType,
     Operation,

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from cosmos_pipelines.errors import SettingsError
-from cosmos_pipelines.operations.base import Frozen, explain
+from cosmos_pipelines.frozen import Frozen, explain
 
 
 class Checkpoint(Frozen):

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from cosmos_pipelines.errors import ErrorKind, InputError
+from cosmos_pipelines.errors import ErrorKind
+from cosmos_pipelines.frozen import Frozen
 
 ModelType = Literal["transfer", "enhance", "upscale"]
 OrderKind = Literal["transfer", "enhance", "upscale", "checkpoints", "smoke"]
@@ -25,24 +26,6 @@ CONTROLS = ("vis", "edge", "depth", "seg")
 
 CONTROL_PASS = {"vis": "vis", "edge": "edge", "depth": "depth", "seg": "segmentation"}
 """The scene's pass that feeds a control; `vis` and `edge` can be computed from `color`."""
-
-
-class Frozen(BaseModel):
-    """An immutable record that refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any], *, what: str | None = None) -> Self:
-        """Build from untrusted fields.
-
-        Raises:
-            InputError: one line naming each wrong field, its value and what is wanted.
-        """
-        try:
-            return cls.model_validate(dict(fields))
-        except ValidationError as e:
-            raise InputError(f"{what or cls.__name__.lower()}: {explain(e)}.") from None
 
 
 class Operation(Frozen):
@@ -222,17 +205,3 @@ class Outcome(Frozen):
     samples: Mapping[str, Mapping[str, Any]] = Field(
         default={}, description="what their program noted of runs that it has finished: seconds"
     )
-
-
-def explain(error: ValidationError) -> str:
-    """All problems of a pydantic error in one line: `weights.vis: 1.5: should be at most 1`."""
-    parts = []
-    for e in error.errors(include_url=False):
-        where = ".".join(str(x) for x in e["loc"]) or "value"
-        if e["type"] == "extra_forbidden":
-            parts.append(f"{where} is not a setting")
-            continue
-        said = e["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        shown = "" if isinstance(e["input"], Mapping | BaseModel) else f" {e['input']!r}"
-        parts.append(f"{where}{shown} {said}")
-    return "; ".join(parts)

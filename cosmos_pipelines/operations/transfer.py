@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations.base import (
     CONTROL_PASS,
     CONTROLS,
-    Frozen,
     ModelType,
     Operation,
     Preset,

@@ -31,8 +31,8 @@ from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations import Transfer
-from cosmos_pipelines.operations.base import Frozen
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import Planned, enter, plan_transfer
