@@ -24,7 +24,7 @@ class Checkpoint(Frozen):
         description="the checkpoint directory, or the cache from which libraries load by name"
     )
     size: int | None = Field(description="bytes; None: published nowhere")
-    md5: str | None = Field(pattern=r"[0-9a-f]{32}")
+    md5: str | None = Field(pattern=r"^[0-9a-f]{32}$")
     revision: str | None = Field(description="None: the main branch")
     gated: bool = Field(description="its licence must have been accepted")
     needed_for: tuple[str, ...] = Field(description="operations; none: known, but not needed")

@@ -14,21 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.files import (
-    flush_directory,
-    move,
-    part_of,
-    remove,
-    saying_why_not_written,
-    write_json,
-)
+from cosmos_pipelines.files import part_of, parts_in, remove, saying_why_not_written
 from cosmos_pipelines.media import making
 from cosmos_pipelines.media.depth import DepthValues
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.making import Plan
+from cosmos_pipelines.media.publish import check_replaceable, publish
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
 from cosmos_pipelines.media.scene import Scene, load_scene
-from cosmos_pipelines.media.scene_file import SCENE_FILE, entries_of, products, read_scene_file
+from cosmos_pipelines.media.scene_file import entries_of, products, read_scene_file
 from cosmos_pipelines.media.sequence import Survey, survey
 from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at
 
@@ -110,7 +104,7 @@ def _prepare(
             "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "notes": notes_of(sources, plan, entries, rate_given=fps is not None),
         }
-        _publish(record, staging, dest, earlier)
+        record = publish(record, staging, dest, earlier)
     return {**record, "path": str(dest), "unchanged": False}
 
 
@@ -172,20 +166,15 @@ def _plan(sources: list[Source], fps: Fraction | None, depth_values: DepthValues
 def _refuse_to_overwrite(
     sources: list[Source], plan: Plan, dest: Path, earlier: Mapping[str, Any]
 ) -> None:
-    ours = {e.get("file") for e in entries_of(earlier).values()}
+    """Before anything is encoded: what would overwrite itself, or is not ours to replace."""
     for source in sources:
         target = dest / f"{source.name}.mp4"
-        if target == source.found.files[0]:
-            if not making.usable_as_it_is(source, plan):
-                raise MediaError(
-                    f"{target} must be encoded anew and would overwrite itself.",
-                    hint="Prepare into another directory.",
-                )
-        elif target.exists() and target.name not in ours:
+        if target == source.found.files[0] and not making.usable_as_it_is(source, plan):
             raise MediaError(
-                f"{target} is there already and was not made from {source.found.label}.",
-                hint="Move it away or prepare into another directory.",
+                f"{target} must be encoded anew and would overwrite itself.",
+                hint="Prepare into another directory.",
             )
+    check_replaceable(dest, earlier, keep={s.found.files[0] for s in sources})
 
 
 @contextmanager
@@ -236,7 +225,7 @@ def _opened(directory: Path) -> int | None:
 @contextmanager
 def _staging(dest: Path) -> Iterator[Path]:
     """A directory inside `dest`, which is locked; it vanishes afterwards."""
-    for left in dest.glob(".prepare*.part"):
+    for left in parts_in(dest, ".prepare"):
         remove(left)  # we hold the lock: its maker was killed
     staging = part_of(dest / ".prepare")
     with saying_why_not_written(staging):
@@ -281,21 +270,3 @@ def _steps(name: str, total: int, progress: Progress | None) -> Callable[[], Non
             progress(name, done, total)
 
     return step
-
-
-def _publish(
-    record: Mapping[str, Any], staging: Path, dest: Path, earlier: Mapping[str, Any]
-) -> None:
-    """Everything is written by now: move it into place.
-
-    The record first, since by it we know our own files if we are killed here; color last, since
-    a scene is taken as prepared as soon as it has that.
-    """
-    for name, entry in entries_of(earlier).items():
-        if name not in record["passes"] and entry["made"] != "kept":
-            (dest / str(entry.get("file"))).unlink(missing_ok=True)
-    write_json(staging / SCENE_FILE, record)
-    videos = sorted(staging.glob("*.mp4"), key=lambda path: path.stem == "color")
-    for made in (staging / SCENE_FILE, *videos):
-        move(made, dest / made.name)
-    flush_directory(dest)  # the catalog is about to say that the scene is there

@@ -112,7 +112,7 @@ class Expected(Frozen):
 class Directory(Frozen):
     """A directory of the host that outlasts runs (code, weights), as an order sees it."""
 
-    name: str = Field(pattern=r"[a-z_]+", description="of its place holder: `code` for `{code}`")
+    name: str = Field(pattern=r"^[a-z_]+$", description="of its place holder: `code` for `{code}`")
     source: str = Field(
         description="on the host; if relative, below the directory that is ours there"
     )
