@@ -68,7 +68,7 @@ def shown(value: object, *, quoted: bool = True) -> str:
             text = reprlib.repr(value) if quoted else str(value)
     except ValueError:  # Python writes no number of more than 4,300 digits
         text = f"a {type(value).__name__} too long to write"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 4]}...{text[-1]}"
 
 
 def named(path: object) -> str:

@@ -179,6 +179,14 @@ def read_toml(
     return parse_toml(read_text(file, most, kind=kind), str(file), kind=kind)
 
 
+def whole(word: str) -> int | None:
+    """The number that ASCII digits say, of 19 at most; None for any other word.
+
+    (`str.isdigit` takes `²` as well, which `int` refuses.)
+    """
+    return int(word) if re.fullmatch(r"[0-9]{1,19}", word) else None
+
+
 def _checked(value: Any, what: str, kind: type[InputError]) -> Any:
     """`value` if it is not too deep, and no whole number in it too long."""
     level, depth = [value], 0

@@ -58,7 +58,7 @@ def explain(error: ValidationError) -> str:
     parts = []
     problems = error.errors(include_url=False)
     for e in problems[:TOLD]:
-        where = shown(".".join(str(x) for x in e["loc"]) or "value", quoted=False)
+        where = shown(".".join(str(x) for x in e["loc"]) or "value")[1:-1]
         if e["type"] == "extra_forbidden":
             parts.append(f"{where} is not a setting")
             continue

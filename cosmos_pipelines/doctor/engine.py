@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from cosmos_pipelines.backends.ssh_docker.folder import Answer
 from cosmos_pipelines.backends.ssh_docker.script import parts
@@ -14,10 +13,12 @@ from cosmos_pipelines.doctor.host import HostChecks
 from cosmos_pipelines.doctor.image import ImageCheck
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.hosts import orders as host_orders
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.arrive import directories_of
 from cosmos_pipelines.hosts.manifest import Checkpoint, Manifest
+from cosmos_pipelines.hosts.records import Smoke, read_set_up, read_sizes
 
 ASK_S: Final = 60.0
 """For one look at all checkpoints."""
@@ -72,19 +73,16 @@ class EngineChecks:
     def set_up(self) -> Finding:
         """Whether the image that is there is the one that was set up and tested."""
         argv = host_setup_script.record_argv(self._host.remote_dir, self._engine.name)
-        try:
-            told = json.loads(self._ask(argv).parts.get("record", "{}"))
-        except ValueError:
-            told = {}
-        if not told:
+        told = read_set_up(self._ask(argv).parts.get("record", ""))
+        if told is None:
             return warn("it was never set up, or not by us", self._set_up)
-        smoke = told.get("smoke") or {}
-        if not smoke.get("passed"):
+        smoke = told.smoke or Smoke()
+        if not smoke.passed:
             return fail(f"it does not import what it needs: {_why(smoke)}", self._set_up)
         there = self._image.digest
-        if there and smoke.get("image_digest") != there:
+        if there and smoke.image_digest != there:
             return warn("another image was tested than the one that is there", self._set_up)
-        return ok(f"the smoke test passed on {str(told.get('recorded_at'))[:10]}")
+        return ok(f"the smoke test passed on {str(told.recorded_at)[:10]}")
 
     def checkpoints(self) -> Finding:
         """Whether they are there, by existence and size: one look for all of them."""
@@ -94,8 +92,8 @@ class EngineChecks:
         roots = [self._places.get(name, "-") for name in ("checkpoints", "huggingface")]
         argv = host_setup_script.sizes_argv(self._host.remote_dir, *roots)
         told = self._ask(argv, asked).parts
-        sizes = [int(word) if word.isdigit() else None for word in told.get("sizes", "").split()]
-        known = {name: _sizes(told.get(name, "")) for name in ("checkpoints", "huggingface")}
+        sizes = [whole(word) for word in told.get("sizes", "").split()]
+        known = {name: read_sizes(told.get(name, "")) for name in ("checkpoints", "huggingface")}
         pairs = list(zip(needed, sizes, strict=False))
         bad = [one for one, size in pairs if size is None or not _right(one, size, known)]
         return self._judge(bad, pairs)
@@ -128,23 +126,16 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _why(smoke: dict[str, Any]) -> str:
+def _why(smoke: Smoke) -> str:
     """Why a smoke test has not passed."""
-    if smoke.get("missing"):
-        return _some(smoke["missing"])
-    if smoke.get("exit_code"):
-        return host_orders.how_it_ended(smoke["exit_code"])
+    if smoke.missing:
+        return _some(smoke.missing)
+    if smoke.exit_code:
+        return host_orders.how_it_ended(smoke.exit_code)
     return "its smoke test has not ended well"
 
 
-def _sizes(text: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text)["files"])
-    except (ValueError, LookupError, TypeError):
-        return {}
-
-
-def _right(one: Checkpoint, size: int, known: dict[str, dict[str, Any]]) -> bool:
+def _right(one: Checkpoint, size: int, known: dict[str, dict[str, int]]) -> bool:
     """Whether a file has its published or its recorded size, or any where neither is known."""
     base, branch, path = one.place
     if "*" in path:
@@ -154,5 +145,5 @@ def _right(one: Checkpoint, size: int, known: dict[str, dict[str, Any]]) -> bool
     if branch is not None:  # the snapshot's name is not known here
         keys = [k for k in recorded if k.startswith(f"{base}/snapshots/") and k.endswith(path)]
         key = keys[0] if len(keys) == 1 else key
-    wanted = one.size or (recorded.get(key) or {}).get("size")
+    wanted = one.size or recorded.get(key)
     return size == wanted if wanted is not None else size > 0

@@ -22,6 +22,7 @@ from cosmos_pipelines.errors import (
     SettingsError,
     Unreachable,
 )
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote import gpu
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
@@ -178,7 +179,7 @@ class HostChecks:
         """Whether the engine is new enough."""
         engine = self._engine
         said = f"{engine.version}, {engine.cpus} CPUs, {engine.memory / (1 << 30):.0f} GiB memory"
-        numbers = tuple(int(x) for x in engine.version.split(".")[:2] if x.isdigit())
+        numbers = tuple(n for x in engine.version.split(".")[:2] if (n := whole(x)) is not None)
         if len(numbers) == 2 and numbers < OLDEST_DOCKER:
             oldest = ".".join(map(str, OLDEST_DOCKER))
             return fail(said, f"Update Docker there to {oldest} or newer.")
@@ -225,10 +226,11 @@ class HostChecks:
     def _room(self, directory: str, see: str) -> Finding:
         done = self._ask(["sh", "-c", _FREE, "cosmos", directory])
         words = done.stdout.decode(errors="replace").split()
-        if done.exit_code != 0 or len(words) < 6 or not words[3].isdigit():
+        free = whole(words[3]) if done.exit_code == 0 and len(words) >= 6 else None
+        if free is None:
             return fail(f"the free space of {directory} cannot be read: {_said(done)}", "")
         do = f"Free some space: `ssh {self.target.host} {see}` tells what takes it."
-        return room(int(words[3]) / (1 << 20), directory, do, low_gib=LOW_GIB)
+        return room(free / (1 << 20), directory, do, low_gib=LOW_GIB)
 
     def write_access(self) -> Finding:
         """Whether we can make files, and hard links, in our directory."""
@@ -256,9 +258,10 @@ class HostChecks:
         done = self._ask(["date", "+%s"])
         middle = (before + time.time()) / 2
         words = done.stdout.decode(errors="replace").split()
-        if not words or not words[0].isdigit():
+        now = whole(words[0]) if words else None
+        if now is None:
             return warn(f"the host's clock cannot be read: {_said(done)}", "See `date` there.")
-        ahead = int(words[0]) + 0.5 - middle
+        ahead = now + 0.5 - middle
         if abs(ahead) <= CLOCK_S:
             return ok(f"within {CLOCK_S:.0f} s of ours")
         said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"

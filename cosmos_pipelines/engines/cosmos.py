@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Self, cast
+from typing import Any, ClassVar, Final, Self, cast, get_args
 
 from pydantic import Field
 
@@ -68,9 +68,10 @@ IGNORES: Final = (
 )
 """Lines that say no failure, whatever words are in them."""
 
-_MADE: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): done in ")
+_MADE: Final = re.compile(r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): done in ")
 _PROGRESS: Final = re.compile(
-    r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): chunk (\d+)/(\d+)(?:, step (\d+)/(\d+))?"
+    r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): chunk ([0-9]{1,9})/([0-9]{1,9})"
+    r"(?:, step ([0-9]{1,9})/([0-9]{1,9}))?"
 )
 _FAILED: Final = r"^FAILED {}: (\w+): (.+)$"
 _REFUSED: Final = re.compile(r"^REFUSED: (\w+): (.+)$", re.MULTILINE)
@@ -156,7 +157,8 @@ class Cosmos(Engine):
         if outcome.stopped is None:
             said = said or _REFUSED.findall(log_tail)
         for kind, sentence in reversed(said):
-            return Verdict(kind=cast(ErrorKind, kind), message=sentence)
+            if kind in get_args(ErrorKind):
+                return Verdict(kind=cast(ErrorKind, kind), message=sentence)
         return super().diagnose(outcome, log_tail, run_id)
 
     def directories(self) -> tuple[Directory, ...]:

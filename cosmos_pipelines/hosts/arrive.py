@@ -20,7 +20,9 @@ from typing import Any, Final
 from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S, HostFolder
 from cosmos_pipelines.engines.base import Engine, HostSetup
 from cosmos_pipelines.engines.cosmos import Cosmos
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.hosts import setup_script as host_setup_script
+from cosmos_pipelines.hosts.records import SetUp, read_set_up
 from cosmos_pipelines.operations.base import Directory
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
@@ -97,14 +99,15 @@ def arrive(at: Setting, *, code: bool = True) -> Arrived:
     others = [source for name, source in at.directories.items() if name != "code"]
     where = at.directories["code"] if code else ""
     argv = host_setup_script.arrive(at.host.remote_dir, at.engine, where, *others)
-    parts = at.host.ask(argv, timeout_s=ARRIVE_S).parts
-    words = parts["free"].split()
-    free = int(words[3]) / (1 << 20) if len(words) > 3 and words[3].isdigit() else 0.0
-    at.tell(f"{at.host.host}: Docker {engine.version}; {free:.0f} GiB free below {parts['root']}.")
+    answer = at.host.ask(argv, timeout_s=ARRIVE_S)
+    root, parts = answer.part("root"), answer.parts
+    words = answer.part("free").split()
+    free = (whole(words[3]) or 0) / (1 << 20) if len(words) > 3 else 0.0
+    at.tell(f"{at.host.host}: Docker {engine.version}; {free:.0f} GiB free below {root}.")
     if free < NEEDED_GIB:
         at.tell(f"warning: {free:.0f} GiB are little for image and weights.")
     return Arrived(
-        root=parts["root"],
+        root=root,
         free_gib=free,
         code=parts.get("code"),
         commit=parts.get("commit", "").strip(),
@@ -123,14 +126,10 @@ def _docker(host: HostFolder) -> docker_answers.Engine:
     raise docker_answers.parse_problem(done.stderr.decode(errors="replace")).error(host.host)
 
 
-def recorded(at: Setting) -> dict[str, Any]:
+def recorded(at: Setting) -> SetUp:
     """What was kept of the last set-up; nothing if there was none, or none that can be read."""
     argv = host_setup_script.record_argv(at.host.remote_dir, at.engine)
-    try:
-        told = json.loads(at.host.ask(argv, timeout_s=LOOK_S).parts.get("record", "{}"))
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
+    return read_set_up(at.host.ask(argv, timeout_s=LOOK_S).parts.get("record", "")) or SetUp()
 
 
 def root_of(host: HostFolder) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from cosmos_pipelines.hosts import orders as host_orders
 from cosmos_pipelines.hosts.arrive import Setting, arrive, directories_of, root_of
 from cosmos_pipelines.hosts.manifest import read_manifest
 from cosmos_pipelines.hosts.orders import Action
+from cosmos_pipelines.hosts.records import read_checkpoints
 from cosmos_pipelines.hosts.session import (
     OnLine,
     engine_with_setup,
@@ -166,8 +166,10 @@ def _result(at: Setting, backend: SshDockerBackend, ended: Ended) -> dict[str, A
             "model_failed",
             f"checkpoints.py on {where} ended with exit code {outcome.exit_code}: {ended.last}",
         )
-    told: dict[str, Any] = json.loads(result_of(backend, ended.handle))
-    return told
+    try:
+        return read_checkpoints(result_of(backend, ended.handle))
+    except InputError as e:
+        raise BackendError("model_failed", f"What came of {where} cannot be read: {e}") from None
 
 
 def _check_words(setup: HostSetup, only: Sequence[str]) -> None:

@@ -147,6 +147,6 @@ def _copy(at: Setting, root: str, source: Path) -> str:
             f"The copy to {at.host.host} ended early; the code there is as it was.",
             hint="Start the command again.",
         )
-    named = at.host.answered(done).parts["commit"].strip()
+    named = at.host.answered(done).part("commit").strip()
     at.tell(f"code: {named[:28]} is there.")
     return named

@@ -6,9 +6,8 @@ import hashlib
 import json
 import posixpath
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from cosmos_pipelines.backends.parcel import with_lf
 from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S
@@ -16,6 +15,7 @@ from cosmos_pipelines.errors import BackendError, InputError
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.arrive import Setting, Wish
 from cosmos_pipelines.hosts.lines import stream_lines
+from cosmos_pipelines.hosts.records import SetUp
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import Image
@@ -35,7 +35,7 @@ class Had:
     """What tells of which Dockerfile we have built it; None for one of the user's own."""
 
 
-def have_image(at: Setting, root: str, commit: str, wish: Wish, recorded: Mapping[str, Any]) -> Had:
+def have_image(at: Setting, root: str, commit: str, wish: Wish, recorded: SetUp) -> Had:
     """Have the image there; a new one has not the engine's tag yet, see `settle`.
 
     Labels tell of what it was made, but an image made of another has them as well: one is not
@@ -53,7 +53,7 @@ def have_image(at: Setting, root: str, commit: str, wish: Wish, recorded: Mappin
     if (
         there is not None
         and labels.items() <= there.labels.items()
-        and (recorded.get("image_id"), recorded.get("dockerfile")) == (there.id, recipe)
+        and (recorded.image_id, recorded.dockerfile) == (there.id, recipe)
     ):
         at.tell(f"image: {at.setup.image} is there, {there.digest}.")
         return Had(there, at.setup.image, recipe)

@@ -5,13 +5,13 @@ The program that downloads them reads the same files on its own: `checkpoints.py
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.foreign import read_json
 from cosmos_pipelines.frozen import Frozen, explain
 
 
@@ -68,8 +68,6 @@ class Manifest(Frozen):
 def read_manifest(file: Path) -> Manifest:
     """A manifest. Raises SettingsError if there is none, or none that can be read."""
     try:
-        return Manifest.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        return Manifest.model_validate(read_json(file, kind=SettingsError))
     except ValidationError as e:
         raise SettingsError(f"{file}: {explain(e)}.") from None
-    except (OSError, ValueError) as e:
-        raise SettingsError(f"{file} cannot be read: {e}.") from e

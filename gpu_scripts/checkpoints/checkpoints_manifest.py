@@ -73,7 +73,7 @@ def read_manifest(file: Path) -> list[Entry]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))["files"]
         return [_entry(row) for row in rows]
-    except (OSError, KeyError, TypeError) as e:
+    except (OSError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise ValueError(f"{file} cannot be read: {e}") from e
 
 
@@ -144,10 +144,11 @@ class Place:
         self._meant: dict[tuple[str, str], str] = {}
         """What branches and tags mean at the hub, by repository."""
         self._record: dict[str, dict[str, Any]] = {"files": {}, "listed": {}}
-        with suppress(OSError, ValueError, AttributeError):  # none yet, or none that can be used
+        # none yet, or none that can be used
+        with suppress(OSError, ValueError, AttributeError, TypeError, RecursionError):
             read = json.loads((root / RECORD).read_text(encoding="utf-8"))
             for part in self._record:
-                self._record[part] |= read.get(part) or {}
+                self._record[part] |= dict(read.get(part) or {})
 
     def base(self, entry: Entry, commit: str | None = None) -> Path | None:
         """The directory of a repository's files; None if it is not known at which commit."""
@@ -211,7 +212,9 @@ class Place:
     def known(self, file: Path) -> dict[str, Any]:
         """What was recorded of a file: size, and sha256 or git (the hash of a git blob)."""
         facts = self._record["files"].get(self._key(file))
-        return dict(facts) if isinstance(facts, dict) else {}
+        types = {"size": int, "sha256": str, "git": str}
+        known = facts.items() if isinstance(facts, dict) else ()
+        return {name: value for name, value in known if isinstance(value, types.get(name, ()))}
 
     def note(self, file: Path, facts: dict[str, Any]) -> None:
         """Record a file's facts."""

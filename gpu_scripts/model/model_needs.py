@@ -112,6 +112,8 @@ def _sizes(place: Path) -> dict[str, int]:
         return {name: int(facts["size"]) for name, facts in known.items() if "size" in facts}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
+    except (OverflowError, RecursionError):  # what a number or a list has no end of
+        return {}
 
 
 def _check_hub(names: tuple[str, ...], hint: str) -> None:

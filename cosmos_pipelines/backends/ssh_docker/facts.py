@@ -27,7 +27,10 @@ def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
         found["container.json"] = ask(docker.inspect_argv(name))
         found["container_log.txt"] = ask(docker.logs_argv(name, tail=LAST_LINES))
         for record in facts.RECORDS:
-            if text := ask(["cat", "--", f"{host.path(order_id)}/{record}"], quiet=True):
+            if text := ask(
+                ["tail", "-c", str(facts.LONGEST), "--", f"{host.path(order_id)}/{record}"],
+                quiet=True,
+            ):
                 found[f"folder/{record}"] = text
     return found
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.ssh_docker import script as host_script
 from cosmos_pipelines.backends.ssh_docker.container import IMAGE_LABEL, ORDER_LABEL, container_name
-from cosmos_pipelines.errors import BackendError, Unreachable
+from cosmos_pipelines.errors import BackendError, Unreachable, shown
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     Container,
@@ -161,7 +163,7 @@ class Answer:
             container=container,
             folder=self.parts.get("folder"),
             files=self.parts,
-            log_size=int(self.parts.get("size") or 0),
+            log_size=self._number("size") if self.parts.get("size") else 0,
             clock=self._clock(),
             read_at=time.monotonic(),
         )
@@ -194,7 +196,10 @@ class Answer:
             if parse_problem(said).kind != "no_container":
                 raise self._error(said)
             return None
-        (found,) = parse_inspect(self.parts["container"])
+        containers = parse_inspect(self.parts["container"])
+        if len(containers) != 1:
+            raise self._strange("container")
+        found = containers[0]
         if found.labels.get(ORDER_LABEL) != order_id:
             raise BackendError(
                 "launch_failed",
@@ -207,8 +212,30 @@ class Answer:
     def _clock(self) -> Clock | None:
         if "uptime" not in self.parts:
             return None
-        uptime, ticks, now = (self.parts[name] for name in ("uptime", "ticks", "now"))
-        return Clock(float(uptime), int(ticks), float(now))
+        uptime = re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", self.part("uptime").strip())
+        if uptime is None:
+            raise self._strange("uptime")
+        return Clock(float(uptime[0]), max(1, self._number("ticks")), float(self._number("now")))
+
+    def part(self, name: str) -> str:
+        """A part that must be there. Raises BackendError."""
+        if name not in self.parts:
+            raise self._strange(name)
+        return self.parts[name]
+
+    def _number(self, name: str) -> int:
+        number = whole(self.part(name).strip())
+        if number is None:
+            raise self._strange(name)
+        return number
+
+    def _strange(self, name: str) -> BackendError:
+        said = f": {shown(self.parts[name])}" if name in self.parts else ""
+        return BackendError(
+            "launch_failed",
+            f"{self.host} did not answer with the {name} that was asked for{said}.",
+            hint="Do its shell, df, date and docker behave as usual?",
+        )
 
     def _error(self, said: str) -> BackendError:
         """What Docker said as an error; an engine that does not answer may come back."""

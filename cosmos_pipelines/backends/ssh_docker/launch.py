@@ -49,7 +49,7 @@ class Launching:
         arrived, there = self.patiently(lambda: self._arrive(order.id, wanted, scripts))
         if isinstance(there, Seen):
             return there
-        root = arrived.parts["root"]
+        root = arrived.part("root")
         self._upload(order, root)
         if "scripts" not in arrived.parts:
             self._bring(scripts, root)
@@ -59,7 +59,7 @@ class Launching:
             there,
             root=root,
             scripts=f"{root}/scripts/{scripts.name}",
-            user=arrived.parts["user"],
+            user=arrived.part("user"),
             project=self.project,
         )
         return self._start(order, root, spec, parcel)

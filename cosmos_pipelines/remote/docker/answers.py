@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
-from cosmos_pipelines.errors import BackendError, ErrorKind
+from cosmos_pipelines.errors import BackendError, ErrorKind, InputError
+from cosmos_pipelines.foreign import parse_json, whole
 
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -199,10 +200,10 @@ def parse_exit_code(text: str) -> int:
     Raises:
         BackendError: it is not what Docker prints.
     """
-    try:
-        return int(text.strip())
-    except ValueError:
-        raise _unreadable(text) from None
+    code = whole(text.strip())
+    if code is None:
+        raise _unreadable(text)
+    return code
 
 
 def parse_info(text: str) -> Engine | Problem:
@@ -211,19 +212,19 @@ def parse_info(text: str) -> Engine | Problem:
     Raises:
         BackendError: it is not what Docker prints.
     """
+    facts = _json(text)
     try:
-        facts = json.loads(text)
         if errors := facts.get("ServerErrors"):
             return parse_problem("\n".join(errors))
         return Engine(
-            version=facts["ServerVersion"],
-            root=facts["DockerRootDir"],
+            version=_text(facts["ServerVersion"]),
+            root=_text(facts["DockerRootDir"]),
             runtimes=tuple(sorted(facts.get("Runtimes") or {})),
             live_restore=bool(facts.get("LiveRestoreEnabled")),
             memory=int(facts.get("MemTotal") or 0),
             cpus=int(facts.get("NCPU") or 0),
         )
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except _NOT_SO:
         raise _unreadable(text) from None
 
 
@@ -234,43 +235,61 @@ def _container(facts: Mapping[str, Any]) -> Container:
         # A container that could not be started says 127 or 128, and was never started.
         ended = status in ("exited", "dead") or (status == "created" and state.get("Error"))
         return Container(
-            id=facts["Id"],
-            name=facts["Name"].removeprefix("/"),
-            status=status,
+            id=_text(facts["Id"]),
+            name=_text(facts["Name"]).removeprefix("/"),
+            status=cast(Status, _text(status)),
             exit_code=int(state["ExitCode"]) if ended else None,
             oom_killed=bool(state.get("OOMKilled")),
-            error=state.get("Error") or "",
+            error=_text(state.get("Error") or ""),
             created_at=_time(facts.get("Created")),
             started_at=started,
             finished_at=_time(state.get("FinishedAt")),
-            image_id=facts["Image"],
-            image=config["Image"],
-            pid=state.get("Pid") or None,
-            labels=dict(config.get("Labels") or {}),
+            image_id=_text(facts["Image"]),
+            image=_text(config["Image"]),
+            pid=int(state.get("Pid") or 0) or None,
+            labels=_labels(config.get("Labels")),
         )
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except _NOT_SO:
         raise _unreadable(json.dumps(facts)) from None
 
 
 def _image(facts: Mapping[str, Any]) -> Image:
     try:
         return Image(
-            id=facts["Id"],
-            digests=tuple(facts.get("RepoDigests") or ()),
-            tags=tuple(facts.get("RepoTags") or ()),
+            id=_text(facts["Id"]),
+            digests=tuple(map(_text, facts.get("RepoDigests") or ())),
+            tags=tuple(map(_text, facts.get("RepoTags") or ())),
             size=int(facts.get("Size") or 0),
-            architecture=facts.get("Architecture") or "",
-            labels=dict((facts.get("Config") or {}).get("Labels") or {}),
+            architecture=_text(facts.get("Architecture") or ""),
+            labels=_labels((facts.get("Config") or {}).get("Labels")),
         )
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except _NOT_SO:
         raise _unreadable(json.dumps(facts)) from None
 
 
-def _json_list(text: str) -> list[Any]:
+_NOT_SO: Final = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading an answer of another shape runs into."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _labels(value: Mapping[str, Any] | None) -> dict[str, str]:
+    return {_text(name): _text(word) for name, word in (value or {}).items()}
+
+
+def _json(text: str) -> Any:
     try:
-        found = json.loads(text or "[]")
-    except ValueError:
+        return parse_json(text, "what Docker answered")
+    except InputError:
         raise _unreadable(text) from None
+
+
+def _json_list(text: str) -> list[Any]:
+    found = _json(text or "[]")
     if not isinstance(found, list):
         raise _unreadable(text)
     return found
