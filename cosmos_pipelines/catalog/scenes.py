@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cosmos_pipelines.catalog.columns import storable
+from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database
 from cosmos_pipelines.catalog.records import MODEL_TYPES, Recipe, SceneRow
 from cosmos_pipelines.catalog.tables import recipes, scenes
@@ -48,7 +48,7 @@ class Scenes(Database):
         Raises:
             UnknownId: there is none; offers the nearest.
         """
-        scene = self.find_scene(key)
+        scene = self.find_scene(wanted_id("scene", key))
         if scene is None:
             raise UnknownId("scene", key, [s.key for s in self.list_scenes()])
         return scene
@@ -73,9 +73,9 @@ class Scenes(Database):
         Raises:
             InputError: no name, or an unknown operation.
         """
-        name = storable(name).strip()
-        if not name:
-            raise InputError("A recipe needs a name.")
+        from cosmos_pipelines.operations.text import clean_name
+
+        name = clean_name(name, "recipe's name")
         if model_type not in MODEL_TYPES:
             raise InputError(f"A recipe is for one of {', '.join(MODEL_TYPES)}, not {model_type}.")
         values = {"engine": engine, "model_type": model_type, "config": dict(config)}
@@ -91,8 +91,11 @@ class Scenes(Database):
         Raises:
             UnknownId: there is none; offers the nearest.
         """
+        from cosmos_pipelines.operations.text import tidy
+
+        known = " ".join(tidy(wanted_id("recipe", name)).split())
         with self.read() as connection:
-            statement = select(*RECIPE_COLUMNS).where(recipes.c.name == name)
+            statement = select(*RECIPE_COLUMNS).where(recipes.c.name == known)
             row = connection.execute(statement).first()
         if row is None:
             raise UnknownId("recipe", name, [r.name for r in self.list_recipes()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.frozen import Frozen
@@ -16,8 +16,11 @@ from cosmos_pipelines.operations.base import (
     Operation,
     Preset,
 )
+from cosmos_pipelines.operations.text import tidy
 
 Weight = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, AfterValidator(tidy)]
+"""Words for the model, without what nobody sees."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -49,8 +52,8 @@ class ControlWeights(Frozen):
 class Region(Frozen):
     """A part of the picture with a prompt of its own: what a text finds, or a box."""
 
-    prompt: str = Field(min_length=1, max_length=10_000)
-    mask_prompt: str | None = Field(None, description="The region is what this text finds.")
+    prompt: Text = Field(min_length=1, max_length=10_000)
+    mask_prompt: Text | None = Field(None, description="The region is what this text finds.")
     box: tuple[Fraction, Fraction, Fraction, Fraction] | None = Field(
         None, description="The region as four fractions of the picture, in the model's order."
     )
@@ -59,6 +62,8 @@ class Region(Frozen):
     def _one(self) -> Self:
         if (self.mask_prompt is None) == (self.box is None):
             raise ValueError("a region has either a mask_prompt or a box")
+        if not self.prompt or self.mask_prompt == "":
+            raise ValueError("a region's prompt and mask_prompt have words")
         return self
 
 
@@ -86,7 +91,7 @@ class Transfer(Operation):
     )
     blur_strength: Preset = Field("medium", description="Blur of the vis control.")
     canny_threshold: Preset = Field("medium", description="Threshold of the edge control.")
-    negative_prompt: str | None = Field(
+    negative_prompt: Text | None = Field(
         None, max_length=10_000, description="What to avoid; default: the prompt's own."
     )
     sigma_max: float | None = Field(
@@ -95,12 +100,12 @@ class Transfer(Operation):
         le=200,
         description="Noise that generation starts from; low values keep more of the colour pass.",
     )
-    control_prompt: str | None = Field(
+    control_prompt: Text | None = Field(
         None,
         max_length=2_000,
         description="What seg looks for where the model computes it, as `road . car . tree`.",
     )
-    mask_prompt: str | None = Field(
+    mask_prompt: Text | None = Field(
         None,
         max_length=2_000,
         description="Controls count only where this text finds something.",
