@@ -25,6 +25,7 @@ known and translated only at the doors: command line, Dagster asset, web page.
 from __future__ import annotations
 
 import difflib
+import errno
 import reprlib
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -51,6 +52,11 @@ MISTYPED: Final = 300
 SHOWN: Final = 80
 """Characters of a value that an error repeats."""
 
+_OF_INPUT: Final = (
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EEXIST, errno.ENOTEMPTY,
+)  # fmt: skip
+"""What the system says of a file that was named wrongly, or is not what it should be."""
 _EXIT_BY_KIND: Final[dict[str, int]] = {"validation": 2, "disk_full": 1, "cancelled": 130}
 
 
@@ -203,6 +209,20 @@ class HostKeyUnknown(NotAllowed):
 
 class HostKeyChanged(NotAllowed):
     """The host shows another key than the one in known_hosts."""
+
+
+def of_file(error: OSError) -> CosmosError | None:
+    """What the system refused of a file that somebody has named, as ours; None if none is named.
+
+    Where a place knows more of the file, it says so itself (`files`, `foreign`, `media.files`).
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = "" if error.filename is None else f"{named(error.filename)}: "
+        return DiskFull(f"{where}no room left on this machine.", hint="Free some and do it again.")
+    if error.filename is None or error.strerror is None:
+        return None
+    said = f"{named(error.filename)}: {error.strerror}."
+    return InputError(said) if error.errno in _OF_INPUT else CosmosError(said)
 
 
 def exit_code_of(kind: str | None) -> int:

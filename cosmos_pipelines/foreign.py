@@ -53,6 +53,32 @@ _TOML_TEXTS: Final = re.compile(
 _TOML_KEY: Final = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{LONGEST_KEY}}}")
 
 
+def expanded(path: str | Path) -> Path:
+    """A path as a user writes it; `~` of nobody stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises RuntimeError then
+
+
+def absolute(path: str | Path, *, kind: type[InputError] = InputError) -> Path:
+    """Where a path leads, links followed; a loop of links leads nowhere and stays as it is.
+
+    Raises:
+        InputError: of `kind`; it cannot be the name of a file.
+    """
+    try:
+        return Path(os.path.realpath(expanded(path)))  # `resolve` raises RuntimeError for a loop
+    except (OSError, ValueError):
+        raise kind(f"{shown(path)} cannot be the name of a file.") from None
+
+
+def is_utf8(path: str | Path) -> bool:
+    """Whether a file's name can be written as text; names of older systems may not be."""
+    try:
+        str(path).encode()
+        return True
+    except UnicodeEncodeError:
+        return False
+
+
 def what_it_is(mode: int) -> str | None:
     """What has this mode (`st_mode`) if it is no file that can be read to its end; else None."""
     return next((name for is_one, name in _NOT_FILES if is_one(mode)), None)
@@ -99,6 +125,22 @@ def read_text(file: Path, most: int = MOST, *, kind: type[InputError] = InputErr
         InputError: of `kind`; see `read_bytes` and `decoded`.
     """
     return decoded(read_bytes(file, most, kind=kind), str(file), kind=kind)
+
+
+def read_stream(opened: int, what: str, most: int = MOST) -> str:
+    """The text that comes through an open pipe or terminal, to its end.
+
+    Raises:
+        InputError: it is closed, has more than `most` bytes, or is no text.
+    """
+    try:
+        with os.fdopen(opened, "rb", closefd=False) as f:
+            data = f.read(most + 1)
+    except OSError as e:
+        raise InputError(f"{what} cannot be read: {e.strerror}.") from None
+    if len(data) > most:
+        raise too_large(what, most)
+    return decoded(data, what)
 
 
 def decoded(data: bytes, what: str, *, kind: type[InputError] = InputError) -> str:

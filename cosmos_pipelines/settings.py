@@ -18,15 +18,24 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as BadVariable
 
 from cosmos_pipelines.engines import Engine, engine_named
 from cosmos_pipelines.engines.cosmos3 import Cosmos3Options
 from cosmos_pipelines.engines.cosmos_transfer1 import Transfer1Options
 from cosmos_pipelines.engines.cosmos_transfer2_5 import Transfer2_5Options
-from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.errors import SettingsError, named
+from cosmos_pipelines.foreign import absolute, expanded, is_utf8
 from cosmos_pipelines.operations.base import Job, ModelType
 from cosmos_pipelines.remote.ssh.config import Target
-from cosmos_pipelines.settings_file import FILE, explain_settings, find_home, read_settings
+from cosmos_pipelines.settings_file import (
+    FILE,
+    deepest_variable,
+    explain_settings,
+    explain_variable,
+    find_home,
+    read_settings,
+)
 
 USUAL_S: Final = {"transfer": 3600, "upscale": 3600, "enhance": 1800}
 """Seconds that an operation may take where neither settings nor its engine say otherwise."""
@@ -177,7 +186,7 @@ class Settings(BaseSettings):
     @field_validator("home", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+        return absolute(value)
 
     @classmethod
     def settings_customise_sources(
@@ -230,7 +239,7 @@ class Settings(BaseSettings):
             )
 
         def path(given: Path | None) -> Path | None:
-            return None if given is None else self.home / given.expanduser()
+            return None if given is None else self.home / expanded(given)
 
         return Target(
             host=self.remote.host,
@@ -263,7 +272,7 @@ def load_settings(home: Path | None = None) -> Settings:
     Raises:
         SettingsError: no project here, a file that is no TOML, or a wrong name or value.
     """
-    given = home or (Path(h) if (h := os.environ.get("COSMOS_HOME")) else find_home())
+    given = _home(home)
     if given is None:
         raise SettingsError(
             f"No {FILE} here or in any directory above.",
@@ -277,9 +286,36 @@ def load_settings(home: Path | None = None) -> Settings:
     values["home"] = given
     try:
         # COSMOS_HOME must not move home away from the file that was read
-        return Settings(**values).model_copy(update={"home": given.expanduser().resolve()})
+        return Settings(**values).model_copy(update={"home": given})
     except ValidationError as e:
-        raise SettingsError(explain_settings(e, file, text)) from None
+        raise SettingsError(f"{explain_settings(e, file, text)}.") from None
+    except RecursionError:
+        raise SettingsError(
+            f"{deepest_variable()} has too many levels of lists and objects."
+        ) from None
+    except BadVariable as e:
+        raise SettingsError(
+            f"{explain_variable(e)}.",
+            hint="Give one setting by COSMOS_TABLE__NAME, as COSMOS_EXECUTION__ENGINE=preview.",
+        ) from None
+
+
+def _home(given: Path | None) -> Path | None:
+    """The project's directory, absolute: the one given, that of COSMOS_HOME, the nearest."""
+    chosen = given or (Path(h) if (h := os.environ.get("COSMOS_HOME")) else None)
+    if chosen is None:
+        return find_home()
+    home = absolute(chosen, kind=SettingsError)
+    try:
+        if not is_utf8(home):
+            what = "has a name that is no UTF-8"
+        elif home.is_dir():
+            return home
+        else:
+            what = "is not a directory" if home.exists() else "is not there"
+    except OSError as e:
+        what = f"cannot be a project's directory: {e.strerror}"
+    raise SettingsError(f"The home {named(chosen)} {what}.", hint="See --home and COSMOS_HOME.")
 
 
 def environment_of(settings: Settings) -> Mapping[str, str]:

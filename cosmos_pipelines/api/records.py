@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cosmos_pipelines.foreign import expanded
 from cosmos_pipelines.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -164,13 +165,15 @@ class Records:
         """Write all runs or prompts to a .csv or .json file."""
         from cosmos_pipelines.catalog.export import export
 
-        return {"path": str(path), "rows": export(self.catalog, what, Path(path))}
+        path = expanded(path)
+        return {"path": str(path), "rows": export(self.catalog, what, path)}
 
     def backup(self, path: Path | str) -> Record:
         """Copy an SQLite catalog to a new file, while others go on using it."""
         from cosmos_pipelines.catalog.backup import backup
 
-        return {"path": str(path), "bytes": backup(self.catalog, Path(path))}
+        path = expanded(path)
+        return {"path": str(path), "bytes": backup(self.catalog, path)}
 
     def _deletion(self, kind: Literal["prompt", "run"], thing_id: str) -> Deletion:
         from cosmos_pipelines.catalog.deletion import plan_deletion

@@ -30,8 +30,8 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
     settings = catalog.settings
     with told(), catalog.open() as store:
         directory = directory_of(store, settings, context.partition_key)
+        request = read_request(directory)  # refused before anything is encoded
         scene = register_scene(store, settings, directory)
-        request = read_request(directory)
         if request is not None:
             prompts, runs = register_request(store, settings, directory, request)
             rows: list[Row] = [*prompts, *runs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.errors import SettingsError, shown
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,6 +47,6 @@ def backend_for(settings: Settings, name: str | None = None) -> Backend:
     name = name or settings.execution.backend
     if name not in BACKENDS:
         raise SettingsError(
-            f"There is no backend {name!r}.", hint=f"Known: {', '.join(sorted(BACKENDS))}."
+            f"There is no backend {shown(name)}.", hint=f"Known: {', '.join(sorted(BACKENDS))}."
         )
     return BACKENDS[name](settings)

@@ -56,7 +56,7 @@ def check_order_id(order_id: str) -> str:
         InputError: it cannot.
     """
     if not _NAME.fullmatch(order_id) or order_id.endswith(".part"):
-        raise InputError(f"The order id {order_id!r} cannot name a run folder.")
+        raise InputError(f"The order id {shown(order_id)} cannot name a run folder.")
     return order_id
 
 
@@ -69,7 +69,7 @@ def inside(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     climbs = ".." in path.parts or path.is_absolute() or not path.parts
     if climbs or "\\" in name or any(ord(c) < 32 or ord(c) == 127 for c in name):
-        raise InputError(f"The file name {name!r} leads out of the run folder.")
+        raise InputError(f"The file name {shown(name)} leads out of the run folder.")
     return path
 
 
@@ -84,10 +84,12 @@ def check(order: Order) -> None:
         inside(name)
     for name in order.documents:
         if inside(name).parts[0] in OURS:
-            raise InputError(f"The document {name!r} has the name of one of the run's own records.")
+            raise InputError(
+                f"The document {shown(name)} has the name of one of the run's own records."
+            )
     for name, video in order.inputs.items():
         if not _SHA256.fullmatch(video.sha256):
-            raise InputError(f"The input {name!r} has no SHA-256 but {video.sha256!r}.")
+            raise InputError(f"The input {shown(name)} has no SHA-256 but {shown(video.sha256)}.")
     if any("\0" in word for word in (*order.argv, *order.env, *order.env.values())):
         raise InputError(f"The order {order.id} has a zero byte in its command or environment.")
 

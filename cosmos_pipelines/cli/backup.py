@@ -21,7 +21,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy the catalog to one file, while others go on reading and writing it."""
-    written = open_api(ctx).backup(file.expanduser())
+    written = open_api(ctx).backup(file)
     if as_json:
         write_json(written)
     else:

@@ -18,7 +18,7 @@ from cosmos_pipelines.cli.output import (
     write_table,
 )
 from cosmos_pipelines.cli.parameters import Json, complete_prompts, open_api
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, shown
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many, newest first.")]
 Offset = Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")]
@@ -125,7 +125,7 @@ def _print(
 
 def _one_of(option: str, value: str | None, known: Sequence[str]) -> None:
     if value is not None and value not in known:
-        raise InputError(f"{option} {value!r} is none of {', '.join(known)}.")
+        raise InputError(f"{option} {shown(value)} is none of {', '.join(known)}.")
 
 
 def _size(color: dict[str, Any]) -> str:

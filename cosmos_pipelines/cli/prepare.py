@@ -13,7 +13,7 @@ from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import Json, open_api
 from cosmos_pipelines.cli.progress import shown_steps
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, shown
 
 app = new_app()
 
@@ -75,7 +75,7 @@ def _rate(text: str) -> Fraction:
         rate = Fraction(ntsc[text] * 1000, 1001) if text in ntsc else Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise InputError(
-            f"--fps {text!r} is no frame rate.", hint="Give 24 or 30000/1001."
+            f"--fps {shown(text)} is no frame rate.", hint="Give 24 or 30000/1001."
         ) from None
     if not 1 <= rate <= 240:
         raise InputError(f"--fps {text} is not between 1 and 240.")

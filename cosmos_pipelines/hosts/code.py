@@ -12,6 +12,7 @@ from typing import Final
 
 from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S
 from cosmos_pipelines.errors import BackendError, InputError, StateError
+from cosmos_pipelines.foreign import absolute
 from cosmos_pipelines.hosts import code_tar
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.arrive import Arrived, Setting
@@ -41,7 +42,7 @@ def have_code(at: Setting, arrived: Arrived, source: Path | None) -> str:
     wanted = at.setup.commit
     if has_own_code(at):
         return _own_code(at, arrived, source)
-    source = source.expanduser().resolve() if source is not None else None
+    source = absolute(source) if source is not None else None
     if source is not None and not source.is_dir():
         raise InputError(f"{source} is no directory.")
     another = source is not None and not code_tar.has_commit(source, wanted)

@@ -11,7 +11,8 @@ from typing import Final
 
 from cosmos_pipelines.backends.parcel import with_lf
 from cosmos_pipelines.backends.ssh_docker.folder import LOOK_S
-from cosmos_pipelines.errors import BackendError, InputError
+from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.foreign import expanded, read_bytes
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.arrive import Setting, Wish
 from cosmos_pipelines.hosts.lines import stream_lines
@@ -113,11 +114,7 @@ def _do(at: Setting, argv: list[str]) -> None:
 
 def _recipe(at: Setting, commit: str, wish: Wish) -> tuple[bytes, dict[str, str], dict[str, str]]:
     """Dockerfile, labels that tell what the image is made of, build arguments."""
-    file = (wish.dockerfile or at.scripts / at.setup.dockerfile).expanduser()
-    try:
-        text = with_lf(file.read_bytes())
-    except OSError as e:
-        raise InputError(f"{file} cannot be read: {e.strerror}.") from e
+    text = with_lf(read_bytes(expanded(wish.dockerfile or at.scripts / at.setup.dockerfile)))
     arguments = {**wish.arguments, **({"BASE": wish.base} if wish.base else {})}
     told = json.dumps(arguments, sort_keys=True).encode() if arguments else b""
     labels = {

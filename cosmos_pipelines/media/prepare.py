@@ -15,6 +15,7 @@ from typing import Any
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import part_of, parts_in, remove, saying_why_not_written
+from cosmos_pipelines.foreign import absolute
 from cosmos_pipelines.media import making
 from cosmos_pipelines.media.depth import DepthValues
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
@@ -55,7 +56,7 @@ def prepare_scene(
             `dest` that is not ours and would be overwritten. Nothing has been written then.
         DiskFull: no room; `dest` is as it was.
     """
-    source, dest = source.expanduser().resolve(), dest.expanduser().resolve()
+    source, dest = absolute(source), absolute(dest)
     with saying_why_not_read(dest):
         there = dest.exists()
     if there and not dest.is_dir():

@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.files import check_regular, saying_why_not_read
 
 _PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020"}
 _TRANSFER = {1: "bt709", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 16: "smpte2084"}
@@ -73,6 +73,7 @@ def probe(path: Path, *, deep: bool = False) -> Probe:
     Raises:
         MediaError: missing, not readable, not a video, truncated, or without a video stream.
     """
+    check_regular(path)
     with saying_why_not_read(path):
         stat = path.stat()
         with path.open("rb") as f:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -54,6 +55,7 @@ def publish(
     there = [dest / name for name in FILES if name not in kept and (dest / name).exists()]
     if there:
         record = {**record, "replaced": {file.name: hash_of(file) for file in there}}
+    record = _as_text(record)
     write_json(staging / SCENE_FILE, record)
     move(staging / SCENE_FILE, dest / SCENE_FILE)
     new = {file.name for file in made}
@@ -63,4 +65,11 @@ def publish(
     for file in made:
         move(file, dest / file.name)
     flush_directory(dest)  # the catalog is about to say that the scene is there
-    return dict(record)
+    return record
+
+
+def _as_text(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with `?` for what is no UTF-8 in names of files, which are told to people."""
+    text = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
+    read: dict[str, Any] = json.loads(text)
+    return read

@@ -16,7 +16,8 @@ from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
-from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.errors import InputError, StateError, shown
+from cosmos_pipelines.foreign import absolute, is_utf8
 from cosmos_pipelines.ids import new_run_id, order_id
 from cosmos_pipelines.operations import (
     Enhance,
@@ -130,7 +131,9 @@ def plan_upscale(
         )
     if video is None or parent_run_id is not None:
         raise InputError("Give either a run or --video FILE to upscale.")
-    source = video.expanduser().resolve()
+    source = absolute(video)
+    if not is_utf8(source):
+        raise InputError(f"The name of {shown(source)} is no UTF-8.", hint="Rename it.")
     inputs = {"video": measured(source)}
     return _planned(chosen, operation, "", None, inputs, {"source": {"video": str(source)}})
 
