@@ -79,6 +79,11 @@ def is_utf8(path: str | Path) -> bool:
         return False
 
 
+def as_text(words: str) -> str:
+    """Words with names of files in them as they can be written: `\\udce9` for what is no UTF-8."""
+    return words.encode("utf-8", "backslashreplace").decode()
+
+
 def what_it_is(mode: int) -> str | None:
     """What has this mode (`st_mode`) if it is no file that can be read to its end; else None."""
     return next((name for is_one, name in _NOT_FILES if is_one(mode)), None)

@@ -16,7 +16,7 @@ from cosmos_pipelines.cli import main
 from tests.cli.conftest import Cosmos, Said, spawn
 from tests.cli.test_bad_input import refused
 from tests.media import renders
-from tests.support.project import Project
+from tests.support.project import Project, write_video
 
 BOM, ZWSP = "\ufeff", "\u200b"
 LONG = "x" * (1 << 20)
@@ -188,6 +188,32 @@ def test_what_is_no_file_is_not_waited_for(
     (city / "color.mp4").unlink()
     file.rename(city / "color.mp4")
     refused(cosmos("create", "prompt", "A street", "city"), "color")
+
+
+def test_renders_of_any_name_become_a_scene_of_a_name_that_can_be_written(
+    project: Project, cosmos: Cosmos, tmp_path: Path
+) -> None:
+    source = tmp_path / "caf\udce9"  # a byte of Latin-1
+    renders.sequence(source, "color_\udce9.%04d.png", renders.colour)
+    renders.sequence(source, "na\udcefve.%04d.png", renders.colour)
+    refused(cosmos("prepare", source), "no UTF-8", "Rename it")
+    assert list(project.settings.inputs.glob("*")) == []
+    made = cosmos("prepare", source, "--name", "cafe", "--json").json
+    assert made["passes"]["color"]["frames"] == 6
+    assert any("na?ve" in label for label in made["ignored"])
+    assert cosmos("prepare", source, "--name", "cafe").code == 0
+    assert cosmos("create", "prompt", "A street", "cafe").code == 0
+
+
+def test_a_scene_or_video_of_a_name_that_cannot_be_written_is_refused(
+    project: Project, cosmos: Cosmos, tmp_path: Path
+) -> None:
+    away = write_video(tmp_path / "caf\udce9" / "city" / "color.mp4")
+    refused(cosmos("create", "prompt", "A street", away.parent), "no UTF-8")
+    refused(cosmos("upscale", "--video", away), "no UTF-8")
+    assert project.catalog.list_scenes() == []
+    write_video(project.settings.inputs / "town" / "beauty_\udce9.mp4")
+    assert cosmos("create", "prompt", "A street", "town").code == 0  # of a copy called color.mp4
 
 
 # --- texts: prompts files, stdin, settings --------------------------------------------------------
