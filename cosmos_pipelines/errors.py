@@ -66,7 +66,7 @@ def shown(value: object, *, quoted: bool = True) -> str:
     What has no end of its own (a text of a megabyte, a list in itself) is never written out whole.
     """
     if isinstance(value, PurePath):
-        value = str(value)
+        return repr(named(value)) if quoted else named(value)
     try:
         if isinstance(value, str | bytes):
             text = repr(value[: SHOWN + 1]) if quoted else str(value[: SHOWN + 1])

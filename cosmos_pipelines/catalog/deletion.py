@@ -141,7 +141,7 @@ def _refuse_active(connection: Connection, found: Sequence[Run]) -> None:
         if run.status in ACTIVE or run.leased(now):
             raise StateError(
                 f"Run {run.id} is {run.status} and cannot be deleted.",
-                hint=f"Stop it first: `cosmos kill --run {run.id}`.",
+                hint=f"Stop it first: `cosmos kill {run.id}`.",
             )
         if run.batch_id in in_work:
             raise StateError(

@@ -26,7 +26,7 @@ def kill(
     wanted: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RS_ID]",
+            metavar="RS_ID",
             help="The run to stop, by its id or the beginning of it.",
             autocompletion=complete_runs,
         ),

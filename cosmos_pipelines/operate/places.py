@@ -144,7 +144,7 @@ def _zombie(run: Run, lost: bool) -> Left:
     if lost:
         return Left("zombie", run.id, run.backend, said, f"cosmos run {run.id}")
     said += f"; {run.leased_by} should notice it within seconds"
-    return Left("zombie", run.id, run.backend, said, f"cosmos kill --run {run.id}")
+    return Left("zombie", run.id, run.backend, said, f"cosmos kill {run.id}")
 
 
 def _orphan(order: str, place: Place, given_up: str | None) -> Left:

@@ -173,7 +173,7 @@ def _not_failed(run: Run, left: bool) -> tuple[str, list[tuple[str, str]]]:
         "downloading": "brings its results home and verifies them",
     }[run.status]
     follow = (f"cosmos logs -f {run.id}", "watches it")
-    stop = (f"cosmos kill --run {run.id}", "stops it")
+    stop = (f"cosmos kill {run.id}", "stops it")
     return f"It has not failed: it {doing}; {run.leased_by} executes it.", [follow, stop]
 
 

@@ -81,7 +81,7 @@ def scene_directory(settings: Settings, given: str | Path) -> Path:
             _confine(settings, path, candidate)
             return absolute(candidate)
     raise MediaError(
-        f"There is no scene directory {shown(given)}.",
+        f"There is no scene directory {shown(path)}.",
         hint=f"Scenes live in {settings.inputs}; `cosmos prepare DIR` makes one.",
     )
 
