@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 import reprlib
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -47,6 +48,8 @@ ErrorKind = Literal[
 
 LONGEST_NAME: Final = 1000
 """Characters of a path that are told."""
+_LONG_WORD: Final = re.compile(r"(\S{80})\S{1000,}")
+"""What nobody has meant to type, and no error repeats; paths are shorter."""
 MISTYPED: Final = 300
 """Characters of a word above which nobody looks for one like it."""
 SHOWN: Final = 80
@@ -96,9 +99,9 @@ class CosmosError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = _LONG_WORD.sub(r"\1...", message)
         self.hint = hint
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message

@@ -4,13 +4,17 @@ sentence that says which field is wrong. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cosmos_pipelines.errors import InputError, shown
+from cosmos_pipelines.errors import InputError, nearest, shown
 
+DEEPEST = 64
+"""Levels of lists and mappings in each other."""
 TOLD = 5
 """Problems of one input that are told; the first ones explain the rest."""
 
@@ -37,9 +41,9 @@ class Frozen(BaseModel):
         if not isinstance(fields, Mapping):
             raise kind(f"{what}: {shown(fields)} has no named fields.")
         try:
-            return cls.model_validate(dict(fields))
+            return cls.model_validate(plain(fields))
         except ValidationError as e:
-            raise kind(f"{what}: {explain(e)}.") from None
+            raise kind(f"{what}: {explain(e, cls.model_fields)}.") from None
 
 
 class Written(Frozen):
@@ -53,14 +57,37 @@ class Written(Frozen):
     )
 
 
-def explain(error: ValidationError) -> str:
-    """The problems of a pydantic error in one line: `weights.vis: 1.5: should be at most 1`."""
+def plain(value: Any, level: int = 0) -> Any:
+    """Values of numpy and the like as Python's own, in lists and mappings too.
+
+    Raises:
+        InputError: more than `DEEPEST` levels, as of a list in itself.
+    """
+    if level > DEEPEST:
+        raise InputError(f"There are more than {DEEPEST} levels of lists and objects.")
+    if isinstance(value, Mapping):
+        return {name: plain(one, level + 1) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one, level + 1) for one in value]
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return plain(value.tolist(), level + 1)
+    return float(value) if isinstance(value, Decimal | Fraction) else value
+
+
+def explain(error: ValidationError, known: Iterable[str] = (), *, of: str | None = None) -> str:
+    """The problems of a pydantic error in one line: `weights.vis: 1.5: should be at most 1`.
+
+    `known`: fields that there are, of which the nearest is offered. `of`: what the value is called.
+    """
     parts = []
     problems = error.errors(include_url=False)
     for e in problems[:TOLD]:
-        where = shown(".".join(str(x) for x in e["loc"]) or "value")[1:-1]
+        path = [str(x) for x in e["loc"]]
+        where = shown(".".join([of, *path] if of else path) or "value")[1:-1]
         if e["type"] == "extra_forbidden":
-            parts.append(f"{where} is not a setting")
+            near = nearest(str(e["loc"][-1]), known, 1) if len(e["loc"]) == 1 else []
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            parts.append(f"{where} is not a setting{meant}")
             continue
         said = e["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
         value = "" if isinstance(e["input"], Mapping | BaseModel) else f" {shown(e['input'])}"

@@ -6,20 +6,28 @@ is imported only by the methods that execute something: it costs a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
 
-from cosmos_pipelines.api.records import Record
+from cosmos_pipelines.api.arguments import Id, Place, Record, Words
+from cosmos_pipelines.api.front_door import front_door
 from cosmos_pipelines.api.runs import Making, OnLine
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
+@front_door
 class CosmosAPI(Making):
     """Scenes, prompts, recipes and runs of one project, and what goes on with them.
 
+    Wherever an id is wanted, a record that has it will do. None is as good as nothing.
+
     Args:
         home: the project's directory; default: `COSMOS_HOME`, else the nearest cosmos.toml upwards.
+
+    Every method raises:
+        InputError: an argument is missing, unknown or of another kind; it is named.
     """
 
     def check_status(self) -> Record:
@@ -42,16 +50,32 @@ class CosmosAPI(Making):
         return rows
 
     def host_setup(
-        self, engine: str, *, on_line: Callable[[str], None] | None = None, **wish: Any
+        self,
+        engine: str,
+        *,
+        source: Place | None = None,
+        base: str | None = None,
+        dockerfile: Place | None = None,
+        image: str | None = None,
+        arguments: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Record:
         """Make the GPU host ready for an engine: code, image, smoke test.
 
-        `wish`: source, base, dockerfile, image, arguments; see `hosts.arrive.Wish`.
+        `source`: a checkout to copy instead of cloning; `base`: another base image; `dockerfile`:
+        one of your own, with build `arguments`; `image`: one that is there already.
         """
         from cosmos_pipelines.hosts.arrive import Wish
         from cosmos_pipelines.hosts.setup import set_up
 
-        return set_up(self.settings, engine, Wish(**wish), on_line)
+        wish = Wish(
+            source=None if source is None else Path(source),
+            base=base,
+            dockerfile=None if dockerfile is None else Path(dockerfile),
+            image=image,
+            arguments=arguments or {},
+        )
+        return set_up(self.settings, engine, wish, on_line)
 
     def host_checkpoints(
         self,
@@ -59,7 +83,7 @@ class CosmosAPI(Making):
         action: Literal["verify", "download", "stop"] = "verify",
         *,
         deep: bool = False,
-        only: Sequence[str] = (),
+        only: Words = (),
         on_line: Callable[[str], None] | None = None,
     ) -> Record:
         """Verify or download an engine's checkpoints on the GPU host, or stop what does so."""
@@ -69,7 +93,7 @@ class CosmosAPI(Making):
             return stop_checkpoints(self.settings, engine)
         return checkpoints(self.settings, engine, action, deep=deep, only=only, on_line=on_line)
 
-    def why(self, run_id: str) -> Record:
+    def why(self, run_id: Id) -> Record:
         """Why a run failed (or what it does): the cause, the evidence, the next command."""
         from cosmos_pipelines.operate.why import explain
 
@@ -79,14 +103,14 @@ class CosmosAPI(Making):
         """Runs in work now."""
         return [run.as_dict() for run in self.catalog.active_runs()]
 
-    def stream_logs(self, run_id: str, follow: bool = False) -> Iterator[str]:
+    def stream_logs(self, run_id: Id, follow: bool = False) -> Iterator[str]:
         """The lines of a run's log; with `follow` until the run has ended."""
         from cosmos_pipelines.operate.logs import log_lines
 
         return log_lines(self.catalog, self.settings, run_id, follow=follow)
 
     def kill(
-        self, run_id: str | None = None, *, all: bool = False, batch: bool = False
+        self, run_id: Id | None = None, *, all: bool = False, batch: bool = False
     ) -> list[Record]:
         """Stop one run, or all that are active or queued; returns them as they then are.
 

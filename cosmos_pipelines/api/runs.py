@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cosmos_pipelines.api.records import Record, Records
+from cosmos_pipelines.api.arguments import Fields, Id, Place, Record, SceneDir, Words
+from cosmos_pipelines.api.records import Records
+from cosmos_pipelines.operations import Enhance, Transfer, Upscale
 
 if TYPE_CHECKING:
     from cosmos_pipelines.runs.plan import Planned
 
 OnLine = Callable[[str | None, str], None]
+
+_WHERE = ("engine", "backend")
+_RUN = ("recipe", *_WHERE, "tags", "batch_name", "queue")
+Transfers = Annotated[Any, Fields(Transfer)]
+Inference = Annotated[Any, Fields(Transfer, _RUN)]
+Enhances = Annotated[Any, Fields(Enhance)]
+Enhancement = Annotated[Any, Fields(Enhance, (*_WHERE, "queue", "on_line"))]
+Upscales = Annotated[Any, Fields(Upscale)]
+Upscaling = Annotated[Any, Fields(Upscale, ("video", *_WHERE))]
 
 
 class Making(Records):
@@ -19,39 +30,37 @@ class Making(Records):
 
     def create_run(
         self,
-        prompt_id: str,
+        prompt_id: Id,
         *,
-        recipe: str | None = None,
+        recipe: Id | None = None,
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
-        tags: Sequence[str] = (),
-        **fields: Any,
+        tags: Words = (),
+        **fields: Transfers,
     ) -> Record:
         """Register a transfer run, pending; with `queue` the daemon will execute it."""
         planned = self._plan_transfer(prompt_id, fields, recipe, engine)
         return self._enter(planned, backend=backend, queued=queue, tags=tags)
 
-    def execute_runs(
-        self, run_ids: Sequence[str], *, on_line: OnLine | None = None
-    ) -> list[Record]:
+    def execute_runs(self, run_ids: Words, *, on_line: OnLine | None = None) -> list[Record]:
         """Execute pending runs, retry failed ones, adopt orphaned ones; batched where possible."""
         from cosmos_pipelines.materialize import materialize_runs
 
         runs = materialize_runs(self.catalog, self.settings, run_ids, on_line=on_line)
         return [run.as_dict() for run in runs]
 
-    def execute_run(self, run_id: str, *, on_line: OnLine | None = None) -> Record:
+    def execute_run(self, run_id: Id, *, on_line: OnLine | None = None) -> Record:
         """Execute one run; returns it as it then is (a failed run raises nothing)."""
         return self.execute_runs([run_id], on_line=on_line)[0]
 
     def quick_inference(
         self,
-        prompt_id: str,
+        prompt_id: Id,
         *,
         upscale: bool = False,
         on_line: OnLine | None = None,
-        **settings: Any,
+        **settings: Inference,
     ) -> Record:
         """Register and execute a transfer run; with `upscale` its 4K run follows.
 
@@ -61,17 +70,17 @@ class Making(Records):
 
     def batch_inference(
         self,
-        prompt_ids: Sequence[str],
+        prompt_ids: Words,
         *,
-        recipe: str | None = None,
+        recipe: Id | None = None,
         engine: str | None = None,
         backend: str | None = None,
-        tags: Sequence[str] = (),
+        tags: Words = (),
         batch_name: str | None = None,
         upscale: bool = False,
         queue: bool = False,
         on_line: OnLine | None = None,
-        **fields: Any,
+        **fields: Transfers,
     ) -> list[Record]:
         """Register and execute a transfer run a prompt, sharing model loads where possible.
 
@@ -95,26 +104,32 @@ class Making(Records):
         return runs
 
     def create_and_run(
-        self, text: str, scene_dir: Path | str, *, on_line: OnLine | None = None, **settings: Any
+        self,
+        text: str,
+        scene_dir: SceneDir,
+        *,
+        upscale: bool = False,
+        on_line: OnLine | None = None,
+        **settings: Inference,
     ) -> Record:
-        """A prompt and its inference in one call."""
+        """A prompt and its inference in one call; `settings` as for `quick_inference`."""
         negative = settings.get("negative_prompt")
         prompt = self.create_prompt(text, scene_dir, negative_prompt=negative)
-        return self.quick_inference(prompt["id"], on_line=on_line, **settings)
+        return self.quick_inference(prompt["id"], upscale=upscale, on_line=on_line, **settings)
 
-    def enhance_prompt(self, prompt_id: str, **settings: Any) -> Record:
+    def enhance_prompt(self, prompt_id: Id, **settings: Enhancement) -> Record:
         """Make a better prompt of a prompt; returns the enhance run."""
         return self.enhance_prompts([prompt_id], **settings)[0]
 
     def enhance_prompts(
         self,
-        prompt_ids: Sequence[str],
+        prompt_ids: Words,
         *,
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
         on_line: OnLine | None = None,
-        **fields: Any,
+        **fields: Enhances,
     ) -> list[Record]:
         """Make better prompts of prompts in one model load; all are refused if one is."""
         planned = self._plan_enhance(prompt_ids, fields, engine)
@@ -125,32 +140,32 @@ class Making(Records):
 
     def create_upscale(
         self,
-        run_id: str | None = None,
+        run_id: Id | None = None,
         *,
-        video: Path | str | None = None,
+        video: Place | None = None,
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
-        **fields: Any,
+        **fields: Upscales,
     ) -> Record:
         """Register an upscale of a run's video, or of a video file."""
         planned = self._plan_upscale(run_id, video, fields, engine)
         return self._enter(planned, backend=backend, queued=queue)
 
     def upscale_run(
-        self, run_id: str | None = None, *, on_line: OnLine | None = None, **settings: Any
+        self, run_id: Id | None = None, *, on_line: OnLine | None = None, **settings: Upscaling
     ) -> Record:
         """Register and execute an upscale; `settings` as for `create_upscale`."""
         return self.execute_run(self.create_upscale(run_id, **settings)["id"], on_line=on_line)
 
     def plan_inference(
         self,
-        prompt_ids: Sequence[str],
+        prompt_ids: Words,
         *,
-        recipe: str | None = None,
+        recipe: Id | None = None,
         engine: str | None = None,
         backend: str | None = None,
-        **fields: Any,
+        **fields: Transfers,
     ) -> list[Record]:
         """The orders that `batch_inference` would give; nothing is registered."""
         from cosmos_pipelines.runs.plan import as_orders
@@ -160,11 +175,11 @@ class Making(Records):
 
     def plan_enhance(
         self,
-        prompt_ids: Sequence[str],
+        prompt_ids: Words,
         *,
         engine: str | None = None,
         backend: str | None = None,
-        **fields: Any,
+        **fields: Enhances,
     ) -> list[Record]:
         """The orders that `enhance_prompts` would give; nothing is registered."""
         from cosmos_pipelines.runs.plan import as_orders
@@ -175,12 +190,12 @@ class Making(Records):
 
     def plan_upscale(
         self,
-        run_id: str | None = None,
+        run_id: Id | None = None,
         *,
-        video: Path | str | None = None,
+        video: Place | None = None,
         engine: str | None = None,
         backend: str | None = None,
-        **fields: Any,
+        **fields: Upscales,
     ) -> list[Record]:
         """The order that `upscale_run` would give; nothing is registered."""
         from cosmos_pipelines.runs.plan import as_orders
@@ -216,7 +231,7 @@ class Making(Records):
     ) -> Planned:
         from cosmos_pipelines.runs.plan import plan_upscale
 
-        file = Path(video) if video else None
+        file = None if video is None else Path(video)
         return plan_upscale(self.catalog, self.settings, run_id, fields, video=file, engine=engine)
 
     def _enter(self, planned: Planned, **where: Any) -> Record:

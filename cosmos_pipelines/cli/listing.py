@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -19,6 +19,9 @@ from cosmos_pipelines.cli.output import (
 )
 from cosmos_pipelines.cli.parameters import Json, complete_prompts, open_api
 from cosmos_pipelines.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.operations import ModelType
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many, newest first.")]
 Offset = Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")]
@@ -94,7 +97,11 @@ def runs(
     api = open_api(ctx)
     prompt_id = api.get_prompt(prompt)["id"] if prompt else None
     rows = api.list_runs(
-        status=status, prompt_id=prompt_id, model_type=model_type, limit=limit, offset=offset
+        status=status,
+        prompt_id=prompt_id,
+        model_type=cast("ModelType | None", model_type),
+        limit=limit,
+        offset=offset,
     )
     _print(rows, RUNS, "id", ids=ids, as_json=as_json)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +12,6 @@ from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import Json, open_api
 from cosmos_pipelines.cli.progress import shown_steps
-from cosmos_pipelines.errors import InputError, shown
 
 app = new_app()
 
@@ -47,13 +45,12 @@ def prepare(
     The scene is written below the project's inputs; a directory that lies there already is
     prepared in place.
     """
-    rate = _rate(fps) if fps is not None else None
     api = open_api(ctx)
     with shown_steps() as progress:
         made = api.prepare_scene(
             directory,
             name=name,
-            fps=rate,
+            fps=fps,
             description=description,
             depth_values=depth,
             progress=progress,
@@ -66,17 +63,3 @@ def prepare(
         say(note)
     for ignored in made["ignored"]:
         say(f"ignored: {ignored}")
-
-
-def _rate(text: str) -> Fraction:
-    """A frame rate; 23.976, 29.97 and 59.94 mean the exact NTSC rates."""
-    ntsc = {"23.976": 24, "23.98": 24, "29.97": 30, "59.94": 60}
-    try:
-        rate = Fraction(ntsc[text] * 1000, 1001) if text in ntsc else Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise InputError(
-            f"--fps {shown(text)} is no frame rate.", hint="Give 24 or 30000/1001."
-        ) from None
-    if not 1 <= rate <= 240:
-        raise InputError(f"--fps {text} is not between 1 and 240.")
-    return rate

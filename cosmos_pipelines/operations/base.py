@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import Field
 
-from cosmos_pipelines.errors import ErrorKind
+from cosmos_pipelines.errors import ErrorKind, InputError
 from cosmos_pipelines.frozen import Frozen
 
 ModelType = Literal["transfer", "enhance", "upscale"]
@@ -32,6 +32,45 @@ class Operation(Frozen):
     """Settings of one GPU operation. CLI options, forms and JSON columns derive from the fields."""
 
     model_type: ClassVar[ModelType]
+
+    @classmethod
+    def aliases(cls) -> dict[str, str]:
+        """Other names of fields: what their options are called on the command line."""
+        return {
+            option.removeprefix("--").replace("-", "_"): name
+            for name, field in cls.model_fields.items()
+            if isinstance(field.json_schema_extra, dict)
+            for option in cast("list[str]", field.json_schema_extra.get("cli", []))
+        }
+
+    @classmethod
+    def named(cls, fields: Mapping[str, Any], what: str | None = None) -> dict[str, Any]:
+        """`fields` by their own names.
+
+        Raises:
+            InputError: a field is given by two of its names.
+        """
+        aliases = cls.aliases()
+        found: dict[str, Any] = {}
+        for given, value in fields.items():
+            name = aliases.get(given, given)
+            if name in found:
+                said = f"{name} is given twice, by two of its names."
+                raise InputError(f"{what}: {said}" if what else said, hint="Leave one out.")
+            found[name] = value
+        return found
+
+    @classmethod
+    def parse(
+        cls,
+        fields: Mapping[str, Any],
+        *,
+        what: str | None = None,
+        kind: type[InputError] = InputError,
+    ) -> Self:
+        """As `Frozen.parse`; fields may have the names of their options."""
+        named = cls.named(fields, what) if isinstance(fields, Mapping) else fields
+        return super().parse(named, what=what, kind=kind)
 
     def config(self) -> dict[str, Any]:
         """The fields as plain JSON values: what is stored as `execution_config`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.frozen import Frozen
@@ -24,6 +24,12 @@ Text = Annotated[str, AfterValidator(tidy)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+def _lines_of(size: object) -> object:
+    """720 and "720p" are "720"."""
+    number = isinstance(size, int) and not isinstance(size, bool)
+    return str(size).removesuffix("p") if number or isinstance(size, str) else size
+
+
 class ControlWeights(Frozen):
     """How strongly each control steers the picture, 0 to 1; at least one is above 0."""
 
@@ -31,6 +37,16 @@ class ControlWeights(Frozen):
     edge: Weight = 0.0
     depth: Weight = 0.0
     seg: Weight = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_order(cls, value: Any) -> Any:
+        """Four numbers are the weights in the standard order."""
+        if isinstance(value, list | tuple) and len(value) == len(CONTROLS):
+            return dict(zip(CONTROLS, value, strict=True))
+        if isinstance(value, Mapping | cls):
+            return value
+        raise ValueError(f"is neither four numbers ({', '.join(CONTROLS)}) nor names with numbers")
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -119,9 +135,9 @@ class Transfer(Operation):
     use_distilled: bool = Field(
         False, description="The fast variant, where the engine has one for the controls."
     )
-    resolution: Literal["256", "480", "720", "1080"] | None = Field(
-        None, description="Working size, where the engine offers a choice."
-    )
+    resolution: Annotated[
+        Literal["256", "480", "720", "1080"] | None, BeforeValidator(_lines_of)
+    ] = Field(None, description="Working size, where the engine offers a choice.")
     max_frames: int | None = Field(
         None, ge=1, le=5000, description="Only the first so many frames of the scene."
     )

@@ -66,7 +66,7 @@ def plan_transfer(
     if recipe is not None:
         known = catalog.get_recipe(recipe)
         base, engine = dict(known.config), engine or known.engine
-    given = Transfer.parse({**base, **fields}, what="inference")
+    given = Transfer.parse({**base, **Transfer.named(fields)}, what="inference")
     scene = current_scene(catalog, settings, prompt.scene)
     chosen = engine_for(settings, "transfer", engine)
     operation = given.for_scene(scene.facts.keys(), chosen.computes)

@@ -105,9 +105,10 @@ def _from_toml(file: Path) -> Request:
     values = read_toml(file, MOST)
     own = {"engine", "run", "prompt", "recipe"}
     fields = {name: value for name, value in values.items() if name not in own}
+    fields = Transfer.named(fields, str(file))
     asked = {k: v for k, v in values.items() if k in own}
     if isinstance(recipes := asked.get("recipe"), list):
-        asked["recipe"] = [_split(recipe) for recipe in recipes]
+        asked["recipe"] = [_split(recipe, str(file)) for recipe in recipes]
     request = Request.parse({**asked, "settings": fields}, what=str(file))
     if request.engine is not None:
         engine_named(request.engine)
@@ -116,12 +117,12 @@ def _from_toml(file: Path) -> Request:
     return request
 
 
-def _split(recipe: Any) -> Any:
+def _split(recipe: Any, what: str) -> Any:
     """A recipe's name and, apart from it, its fields."""
     if not isinstance(recipe, dict):
         return recipe
     fields = {name: value for name, value in recipe.items() if name != "name"}
-    return {"name": recipe.get("name"), "fields": fields}
+    return {"name": recipe.get("name"), "fields": Transfer.named(fields, what)}
 
 
 def register_request(
