@@ -153,7 +153,9 @@ class Cosmos(Engine):
         """See `Engine.diagnose`: what `model_run.py` said of this run, else of the whole order."""
         if run_id is not None and run_id in outcome.failed:
             return outcome.failed[run_id]
-        said = re.findall(_FAILED.format(run_id), log_tail, re.MULTILINE) if run_id else []
+        said = (
+            re.findall(_FAILED.format(re.escape(run_id)), log_tail, re.MULTILINE) if run_id else []
+        )
         if outcome.stopped is None:
             said = said or _REFUSED.findall(log_tail)
         for kind, sentence in reversed(said):
