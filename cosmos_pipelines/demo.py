@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosmos_pipelines.api import CosmosAPI
+    from cosmos_pipelines.operations import ModelType
     from cosmos_pipelines.runs.log import OnLine
 
 SCENE = "demo_city"
@@ -81,7 +82,11 @@ def _completed(api: CosmosAPI, prompt_id: str, recipe: str) -> dict[str, Any] | 
 
 
 def _of_type(
-    api: CosmosAPI, model_type: str, *, prompt_id: str | None = None, parent: str | None = None
+    api: CosmosAPI,
+    model_type: ModelType,
+    *,
+    prompt_id: str | None = None,
+    parent: str | None = None,
 ) -> dict[str, Any] | None:
     runs = api.list_runs(prompt_id=prompt_id, model_type=model_type, status="completed", limit=None)
     return next((run for run in runs if parent in (None, run["parent_run_id"])), None)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast, get_args
 
 from pydantic import Field
 
 from cosmos_pipelines.engines.base import Engine, EngineOptions, RunProgress
 from cosmos_pipelines.errors import ErrorKind, InputError
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations.base import (
     RUN_FOLDER,
     Directory,
     Expected,
-    Frozen,
     Job,
     Operation,
     Order,
@@ -66,9 +66,10 @@ IGNORES: Final = (
 )
 """Lines that say no failure, whatever words are in them."""
 
-_MADE: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): done in ")
+_MADE: Final = re.compile(r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): done in ")
 _PROGRESS: Final = re.compile(
-    r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): chunk (\d+)/(\d+)(?:, step (\d+)/(\d+))?"
+    r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): chunk ([0-9]{1,9})/([0-9]{1,9})"
+    r"(?:, step ([0-9]{1,9})/([0-9]{1,9}))?"
 )
 _FAILED: Final = r"^FAILED {}: (\w+): (.+)$"
 _REFUSED: Final = re.compile(r"^REFUSED: (\w+): (.+)$", re.MULTILINE)
@@ -136,11 +137,14 @@ class Cosmos(Engine):
         """See `Engine.diagnose`: what `model_run.py` said of this run, else of the whole order."""
         if run_id is not None and run_id in outcome.failed:
             return outcome.failed[run_id]
-        said = re.findall(_FAILED.format(run_id), log_tail, re.MULTILINE) if run_id else []
+        said = (
+            re.findall(_FAILED.format(re.escape(run_id)), log_tail, re.MULTILINE) if run_id else []
+        )
         if outcome.stopped is None:
             said = said or _REFUSED.findall(log_tail)
         for kind, sentence in reversed(said):
-            return Verdict(kind=cast(ErrorKind, kind), message=sentence)
+            if kind in get_args(ErrorKind):
+                return Verdict(kind=cast(ErrorKind, kind), message=sentence)
         return super().diagnose(outcome, log_tail, run_id)
 
     def directories(self) -> tuple[Directory, ...]:
