@@ -25,8 +25,10 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("run", _MAKE, "Execute runs that exist: pending, failed or lost."),
     "list": Entry("listing", _LOOK, "List prompts, runs, scenes or recipes."),
     "search": Entry("search", _LOOK, "Find prompts by words."),
-    "show": Entry("show", _LOOK, "Show a record, or how a video file was made."),
-    "status": Entry("status", _OPERATE, "Show active and queued runs, and what was left behind."),
+    "show": Entry("show", _LOOK, "Show a record of the catalog, or how a video file was made."),
+    "status": Entry(
+        "status", _OPERATE, "Show active and queued runs, GPUs, and what was left behind."
+    ),
     "logs": Entry("logs", _OPERATE, "Print a run's log."),
     "kill": Entry("kill", _OPERATE, "Stop one run, or all runs."),
     "why": Entry("why", _OPERATE, "Say why a run failed, with the evidence, and what to do."),
