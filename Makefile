@@ -2,6 +2,7 @@
 # make test   set everything up, run all tests
 # make faults strike runs on a GPU host with every fault at every step (root, tests/rig/install.sh)
 # make check  types, style, import rules, dead code
+# make lowest install with the lowest versions that pyproject.toml allows, and run the demo with them
 # make bench  run benchmarks/: one JSON object a line
 # make ui     Dagster's page on http://127.0.0.1:3000
 
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 
-.PHONY: setup demo test faults check bench ui docs clean
+.PHONY: setup demo test faults check lowest bench ui docs clean
 
 setup: $(VENV)/.runtime
 
@@ -42,7 +43,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/vulture
+	$(BIN)/python tests/check_dead_code.py
+
+lowest: $(BIN)/uv
+	@$(BIN)/python tests/check_lowest.py
 
 bench: $(VENV)/.dev
 	@for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done

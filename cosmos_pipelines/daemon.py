@@ -97,11 +97,10 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Run the daemon until stdin ends."""
-    from dagster._daemon.cli import create_dagster_daemon_cli
+    from cosmos_pipelines.resources.dagster_private import run_daemon
 
     threading.Thread(target=_watch_stdin, daemon=True).start()
-    command = ["run", "-w", str(WORKSPACE), "--log-level", "warning"]
-    create_dagster_daemon_cli()(command, standalone_mode=False)
+    run_daemon(["run", "-w", str(WORKSPACE), "--log-level", "warning"])
 
 
 def _watch_stdin() -> None:

@@ -45,7 +45,6 @@ def materialize_runs(
 
 def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnLine | None) -> None:
     import dagster as dg
-    from dagster._core.errors import DagsterExecutionInterruptedError
 
     from cosmos_pipelines.assets.steps import LINES
     from cosmos_pipelines.assets.sync import record
@@ -62,7 +61,7 @@ def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnL
     except dg.Failure as e:
         if isinstance(e.__cause__, CosmosError):
             raise e.__cause__ from None
-    except DagsterExecutionInterruptedError:
+    except dg.DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
     finally:
         LINES.reset(token)

@@ -7,13 +7,12 @@ The only place that reads the environment. Everything lies below `home`: the dir
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic import Field, ValidationError, create_model, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,160 +22,23 @@ from pydantic_settings import (
 from cosmos_pipelines.engines import ENGINES, Engine, engine_named
 from cosmos_pipelines.engines.registry import Tables
 from cosmos_pipelines.errors import SettingsError
-from cosmos_pipelines.operations.base import Job, ModelType
+from cosmos_pipelines.operations.base import Job
 from cosmos_pipelines.remote.ssh.config import Target
 from cosmos_pipelines.settings_file import FILE, explain_settings, find_home, read_settings
+from cosmos_pipelines.settings_tables import Docker, Execution, Paths, Remote, Ui
+
+__all__ = ["USUAL_S", "Docker", "Settings", "environment_of", "load_settings", "tables_of"]
 
 USUAL_S: Final = {"transfer": 3600, "upscale": 3600, "enhance": 1800}
 """Seconds that an operation may take where neither settings nor its engine say otherwise."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Paths(_Table):
-    """Where things lie, relative to home unless absolute."""
-
-    inputs: Path = Field(Path("inputs/videos"), description="one directory a scene")
-    outputs: Path = Field(Path("outputs"), description="one directory a run, and the catalog")
-
-
-class Execution(_Table):
-    """How runs are executed."""
-
-    backend: str = Field("local", description="where orders run: local or ssh_docker")
-    engine: str = Field("preview", description="the model family; preview is simulated on the CPU")
-    upscale_engine: str | None = Field(None, description="that of upscales; default: engine")
-    enhance_engine: str | None = Field(None, description="that of prompt-enhance; default: engine")
-    grace_s: float = Field(10, gt=0, description="seconds between asking to stop and killing")
-    transfer_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
-    upscale_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
-    enhance_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
-
-    def engine_setting(self, model_type: ModelType) -> str:
-        """The setting that names the engine of such runs."""
-        own = f"{model_type}_engine"
-        return "engine" if getattr(self, own, None) is None else own
-
-    def engine_for(self, model_type: ModelType) -> str:
-        """The name of the engine of such runs."""
-        return str(getattr(self, self.engine_setting(model_type)))
-
-
-class Remote(_Table):
-    """The GPU host, reached over SSH. What is not given is as your SSH configuration has it."""
-
-    host: str | None = Field(None, description="name, address or alias of ~/.ssh/config")
-    user: str | None = Field(None, description="who logs in there")
-    port: int | None = Field(None, ge=1, le=65535)
-    key: Path | None = Field(None, description="private key file, relative to home unless absolute")
-    known_hosts: Path | None = Field(None, description="host keys; instead of ~/.ssh/known_hosts")
-    ssh_config: Path | None = Field(None, description="instead of the files that ssh itself reads")
-    remote_dir: str = Field(
-        "cosmos", description="all our files there; relative to the user's home unless absolute"
-    )
-    connect_timeout_s: float = Field(10, gt=0, description="for each step of connecting")
-    lost_after_s: float = Field(15, gt=2, description="silence after which a connection is lost")
-    wait_s: float = Field(
-        3600, ge=0, description="how long to wait for a host that is gone before a run fails"
-    )
-    hf_token_file: Path | None = Field(
-        None, description="file of mode 600 here with a Hugging Face token; HF_TOKEN wins"
-    )
-
-    @field_validator("host")
-    @classmethod
-    def _no_option(cls, value: str | None) -> str | None:
-        if value is not None and (not value or value.startswith("-") or value.split() != [value]):
-            raise ValueError("is no host name")
-        return value
-
-    @field_validator("remote_dir")
-    @classmethod
-    def _below(cls, value: str) -> str:
-        parts = value.removeprefix("~/").split("/")
-        if not value.strip() or value in ("/", "~", "~/") or ".." in parts or "\0" in value:
-            raise ValueError("must be a directory of its own, without '..'")
-        return value.removeprefix("~/").rstrip("/")
-
-
-class Docker(_Table):
-    """The container that an order runs in, on the GPU host."""
-
-    image: str | None = Field(None, description="digest, id or tag of an image that is there")
-    images: dict[str, str] = Field({}, description="another image for an engine, by its name")
-    python: str = Field("python3", description="the interpreter in the image")
-    gpus: str | None = Field(
-        None, description="'all' or devices as '0,1'; otherwise as many as an order asks for"
-    )
-    ipc: str | None = Field("host", description="'private' makes shm_size count")
-    shm_size: str | None = Field("8g", description="size of a private /dev/shm")
-    ulimits: tuple[str, ...] = Field(("memlock=-1", "stack=67108864"), description="as NVIDIA asks")
-    user: str | None = Field(None, description="uid:gid in the container; default: who logs in")
-    network: str | None = Field(None, description="'none' cuts the container off")
-    mounts: tuple[str, ...] = Field((), description="'/on/the/host:/in/the/container[:ro]'")
-    env: dict[str, str] = Field({}, description="no secrets: whoever lists processes sees them")
-    env_file: str | None = Field(
-        None, description="file on the host with NAME=value lines: secrets"
-    )
-
-    @field_validator("mounts")
-    @classmethod
-    def _mountable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for mount in value:
-            source, target, *mode = mount.split(":")[:4] if ":" in mount else (mount, "")
-            absolute = source.startswith("/") and target.startswith("/")
-            if not absolute or mode not in ([], ["ro"], ["rw"]):
-                raise ValueError(f"{mount!r} is not '/on/the/host:/in/the/container[:ro]'")
-        return value
-
-    @field_validator("env_file")
-    @classmethod
-    def _on_host(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("/"):
-            raise ValueError("must be absolute: it is a file on the host")
-        return value
-
-    @field_validator("user")
-    @classmethod
-    def _ids(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"\d+:\d+", value):
-            raise ValueError("must be two numbers as '1000:1000'")
-        return value
-
-
-class Ui(_Table):
-    """The web page."""
-
-    host: str = Field("127.0.0.1", description="address to bind; loopback unless changed")
-    port: int = Field(3000, ge=1, le=65535)
-
-
-class Settings(BaseSettings):
-    """All settings. `home` is absolute; the properties below give absolute paths.
-
-    A table of an engine is a field of the class that `with_tables` makes.
-    """
+class _Read(BaseSettings):
+    """Values of the file, over which those of the environment win."""
 
     model_config = SettingsConfigDict(
         env_prefix="COSMOS_", env_nested_delimiter="__", frozen=True, extra="forbid"
     )
-
-    home: Path
-    database_url: str | None = Field(None, description="SQLAlchemy URL of the catalog")
-    dagster_home: Path | None = Field(None, description="Dagster's own directory")
-    owner: str = Field("team:cosmos", description="owner shown on the Dagster assets")
-    paths: Paths = Paths()
-    execution: Execution = Execution()
-    remote: Remote = Remote()
-    docker: Docker = Docker()
-    ui: Ui = Ui()
-
-    @field_validator("home", mode="after")
-    @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
 
     @classmethod
     def settings_customise_sources(
@@ -187,7 +49,28 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings  # the environment wins over the file's values
+        return env_settings, init_settings
+
+
+class Settings(_Read):
+    """All settings. `home` is absolute; the properties below give absolute paths."""
+
+    home: Path
+    database_url: str | None = Field(None, description="SQLAlchemy URL of the catalog")
+    dagster_home: Path | None = Field(None, description="Dagster's own directory")
+    owner: str = Field("team:cosmos", description="owner shown on the Dagster assets")
+    paths: Paths = Paths()
+    execution: Execution = Execution()
+    remote: Remote = Remote()
+    docker: Docker = Docker()
+    ui: Ui = Ui()
+    _tables: BaseSettings | None = None
+    """Those of engines, as far as something is said of them: see `tables_of`."""
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
 
     @property
     def inputs(self) -> Path:
@@ -250,23 +133,22 @@ class Settings(BaseSettings):
 
     def engine(self, name: str) -> Engine:
         """The engine called so, with what its table says. Raises UnknownId, EngineBroken."""
-        known = engine_named(name)
-        return known.with_options(getattr(self, known.name, None))
+        tables = self._tables
+        said = tables is not None and name in type(tables).model_fields
+        return engine_named(name).with_options(getattr(tables, name) if said else None)
 
 
 @lru_cache
-def with_tables(tables: Tables) -> type[Settings]:
-    """Settings with a table for each of these engines."""
+def tables_of(tables: Tables) -> type[BaseSettings]:
+    """What reads the tables of these engines."""
     fields: dict[str, Any] = {name: (kind, kind()) for name, kind in tables}
-    made: type[Settings] = create_model(
-        Settings.__name__, __base__=Settings, __doc__=Settings.__doc__, **fields
-    )
+    made: type[BaseSettings] = create_model("Tables", __base__=_Read, **fields)
     return made
 
 
 def _named_outside() -> set[str]:
     """What may be names of engines in the environment: `toy` of COSMOS_TOY__STRENGTH."""
-    prefix = str(Settings.model_config["env_prefix"]).lower()
+    prefix = str(_Read.model_config["env_prefix"]).lower()
     words = [v.lower().removeprefix(prefix) for v in os.environ if v.lower().startswith(prefix)]
     return {word.partition("__")[0] for word in words}
 
@@ -292,15 +174,33 @@ def load_settings(home: Path | None = None) -> Settings:
         values["dagster_home"] = dagster_home
     values["home"] = given
     named = sorted({*values, *_named_outside()} - {*Settings.model_fields})
+    tables = ENGINES.tables(named)
+    said = {name: values.pop(name) for name, _ in tables if name in values}
     for name in named:
         if ENGINES.error_of(name):  # told where it is used, and by `cosmos doctor`
             values.pop(name, None)
-    kind = with_tables(ENGINES.tables(named))
+    wrong: list[str] = []
+    settings = _checked(Settings, values, wrong, file, text)
+    own = _checked(tables_of(tables), said, wrong, file, text)
+    if settings is None or wrong:
+        raise SettingsError("; ".join(wrong))
+    settings._tables = own
+    # COSMOS_HOME must not move home away from the file that was read
+    return settings.model_copy(update={"home": given.expanduser().resolve()})
+
+
+Kind = TypeVar("Kind", bound=BaseSettings)
+
+
+def _checked(
+    kind: type[Kind], values: Mapping[str, Any], wrong: list[str], file: Path, text: str
+) -> Kind | None:
+    """The settings of one kind; None if something is `wrong`, which is added there."""
     try:
-        # COSMOS_HOME must not move home away from the file that was read
-        return kind(**values).model_copy(update={"home": given.expanduser().resolve()})
+        return kind(**values)
     except ValidationError as e:
-        raise SettingsError(explain_settings(e, file, text)) from None
+        wrong.append(explain_settings(e, file, text))
+        return None
 
 
 def environment_of(settings: Settings) -> Mapping[str, str]:

@@ -40,8 +40,9 @@ def explain_settings(error: ValidationError, file: Path, text: str) -> str:
         where = place_of(names, file, text)
         what = f"{e['input']!r}: {e['msg']}"
         if e["type"] == "extra_forbidden":
-            table = len(names) == 1 and isinstance(e["input"], dict)
-            what = "is not a setting" + (", and no engine here is called so" if table else "")
+            what = "is not a setting"
+            if len(names) == 1 and isinstance(e["input"], dict):
+                what += ", nor the table of an engine that is here"
         parts.append(f"{where}: {'.'.join(names)} {what}")
     return "; ".join(parts)
 

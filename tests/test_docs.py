@@ -15,7 +15,7 @@ from cosmos_pipelines.engines.registry import OURS
 from cosmos_pipelines.operations import OPERATIONS, ModelType
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(document: Path) -> list[str]:
@@ -53,8 +53,9 @@ def test_every_link_between_documents_leads_somewhere(document: Path) -> None:
 
 def test_every_make_target_that_a_document_names_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    for document in DOCS:
-        named = set(re.findall(r"\bmake ([a-z]+)`", document.read_text(encoding="utf-8")))
+    for document in (*DOCS, ROOT / ".ci" / "run", ROOT / ".pre-commit-config.yaml"):
+        text = document.read_text(encoding="utf-8")
+        named = set(re.findall(r"(?:`|entry: |^)make ([a-z]+)", text, re.M))
         assert named <= targets, document.name
 
 

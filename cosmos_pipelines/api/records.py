@@ -20,8 +20,9 @@ class Records(Project):
     ) -> Record:
         """Encode a rendered directory as a scene below the inputs root and register it.
 
-        `how`: fps, description, depth_values (`distance` or `nearness`) and progress, called with
-        the pass, the frames done and the frames in all.
+        `how`: fps, description, depth_values (`distance` or `nearness`), depth_holes (`far`, `near`
+        or `none`), step (between frame numbers) and progress, called with the pass, the frames done
+        and the frames in all.
         """
         from cosmos_pipelines.runs.inputs import prepare
 

@@ -94,25 +94,6 @@ def _note_gone(news: News, instance: dg.DagsterInstance, change: Change) -> None
             news.removed.setdefault(str(keys.name), []).append(change.id)
 
 
-def sync_catalog(
-    instance: dg.DagsterInstance,
-    catalog: Catalog,
-    settings: Settings,
-    cursor: str | None = None,
-    limit: int = 500,
-) -> str:
-    """Bring Dagster up to date with at most `limit` changes; returns the next cursor."""
-    news, cursor = next_news(instance, catalog, settings, cursor, limit)
-    for name, keys in news.added.items():
-        instance.add_dynamic_partitions(name, keys)
-    for content in news.contents:
-        instance.report_runless_asset_event(content.event(instance))
-    for name, keys in news.removed.items():
-        for key in keys:
-            instance.delete_dynamic_partition(name, key)
-    return cursor
-
-
 def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, *rows: Row) -> None:
     """Make sure that Dagster knows these rows, and the rows that they came from, each once."""
     news = News()

@@ -19,6 +19,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
+from cosmos_pipelines.resources.dagster_private import AssetCheckEvaluationTargetMaterializationData
 from cosmos_pipelines.runs.plan import job_of
 from cosmos_pipelines.runs.results import predicted
 from cosmos_pipelines.settings import Settings
@@ -76,7 +77,7 @@ def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     """All checks of a completed run's video; what cannot be read fails with the reason."""
     from cosmos_pipelines.files import sha256_of
-    from cosmos_pipelines.media.compare import blackness_and_freeze
+    from cosmos_pipelines.media.defects import blackness_and_freeze
     from cosmos_pipelines.media.files import saying_why_not_read
     from cosmos_pipelines.media.probe import probe
 
@@ -126,11 +127,6 @@ def expected(catalog: Catalog, settings: Settings, run: Run) -> Mapping[str, Any
 
 def report(context: dg.OpExecutionContext, run: Run, findings: list[Finding]) -> None:
     """Record findings from a step that is not the asset's own (a batch), in its Dagster run."""
-    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-        AssetCheckEvaluationTargetMaterializationData,
-    )
-    from dagster._core.events import DagsterEvent, DagsterEventType
-
     asset, partition = place_of(run)
     record = latest(context.instance, asset, partition)
     target = record and AssetCheckEvaluationTargetMaterializationData(
@@ -146,8 +142,8 @@ def report(context: dg.OpExecutionContext, run: Run, findings: list[Finding]) ->
             partition=partition,
             target_materialization_data=target,
         )
-        event = DagsterEvent(
-            event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION.value,
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
             job_name=context.job_name,
             step_key=context.op.name,
             event_specific_data=evaluation,

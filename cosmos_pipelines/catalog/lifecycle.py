@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Update, case, null, or_, select, update
+from sqlalchemy import ColumnElement, Update, case, or_, select, update
 
 from cosmos_pipelines.catalog.records import ACTIVE, Run, Status, utc_now
 from cosmos_pipelines.catalog.runs import COLUMNS, LEASE_S, Runs, run_of
@@ -177,21 +177,6 @@ class Lifecycle(Runs):
             error_kind="cancelled",
             error_message="The run was cancelled before it started.",
         )
-
-    def enqueue(self, run_id: str, priority: int | None = None) -> bool:
-        """Queue a pending run for the dispatcher, optionally with another priority (high first).
-
-        A run that is queued already keeps its place among the runs of its priority.
-        """
-        statement = update(runs).where(runs.c.id == run_id, runs.c.status == "pending")
-        values: dict[str, Any] = {} if priority is None else {"priority": priority}
-        queued_at = case((runs.c.queued_at.is_(None), utc_now()), else_=runs.c.queued_at)
-        return self._changed(statement.values(queued_at=queued_at, **values)) is not None
-
-    def dequeue(self, run_id: str) -> bool:
-        """Remove a pending run from the dispatcher's queue."""
-        statement = update(runs).where(runs.c.id == run_id, runs.c.status == "pending")
-        return self._changed(statement.values(queued_at=null())) is not None
 
     def queued_runs(self, limit: int | None = 50, *, now: datetime | None = None) -> list[Run]:
         """Return the pending runs that wait for the dispatcher, in the order of their start."""

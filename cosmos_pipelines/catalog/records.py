@@ -150,8 +150,3 @@ class Change:
     id: str
     revision: int
     row: Prompt | Run | SceneRow | None
-
-    @property
-    def deleted(self) -> bool:
-        """Whether the row was deleted."""
-        return self.row is None

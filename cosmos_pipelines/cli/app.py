@@ -25,7 +25,9 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("run", _MAKE, "Execute runs that exist: pending, failed or lost."),
     "list": Entry("listing", _LOOK, "List prompts, runs, scenes or recipes."),
     "search": Entry("search", _LOOK, "Find prompts by words."),
-    "show": Entry("show", _LOOK, "Show a record of the catalog, or how a video file was made."),
+    "show": Entry(
+        "show", _LOOK, "Show a prompt, run, scene or recipe, or how a video file was made."
+    ),
     "status": Entry(
         "status", _OPERATE, "Show active and queued runs, GPUs, and what was left behind."
     ),

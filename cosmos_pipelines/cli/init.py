@@ -14,7 +14,7 @@ from cosmos_pipelines.cli.output import write
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.files import write_text
-from cosmos_pipelines.settings import with_tables
+from cosmos_pipelines.settings import Settings, tables_of
 from cosmos_pipelines.settings_file import FILE
 
 app = new_app()
@@ -52,7 +52,8 @@ def _exists(file: Path) -> StateError:
 def settings_file() -> str:
     """Return a cosmos.toml with every setting, its default and its description."""
     parts = [HEAD]
-    for name, field in with_tables(ENGINES.tables(ENGINES)).model_fields.items():
+    engines = tables_of(ENGINES.tables(ENGINES))
+    for name, field in {**Settings.model_fields, **engines.model_fields}.items():
         table = field.default
         if not hasattr(type(table), "model_fields"):
             continue

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from cosmos_pipelines.cli.exit_codes import ClosedPipe
 
 if TYPE_CHECKING:
-    from typer._click import Command, HelpFormatter
+    from cosmos_pipelines.cli.typer_private import Command, HelpFormatter
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class LazyGroup(Group):
 
     def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[Any]:  # type: ignore[override]
         """Complete the name of a command from the table, or an option of the root."""
-        from typer._click.shell_completion import CompletionItem
+        from cosmos_pipelines.cli.typer_private import completion
 
         if incomplete.startswith("-"):
             return list(super().shell_complete(ctx, incomplete))
         return [
-            CompletionItem(name, help=entry.help)
+            completion(name, entry.help)
             for name, entry in self.entries.items()
             if name.startswith(incomplete)
         ]

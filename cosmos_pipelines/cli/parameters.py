@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -109,4 +108,3 @@ RunIds = Annotated[
         autocompletion=complete_runs,
     ),
 ]  # fmt: skip
-OptionalPath = Annotated[Path | None, typer.Argument(metavar="[DIR]")]

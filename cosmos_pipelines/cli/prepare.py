@@ -14,10 +14,12 @@ from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import Json, open_api
 from cosmos_pipelines.cli.progress import shown_steps
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.media.rates import snapped
 
 app = new_app()
 
 DepthValues = Literal["distance", "nearness"]
+DepthHoles = Literal["far", "near", "none"]
 
 
 @app.command()
@@ -32,9 +34,16 @@ def prepare(
     fps: Annotated[
         str | None,
         typer.Option(
-            metavar="RATE", help="Frames a second of the sequences: 24, 23.976, 30000/1001."
+            metavar="RATE",
+            help="Frames a second: 24, 23.976, 30000/1001. Videos play the same frames at it.",
         ),
     ] = None,
+    step: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="How far the frame numbers are apart: 2 for each second frame."
+        ),
+    ] = 1,
     description: Annotated[
         str | None, typer.Option(help="What the scene shows, in one line.")
     ] = None,
@@ -42,6 +51,13 @@ def prepare(
         DepthValues,
         typer.Option(help="What a value of the depth pass means: a point's distance or nearness."),
     ] = "distance",
+    depth_holes: Annotated[
+        DepthHoles | None,
+        typer.Option(
+            help="What a depth of 0 is: nothing measured, shown far or near; or (none) a depth. "
+            "Default: far, where a gap parts it from all other depths."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a scene from rendered sequences or videos, and check that the passes fit together.
@@ -58,6 +74,8 @@ def prepare(
             fps=rate,
             description=description,
             depth_values=depth,
+            depth_holes=depth_holes,
+            step=step,
             progress=progress,
         )
     if as_json:
@@ -72,9 +90,8 @@ def prepare(
 
 def _rate(text: str) -> Fraction:
     """Parse a frame rate; 23.976, 29.97 and 59.94 mean the exact NTSC rates."""
-    ntsc = {"23.976": 24, "23.98": 24, "29.97": 30, "59.94": 60}
     try:
-        rate = Fraction(ntsc[text] * 1000, 1001) if text in ntsc else Fraction(text)
+        rate = snapped(Fraction(text))
     except (ValueError, ZeroDivisionError):
         raise InputError(
             f"--fps {text!r} is not a frame rate.", hint="Give a rate such as 24 or 30000/1001."

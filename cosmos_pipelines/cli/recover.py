@@ -20,5 +20,5 @@ def recover(ctx: typer.Context, as_json: Json = False) -> int:
     with shown_lines(ctx, api) as on_line:
         runs = api.recover(on_line=on_line)
     if not runs:
-        say("No run is lost.")
+        say("There is no lost run.")
     return finish(runs, as_json=as_json)

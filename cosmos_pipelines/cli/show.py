@@ -1,4 +1,4 @@
-"""`cosmos show`: show a record of the catalog, or how a video file was made."""
+"""`cosmos show`: show a whole record, or how a video file was made."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Show a record of the catalog, or how a video file was made."""
+    """Show a prompt, run, scene or recipe, or how a video file was made."""
     shown = open_api(ctx).show(thing)
     if as_json:
         write_json(shown)

@@ -19,8 +19,6 @@ from cosmos_pipelines.hosts.manifest import Checkpoint, Manifest
 
 ASK_S: Final = 60.0
 """Seconds for one script that reads the sizes of all checkpoints."""
-SIZES: Final = ".cosmos-sizes.json"
-"""In each directory of checkpoints: the sizes at the time of the download."""
 NAMED: Final = 3
 """Number of files that a finding names."""
 

@@ -9,7 +9,7 @@ engine is first used. An engine that cannot be loaded gives an error where it is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -174,6 +174,8 @@ def _unfit(engine: object, name: str) -> str:
         return f"its operations are {sorted(engine.operations)}"
     if not all(isinstance(word, str) and word for word in (engine.label, engine.version)):
         return "its label or its version is not a text"
+    if not all(isinstance(names, Mapping) for names in engine.refuses.values()):
+        return "its refuses gives fields without reasons"
     kind = engine.options_type
     if kind is not None:
         if not issubclass(kind, EngineOptions):

@@ -66,7 +66,6 @@ class Arrived:
     """The state of the host before the set-up."""
 
     root: str
-    free_gib: float
     code: str | None
     """Absolute path of the code; None if there is none."""
     commit: str
@@ -97,7 +96,6 @@ def arrive(target: EngineOnHost, *, code: bool = True) -> Arrived:
         target.tell(f"warning: {free:.0f} GiB may be too little for image and weights.")
     return Arrived(
         root=parts["root"],
-        free_gib=free,
         code=parts.get("code"),
         commit=parts.get("commit", "").strip(),
         changed=" ".join(parts.get("changed", "").split()),

@@ -1,1 +1,1 @@
-"""Pictures and videos: measure, read sequences, encode, compare. Knows no prompts and no runs."""
+"""Pictures and videos: measured, read, encoded, looked at. Knows no prompts and no runs."""

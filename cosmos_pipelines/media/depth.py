@@ -7,85 +7,62 @@ Depth-Anything's output, normalised over the whole clip, in which near is bright
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.depth_range import (
+    DepthHoles,
+    DepthRange,
+    DepthValues,
+    range_of_counts,
+)
 from cosmos_pipelines.media.encode import CONTROL, Array, coded
-from cosmos_pipelines.media.png import in_order, read_grey
-
-DepthValues = Literal["distance", "nearness"]
-"""What a larger value means in the source: farther (renderers) or nearer (disparity maps)."""
-
-
-@dataclass(frozen=True)
-class DepthRange:
-    """The values of a whole clip. `background` is the type's largest value, standing for nothing
-    hit, if it occurs beside others; it does not stretch the range."""
-
-    low: int
-    high: int
-    background: int | None
-    background_share: float
-    values: DepthValues
-
-    def table(self, largest: int) -> Array:
-        """For each source value 0..largest the grey level 0..255, near = 255; background 0."""
-        value = np.arange(largest + 1, dtype=np.float64)
-        part = np.clip((value - self.low) / max(1, self.high - self.low), 0, 1)
-        level = 1 - part if self.values == "distance" else part
-        grey = np.rint(level * 255).astype(np.uint8)
-        if self.background is not None:
-            grey[self.background :] = 0
-        return grey
-
-    def facts(self) -> dict[str, Any]:
-        """For scene.json: how grey levels come from source values."""
-        near, far = (self.low, self.high) if self.values == "distance" else (self.high, self.low)
-        return {
-            "near": "bright",
-            "mapping": "linear over the whole clip, 8 bits",
-            "source_values": self.values,
-            "value_of_white": near,
-            "value_of_black": far,
-            "background_value": self.background,
-            "background_share": round(self.background_share, 6),
-        }
+from cosmos_pipelines.media.in_order import in_order
+from cosmos_pipelines.media.png import read_values
 
 
 def range_of(
-    files: Sequence[Path], values: DepthValues, step: Callable[[], None], hasher: Any = None
+    files: Sequence[Path],
+    values: DepthValues,
+    step: Callable[[], None],
+    hasher: Any = None,
+    *,
+    holes: DepthHoles | None = None,
 ) -> DepthRange:
-    """Smallest and largest value over the clip, without the background. One pass, streaming.
+    """The range of the values of a clip. One pass, streaming.
 
     Raises:
-        MediaError: a frame is damaged or coloured, or there is nothing but background.
+        MediaError: a frame is damaged or coloured, or nothing in the clip was measured.
     """
-    low, high, behind, count, largest = 1 << 16, -1, 0, 0, 0
-    for a, b, far, size, largest in in_order(files, lambda d, p: _extent(d, p, values), hasher):  # noqa: B007
-        low, high, behind, count = min(low, a), max(high, b), behind + far, count + size
+    total, transparent = np.zeros(1, np.int64), 0
+    for counts, hidden in in_order(files, _count, hasher):
+        total = total + counts
+        transparent += hidden
         step()
-    if high < 0:
+    found = range_of_counts(total, transparent, values, holes)
+    if found is None:
         raise MediaError(
-            f"{files[0].parent}: every depth value is {largest}, which stands for background.",
+            f"{files[0].parent}: no pixel of the depth pass has a distance: {_nothing(total)}.",
             hint="Render depth as distance, scaled so that the scene stays below the maximum.",
         )
-    return DepthRange(low, high, largest if behind else None, behind / count, values)
+    return found
 
 
-def _extent(data: bytes, path: Path, values: DepthValues) -> tuple[int, int, int, int, int]:
-    """(smallest, largest, pixels of background, pixels, the type's largest value)."""
-    pixels = read_grey(data, path)
-    largest = int(np.iinfo(pixels.dtype).max)
-    inside = pixels[pixels < largest] if values == "distance" else pixels
-    if inside.size == 0:
-        return 1 << 16, -1, pixels.size, pixels.size, largest
-    behind = pixels.size - inside.size
-    return int(inside.min()), int(inside.max()), behind, pixels.size, largest
+def _count(data: bytes, path: Path) -> tuple[Array, int]:
+    """How often each value occurs, and how many pixels are transparent."""
+    pixels, seen = read_values(data, path)
+    there = pixels if seen is None else pixels[seen]
+    counts = np.bincount(there.ravel(), minlength=int(np.iinfo(pixels.dtype).max) + 1)
+    return counts, pixels.size - there.size
+
+
+def _nothing(counts: Array) -> str:
+    there = [str(value) for value in np.flatnonzero(counts)]
+    return f"every value is {' or '.join(there)}" if there else "all are transparent"
 
 
 def grey_reader(
@@ -95,7 +72,10 @@ def grey_reader(
     tables = {np.dtype(t): found.table(int(np.iinfo(t).max)) for t in (np.uint8, np.uint16)}
 
     def read(data: bytes, path: Path) -> av.VideoFrame:
-        pixels = read_grey(data, path)[:height, :width]
-        return coded(tables[pixels.dtype.newbyteorder("=")][pixels], CONTROL)
+        pixels, seen = read_values(data, path)
+        grey = tables[pixels.dtype.newbyteorder("=")][pixels]
+        if seen is not None:
+            grey[~seen] = found.hole_level
+        return coded(grey[:height, :width], CONTROL)
 
     return read

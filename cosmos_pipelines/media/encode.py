@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -126,9 +126,9 @@ def encode(
     with writing(path) as part:
         count = _write(iter(frames), path, part, fps, coding, dict(tags or {}))
         found = probe(part)
-        if (found.frames, found.fps) != (count, fps):
+        if (found.frames, found.written_fps) != (count, fps):
             raise MediaError(
-                f"{path} came out with {found.frames} frames at {found.fps}, "
+                f"{path} came out with {found.frames} frames at {found.written_fps}, "
                 f"not {count} at {fps}: it was not kept."
             )
     return replace(found, path=path)
@@ -199,39 +199,3 @@ def _same_bytes_each_time() -> dict[str, str]:
     cpu = Path("/proc/cpuinfo")
     wide = cpu.exists() and "avx512vl" in cpu.read_text()
     return {"x264-params": "asm=avx2"} if wide else {}
-
-
-def pictures_of(path: Path) -> Iterator[Array]:
-    """Decode a video to (height, width, 3) uint8 RGB arrays, one at a time.
-
-    Raises:
-        MediaError: missing, not a video, or damaged.
-    """
-    probe(path)
-    for _, picture in decoded(path, format="rgb24"):
-        yield picture
-
-
-def decoded(
-    path: Path, wanted: Collection[int] | None = None, **how: Any
-) -> Iterator[tuple[int, Array]]:
-    """The pictures of a video by their number from 0, reformatted as `how` says: all, or `wanted`.
-
-    The one place where whole videos are decoded; it stops after the last wanted one.
-
-    Raises:
-        MediaError: damaged.
-    """
-    chosen = None if wanted is None else set(wanted)
-    last = max(chosen) if chosen else None
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        try:
-            for n, frame in enumerate(container.decode(stream)):
-                if chosen is None or n in chosen:
-                    yield n, np.ascontiguousarray(reformatted(frame, **how).to_ndarray())
-                if n == last:
-                    return
-        except av.error.FFmpegError as e:
-            raise MediaError(f"{path} cannot be decoded: {e.strerror}.") from None

@@ -13,8 +13,12 @@ from typing import Any, TypeVar
 
 import av
 
+from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import writing
-from cosmos_pipelines.media.depth import DepthValues, grey_reader, range_of
+from cosmos_pipelines.media.containers import AGAIN
+from cosmos_pipelines.media.decode import pictures_of
+from cosmos_pipelines.media.depth import grey_reader, range_of
+from cosmos_pipelines.media.depth_range import DepthHoles, DepthValues
 from cosmos_pipelines.media.encode import (
     CONTROL,
     EXACT,
@@ -23,17 +27,17 @@ from cosmos_pipelines.media.encode import (
     Coding,
     coded,
     encode,
-    pictures_of,
 )
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
-from cosmos_pipelines.media.png import in_order, read_rgb
+from cosmos_pipelines.media.in_order import in_order
+from cosmos_pipelines.media.png import read_rgb
 from cosmos_pipelines.media.segmentation import Ids, colour_error, flat_colours
 from cosmos_pipelines.media.sources import Source
 
 T = TypeVar("T")
 Facts = dict[str, Any]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same source would give other pixels, so that nothing stale is reused."""
 
 _CODING: dict[str, Coding] = {"color": PICTURE, "segmentation": EXACT}
@@ -49,6 +53,7 @@ class Plan:
     height: int
     fps: Fraction
     depth_values: DepthValues = "distance"
+    depth_holes: DepthHoles | None = None
 
 
 def steps(source: Source, plan: Plan) -> int:
@@ -67,6 +72,7 @@ def usable_as_it_is(source: Source, plan: Plan) -> bool:
         and v.path.suffix.lower() == ".mp4"
         and v.codec == "h264"
         and v.steady
+        and not v.shown.changes
         and v.pix_fmt in _PLAYS_AS_IT_IS.get(source.name, {"yuv420p"})
         and (v.color_space == "bt709" or v.pix_fmt == "gbrp")
         and (v.width, v.height, v.fps) == (plan.width, plan.height, plan.fps)
@@ -103,9 +109,14 @@ def _transcode(source: Source, target: Path, plan: Plan, step: Callable[[], None
     coding = _CODING.get(source.name, CONTROL)
 
     def pictures() -> Iterator[Array]:
-        return (p[: plan.height, : plan.width] for p in pictures_of(path))
+        exact = source.name == "segmentation"
+        return (p[: plan.height, : plan.width] for p in pictures_of(path, exact=exact))
 
-    encode(_counted(pictures(), step), target, fps=plan.fps, coding=coding)
+    made = encode(_counted(pictures(), step), target, fps=plan.fps, coding=coding)
+    if made.frames != source.frames:
+        raise MediaError(
+            f"{path}: only {made.frames} of its {source.frames} frames can be decoded.", hint=AGAIN
+        )
     facts: Facts = {"made": "encoded", "source_sha256": hash_of(path)}
     if source.name == "segmentation":
         facts |= colour_error(target, _counted(pictures(), step)).facts()
@@ -126,8 +137,9 @@ def _pictures(source: Source, target: Path, plan: Plan, step: Callable[[], None]
 
 def _depth(source: Source, target: Path, plan: Plan, step: Callable[[], None]) -> Facts:
     hasher = hashlib.sha256()
-    found = range_of(source.found.files, plan.depth_values, step, hasher)
-    frames = in_order(source.found.files, grey_reader(found, plan.width, plan.height))
+    files, holes = source.found.files, plan.depth_holes
+    found = range_of(files, plan.depth_values, step, hasher, holes=holes)
+    frames = in_order(files, grey_reader(found, plan.width, plan.height))
     encode(_counted(frames, step), target, fps=plan.fps, coding=CONTROL)
     return {"made": "encoded", "source_sha256": hasher.hexdigest(), "depth": found.facts()}
 

@@ -1,4 +1,4 @@
-"""Small pictures of a video, for pages and lists: a moving preview, a thumbnail, a sheet."""
+"""Small pictures of a video, for pages and lists: a moving preview and a thumbnail."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import saying_why_not_written, writing
-from cosmos_pipelines.media.encode import Array, decoded
+from cosmos_pipelines.media.decode import frames_of
+from cosmos_pipelines.media.encode import Array, reformatted
 from cosmos_pipelines.media.probe import Probe, probe
 
 _DARK = 16
@@ -78,29 +80,6 @@ def _write_still(pictures: Iterable[Array], dest: Path) -> None:
         Image.fromarray(best).save(part, format="JPEG", quality=85)
 
 
-def contact_sheet(
-    video: Path, dest: Path, *, columns: int = 4, rows: int = 3, width: int = 1280
-) -> Path:
-    """Write a JPEG `width` pixels wide with columns x rows frames spread over the video.
-
-    Raises:
-        MediaError: the video cannot be used.
-        DiskFull: no room; nothing half-written is left.
-    """
-    facts = probe(video)
-    cell = max(2, width // columns)
-    sheet: Image.Image | None = None
-    chosen = spread(facts.frames, columns * rows)
-    for n, picture in enumerate(_shrunk(video, facts, chosen, cell).values()):
-        height = picture.shape[0]
-        sheet = sheet or Image.new("RGB", (cell * columns, height * rows))
-        sheet.paste(Image.fromarray(picture), (n % columns * cell, n // columns * height))
-    assert sheet is not None
-    with _whole(dest) as part:
-        sheet.save(part, format="JPEG", quality=85)
-    return dest
-
-
 def spread(frames: int, most: int) -> list[int]:
     """At most `most` frame numbers, evenly over 0..frames-1, the first always among them."""
     count = min(frames, max(1, most))
@@ -119,9 +98,15 @@ def _shrunk(video: Path, facts: Probe, chosen: Collection[int], width: int) -> d
     """The chosen frames as RGB arrays of that width, by their number, in order."""
     width = min(width, facts.width)
     height = max(1, round(facts.height * width / facts.width))
-    found = dict(
-        decoded(video, chosen, width=width, height=height, format="rgb24", interpolation="AREA")
-    )
+    as_coded = (width, height) if facts.shown.turn[0] else (height, width)
+    size = dict(zip(("width", "height"), as_coded, strict=True))
+    wanted, found = set(chosen), dict[int, Array]()
+    for n, frame in enumerate(frames_of(video, facts.shown)):
+        if n in wanted:
+            small = reformatted(frame, **size, format="rgb24", interpolation="AREA")
+            found[n] = np.ascontiguousarray(facts.shown.turned(small.to_ndarray()))
+            if len(found) == len(wanted):
+                break
     if not found:
         raise MediaError(f"{video} cannot be decoded: no picture comes out.")
     return found

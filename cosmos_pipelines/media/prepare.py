@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from importlib.metadata import version
@@ -14,20 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.files import (
-    flush_directory,
-    move,
-    part_of,
-    remove,
-    saying_why_not_written,
-    write_json,
-)
-from cosmos_pipelines.media import making
-from cosmos_pipelines.media.depth import DepthValues
+from cosmos_pipelines.files import flush_directory, move, write_json
+from cosmos_pipelines.media import making, scene
+from cosmos_pipelines.media.asked import Asked
+from cosmos_pipelines.media.depth_range import DepthHoles, DepthValues
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.making import Plan
+from cosmos_pipelines.media.one_writer import sole_writer, staging_in
+from cosmos_pipelines.media.plain import ShownOtherwise
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
-from cosmos_pipelines.media.scene import Scene, load_scene
+from cosmos_pipelines.media.scene import Scene, prepared_name
 from cosmos_pipelines.media.scene_file import SCENE_FILE, entries_of, products, read_scene_file
 from cosmos_pipelines.media.sequence import Survey, survey
 from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at
@@ -45,22 +37,26 @@ def prepare_scene(
     name: str | None = None,
     description: str | None = None,
     depth_values: DepthValues = "distance",
+    depth_holes: DepthHoles | None = None,
+    step: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Make `dest`/{color,depth,segmentation,edge,vis}.mp4 and scene.json from renders in `source`.
 
-    `fps` is for PNG sequences (default: that of a video beside them, else 24). `depth_values` says
-    what larger depth values mean. `progress(pass, done, total)` is called from this thread.
-    `dest` may be `source`. What has not changed since the last time is not encoded again. Another
-    process that is preparing `dest` is waited for.
+    `fps`, `depth_values`, `depth_holes` and `step` are those of `Asked`.
+    `progress(pass, done, total)` is called from this thread. `dest` may be `source`: a video that
+    must be encoded stays, and `<pass>.prepared.mp4` is made beside it. What has not changed since
+    the last time is not encoded again. Another process that is preparing `dest` is waited for.
 
     Returns scene.json's content with `path` and `unchanged` (nothing had to be done).
 
     Raises:
+        InputError: an argument has a value that does not exist.
         MediaError: no color, a gap, passes that differ, a file that cannot be used, or a file of
             `dest` that is not ours and would be overwritten. Nothing has been written then.
         DiskFull: no room; `dest` is as it was.
     """
+    asked = Asked(fps, depth_values, depth_holes, step)
     source, dest = source.expanduser().resolve(), dest.expanduser().resolve()
     with saying_why_not_read(dest):
         there = dest.exists()
@@ -68,23 +64,39 @@ def prepare_scene(
         raise MediaError(f"{dest} is not a directory.")
     if not there:
         _survey(source, dest, {})  # before a directory is made for it
-    with _sole_writer(dest):
-        return _prepare(source, dest, fps, name, description, depth_values, progress)
+    with sole_writer(dest):
+        return _prepare(source, dest, asked, name, description, progress)
+
+
+def load_scene(directory: Path) -> Scene:
+    """As `media.scene.load_scene`; a pass that is shown otherwise than its pixels lie is prepared.
+
+    That is done in place, as it was asked for the last time.
+
+    Raises:
+        MediaError: the scene cannot be used, or it would have to be prepared and cannot be.
+        DiskFull: no room to prepare it.
+    """
+    try:
+        return scene.load_scene(directory)
+    except ShownOtherwise:
+        asked = Asked.before(read_scene_file(directory))
+        prepare_scene(directory, directory, **vars(asked))
+        return scene.load_scene(directory)
 
 
 def _prepare(
     source: Path,
     dest: Path,
-    fps: Fraction | None,
+    asked: Asked,
     name: str | None,
     description: str | None,
-    depth_values: DepthValues,
     progress: Progress | None,
 ) -> dict[str, Any]:
     """As `prepare_scene`, once nobody else writes to `dest`."""
     earlier = read_scene_file(dest)
     found = _survey(source, dest, earlier)
-    settings = {"fps": str(fps), "depth_values": depth_values, "version": making.VERSION}
+    settings = {**asked.facts(), "version": making.VERSION}
     prints = {n: fingerprint(p, source, settings) for n, p in found.passes.items()}
     head = {
         "name": name or earlier.get("name") or dest.name,
@@ -93,22 +105,23 @@ def _prepare(
     kept = {n: e for n in prints if (e := _still_valid(dest, earlier, n, prints[n]))}
     if _same_as_before(earlier, kept, prints, head, source):
         return {**earlier, "path": str(dest), "unchanged": True}
-    sources = look_at(found.passes.values())
-    plan = _plan(sources, fps, depth_values)
+    sources = look_at(found.passes.values(), asked.step)
+    plan = _plan(sources, asked)
     kept = {n: e for n, e in kept.items() if _fits(e, plan)}
     _refuse_to_overwrite(sources, plan, dest, earlier)
-    with _staging(dest) as staging:
+    with staging_in(dest) as staging:
         entries = _make_all(sources, plan, staging, kept, progress)
         for n, e in entries.items():
             e["fingerprint"] = prints[n]
         record = {
             **head,
             **facts_of(sources, plan, entries),
+            "asked": asked.facts(),
             "ignored": list(found.ignored),
             "source": str(source),
             "created_by": f"cosmos prepare {version('cosmos-pipelines')}",
             "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "notes": notes_of(sources, plan, entries, rate_given=fps is not None),
+            "notes": notes_of(sources, plan, entries, rate_given=asked.fps is not None),
         }
         _publish(record, staging, dest, earlier)
     return {**record, "path": str(dest), "unchanged": False}
@@ -161,12 +174,20 @@ def _fits(entry: Entry, plan: Plan) -> bool:
     return (entry.get("width"), entry.get("height"), entry.get("fps")) == want
 
 
-def _plan(sources: list[Source], fps: Fraction | None, depth_values: DepthValues) -> Plan:
-    rate = agree(sources, fps)
+def _plan(sources: list[Source], asked: Asked) -> Plan:
+    rate = agree(sources, asked.fps)
     width, height = sources[0].width, sources[0].height
     if width < 2 or height < 2:
         raise MediaError(f"{width}x{height} is too small for a video.")
-    return Plan(width - width % 2, height - height % 2, rate, depth_values)
+    return Plan(width - width % 2, height - height % 2, rate, asked.depth_values, asked.depth_holes)
+
+
+def _file_of(source: Source, plan: Plan, dest: Path) -> str:
+    """What the pass is called in `dest`: its usual name unless that is the source's own."""
+    usual = f"{source.name}.mp4"
+    itself = dest / usual == source.found.files[0]
+    encoded = itself and not making.usable_as_it_is(source, plan)
+    return prepared_name(source.name) if encoded else usual
 
 
 def _refuse_to_overwrite(
@@ -174,77 +195,12 @@ def _refuse_to_overwrite(
 ) -> None:
     ours = {e.get("file") for e in entries_of(earlier).values()}
     for source in sources:
-        target = dest / f"{source.name}.mp4"
-        if target == source.found.files[0]:
-            if not making.usable_as_it_is(source, plan):
-                raise MediaError(
-                    f"{target} must be encoded anew and would overwrite itself.",
-                    hint="Prepare into another directory.",
-                )
-        elif target.exists() and target.name not in ours:
+        target = dest / _file_of(source, plan, dest)
+        if target != source.found.files[0] and target.exists() and target.name not in ours:
             raise MediaError(
                 f"{target} is there already and was not made from {source.found.label}.",
                 hint="Move it away or prepare into another directory.",
             )
-
-
-@contextmanager
-def _sole_writer(dest: Path) -> Iterator[None]:
-    """`dest`, made if need be, for this process alone; others are waited for.
-
-    If it was made here and stays empty, it is removed again.
-    """
-    while True:
-        new = not dest.exists()
-        with saying_why_not_written(dest):
-            dest.mkdir(parents=True, exist_ok=True)
-        with _locked(dest) as ours:
-            if not ours:
-                continue
-            try:
-                yield
-            finally:
-                if new and not any(dest.iterdir()):
-                    dest.rmdir()
-            return
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[bool]:
-    """Locks a directory; False if whoever had the lock before has removed it."""
-    lock = _opened(directory)
-    if lock is None:
-        yield False
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield directory.exists() and os.path.samestat(directory.stat(), os.fstat(lock))
-    finally:
-        os.close(lock)
-
-
-def _opened(directory: Path) -> int | None:
-    try:
-        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        with saying_why_not_read(directory):
-            raise
-
-
-@contextmanager
-def _staging(dest: Path) -> Iterator[Path]:
-    """A directory inside `dest`, which is locked; it vanishes afterwards."""
-    for left in dest.glob(".prepare*.part"):
-        remove(left)  # we hold the lock: its maker was killed
-    staging = part_of(dest / ".prepare")
-    with saying_why_not_written(staging):
-        staging.mkdir()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _make_all(
@@ -256,7 +212,7 @@ def _make_all(
 ) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for source in sources:
-        file = f"{source.name}.mp4"
+        file = _file_of(source, plan, staging.parent)
         if source.name in kept:
             entries[source.name] = kept[source.name]
             continue
@@ -291,11 +247,12 @@ def _publish(
     The record first, since by it we know our own files if we are killed here; color last, since
     a scene is taken as prepared as soon as it has that.
     """
-    for name, entry in entries_of(earlier).items():
-        if name not in record["passes"] and entry["made"] != "kept":
-            (dest / str(entry.get("file"))).unlink(missing_ok=True)
+    used = {entry["file"] for entry in record["passes"].values()}
+    for entry in entries_of(earlier).values():
+        if entry["file"] not in used and entry["made"] != "kept":
+            (dest / str(entry["file"])).unlink(missing_ok=True)
     write_json(staging / SCENE_FILE, record)
-    videos = sorted(staging.glob("*.mp4"), key=lambda path: path.stem == "color")
+    videos = sorted(staging.glob("*.mp4"), key=lambda path: path.name.startswith("color."))
     for made in (staging / SCENE_FILE, *videos):
         move(made, dest / made.name)
     flush_directory(dest)  # the catalog is about to say that the scene is there

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.containers import AGAIN, check_whole, opened, video_of
 from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.rates import snapped
+from cosmos_pipelines.media.shown import Shown, shown_of
 
 __all__ = ["Probe", "Stamp", "probe", "stamp_of"]
 
 _PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020"}
-_TRANSFER = {1: "bt709", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 16: "smpte2084"}
+_TRANSFER = {
+    1: "bt709",
+    6: "smpte170m",
+    8: "linear",
+    13: "iec61966-2-1",
+    16: "smpte2084",
+    18: "arib-std-b67",
+}
 _MATRIX = {0: "gbr", 1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020nc"}
 _RANGE = {1: "tv", 2: "pc"}
 """Names as ffprobe prints them, by the numbers of ITU-T H.273; what is not listed is None."""
@@ -50,7 +60,10 @@ def stamp_of(path: Path) -> Stamp:
 
 @dataclass(frozen=True)
 class Probe:
-    """A video file as measured. `fps` is exact; `size` in bytes; colour tags None where absent."""
+    """A video file as measured: `width` and `height` as it is shown, `size` in bytes.
+
+    `fps` is exact, an NTSC rate in whatever way the file spells it; colour tags None where absent.
+    """
 
     path: Path
     size: int
@@ -70,7 +83,12 @@ class Probe:
     color_range: str | None
     time_base: Fraction
     steady: bool
-    """Whether the rate is constant, as far as the container's header tells."""
+    """Whether the rate is constant: as the header tells, with `deep` as all frames' times do."""
+    shown: Shown
+    written_fps: Fraction
+    """The rate as the file writes it: 2997/100 where `fps` is 30000/1001."""
+    intervals_s: tuple[float, float] | None = None
+    """The shortest and the longest time from a frame to the next; with `deep`, if not steady."""
 
     @property
     def stamp(self) -> Stamp:
@@ -96,80 +114,65 @@ class Probe:
         }
 
 
+@dataclass(frozen=True)
+class _Packets:
+    """All packets of a stream: one is one frame. Times in seconds, sorted."""
+
+    count: int
+    hidden: int
+    """Frames that an edit list hides: decoders need them, players do not show them."""
+    times: tuple[Fraction, ...]
+
+
 def probe(path: Path, *, deep: bool = False) -> Probe:
-    """Measure the first video stream of `path`, from its headers alone (about 10 ms).
+    """Measure the first video stream of `path`, from its header and first picture (about 10 ms).
 
     `deep` also walks through every packet, compares their number with the header, and decodes the
-    first and the last frames.
+    last frames.
 
     Raises:
         MediaError: missing, not readable, not a video, truncated, or without a video stream.
     """
+    check_whole(path)
     stamp = stamp_of(path)
-    with saying_why_not_read(path), path.open("rb") as f:
-        _check_boxes(path, f, stamp.size)
-    with _open(path) as container:
-        found = _measure(path, container, stamp)
+    with opened(path) as container:
+        stream = video_of(path, container)
+        packets = None
+        if deep or not stream.frames or _seems_trimmed(stream):
+            packets = _walk(path, container, stream)
+            _check_all_there(path, container, stream, packets)
+        first = _first_picture(path, container, stream)
+        found = _measure(path, stream, first, packets, stamp)
         if deep:
-            _check_packets(path, container, found)
+            _check_end(path, container, stream)
     return found
 
 
-def _open(path: Path) -> InputContainer:
-    try:
-        return av.open(str(path))
-    except av.error.FFmpegError as e:
-        raise MediaError(f"{path} is not a video: {e.strerror}.") from None
-
-
-def _check_boxes(path: Path, file: BinaryIO, size: int) -> None:
-    """Walk the top-level boxes of an ISO media file (ISO/IEC 14496-12, 4.2); others pass."""
-    if size == 0:
-        raise MediaError(f"{path} is empty.", hint="Render or copy it again.")
-    if size < 8:
-        return
-    at, seen = 0, set()
-    while at + 8 <= size:
-        file.seek(at)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if at == 0 and kind not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-            return
-        if length == 1:
-            length = int.from_bytes(file.read(8), "big")
-        elif length == 0:
-            length = size - at
-        seen.add(kind)
-        at += max(length, 8)
-    if b"moov" not in seen:
-        raise MediaError(
-            f"{path} is truncated: it has no index (moov), so its writing never ended.",
-            hint="Render or copy it again.",
-        )
-    if at > size:
-        raise MediaError(
-            f"{path} is truncated: {at - size} bytes of {at} are missing.",
-            hint="Render or copy it again.",
-        )
-
-
-def _measure(path: Path, container: InputContainer, stamp: Stamp) -> Probe:
-    if not container.streams.video:
-        raise MediaError(f"{path} has no video stream.")
-    stream = container.streams.video[0]
+def _measure(
+    path: Path,
+    stream: VideoStream,
+    first: av.VideoFrame,
+    packets: _Packets | None,
+    stamp: Stamp,
+) -> Probe:
     context = stream.codec_context
-    fps = stream.average_rate or stream.base_rate
-    frames = stream.frames or _count_packets(path, container, stream)
-    if not (fps and frames and context.width and context.height and context.pix_fmt):
+    written = stream.average_rate or stream.base_rate
+    frames = packets.count - packets.hidden if packets else stream.frames
+    if not (written and frames and context.width and context.height and context.pix_fmt):
         raise MediaError(f"{path} is not a usable video: size, rate or frames are missing.")
+    fps = snapped(Fraction(written))
+    shown = replace(shown_of(path, stream, first), hidden=packets.hidden if packets else 0)
+    width, height = shown.size(context.width, context.height)
+    intervals = _intervals(packets.times, fps) if packets else None
     return Probe(
         path=path,
         size=stamp.size,
         mtime_ns=stamp.mtime_ns,
         inode=stamp.inode,
-        width=context.width,
-        height=context.height,
+        width=width,
+        height=height,
         frames=frames,
-        fps=Fraction(fps),
+        fps=fps,
         duration_s=frames / float(fps),
         codec=context.name,
         profile=context.profile,
@@ -179,34 +182,106 @@ def _measure(path: Path, container: InputContainer, stamp: Stamp) -> Probe:
         color_transfer=_TRANSFER.get(int(context.color_trc)),
         color_range=_RANGE.get(int(context.color_range)),
         time_base=Fraction(stream.time_base or 0),
-        steady=stream.base_rate is None or abs(stream.base_rate / fps - 1) < 0.001,
+        steady=intervals is None if packets else _steady_header(stream),
+        shown=shown,
+        written_fps=Fraction(written),
+        intervals_s=intervals,
     )
 
 
-def _count_packets(path: Path, container: InputContainer, stream: VideoStream) -> int:
-    """Frames of a container whose header does not say (Matroska, AVI): one packet is one frame."""
-    count = 0
+def _seems_trimmed(stream: VideoStream) -> bool:
+    """Whether an mp4's edit list may hide frames: they would last longer than the video does."""
+    if not (stream.duration and stream.time_base and stream.average_rate):
+        return False
+    lasts = stream.duration * stream.time_base * stream.average_rate
+    return stream.frames > lasts + Fraction(3, 2)
+
+
+def _steady_header(stream: VideoStream) -> bool:
+    base, average = stream.base_rate, stream.average_rate
+    return base is None or average is None or abs(base / average - 1) < 0.001
+
+
+def _intervals(times: tuple[Fraction, ...], fps: Fraction) -> tuple[float, float] | None:
+    """Shortest and longest time between frames; None if all come when they should.
+
+    A tenth of a frame is allowed for: Matroska and WebM count in milliseconds.
+    """
+    if len(times) < 2 or all(
+        abs((time - times[0]) * fps - n) <= Fraction(1, 10) for n, time in enumerate(times)
+    ):
+        return None
+    steps = [float(b - a) for a, b in pairwise(times)]
+    return min(steps), max(steps)
+
+
+def _walk(path: Path, container: InputContainer, stream: VideoStream) -> _Packets:
+    """Go through all packets and back to the start."""
+    count, hidden, times = 0, 0, []
+    base = Fraction(stream.time_base or 0)
     try:
         for packet in container.demux(stream):
-            count += packet.size > 0
+            if packet.size:
+                count += 1
+                hidden += packet.is_discard
+                if packet.pts is not None and not packet.is_discard:
+                    times.append(packet.pts * base)
         container.seek(0)
     except av.error.FFmpegError as e:
         raise MediaError(f"{path} is damaged after {count} frames: {e.strerror}.") from None
-    return count
+    return _Packets(count, hidden, tuple(sorted(times)))
 
 
-def _check_packets(path: Path, container: InputContainer, found: Probe) -> None:
-    stream = container.streams.video[0]
-    count = _count_packets(path, container, stream)
-    if count != found.frames:
-        raise MediaError(f"{path} is truncated: {count} of {found.frames} frames are there.")
+def _check_all_there(
+    path: Path, container: InputContainer, stream: VideoStream, packets: _Packets
+) -> None:
+    """Compare what is there with what the file says of itself."""
+    declared = stream.frames or _declared_frames(container, stream)
+    much_less = packets.count < declared - (0 if stream.frames else 1)
+    if much_less or (stream.frames and packets.count > declared):
+        raise MediaError(
+            f"{path} is truncated: {packets.count} of {declared} frames are there.", hint=AGAIN
+        )
+
+
+def _declared_frames(container: InputContainer, stream: VideoStream) -> int:
+    """Frames by the duration in a Matroska header; 0 where it says nothing of this stream."""
+    if not stream.average_rate or not _steady_header(stream):
+        return 0
+    seconds = _seconds(stream.metadata.get("DURATION", ""))
+    if seconds is None and len(container.streams) == 1 and container.duration:
+        seconds = Fraction(container.duration, av.time_base)
+    return round(seconds * snapped(stream.average_rate)) if seconds else 0
+
+
+def _seconds(clock: str) -> Fraction | None:
+    """`00:00:02.003000000`, as FFmpeg and mkvmerge write the duration of a track."""
+    hours, _, rest = clock.partition(":")
+    minutes, _, seconds = rest.partition(":")
+    try:
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    except ValueError:
+        return None
+
+
+def _first_picture(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
     try:
         first = next(container.decode(stream), None)
-        last = None
+    except av.error.FFmpegError as e:
+        raise MediaError(f"{path} cannot be decoded: {e.strerror}.") from None
+    if first is None:
+        raise MediaError(f"{path} cannot be decoded: no picture comes out.")
+    return first
+
+
+def _check_end(path: Path, container: InputContainer, stream: VideoStream) -> None:
+    """Decode the last frames."""
+    last = None
+    try:
         container.seek(max(0, (stream.duration or 1) - 1), stream=stream)
         for last in container.decode(stream):  # noqa: B007
             pass
     except av.error.FFmpegError as e:
         raise MediaError(f"{path} cannot be decoded: {e.strerror}.") from None
-    if first is None or last is None:
+    if last is None:
         raise MediaError(f"{path} cannot be decoded: no picture comes out.")

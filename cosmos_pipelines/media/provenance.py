@@ -15,6 +15,7 @@ import av
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import writing
+from cosmos_pipelines.media.containers import ANY_TAGS, opened
 from cosmos_pipelines.media.files import saying_why_not_read
 from cosmos_pipelines.media.probe import probe
 
@@ -46,8 +47,8 @@ def embed(source: Path, target: Path, meta: Mapping[str, Any], *, checked: bool 
     options = {"movflags": "+faststart"}
     with (
         writing(target, durable=True) as part,
-        av.open(str(source)) as old,
-        av.open(str(part), "w", format="mp4", options=options) as new,
+        opened(source) as old,
+        av.open(str(part), "w", format="mp4", options=options, **ANY_TAGS) as new,
     ):
         new.metadata.update({**old.metadata, **tags(meta)})
         streams = {s.index: new.add_stream_from_template(s) for s in old.streams.video}
@@ -69,11 +70,8 @@ def read(path: Path) -> dict[str, Any] | None:
     """
     with saying_why_not_read(path):
         path.open("rb").close()
-    try:
-        with av.open(str(path)) as container:
-            text = container.metadata.get("comment") or container.metadata.get("COMMENT") or ""
-    except av.error.FFmpegError as e:
-        raise MediaError(f"{path} is not a video: {e.strerror}.") from None
+    with opened(path) as container:
+        text = container.metadata.get("comment") or container.metadata.get("COMMENT") or ""
     try:
         found = json.loads(text)
     except ValueError:

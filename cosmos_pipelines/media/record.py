@@ -8,7 +8,8 @@ from typing import Any
 
 from cosmos_pipelines.media.files import hash_of
 from cosmos_pipelines.media.making import Plan
-from cosmos_pipelines.media.probe import probe
+from cosmos_pipelines.media.numbering import step_of
+from cosmos_pipelines.media.probe import Probe, probe
 from cosmos_pipelines.media.sources import DEFAULT_FPS, Source
 
 Entry = dict[str, Any]
@@ -64,27 +65,71 @@ def notes_of(
         said = " and ".join(map(str, starts))
         notes.append(f"numbering starts at {said}: frames are paired in order")
     for s in sources:
-        notes += _pass_notes(s, entries[s.name])
+        notes += _pass_notes(s, entries[s.name], plan)
     return notes
 
 
-def _pass_notes(source: Source, entry: Entry) -> list[str]:
-    notes, label, v = [], source.found.label, source.video
+def _pass_notes(source: Source, entry: Entry, plan: Plan) -> list[str]:
+    label, v = source.found.label, source.video
+    notes = _video_notes(source, v, entry, plan) if v else []
     if depth := entry.get("depth"):
-        larger = "farther" if depth["source_values"] == "distance" else "nearer"
-        notes.append(
-            f"{label}: larger values are {larger}; "
-            f"{depth['value_of_white']} became white (near), {depth['value_of_black']} black"
-        )
+        notes += _depth_notes(depth)
     if "max_error" in entry:
         notes.append(
-            f"{label}: decoded colours differ from the source by at most {entry['max_error']} "
+            f"decoded colours differ from the source by at most {entry['max_error']} "
             f"of 255 (mean {entry['mean_error']:g})"
         )
-    if v and entry["made"] == "encoded" and v.color_space is None:
-        notes.append(f"{label}: no colour tags; read as usual for such files, written as BT.709")
-    if v and source.name == "depth":
-        notes.append(f"{label}: a video of depth is taken as already normalised, near bright")
-    if v and source.name == "segmentation" and "420" in v.pix_fmt:
-        notes.append(f"{label}: {v.pix_fmt} halves chroma, so segment edges are blurred in colour")
+    step = step_of(source.found.numbers) or 1
+    if step > 1:
+        notes.append(f"its numbers go in steps of {step}: the frames play one after the other")
+    return [f"{label}: {note}" for note in notes]
+
+
+def _video_notes(source: Source, v: Probe, entry: Entry, plan: Plan) -> list[str]:
+    notes = [f"{change}, as players show it" for change in v.shown.changes]
+    if v.intervals_s:
+        shortest, longest = (round(s * 1000) for s in v.intervals_s)
+        notes.append(
+            f"its rate varies (frames follow each other after {shortest} to {longest} ms): "
+            f"the same {v.frames} frames play at a constant {plan.fps} a second"
+        )
+    elif v.fps != plan.fps:
+        notes.append(
+            f"the same {v.frames} frames play at {plan.fps} a second instead of {v.fps}: "
+            f"{v.duration_s:.3f} s become {v.frames / float(plan.fps):.3f} s"
+        )
+    elif v.written_fps != v.fps:
+        notes.append(f"{v.written_fps} frames a second is another way to write {v.fps}")
+    if entry["made"] == "encoded" and v.color_space is None:
+        notes.append("no colour tags; read as usual for such files, written as BT.709")
+    if source.name == "depth":
+        notes.append("a video of depth is taken as already normalised, near bright")
+    if source.name == "segmentation" and "420" in v.pix_fmt:
+        notes.append(f"{v.pix_fmt} halves chroma, so segment edges are blurred in colour")
     return notes
+
+
+def _depth_notes(depth: Mapping[str, Any]) -> list[str]:
+    larger = "farther" if depth["source_values"] == "distance" else "nearer"
+    white, black = depth["value_of_white"], depth["value_of_black"]
+    notes = [f"larger values are {larger}; {white} became white (near), {black} black"]
+    if white == black:
+        notes = [f"every depth is {white}: the same grey everywhere, so this control says nothing"]
+    where = "nearest" if depth["holes_are"] == "near" else "farthest"
+    for share, what in (
+        (depth["holes_share"], "0, which stands for nothing measured"),
+        (depth["transparent_share"], "transparent"),
+    ):
+        if share:
+            notes.append(f"{_percent(share)} of its pixels are {what}: they became the {where}")
+    if share := depth["cut_off_share"]:
+        notes.append(
+            f"{_percent(share)} of its pixels are outliers (values from {depth['lowest_value']} to "
+            f"{depth['highest_value']}): they became as white or black as the rest's ends"
+        )
+    return notes
+
+
+def _percent(share: float) -> str:
+    """`3.1 %`, and never 0 % of what is there."""
+    return f"{share:.1%}".replace("%", " %") if share >= 0.0005 else f"{100 * share:.2g} %"

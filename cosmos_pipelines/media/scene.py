@@ -12,8 +12,9 @@ from typing import Any
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.files import hash_of
+from cosmos_pipelines.media.plain import ShownOtherwise, check_plain
 from cosmos_pipelines.media.probe import Probe, probe
-from cosmos_pipelines.media.scene_file import read_scene_file
+from cosmos_pipelines.media.scene_file import entries_of, read_scene_file
 from cosmos_pipelines.media.sequence import PASSES, Pass, find_passes
 
 
@@ -56,18 +57,22 @@ class Scene:
 def load_scene(directory: Path) -> Scene:
     """Read and check a directory of control videos, with or without its scene.json.
 
-    `color.mp4`, `depth.mp4`, ... are taken first, else videos that are named like the pass. Hashes
-    come from scene.json where size and time of the file are as recorded, else from the bytes.
+    `color.mp4`, `depth.mp4`, ... are taken first, else videos that are named like the pass; in
+    place of those that are shown otherwise, what was prepared of them. Hashes come from scene.json
+    where size and time of the file are as recorded, else from the bytes.
 
     Raises:
+        ShownOtherwise: that has not been prepared yet, or has changed since.
         MediaError: not readable, no color, passes of different length, size or rate, or a file
             that is damaged or no video.
     """
     record = read_scene_file(directory)
-    videos = videos_of(directory)
+    videos = videos_of(directory, record)
     if "color" not in videos:
         raise _no_color(directory)
     passes = {name: probe(path) for name, path in videos.items()}
+    for found in passes.values():
+        check_plain(found, hint=f"Run `cosmos prepare {directory}`.")
     _check(directory, passes)
     hashes = {name: _hash(p, record, name) for name, p in passes.items()}
     text = json.dumps(sorted(hashes.items()))
@@ -81,17 +86,44 @@ def load_scene(directory: Path) -> Scene:
     )
 
 
-def videos_of(directory: Path) -> dict[str, Path]:
+def prepared_name(name: str) -> str:
+    """What is made of `<name>.mp4` beside it, where that cannot be used as it is."""
+    return f"{name}.prepared.mp4"
+
+
+def videos_of(directory: Path, record: Mapping[str, Any] | None = None) -> dict[str, Path]:
     """The videos of a scene directory, by pass; {} for one that is no scene of videos (yet).
 
+    `record`: its scene.json, if that has been read already.
+
     Raises:
+        ShownOtherwise: what was made of a video is out of date.
         MediaError: the directory cannot be read, or several videos claim to be one pass.
     """
+    record = read_scene_file(directory) if record is None else record
     exact = {n: directory / f"{n}.mp4" for n in PASSES if (directory / f"{n}.mp4").is_file()}
+    for name, entry in entries_of(record).items():
+        if name in PASSES and entry["file"] == prepared_name(name):
+            exact[name] = _prepared(directory / prepared_name(name), exact.get(name), entry)
     if "color" in exact:
         return exact
     found = {n: p.files[0] for n, p in find_passes(directory).items() if p.kind == "video"}
     return {n: exact.get(n) or found[n] for n in PASSES if n in exact or n in found}
+
+
+def _prepared(made: Path, source: Path | None, entry: Mapping[str, Any]) -> Path:
+    """What was made of `source`, if it still is what it was made of, or is all that is left."""
+    if source is None and made.is_file():
+        return made
+    was = entry.get("source")
+    if source is not None and made.is_file() and isinstance(was, dict):
+        s = source.stat()
+        if (s.st_size, s.st_mtime_ns) == (was.get("size"), was.get("mtime_ns")):
+            return made
+    raise ShownOtherwise(
+        f"{made} is out of date: {made.name.partition('.')[0]}.mp4 has changed.",
+        hint=f"Run `cosmos prepare {made.parent}`.",
+    )
 
 
 def _no_color(directory: Path) -> MediaError:

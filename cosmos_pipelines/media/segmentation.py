@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.encode import Array, pictures_of
+from cosmos_pipelines.media.decode import Array, pictures_of
 from cosmos_pipelines.media.png import read_grey
 
 MOST_IDS = 4096

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.numbering import missing, sequences, stretches_text
+from cosmos_pipelines.media.pass_names import PASSES, recognise
 from cosmos_pipelines.media.scene_file import products, read_scene_file
 
-PASSES: Final = ("color", "depth", "segmentation", "edge", "vis")
+__all__ = ["PASSES", "VIDEOS", "Pass", "Survey", "find_passes", "recognise", "survey"]
+
 VIDEOS: Final = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm"})
 _PICTURES: Final = frozenset({".exr", ".jpg", ".jpeg", ".tif", ".tiff", ".hdr", ".dpx"})
-
-_CLEAR: Final[Mapping[str, str]] = {
-    word: name
-    for name, words in {
-        "color": "color colour beauty",
-        "depth": "depth zdepth zbuffer depthmap distance",
-        "segmentation": "segmentation seg segment segments segm semantic semantics semseg instance"
-        " instances objectid indexob matid materialid idmask idmap",
-        "edge": "edge edges canny lineart",
-        "vis": "vis blur",
-        "": "normal normals albedo diffuse diff diffcol specular spec gloss glossy ao occlusion"
-        " motion motionvector vector vectors flow uv shadow shadows emission emit position crypto"
-        " cryptomatte denoising",
-    }.items()
-    for word in words.split()
-}
-"""Words that say which pass a file is; '' for passes that are not used."""
-
-_WEAK: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ["rgb", "rgba", "image", "img", "render", "rendered", "combined", "final"], "color"
-    ),
-    **dict.fromkeys(["z", "dist"], "depth"),
-    **dict.fromkeys(["id", "ids", "mask", "masks", "label", "labels"], "segmentation"),
-}
-"""Words that count only where no clear one does."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +34,12 @@ class Pass:
     @property
     def gaps(self) -> tuple[tuple[int, int], ...]:
         """Missing numbers as (first, last) stretches."""
-        return tuple((a + 1, b - 1) for a, b in pairwise(self.numbers) if b > a + 1)
+        return missing(self.numbers)
 
     @property
     def gaps_text(self) -> str:
         """`13-14, 20`: the missing numbers for people; empty if there are none."""
-        said = [str(a) if a == b else f"{a}-{b}" for a, b in self.gaps]
-        return ", ".join(said[:8]) + (f" and {len(said) - 8} more" if len(said) > 8 else "")
+        return stretches_text(self.gaps)
 
 
 @dataclass(frozen=True)
@@ -109,42 +84,16 @@ def survey(directory: Path, *, skip: Collection[Path] = ()) -> Survey:
         rest = [p for clear, p in found.get(name, ()) if not clear]
         chosen, others = (best, rest) if best else (rest, [])
         if len(chosen) > 1:
+            more = f" and {len(chosen) - 4} more" if len(chosen) > 4 else ""
             raise MediaError(
                 f"{directory} holds {len(chosen)} candidates for the pass {name}: "
-                f"{' and '.join(p.label for p in chosen)}.",
+                f"{' and '.join(p.label for p in chosen[:4])}{more}.",
                 hint="Keep one of them there.",
             )
         ignored += [p.label for p in others]
         if chosen:
             passes[name] = chosen[0]
     return Survey(passes, tuple(sorted(ignored)))
-
-
-def recognise(words: str) -> tuple[str | None, bool]:
-    """The pass that a name speaks of, and whether it does so clearly.
-
-    >>> recognise("shot_v2_beauty"), recognise("diffuse_color"), recognise("Image")
-    (('color', True), ('', True), ('color', False))
-    """
-    tokens = _tokens(words)
-    for table, clear in ((_CLEAR, True), (_WEAK, False)):
-        for i in range(len(tokens) - 1, -1, -1):
-            if tokens[i] in table:
-                other = i > 0 and _CLEAR.get(tokens[i - 1]) == ""  # `diffuse_color` is not color
-                return ("" if other else table[tokens[i]]), clear
-    return None, False
-
-
-def _tokens(words: str) -> list[str]:
-    tokens = []
-    for segment in re.split(r"[^A-Za-z]+", words):
-        whole = segment.lower()
-        if whole in _CLEAR or whole in _WEAK:
-            tokens.append(whole)
-        else:
-            camel = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", segment)
-            tokens += [part.lower() for part in camel]
-    return tokens
 
 
 @dataclass(frozen=True)
@@ -202,35 +151,22 @@ def _listed(directory: Path, skip: Collection[Path]) -> list[Path]:
 
 
 def _sequences(pictures: Iterable[Path], folder: str, prefix: str) -> list[_Item]:
-    split = sorted((*_split(p), p) for p in pictures)
+    places = {path.name: path for path in pictures}
     found = []
-    for (before, after), group in groupby(split, key=lambda s: (s[0], s[1])):
-        numbered = [(number, path) for _, _, number, path in group]
-        for (a, first), (b, second) in pairwise(numbered):
+    for one in sequences(places):
+        for (a, first), (b, second) in pairwise(zip(one.numbers, one.names, strict=False)):
             if a == b:
-                raise MediaError(f"{prefix}{first.name} and {second.name} are both frame {a}.")
-        numbers, files = zip(*numbered, strict=True)
-        still, png = numbers[0] < 0, after.lower().endswith(".png")
+                raise MediaError(f"{prefix}{first} and {second} are both frame {a}.")
+        still, png = not one.numbers, one.names[0].lower().endswith(".png")
         why = " (not PNG)" if not png else " (no frame number)" if still else ""
         found.append(
             _Item(
-                words=f"{before} {Path(after).stem}",
+                words=f"{one.before} {one.after}".rpartition(".")[0],
                 folder=folder,
                 kind="other" if why else "png",
-                label=f"{prefix}{before}{'' if still else '####'}{after}{why}",
-                files=files,
-                numbers=numbers,
+                label=f"{prefix}{one.label}{why}",
+                files=tuple(places[name] for name in one.names),
+                numbers=one.numbers,
             )
         )
     return found
-
-
-def _split(path: Path) -> tuple[str, str, int]:
-    """(before, after, number): the number ends the stem, else it is the longest run of digits."""
-    stem = path.stem
-    match = re.search(r"\d+$", stem) or max(
-        re.finditer(r"\d+", stem), key=lambda m: len(m.group()), default=None
-    )
-    if match is None:
-        return stem, path.suffix, -1
-    return stem[: match.start()], stem[match.end() :] + path.suffix, int(match.group())

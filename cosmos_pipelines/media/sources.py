@@ -6,15 +6,17 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.files import saying_why_not_read
-from cosmos_pipelines.media.png import Header, read_header
+from cosmos_pipelines.media.numbering import missing, step_of, stretches_text
+from cosmos_pipelines.media.png_header import Header, read_header
 from cosmos_pipelines.media.probe import Probe, probe
+from cosmos_pipelines.media.rates import usual
 from cosmos_pipelines.media.sequence import Pass
 
 DEFAULT_FPS = Fraction(24)
@@ -31,7 +33,7 @@ class Source:
     fps: Fraction | None
     picture: Header | None = None
     video: Probe | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -41,7 +43,16 @@ class Source:
     def facts(self) -> dict[str, Any]:
         """Where the pass comes from, for scene.json."""
         if self.video:
-            return {"kind": "video", "files": self.found.label, "codec": self.video.codec}
+            v = self.video
+            return {
+                "kind": "video",
+                "files": self.found.label,
+                "size": v.size,
+                "mtime_ns": v.mtime_ns,
+                "codec": v.codec,
+                "fps": str(v.written_fps),
+                "changes": list(v.shown.changes),
+            }
         assert self.picture
         return {
             "kind": "png",
@@ -49,6 +60,7 @@ class Source:
             "picture": self.picture.kind,
             "first": self.found.numbers[0],
             "last": self.found.numbers[-1],
+            "step": step_of(self.found.numbers),
         }
 
 
@@ -67,46 +79,73 @@ def fingerprint(found: Pass, root: Path, settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def look_at(passes: Iterable[Pass]) -> list[Source]:
+def look_at(passes: Iterable[Pass], step: int = 1) -> list[Source]:
     """Read the headers of all files; videos are walked through whole.
 
     Raises:
-        MediaError: one line naming every gap, or the first file that cannot be used.
+        MediaError: one line naming every frame that is missing from numbers `step` apart, or the
+            first file that cannot be used.
     """
     passes = list(passes)
-    gaps = [f"{p.label} lacks {p.gaps_text}" for p in passes if p.gaps]
-    if gaps:
-        raise MediaError(
-            f"Frames are missing: {'; '.join(gaps)}.", hint="Render them, or renumber the rest."
-        )
+    _check_numbers(passes, step)
     return [_look_at_video(p) if p.kind == "video" else _look_at_pictures(p) for p in passes]
 
 
+def _check_numbers(passes: list[Pass], step: int) -> None:
+    off = [p for p in passes if any((n - p.numbers[0]) % step for n in p.numbers)]
+    if off:
+        said = [
+            f"{p.label} goes from {p.numbers[0]} to {p.numbers[1]}, not in steps of {step}"
+            for p in off
+        ]
+        raise MediaError(f"{'; '.join(said)}.", hint=f"Leave `--step {step}` out.")
+    gaps = {p.label: missing(p.numbers, step) for p in passes}
+    lacks = [f"{label} lacks {stretches_text(g, step)}" for label, g in gaps.items() if g]
+    if lacks:
+        steps = {step_of(p.numbers) for p in passes if p.numbers}
+        every = steps.pop() if len(steps) == 1 else None
+        raise MediaError(
+            f"Frames are missing: {'; '.join(lacks)}.",
+            hint=f"If only each {every}th was rendered, say `--step {every}`."
+            if every
+            else "Render them, or renumber the rest.",
+        )
+
+
 def _look_at_video(found: Pass) -> Source:
-    video = probe(found.files[0], deep=True)
-    notes = []
-    if not video.steady:
-        notes.append(f"{found.label}: its rate varies; frames are taken one by one at {video.fps}")
-    return Source(
-        found, video.width, video.height, video.frames, video.fps, video=video, notes=tuple(notes)
-    )
+    path = found.files[0]
+    video = probe(path, deep=True)
+    shown = video.shown
+    if shown.refused:
+        raise MediaError(f"{path} cannot be used: {shown.refused}.", hint=shown.remedy)
+    if shown.mixing and found.name not in ("color", "vis"):
+        raise MediaError(
+            f"{path} is {shown.mixing}: to make plain pictures of it would change its values.",
+            hint="Write it progressive, with the colour flags of BT.709.",
+        )
+    fps = video.fps if video.steady else usual(video.fps)
+    return Source(found, video.width, video.height, video.frames, fps, video=video)
 
 
 def _look_at_pictures(found: Pass) -> Source:
     headers = [read_header(path) for path in found.files]
     sizes = Counter((h.width, h.height) for h in headers)
-    usual = sizes.most_common(1)[0][0]
+    most = sizes.most_common(1)[0][0]
     for path, h in zip(found.files, headers, strict=True):
-        if (h.width, h.height) != usual:
+        if (h.width, h.height) != most:
             raise MediaError(
-                f"{path} is {h.width}x{h.height}, but most of {found.label} "
-                f"is {usual[0]}x{usual[1]}."
+                f"{path} is {h.width}x{h.height}, but most of {found.label} is {most[0]}x{most[1]}."
+            )
+        if h.refused:
+            raise MediaError(
+                f"{path} {h.refused}.",
+                hint="Render plain pictures: upright, square, BT.709 or sRGB.",
             )
     first = headers[0]
     if found.name in ("depth", "segmentation"):
         _check_one_kind(found, headers)
     return Source(
-        found, *usual, len(headers), None, picture=first, notes=tuple(_notes(found, headers))
+        found, *most, len(headers), None, picture=first, notes=tuple(_notes(found, headers))
     )
 
 
@@ -126,7 +165,7 @@ def _check_one_kind(found: Pass, headers: list[Header]) -> None:
 def _notes(found: Pass, headers: list[Header]) -> list[str]:
     notes = []
     value = found.name == "depth" or (found.name == "segmentation" and headers[0].grey)
-    if any(h.alpha for h in headers):
+    if any(h.alpha for h in headers) and found.name != "depth":
         what = "dropped" if value else "laid over black"
         notes.append(f"{found.label}: its alpha was {what}")
     if any(h.bits == 16 for h in headers) and not value:
@@ -139,21 +178,22 @@ def _notes(found: Pass, headers: list[Header]) -> list[str]:
 def agree(sources: list[Source], fps: Fraction | None) -> Fraction:
     """The rate of all passes, after checking that they have one length, size and rate.
 
+    A wanted `fps` counts for all: videos play the same frames at it.
+
     Raises:
         MediaError: they differ; each pass is told with its value.
     """
-    _same("length", {s.found.label: f"{s.frames} frames" for s in sources})
-    _same("size", {s.found.label: f"{s.width}x{s.height}" for s in sources})
+    again = "Render them again from one setting."
+    _same("length", {s.found.label: f"{s.frames} frames" for s in sources}, again)
+    _same("size", {s.found.label: f"{s.width}x{s.height}" for s in sources}, again)
+    if fps is not None:
+        return fps
     rates = {s.found.label: f"{s.fps} frames a second" for s in sources if s.fps}
-    if fps is not None and fps <= 0:
-        raise MediaError(f"A rate of {fps} frames a second is not possible.")
-    _same("rate", rates | ({"the wanted rate": f"{fps} frames a second"} if fps and rates else {}))
-    return fps or next((s.fps for s in sources if s.fps), DEFAULT_FPS)
+    _same("rate", rates, "Give the rate at which all their frames shall play: `--fps RATE`.")
+    return next((s.fps for s in sources if s.fps), DEFAULT_FPS)
 
 
-def _same(what: str, values: Mapping[str, str]) -> None:
+def _same(what: str, values: Mapping[str, str], hint: str) -> None:
     if len(set(values.values())) > 1:
         said = ", ".join(f"{label} {value}" for label, value in values.items())
-        raise MediaError(
-            f"The passes differ in {what}: {said}.", hint="Render them again from one setting."
-        )
+        raise MediaError(f"The passes differ in {what}: {said}.", hint=hint)

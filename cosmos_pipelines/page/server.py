@@ -64,18 +64,15 @@ def _serve(
     say: Callable[[str], None],
 ) -> None:
     import uvicorn
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
-    from dagster_webserver.webserver import DagsterWebserver
 
-    target = WorkspaceFileTarget([str(WORKSPACE)])
+    from cosmos_pipelines.resources.dagster_private import web_app
+
     with (
         open_instance(settings) as instance,
         Catalog.open(settings.catalog_url) as catalog,
         Daemon(settings, say),
-        WorkspaceProcessContext(instance, target, code_server_log_level="warning") as workspace,
+        web_app(instance, WORKSPACE, poll_ms=POLL_MS) as dagster_app,
     ):
-        dagster_app = DagsterWebserver(workspace, "", POLL_MS).create_asgi_app()
         app = application(settings, catalog, dagster_app, started=lambda: ready(url))
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, lifespan="on"

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.files import write_bytes, writing
 from cosmos_pipelines.settings import Settings
@@ -56,15 +56,8 @@ def _bring_up_to_date(file: Path) -> None:
 @contextmanager
 def open_instance(settings: Settings, *, captures: bool = True) -> Iterator[dg.DagsterInstance]:
     """Open Dagster's instance; without `captures` Dagster does not capture a run's output."""
-    from dagster import DagsterInstance
-    from dagster._core.instance.ref import InstanceRef
+    from cosmos_pipelines.resources.dagster_private import NO_CAPTURES, instance_at
 
-    overrides: dict[str, Any] = {}
-    if not captures:
-        overrides["compute_logs"] = {
-            "module": "dagster._core.storage.noop_compute_log_manager",
-            "class": "NoOpComputeLogManager",
-        }
-    ref = InstanceRef.from_dir(str(instance_directory(settings)), overrides=overrides)
-    with DagsterInstance.from_ref(ref) as instance:
+    overrides = {} if captures else NO_CAPTURES
+    with instance_at(instance_directory(settings), overrides) as instance:
         yield instance

@@ -1,7 +1,7 @@
 """A Dagster run launcher that notices that a run's process has died.
 
 Dagster's own launcher does not notice this (dagster issue 4319): after a crash or a reboot the run
-stays `STARTED` for ever and keeps its place in the pool. Uses private parts of Dagster 1.13.
+stays `STARTED` for ever and keeps its place in the pool.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._core.storage.dagster_run import DagsterRun
-from dagster._core.storage.tags import GRPC_INFO_TAG
+import dagster as dg
 
 from cosmos_pipelines.backends.owner import owner_gone
+from cosmos_pipelines.resources.dagster_private import (
+    GRPC_INFO_TAG,
+    CheckRunHealthResult,
+    WorkerStatus,
+    executed_by_code_server,
+)
 
 PROCESS_TAG: Final = ".dagster/cosmos_process"
 """Run tag, hidden on the page: `owner_name()` of a process that itself executes the run."""
@@ -24,7 +28,7 @@ MISSES: Final = 2
 TIMEOUT_S: Final = 5
 
 
-class CheckedRunLauncher(DefaultRunLauncher):
+class CheckedRunLauncher(dg.DefaultRunLauncher):
     """The default launcher with a health check."""
 
     def __init__(self, inst_data: Any = None) -> None:
@@ -36,7 +40,7 @@ class CheckedRunLauncher(DefaultRunLauncher):
         """Make Dagster's run monitor call the health check."""
         return True
 
-    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the process of `run` still runs; dead only after `MISSES` failed checks."""
         problem = self._problem(run)
         if problem is None:
@@ -48,25 +52,14 @@ class CheckedRunLauncher(DefaultRunLauncher):
         del self._misses[run.run_id]
         return CheckRunHealthResult(WorkerStatus.FAILED, problem)
 
-    def _problem(self, run: DagsterRun) -> str | None:
+    def _problem(self, run: dg.DagsterRun) -> str | None:
         """Return why `run` seems dead; None if its process runs or its state is unknown."""
         if owner := run.tags.get(PROCESS_TAG):
             return f"the process {owner} of this run is gone" if owner_gone(owner) else None
         if GRPC_INFO_TAG not in run.tags:
             return None
         try:
-            known = self._known_to_code_server(run.run_id)
+            known = executed_by_code_server(self, run.run_id, timeout_s=TIMEOUT_S)
         except Exception as e:  # noqa: BLE001  # any error of gRPC: the code server did not answer
             return f"the code server of this run is gone ({type(e).__name__})"
         return None if known else "the process of this run is gone"
-
-    def _known_to_code_server(self, run_id: str) -> bool:
-        from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
-        from dagster._serdes import deserialize_value
-
-        client = self._get_grpc_client_for_termination(run_id)  # type: ignore[no-untyped-call]
-        if client is None:  # the run has ended meanwhile
-            return True
-        request = CanCancelExecutionRequest(run_id=run_id)
-        answer = client.can_cancel_execution(request, timeout=TIMEOUT_S)
-        return deserialize_value(answer, CanCancelExecutionResult).can_cancel

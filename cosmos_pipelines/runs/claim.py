@@ -1,7 +1,7 @@
 """Which runs a process takes into work, and which of them were begun before.
 
 What an earlier attempt has on its host is looked at before another one starts: work that goes on or
-is done is taken up; the rest is removed. No Dagster in this file.
+is done is taken up; the rest is removed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INTERRUPTED: Final[frozenset[str]] = frozenset({"cancelled", "launch_failed"})
 """What an interrupt or an error of ours is called: it may have come while results came home."""
 
 
-def take(
+def claim_runs(
     context: RunContext, run_ids: Iterable[str], dagster_run_id: str | None
 ) -> tuple[list[Run], list[Run]]:
     """Lease the runs: those to start, and those begun before, with the rest of their batches.

@@ -1,4 +1,4 @@
-"""What the steps of an execution share, and how each records a failure. No Dagster in this file."""
+"""What the steps of an execution share, and how each records a failure."""
 
 from __future__ import annotations
 

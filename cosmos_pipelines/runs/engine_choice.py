@@ -1,4 +1,4 @@
-"""Which engine makes a run: the one asked for, else the one set for such runs. No Dagster."""
+"""Which engine makes a run: the one asked for, else the one set for such runs."""
 
 from __future__ import annotations
 

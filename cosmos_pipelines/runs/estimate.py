@@ -1,4 +1,4 @@
-"""What earlier runs say of how long the next one will take. No Dagster in this file."""
+"""What earlier runs say of how long the next one will take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`execute_runs()`: the only place where catalog and backend meet. No Dagster in this file.
+"""`execute_runs()`: the only place where catalog and backend meet.
 
 A run is claimed, compiled, launched, followed, collected, verified and finished; every change of
 its status is one guarded UPDATE under this process's lease. A run that another process left behind
@@ -29,7 +29,7 @@ from cosmos_pipelines.errors import (
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Verdict
 from cosmos_pipelines.runs.bundle import Bundles
-from cosmos_pipelines.runs.claim import take
+from cosmos_pipelines.runs.claim import claim_runs
 from cosmos_pipelines.runs.context import OnCompleted, RunContext, TakenOver, verdict_of
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
@@ -67,12 +67,12 @@ def execute_runs(
     owner = owner_name()
     lease, bundles = Lease(catalog, owner), Bundles(settings, backend)
     context = RunContext(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
-    fresh, lost_runs = take(context, run_ids, dagster_run_id)
-    mine = [*fresh, *lost_runs]
+    fresh, begun = claim_runs(context, run_ids, dagster_run_id)
+    mine = [*fresh, *begun]
     with lease.keep([run.id for run in mine]), _settled(context, mine):
         context.prompts.update(catalog.find_prompts(run.prompt_id for run in mine if run.prompt_id))
         _start(context, fresh)
-        for order, members in _orders(lost_runs):
+        for order, members in _orders(begun):
             _adopt(context, order, members)
     return catalog.get_runs(run_ids)
 
@@ -96,14 +96,30 @@ def _batches(context: RunContext, runs: Sequence[Run]) -> Iterator[tuple[Engine,
         try:
             job = job_of(context.catalog, context.settings, run, context.prompt_of(run))
             engine_for(context.settings, run.model_type, run.engine).check(job)
-        except CosmosError as e:
-            context.end(run.id, verdict_of(e))
+        except Exception as e:  # noqa: BLE001 - an engine of another package may raise anything
+            _fail(context, [run.id], e)
             continue
         jobs.setdefault(run.engine, []).append(job)
     for name, mine in jobs.items():
         engine = context.settings.engine(name)
-        for batch in batching.plan(engine, mine):
+        try:
+            batches = batching.plan(engine, mine)
+        except Exception as e:  # noqa: BLE001 - as above
+            _fail(context, [job.run_id for job in mine], e)
+            continue
+        for batch in batches:
             yield engine, batch
+
+
+def _fail(
+    context: RunContext, run_ids: Sequence[str], error: Exception, order: Order | None = None
+) -> None:
+    """Record that runs failed before they were started; an unexpected error with its trace."""
+    expected = isinstance(error, CosmosError)
+    name = order.id if order else ", ".join(run_ids)
+    logger.opt(exception=None if expected else error).error("{id}: {e}", id=name, e=error)
+    for run_id in run_ids:
+        context.end(run_id, verdict_of(error), order=order)
 
 
 def _start(context: RunContext, runs: Sequence[Run]) -> None:
@@ -117,7 +133,11 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
     attempt = max(runs[job.run_id].attempt for job in jobs)
     ids = tuple(job.run_id for job in jobs)
     prompts = ",".join(sorted({p for r in ids if (p := runs[r].prompt_id)}))
-    order = compiled(context.settings, engine, jobs, order_id(ids, attempt))
+    try:
+        order = compiled(context.settings, engine, jobs, order_id(ids, attempt))
+    except Exception as e:  # noqa: BLE001 - an engine of another package may raise anything
+        _fail(context, ids, e)
+        return
     order = order.model_copy(update={"labels": {"prompt_id": prompts}})
     try:
         for run_id in ids:
@@ -140,9 +160,7 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
             mine = {run_id: runs[run_id] for run_id in ids}
             follow_to_end(context, LaunchedOrder(engine, order, handle, log, mine))
     except CosmosError as e:
-        logger.error("Order {id}: {error}", id=order.id, error=e)
-        for run_id in ids:
-            context.end(run_id, verdict_of(e), order=order)
+        _fail(context, ids, e, order)
 
 
 def _launch(context: RunContext, order: Order) -> Handle:
@@ -167,10 +185,10 @@ def _note_start(context: RunContext, run_id: str, status: Status, handle: Handle
     context.catalog.advance(run_id, context.owner, status, now, **where)
 
 
-def _orders(lost_runs: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
-    """Orphaned runs by the order that they belong to."""
+def _orders(begun: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
+    """Runs that were begun before, by the order that they belong to."""
     groups: dict[str | None, list[Run]] = {}
-    for run in lost_runs:
+    for run in begun:
         groups.setdefault(run.batch_id, []).append(run)
     yield from groups.items()
 

@@ -1,4 +1,4 @@
-"""How the runs of an order ended: collected, verified and finished, each by itself. No Dagster.
+"""How the runs of an order ended: collected, verified and finished, each by itself.
 
 What a run's program has finished is its result, however the order as a whole came to its end.
 """

@@ -1,7 +1,6 @@
 """Scenes and prompts enter the catalog here, checked before anything is written.
 
 The command line, the Python API, the Dagster page's forms and the sensors all come through here.
-No Dagster in this file.
 """
 
 from __future__ import annotations
@@ -21,6 +20,9 @@ from cosmos_pipelines.settings import Settings
 
 DepthValues = Literal["distance", "nearness"]
 """What a rendered depth pass says: how far a point is, or (as models do) how near."""
+
+DepthHoles = Literal["far", "near", "none"]
+"""What a depth of 0 is: nothing measured, shown far or near; or a depth like any other."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the pass, the frames done and the frames in all."""
@@ -90,6 +92,8 @@ def prepare(
     fps: Fraction | int | None = None,
     description: str | None = None,
     depth_values: DepthValues = "distance",
+    depth_holes: DepthHoles | None = None,
+    step: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Encode a rendered directory as a scene below the inputs root and register it.
@@ -115,6 +119,8 @@ def prepare(
         name=name,
         description=description,
         depth_values=depth_values,
+        depth_holes=depth_holes,
+        step=step,
         progress=progress,
     )
     row = register_scene(catalog, settings, dest)
@@ -244,7 +250,8 @@ def measured(path: Path) -> Video:
     What this process has measured is measured again only if the file has another stamp.
 
     Raises:
-        MediaError: missing, unreadable, truncated or not a video.
+        MediaError: missing, unreadable, truncated, not a video, or one that players show turned,
+            stretched or otherwise changed.
     """
     from cosmos_pipelines.media.probe import stamp_of
 
@@ -254,9 +261,9 @@ def measured(path: Path) -> Video:
 @functools.lru_cache(maxsize=256)
 def _measured(path: Path, _stamp: tuple[int, ...]) -> Video:
     from cosmos_pipelines.media.files import hash_of
-    from cosmos_pipelines.media.probe import probe
+    from cosmos_pipelines.media.plain import plain_video
 
-    p = probe(path, deep=True)
+    p = plain_video(path)
     return Video(
         path=str(path),
         sha256=hash_of(path),

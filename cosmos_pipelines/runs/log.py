@@ -2,7 +2,6 @@
 
 `logs/run.log` of every run is the model's own output, byte for byte; its size is the offset from
 which following goes on after a cut or a crash. `logs/cosmos.log` is what we did about the run.
-No Dagster in this file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs enter the catalog here, checked before anything is written.
 
 A run is planned first (everything that the engine would refuse is refused) and then entered; a dry
-run stops after the plan. No Dagster in this file.
+run stops after the plan.
 """
 
 from __future__ import annotations

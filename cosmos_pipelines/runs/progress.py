@@ -1,4 +1,4 @@
-"""How far runs are, read from their log and kept in the catalog. No Dagster in this file."""
+"""How far runs are, read from their log and kept in the catalog."""
 
 from __future__ import annotations
 

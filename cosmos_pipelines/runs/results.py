@@ -1,7 +1,7 @@
 """A run's result comes home: collected, verified against what was predicted, put in its place.
 
 Nothing here is called a result before it has been read: a video is demuxed and its size, frames and
-rate compared with the prediction; a text must say something new. No Dagster in this file.
+rate compared with the prediction; a text must say something new.
 """
 
 from __future__ import annotations

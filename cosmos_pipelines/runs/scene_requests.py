@@ -15,7 +15,7 @@
     [[recipe]]
     name = "balanced"           # a stored recipe; with fields beside it, it is stored
 
-A `prompt.txt` is one prompt with the default settings. No Dagster in this file.
+A `prompt.txt` is one prompt with the default settings.
 """
 
 from __future__ import annotations

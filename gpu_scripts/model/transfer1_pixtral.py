@@ -163,7 +163,8 @@ def no_answer(prompt: str, answer: str) -> Failure | None:
 
 def say(line: str) -> None:
     """Print a line at once."""
-    print(line, flush=True)
+    sys.stdout.write(f"{line}\n")  # one write: print would send the line and its end apart
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

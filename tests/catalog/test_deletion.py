@@ -53,7 +53,7 @@ def test_a_prompt_takes_its_runs_their_upscales_and_what_was_enhanced_from_it(
     assert [run.id for run in catalog.list_runs()] == [kept.id]
     assert catalog.prompt_ids() == [other.id]
     changes, _ = catalog.changes_since(cursor)
-    assert {(c.kind, c.id) for c in changes if c.deleted} == {
+    assert {(c.kind, c.id) for c in changes if c.row is None} == {
         ("prompt", prompt.id),
         ("prompt", better.id),
         *(("run", run.id) for run in (enhance, video, upscale)),
@@ -88,10 +88,10 @@ def test_a_deleted_prompt_can_be_entered_and_deleted_again(catalog: Catalog, out
         prompt = add_prompt(catalog)
         plan_deletion(catalog, "prompt", prompt.id, outputs).execute(catalog)
     changes, _ = catalog.changes_since(None)
-    assert [(c.id, c.deleted) for c in changes] == [(prompt.id, True)]
+    assert [(c.id, c.row is None) for c in changes] == [(prompt.id, True)]
     add_prompt(catalog)
     changes, _ = catalog.changes_since(None)
-    assert [(c.id, c.deleted) for c in changes] == [(prompt.id, False)]
+    assert [(c.id, c.row is None) for c in changes] == [(prompt.id, False)]
 
 
 def test_what_is_being_executed_is_not_deleted(catalog: Catalog, outputs: Path) -> None:

@@ -20,7 +20,7 @@ def test_a_new_project_has_every_setting_at_its_default(tmp_path: Path) -> None:
         assert getattr(settings, table) == type(getattr(settings, table))()
     assert set(tomllib.loads(text)["ui"]) == set(type(settings.ui).model_fields)
     assert "  # " in text
-    for table in (settings.execution, settings.remote, settings.cosmos_transfer1):
+    for table in (settings.execution, settings.remote, settings.engine("cosmos_transfer1").options):
         for key in type(table).model_fields:
             assert re.search(rf"^(# )?{key} =", text, re.M), key
     assert settings.inputs.is_dir()

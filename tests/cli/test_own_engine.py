@@ -98,8 +98,11 @@ def test_what_it_refuses_ignores_and_checks_is_told(
         ("[tint]\n\nstrenght = 1", {}, "cosmos.toml, line 3: tint.strenght is not a setting"),
         ("[tint]\nstrength = 7", {}, "line 2: tint.strength 7: Input should be less than"),
         ("", {"COSMOS_TINT__STRENGTH": "x"}, "environment variable COSMOS_TINT__STRENGTH"),
-        ("[tind]\na = 1", {}, "line 1: tind is not a setting, and no engine here is called so"),
+        ("[tind]\na = 1", {}, "line 1: tind is not a setting, nor the table of an engine"),
         ("tind = 1", {}, "line 1: tind is not a setting"),
+        ("[preview]\na = 1", {}, "line 1: preview is not a setting, nor the table of an engine"),
+        ("[tint]\nstrength = 7\n[ui]\nport = 0", {}, "line 4: ui.port 0: Input should be"),
+        ("[tint]\nstrength = 7\n[ui]\nport = 0", {}, "line 2: tint.strength 7: Input should be"),
     ],
 )
 def test_its_table_is_as_strict_as_any(
@@ -117,7 +120,7 @@ def test_without_its_package_its_table_and_its_name_are_unknown(
     set_(project, "[tint]\nstrength = 0.5\n")
     assert cosmos("list", "runs").code == 0
     said = cosmos("list", "runs", PYTHONPATH="")
-    assert "tint is not a setting, and no engine here is called so" in said.error
+    assert "tint is not a setting, nor the table of an engine that is here" in said.error
     set_(project, '[execution]\nengine = "tint"\n')
     checks = {check["name"]: check for check in cosmos("doctor", "--json", PYTHONPATH="").json}
     assert "line 2: execution.engine: There is no engine 'tint'" in checks["engine"]["found"]
@@ -209,6 +212,9 @@ BROKEN = {
                   "its name is in use: docker is another setting of cosmos.toml"),
     "alias 1.0": ("alias", ENGINE.format("Alias", "other"), "made:Alias",
                   "its class has the name 'other'"),
+    "terse 1.0": ("terse", ENGINE.format("Terse", "terse") + (
+        "    refuses = {'transfer': {'seed'}}\n"
+    ), "made:Terse", "its refuses gives fields without reasons"),
     "dashed 1.0": ("my-engine", ENGINE.format("Dashed", "my-engine"), "made:Dashed",
                    "other characters than small letters"),
     "needy 1.0": ("needy", ENGINE.format("Needy", "needy") + (
@@ -291,3 +297,17 @@ def test_no_other_package_is_loaded_by_a_command_that_does_not_use_it(
         said = cosmos(*words)
         assert said.code == 0
         assert "LOUD" not in said.out + said.err
+
+
+def test_an_engine_may_be_called_as_something_that_settings_have_for_themselves(
+    project: Project, site: Path, cosmos: Run, prompt: str
+) -> None:
+    module = ENGINE.format("Work", "work") + (
+        "    from cosmos_pipelines.engines.base import EngineOptions\n"
+        "    class options_type(EngineOptions):\n        level: int = 1\n"
+    )
+    install(site, "work 1.0", {"work": "work_engine:Work"}, {"work_engine.py": module})
+    for text in ("", "[work]\nlevel = 2\n"):
+        set_(project, text)
+        run = cosmos("inference", prompt, "--engine", "work", "--json").json
+        assert (run["engine"], run["status"]) == ("work", "completed")

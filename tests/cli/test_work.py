@@ -184,7 +184,7 @@ def test_with_nothing_left_behind_there_is_nothing_to_recover(
 ) -> None:
     said = cosmos("recover")
     assert (said.code, said.out) == (0, "")
-    assert "No run is lost" in said.err
+    assert "There is no lost run." in said.err
 
 
 def test_ctrl_c_stops_the_run_and_records_it(

@@ -22,8 +22,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operations.base import Order, Outcome
-from cosmos_pipelines.runs import claim as taking
-from cosmos_pipelines.runs import lease
+from cosmos_pipelines.runs import claim, lease
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.settings import load_settings
 from tests.support.stand_in_engine import registered
@@ -83,7 +82,7 @@ class SteppedCatalog(Catalog):
 def main(home: str, step: str, run_id: str) -> int:
     """Execute; 3 if another process has the run."""
     Stops.wanted = step
-    lease.LEASE_S = taking.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
+    lease.LEASE_S = claim.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
     settings = load_settings(Path(home))
     backend = host_backend(settings)
     backend.__class__ = SteppedBackend

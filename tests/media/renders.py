@@ -56,24 +56,35 @@ def sequence(
 
 
 def save(path: Path, pixels: Array) -> None:
-    """8-bit through Pillow; 16-bit RGB(A), which Pillow cannot write, by hand."""
+    """8-bit through Pillow; 16 bits of several channels, which it cannot write, by hand."""
     if pixels.dtype == np.uint16 and pixels.ndim == 3:
-        path.write_bytes(png16(pixels))
+        colours = {2: GREY_ALPHA, 3: RGB, 4: RGBA}
+        path.write_bytes(png(pixels, 16, colours[pixels.shape[2]]))
     else:
         Image.fromarray(pixels).save(path, format="png")
 
 
-def png16(pixels: Array) -> bytes:
-    """A 16-bit RGB or RGBA PNG."""
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+"""PNG's colour types."""
+
+
+def png(samples: Array, bits: int, colour: int, extra: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
+    """A PNG of (height, width, channels) samples as they are, with `extra` chunks before them."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))
 
-    height, width, channels = pixels.shape
-    head = pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+    height, width = samples.shape[:2]
+    flat = samples.reshape(height, -1)
+    if bits == 16:
+        rows = [row.astype(">u2").tobytes() for row in flat]
+    else:
+        most_first = np.arange(bits - 1, -1, -1)
+        rows = [np.packbits((row[:, None] >> most_first) & 1).tobytes() for row in flat]
+    head = chunk(b"IHDR", pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    chunks = b"".join(chunk(kind, data) for kind, data in extra)
+    return b"\x89PNG\r\n\x1a\n" + head + chunks + body + chunk(b"IEND", b"")
 
 
 def video(

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from cosmos_pipelines.errors import DiskFull, MediaError
-from cosmos_pipelines.media.encode import CONTROL, EXACT, PICTURE, encode, pictures_of
+from cosmos_pipelines.media.decode import pictures_of
+from cosmos_pipelines.media.encode import CONTROL, EXACT, PICTURE, encode
 from tests.media import renders
 
 NTSC = Fraction(30000, 1001)

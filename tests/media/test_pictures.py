@@ -10,7 +10,7 @@ from PIL import Image
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.encode import encode
-from cosmos_pipelines.media.pictures import contact_sheet, preview, preview_and_thumbnail, spread
+from cosmos_pipelines.media.pictures import preview, preview_and_thumbnail, spread
 from cosmos_pipelines.media.probe import probe
 from tests.media import renders
 
@@ -58,18 +58,6 @@ def test_a_thumbnail_of_a_black_video_is_black(tmp_path: Path) -> None:
     thumbnail(tmp_path / "a.mp4", tmp_path / "t.jpg")
     with Image.open(tmp_path / "t.jpg") as picture:
         assert np.asarray(picture).mean() < 5
-
-
-def test_a_sheet_shows_frames_in_order(tmp_path: Path) -> None:
-    frames = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(12)]
-    encode(frames, tmp_path / "a.mp4", fps=24)
-    contact_sheet(tmp_path / "a.mp4", tmp_path / "s.jpg", columns=4, rows=3, width=256)
-    with Image.open(tmp_path / "s.jpg") as picture:
-        assert picture.size == (256, 144)
-        grey = np.asarray(picture.convert("L"))
-    middles = [int(grey[24 + 48 * (i // 4), 32 + 64 * (i % 4)]) for i in range(12)]
-    assert middles == sorted(middles)
-    assert middles[11] > 200
 
 
 def test_what_is_no_video_leaves_no_picture(tmp_path: Path) -> None:

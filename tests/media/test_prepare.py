@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from cosmos_pipelines.files import sha256_of
-from cosmos_pipelines.media.encode import EXACT, pictures_of
+from cosmos_pipelines.media.decode import pictures_of
+from cosmos_pipelines.media.encode import EXACT
 from cosmos_pipelines.media.prepare import load_scene, prepare_scene
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.media.segmentation import id_colours

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,11 @@ from cosmos_pipelines.media.prepare import prepare_scene
 from tests.media import renders
 
 
-def refused(source: Path, *, fps: Fraction | None = None) -> str:
+def refused(source: Path) -> str:
     """The line; the destination must not exist afterwards."""
     dest = source.parent / "city"
     with pytest.raises(MediaError) as e:
-        prepare_scene(source, dest, fps=fps)
+        prepare_scene(source, dest)
     assert not dest.exists()
     said = str(e.value)
     assert "\n" not in said
@@ -65,7 +64,7 @@ def replace(name: str, pixels: renders.Array) -> Callable[[Path], None]:
         (lambda d: (d / "color.0002.png").write_bytes(b""), "color.0002.png is empty"),
         (lambda d: cut(d / "depth.0005.png"), "depth.0005.png is truncated"),
         (coloured, "depth.0001.png is coloured, but this pass needs one value a pixel"),
-        (background_only, "every depth value is 65535"),
+        (background_only, "every value is 65535"),
         (shaded_ids, "different values so far are no segment ids"),
         (replace("depth.0002.png", renders.colour(0)), "depth.####.png mixes 16-bit grey and"),
         (lambda d: renders.video(d / "depth.mp4"), "candidates for the pass depth"),
@@ -103,12 +102,6 @@ def test_unusable_videos_are_refused_in_one_line(
     renders.video(tmp_path / "renders/color.mp4")
     spoil(tmp_path / "renders")
     assert said in refused(tmp_path / "renders")
-
-
-def test_a_rate_that_a_video_does_not_have_is_refused(tmp_path: Path) -> None:
-    renders.video(tmp_path / "renders/color.mp4")
-    said = refused(tmp_path / "renders", fps=Fraction(30))
-    assert "color.mp4 24 frames a second, the wanted rate 30 frames a second" in said
 
 
 def test_an_empty_or_missing_directory_says_what_is_wanted(tmp_path: Path) -> None:
@@ -154,9 +147,12 @@ def test_files_that_we_did_not_make_are_never_overwritten(tmp_path: Path) -> Non
 def test_a_source_is_never_overwritten_by_its_own_encoding(tmp_path: Path) -> None:
     renders.video(tmp_path / "city/color.mp4", coding=renders.Coding("yuv444p"))
     before = (tmp_path / "city/color.mp4").read_bytes()
-    with pytest.raises(MediaError, match="would overwrite itself"):
-        prepare_scene(tmp_path / "city", tmp_path / "city")
+    made = prepare_scene(tmp_path / "city", tmp_path / "city")
+    assert made["passes"]["color"]["file"] == "color.prepared.mp4"
     assert (tmp_path / "city/color.mp4").read_bytes() == before
+    (tmp_path / "city/scene.json").unlink()
+    with pytest.raises(MediaError, match=r"color\.mp4 and color\.prepared\.mp4"):
+        prepare_scene(tmp_path / "city", tmp_path / "city")
 
 
 def test_an_interruption_leaves_the_earlier_scene_whole(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cosmos_pipelines.errors import DiskFull, MediaError
 from cosmos_pipelines.media import provenance
-from cosmos_pipelines.media.encode import EXACT, encode, pictures_of
+from cosmos_pipelines.media.decode import pictures_of
+from cosmos_pipelines.media.encode import EXACT, encode
 from cosmos_pipelines.media.probe import probe
 from tests.media import renders
 
@@ -102,3 +103,12 @@ def test_a_full_disk_leaves_no_half_copy(small_disk: Path, tmp_path: Path) -> No
     with pytest.raises(DiskFull, match="No room left"):
         provenance.embed(tmp_path / "a.mp4", small_disk / "b.mp4", {"run": "rs_1"})
     assert [p.name for p in small_disk.iterdir()] == ["other"]
+
+
+def test_a_tag_that_is_no_utf8_is_kept_beside_ours(tmp_path: Path) -> None:
+    encode([renders.colour(0)], tmp_path / "a.mp4", fps=24, tags={"title": "QQQQ"})
+    data = (tmp_path / "a.mp4").read_bytes().replace(b"QQQQ", b"\xe9t\xe9!")
+    (tmp_path / "a.mp4").write_bytes(data)
+    provenance.embed(tmp_path / "a.mp4", tmp_path / "b.mp4", {"run": "rs_1"})
+    assert provenance.read(tmp_path / "b.mp4") == {"run": "rs_1"}
+    assert b"\xe9t\xe9!" in (tmp_path / "b.mp4").read_bytes()

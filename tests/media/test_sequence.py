@@ -136,3 +136,33 @@ def test_a_directory_without_read_permission_says_so(tmp_path: Path, closed: str
 @given(st.text(max_size=40))
 def test_any_name_is_recognised_or_not_without_failing(words: str) -> None:
     assert recognise(words)[0] in {None, "", *PASSES}
+
+
+@pytest.mark.parametrize("numbers", [range(-20, -12), range(-3, 5)])
+def test_negative_numbers_are_frames_before_zero(tmp_path: Path, numbers: range) -> None:
+    touch(tmp_path, *(f"color.{n:05d}.png" for n in numbers))
+    found = find_passes(tmp_path)["color"]
+    assert (found.numbers, found.label) == (tuple(numbers), "color.####.png")
+
+
+def test_versions_of_one_pass_are_candidates_that_are_both_named(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"shot010_color_{n:04d}_v{v:03d}.png" for n in range(1, 6) for v in (2, 3)))
+    with pytest.raises(MediaError, match=r"shot010_color_####_v002\.png and .*_v003\.png"):
+        find_passes(tmp_path)
+
+
+def test_many_candidates_are_not_all_named(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"color_cam{c}_{n}.png" for c in range(9) for n in range(30)))
+    with pytest.raises(MediaError, match=r"9 candidates .* and 5 more\."):
+        find_passes(tmp_path)
+
+
+def test_a_version_behind_the_frame_number_is_no_frame_number(tmp_path: Path) -> None:
+    touch(
+        tmp_path, *(f"sh010_{p}_{n:05d}_v002.png" for p in ("color", "depth") for n in (-1, 0, 1))
+    )
+    found = find_passes(tmp_path)
+    assert {name: p.numbers for name, p in found.items()} == {
+        "color": (-1, 0, 1),
+        "depth": (-1, 0, 1),
+    }

@@ -9,6 +9,7 @@ import pytest
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from tests.support.sshd import Sshd
+from tests.support.ways import without_openssh
 
 
 @pytest.fixture
@@ -33,5 +34,5 @@ def way(loop: Connection, request: pytest.FixtureRequest) -> Connection:
     if request.param == "openssh":
         assert shared.usable(), shared.problem
     else:
-        shared.leave("not in this test")
+        without_openssh(shared)
     return loop

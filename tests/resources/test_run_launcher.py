@@ -10,10 +10,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.launcher import WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.resources.dagster_private import GRPC_INFO_TAG, WorkerStatus
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.resources.run_launcher import MISSES, PROCESS_TAG, CheckedRunLauncher
 from cosmos_pipelines.settings import Settings

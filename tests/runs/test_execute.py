@@ -11,10 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from sqlalchemy import update
 
+from cosmos_pipelines.catalog import tables
 from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.media import provenance
 from cosmos_pipelines.media.probe import probe
@@ -26,7 +30,7 @@ from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.lost import lost_runs
 from cosmos_pipelines.runs.plan import enter, plan_transfer, plan_upscale
 from tests.support.project import Project, make_project, write_video
-from tests.support.stand_in_engine import registered
+from tests.support.stand_in_engine import StandIn, registered
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -357,6 +361,31 @@ def test_upscaling_a_failed_run_is_refused(project: Project) -> None:
     (run,) = execute(project, pending(project, "fail"))
     with pytest.raises(StateError, match="is failed"):
         plan_upscale(project.catalog, project.settings, run.id, {}, engine="stand_in")
+
+
+@pytest.mark.parametrize("method", ["check", "batch_key", "compile"])
+def test_an_engine_that_raises_what_it_should_not_fails_its_own_runs_alone(
+    project: Project, method: str
+) -> None:
+    class Faulty(StandIn):
+        name: ClassVar[str] = "faulty"
+
+    def fail(*_: object) -> None:
+        raise KeyError("colour")
+
+    sound, faulty = pending(project), pending(project, "second")
+    setattr(Faulty, method, fail)
+    ENGINES["faulty"] = Faulty()
+    try:
+        with project.catalog.write() as tx:
+            named = update(tables.runs).where(tables.runs.c.id == faulty.id)
+            tx.connection.execute(named.values(engine="faulty", **tx.stamp()))
+        failed, done = execute(project, faulty, sound)
+    finally:
+        del ENGINES["faulty"]
+    assert (failed.status, failed.error_kind) == ("failed", "launch_failed")
+    assert "KeyError: 'colour'" in (failed.error_message or "")
+    assert done.status == "completed"
 
 
 def test_a_scene_that_became_unusable_fails_its_run_alone(project: Project) -> None:

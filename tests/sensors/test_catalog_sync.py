@@ -5,7 +5,6 @@ from __future__ import annotations
 import dagster as dg
 
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, VIDEOS
-from cosmos_pipelines.assets.sync import sync_catalog
 from cosmos_pipelines.catalog.deletion import plan_deletion
 from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.runs.execute import execute_runs
@@ -15,7 +14,19 @@ from tests.support.project import Project
 
 
 def synced(project: Project, instance: dg.DagsterInstance, cursor: str | None = None) -> str:
-    return sync_catalog(instance, project.catalog, project.settings, cursor)
+    """One tick of the sensor, and what Dagster's daemon then does; returns the next cursor."""
+    result, after = tick(project, catalog_sync, instance, cursor)
+    if isinstance(result, dg.SensorResult):
+        for request in result.dynamic_partitions_requests or []:
+            for key in request.partition_keys:
+                if isinstance(request, dg.AddDynamicPartitionsRequest):
+                    instance.add_dynamic_partitions(request.partitions_def_name, [key])
+                else:
+                    instance.delete_dynamic_partition(request.partitions_def_name, key)
+        for event in result.asset_events:
+            instance.report_runless_asset_event(event)
+    assert after is not None
+    return after
 
 
 def count(instance: dg.DagsterInstance, asset: dg.AssetKey) -> int:

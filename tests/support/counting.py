@@ -24,7 +24,7 @@ from sqlalchemy.engine import Engine as Database
 
 from cosmos_pipelines import settings as settings_module
 from cosmos_pipelines.engines.preview import Preview
-from cosmos_pipelines.media.encode import decoded
+from cosmos_pipelines.media.decode import frames_of
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.settings import Settings
 
@@ -32,7 +32,7 @@ WATCHED: dict[CodeType, str] = {
     function.__code__: name
     for name, function in {
         "probe": probe,
-        "decode": decoded,
+        "decode": frames_of,
         "load settings": settings_module.load_settings,
         "compile": Preview.compile,
     }.items()

@@ -16,8 +16,7 @@ from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
-from cosmos_pipelines.runs import claim as taking
-from cosmos_pipelines.runs import lease
+from cosmos_pipelines.runs import claim, lease
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.settings import load_settings
 from tests.support.stand_in_engine import PROGRAM, registered
@@ -35,7 +34,7 @@ class Mortal(Catalog):
 
 def main(home: str, *run_ids: str) -> int:
     """Execute; say each line of the log; 3 if another process has one of the runs."""
-    lease.LEASE_S = taking.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
+    lease.LEASE_S = claim.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
     settings = load_settings(Path(home))
     with registered(program=os.environ.get("STAND_IN", str(PROGRAM))):
         try:

@@ -17,8 +17,6 @@ from typing import Final
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.remote.ssh.connection import command_line
 
-CANNOT: Final = 73
-
 RECORDS: Final = ("pid", "stop", "exit_code")
 """Files of a run folder from which the order's state is read."""
 

@@ -75,13 +75,15 @@ def _check_computed(operation: Transfer, job: Job, color: Video) -> None:
         raise InputError(
             f"Cosmos 3 takes the rate from color if it computes {' or '.join(missing)}, and "
             f"its result for {color.fps} frames a second is unknown.",
-            hint="Add the passes to the scene, or render the scene at a whole rate.",
+            hint="Add the passes to the scene, or let the same frames play at a whole number: "
+            f"`cosmos prepare` with `--fps {max(1, round(color.rate))}`.",
         )
     if operation.fps not in (None, color.rate):
         raise InputError(
             f"Cosmos 3 takes the rate from color if it computes {' or '.join(missing)}: "
             f"{color.fps} frames a second, not {operation.fps}.",
-            hint="Leave fps out, or add the passes to the scene.",
+            hint="Leave fps out, add the passes to the scene, or let the same frames play at that "
+            f"rate: `cosmos prepare` with `--fps {operation.fps}`.",
         )
 
 

@@ -21,18 +21,9 @@ class Container:
     id: str
     name: str
     status: Status
-    exit_code: int | None
-    """None until the container has ended, and if it was never started."""
     oom_killed: bool
-    error: str
-    """Why the daemon could not start the container; empty otherwise."""
-    created_at: datetime | None
     started_at: datetime | None
-    finished_at: datetime | None
-    image_id: str
-    image: str
-    """The name with which the image was requested."""
-    pid: int | None
+    """None: it never was."""
     labels: Mapping[str, str]
 
     @property
@@ -47,10 +38,8 @@ class Image:
 
     id: str
     digests: tuple[str, ...]
-    tags: tuple[str, ...]
     size: int
     """Bytes."""
-    architecture: str
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -99,8 +88,6 @@ class Problem:
     message: str
     """One line, from Docker."""
     hint: str
-    container_id: str | None = None
-    """The container that has the name, for `name_taken`."""
 
     @property
     def error_kind(self) -> ErrorKind:
@@ -142,7 +129,6 @@ _PROBLEMS: Final[tuple[tuple[str, ProblemKind, str], ...]] = (
     (r"docker: (command )?not found|docker: no such file or directory", "no_docker",
      "Install Docker on the host: https://docs.docker.com/engine/install/."),
 )  # fmt: skip
-_ID: Final = re.compile(r'already in use by container "?([0-9a-f]{12,64})')
 _PREFIX: Final = re.compile(r"^(docker: )?(error response from daemon: )?", re.IGNORECASE)
 
 
@@ -151,8 +137,7 @@ def parse_problem(stderr: str) -> Problem:
     for pattern, kind, hint in _PROBLEMS:
         for line in stderr.splitlines():
             if re.search(pattern, line, re.IGNORECASE):
-                taken = _ID.search(stderr) if kind == "name_taken" else None
-                return Problem(kind, _sentence(line), hint, taken[1] if taken else None)
+                return Problem(kind, _sentence(line), hint)
     lines = [x for x in stderr.splitlines() if x.strip() and "--help" not in x]
     message = _sentence(lines[-1]) if lines else "the command failed and printed nothing."
     return Problem("other", message, "Try the command by hand on the host.")
@@ -174,35 +159,6 @@ def parse_images(text: str) -> list[Image]:
         BackendError: the text is not what Docker prints.
     """
     return [_image(facts) for facts in _json_list(text)]
-
-
-def parse_ids(text: str) -> list[str]:
-    """Read ids, one a line; return each id once, in their order."""
-    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-
-
-def parse_run_id(text: str) -> str:
-    """Read the id that `run_argv` prints; warnings of the daemon may come before the id.
-
-    Raises:
-        BackendError: there is no id.
-    """
-    ids = re.findall(r"^[0-9a-f]{64}$", text, re.MULTILINE)
-    if not ids:
-        raise _unreadable(text)
-    return str(ids[-1])
-
-
-def parse_exit_code(text: str) -> int:
-    """Read the exit code that `wait_argv` prints.
-
-    Raises:
-        BackendError: the text is not what Docker prints.
-    """
-    try:
-        return int(text.strip())
-    except ValueError:
-        raise _unreadable(text) from None
 
 
 def parse_info(text: str) -> Daemon | Problem:
@@ -230,22 +186,12 @@ def parse_info(text: str) -> Daemon | Problem:
 def _container(facts: Mapping[str, Any]) -> Container:
     try:
         state, config = facts["State"], facts["Config"]
-        status, started = state["Status"], _time(state.get("StartedAt"))
-        # A container that could not be started has exit code 127 or 128, and never ran.
-        ended = status in ("exited", "dead") or (status == "created" and state.get("Error"))
         return Container(
             id=facts["Id"],
             name=facts["Name"].removeprefix("/"),
-            status=status,
-            exit_code=int(state["ExitCode"]) if ended else None,
+            status=state["Status"],
             oom_killed=bool(state.get("OOMKilled")),
-            error=state.get("Error") or "",
-            created_at=_time(facts.get("Created")),
-            started_at=started,
-            finished_at=_time(state.get("FinishedAt")),
-            image_id=facts["Image"],
-            image=config["Image"],
-            pid=state.get("Pid") or None,
+            started_at=_time(state.get("StartedAt")),
             labels=dict(config.get("Labels") or {}),
         )
     except (LookupError, TypeError, ValueError, AttributeError):
@@ -257,9 +203,7 @@ def _image(facts: Mapping[str, Any]) -> Image:
         return Image(
             id=facts["Id"],
             digests=tuple(facts.get("RepoDigests") or ()),
-            tags=tuple(facts.get("RepoTags") or ()),
             size=int(facts.get("Size") or 0),
-            architecture=facts.get("Architecture") or "",
             labels=dict((facts.get("Config") or {}).get("Labels") or {}),
         )
     except (LookupError, TypeError, ValueError, AttributeError):

@@ -38,7 +38,7 @@ class ContainerSpec:
     """All options of a container.
 
     Other users of the host can read `env` in the list of processes: secrets belong into `env_file`,
-    a file on the host that only its owner can read (see `env_file_text`).
+    a file on the host that only its owner can read.
     """
 
     name: str
@@ -105,19 +105,6 @@ def gpus_word(gpus: Gpus) -> str | None:
     return str(gpus)
 
 
-def env_file_text(env: Mapping[str, str]) -> str:
-    """Return the content of a file for `--env-file`.
-
-    Raises:
-        InputError: a wrong variable name, or a value of several lines, which Docker cannot read.
-    """
-    for key, value in env.items():
-        _check_variable(key)
-        if any(c in value for c in "\n\r\0"):
-            raise InputError(f"The variable {key} has several lines; Docker cannot read these.")
-    return "".join(f"{key}={value}\n" for key, value in env.items())
-
-
 def inspect_argv(*containers: str) -> list[str]:
     """Print all facts of containers, by name or id, as a JSON list: `parse_inspect`."""
     return ["docker", "container", "inspect", "--", *containers]
@@ -163,7 +150,7 @@ def kill_argv(container: str, signal: str = "KILL") -> list[str]:
 
 
 def wait_argv(container: str) -> list[str]:
-    """Wait for the container's end and print its exit code: `parse_exit_code`."""
+    """Wait for the container's end and print its exit code."""
     return ["docker", "wait", "--", container]
 
 
@@ -176,11 +163,6 @@ def rm_argv(container: str, *, force: bool = False) -> list[str]:
 def image_argv(*images: str) -> list[str]:
     """Print all facts of images on the host, as a JSON list: `parse_images`."""
     return ["docker", "image", "inspect", "--", *images]
-
-
-def images_argv() -> list[str]:
-    """Print the ids of all images on the host, one a line."""
-    return ["docker", "images", "--quiet", "--no-trunc"]
 
 
 def tag_argv(image: str, tag: str) -> list[str]:

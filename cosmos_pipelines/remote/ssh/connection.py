@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from cosmos_pipelines.errors import LinkLost, NotAllowed, Unreachable
+from cosmos_pipelines.errors import LinkLost, Unreachable
 from cosmos_pipelines.remote.ssh.config import Target
 from cosmos_pipelines.remote.ssh.link import SESSIONS, STREAMS, Link
 from cosmos_pipelines.remote.ssh.session import Session
@@ -142,30 +142,6 @@ class Connection:
             session.start(command_line(["sh", "-c", _GUARDED, "sh", *argv], env))
             yield from session.chunks(BEAT_S)
             return Completed(session.exit_code(), b"", bytes(session.stderr[-(64 << 10) :]))
-
-    @contextmanager
-    def sftp(self) -> Iterator[paramiko.SFTPClient]:
-        """Yield an SFTP client for the calling thread alone; it is closed at the end.
-
-        Errors of files are `OSError` as usual.
-        """
-        from paramiko import SFTPClient, SSHException
-
-        until = time.monotonic() + 2 * self.target.connect_timeout_s
-        with self._session(until, ["sftp"]) as session:
-            try:
-                session.channel.invoke_subsystem("sftp")
-                client = SFTPClient(session.channel)
-            except (SSHException, EOFError, OSError):
-                session.check()
-                raise NotAllowed(self.host, f"{self.host} does not offer SFTP.") from None
-            try:
-                yield client
-            except (SSHException, EOFError):
-                raise session.lost() from None
-            except OSError:
-                session.check()
-                raise
 
     def close(self) -> None:
         """End the connection and all programs that use it. The next use connects again."""

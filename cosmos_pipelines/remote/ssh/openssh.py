@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import math
 import os
 import shutil
 import stat
@@ -143,10 +142,6 @@ class OpenSsh:
             self.problem = None if self._answers() else self._connect()
             self._failed_at = time.monotonic()
             return self.problem is None
-
-    def leave(self, why: str, for_s: float = math.inf) -> None:
-        """Do not use the connection for a while."""
-        self.problem, self._failed_at = why, time.monotonic() + for_s - AGAIN_S
 
     def start(self, argv: Sequence[str], source: IO[bytes] | None = None) -> Started:
         """Start a program on the host; use it in a `with`."""

@@ -16,7 +16,7 @@ from cosmos_pipelines.remote.docker.commands import ContainerSpec, run_argv
 from cosmos_pipelines.settings import Docker
 from tests.support.project import settings_in
 
-IMAGE = Image("sha256:" + "a" * 64, ("nvcr.io/x@sha256:" + "b" * 64,), ("x:1",), 1, "amd64")
+IMAGE = Image("sha256:" + "a" * 64, ("nvcr.io/x@sha256:" + "b" * 64,), 1)
 
 
 def order(**fields: object) -> Order:

@@ -12,13 +12,10 @@ from cosmos_pipelines.remote.docker.answers import (
     Container,
     Daemon,
     Problem,
-    parse_exit_code,
-    parse_ids,
     parse_images,
     parse_info,
     parse_inspect,
     parse_problem,
-    parse_run_id,
 )
 from cosmos_pipelines.remote.docker.commands import ContainerSpec, Mount
 from cosmos_pipelines.remote.gpu import GpuReader
@@ -75,31 +72,26 @@ def looked_at(connection: Connection, name: str) -> Container:
 def test_a_container_is_started_found_stopped_and_removed(
     ops: Connection, spec: ContainerSpec
 ) -> None:
-    started = parse_run_id(ask(ops, docker.run_argv(spec)))
+    started = ask(ops, docker.run_argv(spec)).strip()
     container = looked_at(ops, spec.name)
     assert (container.id, container.name, container.alive) == (started, spec.name, True)
-    assert (container.image_id, container.labels) == (spec.image, spec.labels)
+    assert container.labels == spec.labels
     assert container.started_at is not None
-    assert container.exit_code is container.finished_at is None
     wanted = {"cosmos.run_id": "rs_1", "cosmos.operation": None}
-    assert parse_ids(ask(ops, docker.ps_argv(wanted, running=True))) == [started]
-    assert parse_ids(ask(ops, docker.ps_argv({"cosmos.run_id": "rs"}))) == []
+    assert ask(ops, docker.ps_argv(wanted, running=True)).split() == [started]
+    assert ask(ops, docker.ps_argv({"cosmos.run_id": "rs"})) == ""
     ask(ops, docker.stop_argv(spec.name, 5))
-    assert parse_exit_code(ask(ops, docker.wait_argv(spec.name))) == 143
+    assert ask(ops, docker.wait_argv(spec.name)) == "143\n"
     container = looked_at(ops, spec.name)
-    assert (container.status, container.exit_code, container.alive) == ("exited", 143, False)
-    assert container.finished_at is not None
+    assert (container.status, container.alive) == ("exited", False)
     assert refused(ops, docker.kill_argv(spec.name)).kind == "not_running"
     ask(ops, docker.rm_argv(spec.name))
     assert refused(ops, docker.inspect_argv(spec.name)).kind == "no_container"
 
 
-def test_a_second_start_of_the_same_name_is_told_with_who_has_it(
-    ops: Connection, spec: ContainerSpec
-) -> None:
-    started = parse_run_id(ask(ops, docker.run_argv(spec)))
-    problem = refused(ops, docker.run_argv(spec))
-    assert (problem.kind, problem.container_id) == ("name_taken", started)
+def test_a_second_start_of_the_same_name_is_refused(ops: Connection, spec: ContainerSpec) -> None:
+    ask(ops, docker.run_argv(spec))
+    assert refused(ops, docker.run_argv(spec)).kind == "name_taken"
 
 
 def test_results_belong_to_the_user_and_paths_may_be_odd(
@@ -117,7 +109,7 @@ def test_results_belong_to_the_user_and_paths_may_be_odd(
         mounts=(Mount(place, "/a, b:c"), Mount(place, "/read", read_only=True)),
     )
     ask(ops, docker.run_argv(odd))
-    assert parse_exit_code(ask(ops, docker.wait_argv(spec.name))) == 1
+    assert ask(ops, docker.wait_argv(spec.name)) == "1\n"
     assert "Read-only" in ops.run(docker.logs_argv(spec.name), timeout_s=20).stderr.decode()
     assert ask(ops, ["cat", f"{place}/out"]) == "a b=c\n"
     assert ask(ops, ["stat", "-c", "%u:%g", f"{place}/out"]).strip() == user
@@ -133,8 +125,7 @@ def test_what_docker_refuses_is_told_apart(ops: Connection, spec: ContainerSpec)
     absent = replace(spec, argv=("no-such-program",), init=False)
     assert refused(ops, docker.run_argv(absent)).kind == "no_program"
     container = looked_at(ops, spec.name)
-    assert (container.status, container.exit_code, container.started_at) == ("created", 127, None)
-    assert "no-such-program" in container.error
+    assert (container.status, container.started_at) == ("created", None)
 
 
 def test_a_user_outside_the_group_and_a_stopped_daemon_are_told(
@@ -152,8 +143,7 @@ def test_a_user_outside_the_group_and_a_stopped_daemon_are_told(
 def test_memory_that_runs_out_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -> None:
     eats = ["docker", "run", "--name=eats", "-m", "16m", spec.image, "tail", "/dev/zero"]
     assert ops.run(eats, timeout_s=60).exit_code == 137
-    container = looked_at(ops, "eats")
-    assert (container.exit_code, container.oom_killed) == (137, True)
+    assert looked_at(ops, "eats").oom_killed
 
 
 def test_a_power_cut_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -> None:
@@ -161,7 +151,7 @@ def test_a_power_cut_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -
     gpu1.power_off()
     gpu1.boot()
     container = looked_at(ops, spec.name)
-    assert (container.status, container.exit_code) == ("exited", 255)
+    assert (container.status, container.alive) == ("exited", False)
 
 
 def test_daemon_images_and_gpus_are_described(
@@ -171,7 +161,6 @@ def test_daemon_images_and_gpus_are_described(
     assert isinstance(daemon, Daemon)
     assert (daemon.root, daemon.live_restore) == ("/var/lib/docker", False)
     assert "runc" in daemon.runtimes
-    assert spec.image in parse_ids(ask(ops, docker.images_argv()))
     (image,) = parse_images(ask(ops, docker.image_argv(spec.image)))
     assert (image.id, image.digest) == (spec.image, spec.image)
     reader = GpuReader(lambda argv: ops.run(argv, timeout_s=20), keep_s=0)

@@ -17,6 +17,7 @@ from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host
 from tests.support.contents import random_file
+from tests.support.ways import without_openssh
 
 CAS = "/home/ops/cosmos/cas"
 MIB = 1 << 20
@@ -30,7 +31,7 @@ def way(fleet: Fleet, gpu1: Host, request: pytest.FixtureRequest) -> Iterator[Co
     if request.param == "openssh":
         assert shared.usable(), shared.problem
     else:
-        shared.leave("not in this test")
+        without_openssh(shared)
     gpu1.slow("80mbit")
     with Connection(target) as connection:
         yield connection

@@ -78,15 +78,6 @@ def test_a_link_cut_while_much_is_sent_is_lost_in_time(impatient: Connection, gp
     assert within(25, started)
 
 
-def test_a_link_cut_during_sftp_is_lost_in_time(impatient: Connection, gpu1: Host) -> None:
-    started = time.monotonic()
-    with pytest.raises(LinkLost), impatient.sftp() as files:
-        files.stat("/data")
-        gpu1.cut()
-        files.stat("/data")
-    assert within(25, started)
-
-
 def test_no_route_is_unreachable_in_time_and_nothing_was_done(
     impatient: Connection, gpu1: Host
 ) -> None:

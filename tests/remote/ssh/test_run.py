@@ -171,21 +171,6 @@ def test_closing_a_stream_ends_its_program_there(connection: Connection, gpu1: H
     until(lambda: not gpu1.processes("sleep 4711"), "the end of the program", 10)
 
 
-def test_files_can_be_read_and_written_by_many_threads(connection: Connection) -> None:
-    def one(n: int) -> bytes:
-        with connection.sftp() as files:
-            with files.open(f"/data/{n}", "wb") as file:
-                file.write(b"%d" % n)
-            files.rename(f"/data/{n}", f"/data/{n}.done")
-            with files.open(f"/data/{n}.done") as file:
-                return bytes(file.read())
-
-    with ThreadPoolExecutor(12) as pool:
-        assert list(pool.map(one, range(24))) == [b"%d" % n for n in range(24)]
-    with connection.sftp() as files, pytest.raises(FileNotFoundError):
-        files.stat("/data/none")
-
-
 def test_a_closed_connection_opens_again_when_it_is_used(connection: Connection) -> None:
     assert sh(connection, "echo 1").stdout == b"1\n"
     connection.close()

@@ -14,6 +14,7 @@ from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from cosmos_pipelines.remote.ssh.streams import draw, feed
 from tests.support.sshd import Sshd
+from tests.support.ways import without_openssh
 
 
 @pytest.fixture
@@ -125,6 +126,6 @@ def test_a_directory_with_a_long_name_is_not_used(target: Target, tmp_path: Path
 
 
 def test_where_ssh_does_not_serve_our_own_connection_does(loop: Connection) -> None:
-    OpenSsh.of(loop.target).leave("broken")
+    without_openssh(OpenSsh.of(loop.target))
     done = feed(loop, ["cat"], [b"a"], amount=1 << 30)
     assert done.stdout == b"a"

@@ -1,0 +1,20 @@
+"""Arithmetic on pixels that pictures and videos share. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def over_black(pixels: Array) -> Array:
+    """(height, width, channels and alpha) of uint8 or uint16, laid over black: without alpha."""
+    full = np.uint32(np.iinfo(pixels.dtype).max)
+    alpha = pixels[..., -1:]
+    if (alpha == full).all():
+        return pixels[..., :-1]
+    product = pixels[..., :-1].astype(np.uint32) * alpha
+    return ((product + full // 2) // full).astype(pixels.dtype)

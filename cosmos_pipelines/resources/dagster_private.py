@@ -1,0 +1,87 @@
+"""The private and undocumented parts of Dagster that we use, and no other file may import.
+
+Tried with Dagster 1.13.27. What `import dagster` does not load by itself is loaded when it is asked
+for: gRPC takes 0.1 s, the daemon and the web server 0.6 s each. `dagster.yaml` names one more, the
+run coordinator's module, as Dagster's own documents do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+NO_CAPTURES: Final = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+"""Overrides of an instance that leave a run's stdout and stderr where they are."""
+
+
+def instance_at(directory: Path, overrides: dict[str, Any]) -> dg.DagsterInstance:
+    """The instance of a directory with a dagster.yaml, some of whose settings are overridden."""
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(directory), overrides=overrides))
+
+
+def executed_by_code_server(
+    launcher: dg.DefaultRunLauncher, run_id: str, *, timeout_s: int
+) -> bool:
+    """Whether the code server of a run executes it, or it has ended meanwhile.
+
+    Raises whatever gRPC raises where the code server does not answer.
+    """
+    from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+    from dagster._serdes import deserialize_value
+
+    client = launcher._get_grpc_client_for_termination(run_id)  # type: ignore[no-untyped-call]
+    if client is None:  # it has ended meanwhile
+        return True
+    request = CanCancelExecutionRequest(run_id=run_id)
+    answer = client.can_cancel_execution(request, timeout=timeout_s)
+    return deserialize_value(answer, CanCancelExecutionResult).can_cancel
+
+
+def run_daemon(words: Sequence[str]) -> None:
+    """`dagster-daemon` with these words, in this process, until it is interrupted."""
+    from dagster._daemon.cli import create_dagster_daemon_cli
+
+    create_dagster_daemon_cli()(list(words), standalone_mode=False)
+
+
+@contextmanager
+def web_app(instance: dg.DagsterInstance, workspace: Path, *, poll_ms: int) -> Iterator[ASGIApp]:
+    """Dagster's page as an application, with the code servers of a workspace file behind it."""
+    from dagster_webserver.webserver import DagsterWebserver
+
+    target = WorkspaceFileTarget([str(workspace)])
+    with WorkspaceProcessContext(instance, target, code_server_log_level="warning") as context:
+        yield DagsterWebserver(context, "", poll_ms).create_asgi_app()
+
+
+__all__ = [
+    "GRPC_INFO_TAG",
+    "NO_CAPTURES",
+    "AssetCheckEvaluationTargetMaterializationData",
+    "CheckRunHealthResult",
+    "WorkerStatus",
+    "executed_by_code_server",
+    "instance_at",
+    "run_daemon",
+    "web_app",
+]

@@ -1,0 +1,132 @@
+"""The tables of cosmos.toml that every project has; those of engines are their own. Pure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from cosmos_pipelines.operations.base import ModelType
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Paths(_Table):
+    """Where things lie, relative to home unless absolute."""
+
+    inputs: Path = Field(Path("inputs/videos"), description="one directory a scene")
+    outputs: Path = Field(Path("outputs"), description="one directory a run, and the catalog")
+
+
+class Execution(_Table):
+    """How runs are executed."""
+
+    backend: str = Field("local", description="where orders run: local or ssh_docker")
+    engine: str = Field("preview", description="the model family; preview is simulated on the CPU")
+    upscale_engine: str | None = Field(None, description="that of upscales; default: engine")
+    enhance_engine: str | None = Field(None, description="that of prompt-enhance; default: engine")
+    grace_s: float = Field(10, gt=0, description="seconds between asking to stop and killing")
+    transfer_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
+    upscale_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
+    enhance_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
+
+    def engine_setting(self, model_type: ModelType) -> str:
+        """The setting that names the engine of such runs."""
+        own = f"{model_type}_engine"
+        return "engine" if getattr(self, own, None) is None else own
+
+    def engine_for(self, model_type: ModelType) -> str:
+        """The name of the engine of such runs."""
+        return str(getattr(self, self.engine_setting(model_type)))
+
+
+class Remote(_Table):
+    """The GPU host, reached over SSH. What is not given is as your SSH configuration has it."""
+
+    host: str | None = Field(None, description="name, address or alias of ~/.ssh/config")
+    user: str | None = Field(None, description="who logs in there")
+    port: int | None = Field(None, ge=1, le=65535)
+    key: Path | None = Field(None, description="private key file, relative to home unless absolute")
+    known_hosts: Path | None = Field(None, description="host keys; instead of ~/.ssh/known_hosts")
+    ssh_config: Path | None = Field(None, description="instead of the files that ssh itself reads")
+    remote_dir: str = Field(
+        "cosmos", description="all our files there; relative to the user's home unless absolute"
+    )
+    connect_timeout_s: float = Field(10, gt=0, description="for each step of connecting")
+    lost_after_s: float = Field(15, gt=2, description="silence after which a connection is lost")
+    wait_s: float = Field(
+        3600, ge=0, description="how long to wait for a host that is gone before a run fails"
+    )
+    hf_token_file: Path | None = Field(
+        None, description="file of mode 600 here with a Hugging Face token; HF_TOKEN wins"
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _no_option(cls, value: str | None) -> str | None:
+        if value is not None and (not value or value.startswith("-") or value.split() != [value]):
+            raise ValueError("is no host name")
+        return value
+
+    @field_validator("remote_dir")
+    @classmethod
+    def _below(cls, value: str) -> str:
+        parts = value.removeprefix("~/").split("/")
+        if not value.strip() or value in ("/", "~", "~/") or ".." in parts or "\0" in value:
+            raise ValueError("must be a directory of its own, without '..'")
+        return value.removeprefix("~/").rstrip("/")
+
+
+class Docker(_Table):
+    """The container that an order runs in, on the GPU host."""
+
+    image: str | None = Field(None, description="digest, id or tag of an image that is there")
+    images: dict[str, str] = Field({}, description="another image for an engine, by its name")
+    python: str = Field("python3", description="the interpreter in the image")
+    gpus: str | None = Field(
+        None, description="'all' or devices as '0,1'; otherwise as many as an order asks for"
+    )
+    ipc: str | None = Field("host", description="'private' makes shm_size count")
+    shm_size: str | None = Field("8g", description="size of a private /dev/shm")
+    ulimits: tuple[str, ...] = Field(("memlock=-1", "stack=67108864"), description="as NVIDIA asks")
+    user: str | None = Field(None, description="uid:gid in the container; default: who logs in")
+    network: str | None = Field(None, description="'none' cuts the container off")
+    mounts: tuple[str, ...] = Field((), description="'/on/the/host:/in/the/container[:ro]'")
+    env: dict[str, str] = Field({}, description="no secrets: whoever lists processes sees them")
+    env_file: str | None = Field(
+        None, description="file on the host with NAME=value lines: secrets"
+    )
+
+    @field_validator("mounts")
+    @classmethod
+    def _mountable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for mount in value:
+            source, target, *mode = mount.split(":")[:4] if ":" in mount else (mount, "")
+            absolute = source.startswith("/") and target.startswith("/")
+            if not absolute or mode not in ([], ["ro"], ["rw"]):
+                raise ValueError(f"{mount!r} is not '/on/the/host:/in/the/container[:ro]'")
+        return value
+
+    @field_validator("env_file")
+    @classmethod
+    def _on_host(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("/"):
+            raise ValueError("must be absolute: it is a file on the host")
+        return value
+
+    @field_validator("user")
+    @classmethod
+    def _ids(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\d+:\d+", value):
+            raise ValueError("must be two numbers as '1000:1000'")
+        return value
+
+
+class Ui(_Table):
+    """The web page."""
+
+    host: str = Field("127.0.0.1", description="address to bind; loopback unless changed")
+    port: int = Field(3000, ge=1, le=65535)

@@ -1,0 +1,103 @@
+"""What pyproject.toml asks for is what the code uses, and what was tried."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from importlib import import_module
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "cosmos_pipelines"
+REQUIRED = {
+    canonicalize_name(r.name): r
+    for r in map(
+        Requirement,
+        tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "dependencies"
+        ],
+    )
+}
+PRIVATE = {
+    "typer": "cosmos_pipelines.cli.typer_private",
+    "dagster": "cosmos_pipelines.resources.dagster_private",
+}
+
+
+def source(module: str) -> str:
+    """The text of a module of ours."""
+    return (ROOT / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("library", PRIVATE)
+def test_the_private_parts_of_a_library_that_we_use_are_there(library: str) -> None:
+    nodes = list(ast.walk(ast.parse(source(PRIVATE[library]))))
+    parts = [
+        (node.module, name.name)
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(library)
+        for name in node.names
+    ]
+    assert any(module.startswith(f"{library}._") for module, _ in parts)
+    for module, name in parts:
+        try:
+            getattr(import_module(module), name)
+        except (ImportError, AttributeError) as e:
+            pytest.fail(
+                f"{library} {version(library)} has no `{name}` in `{module}` any more, which "
+                f"{PRIVATE[library]} imports: find its new place, or do without it. ({e})"
+            )
+
+
+def test_the_private_method_of_dagsters_launcher_is_there() -> None:
+    assert hasattr(dg.DefaultRunLauncher, "_get_grpc_client_for_termination"), (
+        f"dagster {version('dagster')}: ask the code server in another way, in "
+        f"{PRIVATE['dagster']}.executed_by_code_server"
+    )
+
+
+@pytest.mark.parametrize("library", PRIVATE)
+def test_the_versions_with_which_private_parts_were_tried_are_told(library: str) -> None:
+    lowest = next(s.version for s in REQUIRED[library].specifier if s.operator == ">=")
+    lock = (ROOT / "uv.lock").read_text(encoding="utf-8")
+    locked = re.search(rf'^name = "{library}"\nversion = "(.+)"$', lock, re.M)
+    told = re.search(r"Tried with \w+ (.+)\.\s", source(PRIVATE[library]))
+    assert locked
+    assert told
+    assert told[1] == " and ".join(dict.fromkeys([lowest, locked[1]])), (
+        f"{PRIVATE[library]} was tried with {told[1]}, but {library} {lowest} is the lowest that "
+        f"is allowed and {locked[1]} the one in uv.lock: try both, then say so there."
+    )
+
+
+def test_every_library_that_is_imported_is_required_by_name() -> None:
+    owners = packages_distributions()
+    used = {
+        canonicalize_name(owner)
+        for folder in (PACKAGE, ROOT / "gpu_scripts" / "preview")
+        for file in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for module in imported(node)
+        for owner in owners.get(module.partition(".")[0], ())
+    }
+    assert used - {"cosmos-pipelines"} <= set(REQUIRED)
+
+
+def test_every_requirement_says_from_which_version_on() -> None:
+    assert [str(r) for r in REQUIRED.values() if ">=" not in str(r.specifier)] == []
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The modules that a node of a syntax tree imports."""
+    if isinstance(node, ast.Import):
+        return [name.name for name in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module]
+    return []
