@@ -1,19 +1,19 @@
 #!/bin/sh
-# Execute one order and leave its record in the run folder: the contract with the GPU side.
+# Execute an order and write its record into the run folder: the contract with the GPU side.
 #
 #   run.sh RUN_DIR -- PROGRAM [ARGUMENT...]
 #
-# RUN_DIR/run.log      everything that the program writes, appended as it is written
-# RUN_DIR/pid          "<pid> <start time in clock ticks> <boot id>"; it is the start lock as well
-# RUN_DIR/boot_id      which boot of this machine
+# RUN_DIR/run.log      the program's output, appended at once
+# RUN_DIR/pid          "<pid> <start time in clock ticks> <boot id>"; also the start lock
+# RUN_DIR/boot_id      id of this machine's boot
 # RUN_DIR/result.json  exit code, times, and name, SHA-256 and size of every file below outputs/
-# RUN_DIR/exit_code    written last: where it exists, everything above is complete and on the disk
+# RUN_DIR/exit_code    written last: if it exists, the files above are complete and on the disk
 #
-# An order is started at most once: a second start exits with 64 and touches nothing. TERM and INT
-# are passed on to the program, and its end is awaited and recorded. This script's exit code is the
-# program's (128 + n where signal n ended it, 127 where it does not exist, 126 where it cannot run).
-# The program starts in RUN_DIR, or in COSMOS_CWD, and finds COSMOS_RUN_DIR and COSMOS_SCRIPTS.
-# Needs a POSIX shell and sha256sum; dash, bash and busybox will do.
+# An order is started at most once: a second start exits with 64 and changes nothing. This script
+# sends TERM and INT on to the program, waits for its end and records it. The script's exit code is
+# the program's (128 + n if signal n ended it, 127 if it does not exist, 126 if it cannot run).
+# The program starts in RUN_DIR, or in COSMOS_CWD, with COSMOS_RUN_DIR and COSMOS_SCRIPTS set.
+# Needs a POSIX shell (dash, bash or busybox) and sha256sum.
 
 LC_ALL_OF_PROGRAM=${LC_ALL-unset}
 LC_ALL=C
@@ -42,8 +42,8 @@ pass_on() {
     interrupted=1
     [ -z "$child" ] || ask
 }
-# A background job of a shell ignores INT, hence TERM for both. A shell that was only just forked has
-# our trap still and loses the signal (dash does): it is waited for until it is the program.
+# A background job of a shell ignores INT, hence TERM for both. A child that was forked but is not the
+# program yet still has this script's trap and loses the signal (dash): wait until it is the program.
 ask() {
     asked=1
     tries=0
@@ -65,13 +65,13 @@ now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 
 sync_file() { sync -- "$1" 2>/dev/null || sync; }
 
-replace() { # NAME: the text on standard input becomes the file's whole content, or nothing changes
+replace() { # NAME: write standard input to the file, whole or not at all
     cat >"$1.part" 2>/dev/null && sync_file "$1.part" && mv -f -- "$1.part" "$1" && return
     rm -f -- "$1.part"
     return 1
 }
 
-outputs() { # the files below outputs/ as members of a JSON object, refused names counted
+outputs() { # the files below outputs/ as members of a JSON object; `refused` for a bad name
     [ -d outputs ] || return 0
     find outputs -type f ! -name '*.part' -exec sh -c '
         for path do
@@ -85,7 +85,7 @@ outputs() { # the files below outputs/ as members of a JSON object, refused name
         done' sh {} +
 }
 
-result() { # CODE: result.json
+result() { # CODE: the text of result.json
     members=$(outputs)
     refused=$(printf '%s\n' "$members" | grep -c '^refused$')
     members=$(printf '%s\n' "$members" | grep -v '^refused$' | sort | paste -s -d, -)
@@ -97,16 +97,16 @@ boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
 started_at=$(now)
 : >>run.log || refuse "cannot write in $RUN"
 echo "$$ $(start_ticks $$ 2>/dev/null || echo 0) $boot_id" >"pid.$$" || refuse "cannot write in $RUN"
-# A hard link is made whole or not at all, and never over an existing name.
+# `ln` makes a hard link whole or not at all, and never replaces an existing file.
 if ! ln "pid.$$" pid 2>/dev/null; then
     rm -f "pid.$$"
     [ ! -e pid ] || refuse "$RUN was already started"
     refuse "cannot make hard links in $RUN"
 fi
 rm -f "pid.$$"
-exec </dev/null # it may be a lock that whoever starts us wants to have held until here
+exec </dev/null # standard input may be a lock that the starting process holds until here
 echo "$boot_id" | replace boot_id
-# Room for the last words on a disk that the program fills.
+# A reserve for the record on a disk that the program fills.
 dd if=/dev/zero of=reserve bs=1024 count=64 2>/dev/null
 
 code=
@@ -123,23 +123,23 @@ if [ -z "$stopped" ]; then
         interrupted=
         wait "$child"
         ended=$?
-        # 127 from a second wait: the first one, though interrupted, had told the code already.
-        # bash forgets it where TERM reached the program at the same time, and says -1.
+        # 127 from a second wait: the first wait, though interrupted, returned the exit code.
+        # bash loses the code if TERM reached the program at the same time, and returns -1.
         [ "$ended" -ge 0 ] || ended=127
         [ -n "$code" ] && [ "$ended" = 127 ] || code=$ended
         [ -n "$interrupted" ] || break
     done
-    child= # its id may be another's now
+    child= # another process may have its id now
 fi
 code=${code:-143}
-# Nothing is left to stop: a signal now could only spoil the record.
+# The program has ended: a signal now could only damage the record.
 trap '' TERM INT
 
 text=$(result "$code")
 [ -n "$text" ] || exit "$code"
 if ! printf '%s\n' "$text" | replace result.json; then
     rm -f reserve
-    # Without its record a run has no exit code either: it counts as vanished.
+    # Without result.json there is no exit_code either: the run counts as vanished.
     printf '%s\n' "$text" | replace result.json || exit "$code"
     echo 'run.sh: No space left on device' >>run.log
 fi

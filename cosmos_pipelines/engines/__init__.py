@@ -1,4 +1,4 @@
-"""Engines by name: our own, and those that other packages bring. Pure."""
+"""Engines by name: those of this package and those of other packages. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from cosmos_pipelines.errors import UnknownId
 
 
 def engine_named(name: str) -> Engine:
-    """The engine called `name`.
+    """Return the engine called `name`.
 
     Raises:
-        UnknownId: there is none.
-        EngineBroken: there is one, but it cannot be used; names its package and the reason.
+        UnknownId: there is no such engine.
+        EngineBroken: the engine cannot be used; the message names its package and the reason.
     """
     if name in ENGINES:
         return ENGINES[name]
@@ -23,7 +23,7 @@ def engine_named(name: str) -> Engine:
 
 
 def label_of(name: str) -> str:
-    """An engine as users shall see it; its name where it is not there (any more) or is broken."""
+    """Return the label of an engine for users; its name if the engine is missing or broken."""
     return ENGINES[name].label if name in ENGINES else name
 
 

@@ -1,4 +1,4 @@
-"""Which controls steer a transfer, how strongly, and from which files. Pure."""
+"""The controls of a transfer, their weights and their files. Pure."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
 from cosmos_pipelines.operations.transfer import ControlWeights, Transfer
 
 FED = {"blur_strength": "vis", "canny_threshold": "edge", "control_prompt": "seg"}
-"""Settings of a control's computation, and the control: a file of the scene leaves them idle."""
+"""Settings for the computation of a control; without effect if the scene has the control's pass."""
 
 
 def transfer_of(job: Job) -> Transfer:
-    """The operation of a job that is a transfer."""
+    """Return the operation of a transfer job."""
     assert isinstance(job.operation, Transfer)
     return job.operation
 
 
 def weights_of(operation: Transfer) -> ControlWeights:
-    """Settled weights. Raises InputError if they are not."""
+    """Return the settled weights. Raises InputError if they are not settled."""
     if operation.weights is None:
         raise InputError("The control weights are not settled: give vis, edge, depth and seg.")
     return operation.weights
 
 
 def controls_of(operation: Transfer) -> tuple[str, ...]:
-    """Controls that steer the picture, in the order in which they are written everywhere."""
+    """Return the active controls, in the standard order."""
     keypoint = ("keypoint",) if operation.keypoint_weight > 0 else ()
     return (*weights_of(operation).active, *keypoint)
 
 
 def weight_of(operation: Transfer, control: str) -> float:
-    """The weight of one control, as it was chosen."""
+    """Return the chosen weight of one control."""
     if control == "keypoint":
         return operation.keypoint_weight
     return float(getattr(weights_of(operation), control))
 
 
 def given_passes(job: Job, controls: Iterable[str]) -> dict[str, Video]:
-    """The scene's passes for these controls, as far as it has them, by control."""
+    """Return the scene's passes for these controls, by control; missing passes are left out."""
     return {c: job.inputs[p] for c in controls if (p := CONTROL_PASS.get(c, "")) in job.inputs}
 
 
 def computed(job: Job, operation: Transfer) -> list[str]:
-    """Active controls for which the scene has no pass."""
+    """Return the active controls for which the scene has no pass."""
     return [c for c in controls_of(operation) if CONTROL_PASS.get(c) not in job.inputs]
 
 
 def used_videos(job: Job) -> dict[str, Video]:
-    """The colour pass and the passes of the active controls, by pass."""
+    """Return the colour pass and the passes of the active controls, by pass."""
     passes = given_passes(job, controls_of(transfer_of(job)))
     return {"color": job.inputs["color"], **{CONTROL_PASS[c]: v for c, v in passes.items()}}
 
 
 def kind_of(job: Job, operation: Transfer) -> str:
-    """What makes a run of the same length and steps take longer, in a few words."""
+    """Describe in a few words why runs of the same length and steps take different times."""
     missing = computed(job, operation)
     words = [f"{len(controls_of(operation))} control(s)"]
     words += [f"computed {' '.join(missing)}"] if missing else []
@@ -65,13 +65,13 @@ def kind_of(job: Job, operation: Transfer) -> str:
 
 
 def negative_of(job: Job) -> str | None:
-    """What to avoid: as the run says, even if that is nothing, else as its prompt says."""
+    """Return what to avoid: the run's negative prompt, also if empty, else that of its prompt."""
     own = transfer_of(job).negative_prompt
     return job.negative_prompt if own is None else own
 
 
 def weight_notes(operation: Transfer) -> list[str]:
-    """Weights that the model will divide by their sum, and what they become."""
+    """Return a note if the model will divide the weights by their sum."""
     weights = {c: weight_of(operation, c) for c in controls_of(operation)}
     total = sum(weights.values())
     if total <= 1.000001:
@@ -80,25 +80,25 @@ def weight_notes(operation: Transfer) -> list[str]:
 
 
 def become(weights: dict[str, float]) -> str:
-    """What weights are when they are divided by their sum."""
+    """Write the weights divided by their sum."""
     total = sum(weights.values())
     return ", ".join(f"{c} {w / total:.2f}" for c, w in weights.items()) + "."
 
 
 def computed_notes(names: Iterable[str]) -> list[str]:
-    """Controls that no pass of the scene gives."""
-    told = listed([*names])
-    return [f"The model computes {told} from color."] if told else []
+    """Return a note that the model computes these controls."""
+    controls = listed([*names])
+    return [f"The model computes {controls} from color."] if controls else []
 
 
 def listed(names: Sequence[str]) -> str:
-    """`a, b and c`."""
+    """Write names as `a, b and c`."""
     *most, last = names or [""]
     return f"{', '.join(most)} and {last}" if most else last
 
 
 def idle_notes(job: Job, operation: Transfer, used: Collection[str] = FED) -> list[str]:
-    """Settings that were chosen and do nothing here; `used`: those that the engine uses at all."""
+    """Return notes on chosen settings without effect; `used`: settings that the engine uses."""
     chosen, missing = operation.chosen(), computed(job, operation)
     return [
         f"{name} does nothing: the model does not compute {control} here."
@@ -108,7 +108,7 @@ def idle_notes(job: Job, operation: Transfer, used: Collection[str] = FED) -> li
 
 
 def found_notes(job: Job, operation: Transfer) -> list[str]:
-    """What seg looks for where nobody has said it."""
+    """Return a note on what seg looks for if there is no control_prompt."""
     if "seg" not in computed(job, operation) or operation.control_prompt is not None:
         return []
     return [

@@ -1,7 +1,8 @@
-"""What NVIDIA's engines share: the request to `model_run.py` of `gpu_scripts` and its answer. Pure.
+"""The common part of NVIDIA's engines: the request to `model_run.py` and its answer. Pure.
 
-That program checks the place, starts the model's own entry point, tells how far it is, decides for
-each sample from its files whether it is there, and goes on with the rest where one was blocked.
+`model_run.py` of `gpu_scripts` checks the host, starts the model's own entry point, prints the
+progress, decides for each sample from its files whether the sample is finished, and continues with
+the other samples if one was blocked.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from cosmos_pipelines.operations.base import (
 )
 
 Failure = tuple[ErrorKind, str, str]
-"""Kind, the regular expression of a log line, and a sentence with `{1}` for its first group."""
+"""Kind of error, regular expression of a log line, and a sentence; `{1}` is the first group."""
 
 FAILURES: Final[tuple[Failure, ...]] = (
     ("out_of_memory", r"torch\.OutOfMemoryError|CUDA out of memory", "The GPU's memory ran out."),
@@ -46,7 +47,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
     (
         "launch_failed",
         r"(RevisionNotFoundError|404 Client Error)",
-        "A pinned revision is not on the hub any more; a copy of yours, or a newer pin, is needed.",
+        "A pinned revision is not on the hub any more; you need your own copy, or a newer pin.",
     ),
     (
         "launch_failed",
@@ -59,12 +60,12 @@ FAILURES: Final[tuple[Failure, ...]] = (
         "A model is not in the Hugging Face cache: `cosmos host checkpoints`.",
     ),
 )
-"""Of PyTorch, Python and the Hugging Face libraries; each family adds its own before these."""
+"""Failures of PyTorch, Python and the Hugging Face libraries; those of a family come first."""
 IGNORES: Final = (
-    r"final user prompt:",  # may say anything
-    r"Unexpected error occurred when running .* guardrail",  # which then counts as safe
+    r"final user prompt:",  # the prompt may have any words
+    r"Unexpected error occurred when running .* guardrail",  # the sample then counts as safe
 )
-"""Lines that say no failure, whatever words are in them."""
+"""Lines that are no failure, whatever words they have."""
 
 _MADE: Final = re.compile(r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): done in ")
 _PROGRESS: Final = re.compile(
@@ -76,7 +77,7 @@ _REFUSED: Final = re.compile(r"^REFUSED: (\w+): (.+)$", re.MULTILINE)
 
 
 class CosmosOptions(EngineOptions):
-    """A table of cosmos.toml: where the model lies on its host, and what it needs there."""
+    """A table of cosmos.toml: the model's directories on its host, and the memory it needs."""
 
     code: str = Field("", description="NVIDIA's checkout; default: below remote_dir")
     checkpoints: str = Field("", description="weights; default: below remote_dir")
@@ -87,37 +88,37 @@ class CosmosOptions(EngineOptions):
 
 
 class Needs(Frozen):
-    """What must be there before a model is loaded; looked at by `model_run.py`."""
+    """What the host must have before a model is loaded; `model_run.py` checks it."""
 
     gpus: int = 1
     free_vram_mib: int
-    free_vram_percent: int | None = Field(None, description="of each GPU's own memory")
+    free_vram_percent: int | None = Field(None, description="percent of each GPU's memory")
     free_ram_mib: int = 0
     free_disk_mib: int = 2048
     files: tuple[str, ...] = Field(
-        (), description="below the checkpoints; `a|b`: one of the two is enough"
+        (), description="paths below the checkpoints; `a|b`: one of the two is enough"
     )
     hub: tuple[str, ...] = Field((), description="directories below the Hugging Face cache's hub")
 
 
 class Cosmos(Engine):
-    """An engine of NVIDIA's; a subclass says what is peculiar to its family."""
+    """An engine of NVIDIA; a subclass adds the details of its family."""
 
     gpu_counts: ClassVar[tuple[int, ...]] = (1,)
-    more_gpus: ClassVar[str] = "More GPUs make it faster, they do not save memory."
+    more_gpus: ClassVar[str] = "More GPUs make a run faster, they do not save memory."
     options: CosmosOptions
 
     def _check_fields(self, operation: Operation) -> None:
-        """See `Engine._check_fields`; then the number of GPUs."""
+        """See `Engine._check_fields`; also check the number of GPUs."""
         super()._check_fields(operation)
         self._check_gpus(operation)
 
     def max_batch(self, job: Job) -> int:  # noqa: ARG002
-        """See `Engine.max_batch`: samples are made one after the other, so memory is no limit."""
+        """See `Engine.max_batch`: samples are made one after the other, so memory sets no limit."""
         return self.options.max_batch
 
     def progress(self, line: str) -> RunProgress | None:
-        """See `Engine.progress`: chunks and steps, as `model_run.py` tells them."""
+        """See `Engine.progress`: chunks and steps from the lines of `model_run.py`."""
         if made := _MADE.search(line):
             n, of, run_id, kind = made.groups()
             text = f"{kind} {n} of {of}: made"
@@ -134,15 +135,14 @@ class Cosmos(Engine):
         return RunProgress(done=done, total=total, run_id=run_id, text=text)
 
     def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
-        """See `Engine.diagnose`: what `model_run.py` said of this run, else of the whole order."""
+        """See `Engine.diagnose`: the reason that `model_run.py` gave for this run, or the order."""
         if run_id is not None and run_id in outcome.failed:
             return outcome.failed[run_id]
-        said = (
-            re.findall(_FAILED.format(re.escape(run_id)), log_tail, re.MULTILINE) if run_id else []
-        )
+        failed = _FAILED.format(re.escape(run_id)) if run_id else None
+        reasons = re.findall(failed, log_tail, re.MULTILINE) if failed else []
         if outcome.stopped is None:
-            said = said or _REFUSED.findall(log_tail)
-        for kind, sentence in reversed(said):
+            reasons = reasons or _REFUSED.findall(log_tail)
+        for kind, sentence in reversed(reasons):
             if kind in get_args(ErrorKind):
                 return Verdict(kind=cast(ErrorKind, kind), message=sentence)
         return super().diagnose(outcome, log_tail, run_id)
@@ -168,11 +168,11 @@ class Cosmos(Engine):
         expected: Sequence[Expected],
         env: Mapping[str, str] | None = None,
     ) -> Order:
-        """The order that has `model_run.py` start `command` (none: the program's name alone)."""
+        """Return the order in which `model_run.py` starts `command` (empty: no command)."""
         assert self.setup is not None
         kind = jobs[0].operation.model_type
         program = request.get("program", "model_run.py")
-        shown = {k: self._named(v) if k == "says" else v for k, v in request.items()}
+        shown = {k: self._with_name(v) if k == "says" else v for k, v in request.items()}
         shown.pop("program", None)
         head = {"engine": self.name, "operation": kind, "version": self.version}
         words = ("--", *command) if command else ()
@@ -191,16 +191,16 @@ class Cosmos(Engine):
             expected=tuple(expected),
         )
 
-    def _named(self, says: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        """Words of a family with this engine's name in the commands that they tell."""
-        typed = f"`cosmos host checkpoints {self.name}`"
-        told = [
-            (k, p, s.replace("`cosmos host checkpoints`", typed)) for k, p, s in says["failures"]
+    def _with_name(self, says: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        """Put this engine's name into the commands of a family's sentences."""
+        command = f"`cosmos host checkpoints {self.name}`"
+        failures = [
+            (k, p, s.replace("`cosmos host checkpoints`", command)) for k, p, s in says["failures"]
         ]
-        return {**says, "failures": told}
+        return {**says, "failures": failures}
 
     def _needs(self, operation: Operation, files: Sequence[str], hub: Sequence[str] = ()) -> Needs:
-        """What a load of the model takes; every GPU's process loads all of it."""
+        """Return the needs of a model load; the process of each GPU loads the whole model."""
         gpus = gpus_of(operation)
         return Needs(
             gpus=gpus,
@@ -225,9 +225,9 @@ class Cosmos(Engine):
 
 
 class Placed:
-    """Which input files an order brings, each once, and what they are called in its documents.
+    """The input files of an order, each once, and their paths in the order's documents.
 
-    `run`: the run folder as its documents say it, absolute or from where they lie.
+    `run`: the run folder's path in the documents, absolute or relative to the documents.
     """
 
     def __init__(self, run: str = RUN_FOLDER) -> None:
@@ -235,31 +235,31 @@ class Placed:
         self.run = run
 
     def path(self, name: str, video: Video) -> str:
-        """Place a file; its path as a document says it."""
+        """Add a file; return its path for a document."""
         file = f"{name}-{video.sha256[:16]}.mp4"
         self.files[file] = video
         return f"{self.run}/inputs/{file}"
 
 
 def gpus_of(operation: Operation) -> int:
-    """GPUs that share one sample's work."""
+    """Return the number of GPUs that share the work of one sample."""
     return int(getattr(operation, "num_gpus", 1))
 
 
 def source_of(job: Job, name: str) -> Video:
-    """An input that must be there.
+    """Return an input of a job.
 
     Raises:
-        InputError: it is not.
+        InputError: the job does not have this input.
     """
     if name not in job.inputs:
         given = ", ".join(sorted(job.inputs)) or "nothing"
-        raise InputError(f"Run {job.run_id} needs the input {name!r}; it was given {given}.")
+        raise InputError(f"Run {job.run_id} needs the input {name!r}; it has {given}.")
     return job.inputs[name]
 
 
 def port_of(order_id: str) -> int:
-    """A port for torchrun, so that two orders on one host do not meet at its default, 29500."""
+    """Return a port for torchrun, so that two orders on a host do not share the default, 29500."""
     return 29600 + int(content_hash({"order": order_id})[:8], 16) % 2000
 
 
@@ -275,5 +275,5 @@ def one_key(jobs: Sequence[Job], key: Callable[[Job], Hashable]) -> None:
 
 
 def mib(gib: float) -> int:
-    """GiB as whole MiB."""
+    """Return GiB as whole MiB."""
     return round(gib * 1024)

@@ -1,4 +1,4 @@
-"""Whether an engine has said of each field of its operations what it does with it. Pure."""
+"""Check that an engine's tables name each field of its operations exactly once. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cosmos_pipelines.operations import OPERATIONS, Operation
 
 
 def faults_of(engine: Engine) -> list[str]:
-    """What is wrong with its tables: each field belongs into one of uses, refuses and ignores."""
+    """Return the faults of an engine's tables: each field belongs in uses, refuses or ignores."""
     found = []
     for kind in sorted(engine.operations):
         tables = {
@@ -29,11 +29,11 @@ def _faults(
     for field in sorted(fields):
         where = [table for table, names in tables.items() if field in names]
         if not where:
-            yield f"nobody has said what becomes of {field}: put it into uses, refuses or ignores"
+            yield f"{field} is in no table: put it into uses, refuses or ignores"
         if len(where) > 1:
             yield f"{field} is in {' and in '.join(where)}"
     for table, names in tables.items():
         for name in sorted(set(names) - fields):
-            yield f"{table} has {name}, which is no field that an engine sees"
+            yield f"{table} has {name}, which is not a field for engines"
     for name in sorted(set(defaults) - set(tables["uses"])):
         yield f"{name} has a default, but is not used"

@@ -1,7 +1,7 @@
-"""Picture sizes and clip lengths as NVIDIA's models count them. Pure.
+"""Picture sizes and clip lengths for NVIDIA's models. Pure.
 
-A model works in one of a few sizes, the bucket of the nearest aspect, into which it stretches what
-it is given; and in chunks of a fixed number of frames, each of which costs the same.
+A model works in one of a few sizes: the size of the nearest aspect, to which the model stretches
+its input. It works in chunks of a fixed number of frames; every chunk costs the same.
 """
 
 from __future__ import annotations
@@ -34,28 +34,30 @@ SIZES_720: Final[Mapping[str, Size]] = {
 """Working sizes at 720 lines, the same for all families."""
 
 LONGEST: Final = 5000
-"""Frames that the models read of a clip; the rest is left out without a word."""
+"""Frames that the models read of a clip; the models ignore later frames without a message."""
 
 
 def aspect_of(width: int, height: int) -> str:
-    """The name of the aspect that is nearest to a picture's."""
+    """Return the name of the aspect that is nearest to a picture's aspect."""
     return min(ASPECTS, key=lambda name: abs(ASPECTS[name] - width / height))
 
 
 def stretched(video: Video, size: Size) -> str | None:
-    """What a resize to `size` does to the picture, in a sentence; None if it does nothing."""
+    """Say what a resize to `size` does to the picture; None if the size is the same."""
     width, height = size
     if (video.width, video.height) == size:
         return None
     change = (width / height) / (video.width / video.height)
-    said = f"{video.width}x{video.height} is resized to {width}x{height}"
+    resized = f"{video.width}x{video.height} is resized to {width}x{height}"
     if abs(change - 1) < 0.002:
-        return f"{said}."
-    return f"{said}: things become {abs(change - 1):.1%} {'wider' if change > 1 else 'narrower'}."
+        return f"{resized}."
+    return (
+        f"{resized}: things become {abs(change - 1):.1%} {'wider' if change > 1 else 'narrower'}."
+    )
 
 
 def cropped(video: Video, size: Size) -> str | None:
-    """What scaling to cover `size` and cutting the rest off does; None if it does nothing."""
+    """Say what scaling to cover `size` and cutting the rest does; None if the size is the same."""
     width, height = size
     if (video.width, video.height) == size:
         return None
@@ -63,22 +65,24 @@ def cropped(video: Video, size: Size) -> str | None:
     lost = {"width": 1 - width / (scale * video.width)}
     lost["height"] = 1 - height / (scale * video.height)
     side = max(lost, key=lambda name: lost[name])
-    said = f"{video.width}x{video.height} is scaled to {width}x{height}"
+    scaled = f"{video.width}x{video.height} is scaled to {width}x{height}"
     return (
-        f"{said}." if lost[side] < 0.002 else f"{said}: {lost[side]:.1%} of its {side} is cut off."
+        f"{scaled}."
+        if lost[side] < 0.002
+        else f"{scaled}: {lost[side]:.1%} of its {side} is cut off."
     )
 
 
 def chunks_of(frames: int, length: int, overlap: int) -> int:
-    """How many chunks of `length` frames, each sharing `overlap` with the one before, a clip takes.
+    """Return the number of chunks of `length` frames in a clip; chunks overlap by `overlap` frames.
 
-    Both families count so: `ceil((T - 1) / 120)` is this with 121 and 1.
+    Both families count so: `ceil((T - 1) / 120)` is this formula with 121 and 1.
     """
     return 1 + max(0, ceil((frames - length) / (length - overlap)))
 
 
 def chunk_notes(frames: int, length: int, overlap: int, short: str) -> list[str]:
-    """What the length of a clip means for its price and its quality; `short`: less than a chunk."""
+    """Say what a clip's length means for cost and quality; `short`: the note for a short clip."""
     chunks = chunks_of(frames, length, overlap)
     if frames < length:
         return [f"{frames} frames cost as much as {length}, and {short}."]
@@ -93,10 +97,10 @@ def chunk_notes(frames: int, length: int, overlap: int, short: str) -> list[str]
 
 
 def check_length(video: Video, least: int = 2, most: int | None = LONGEST) -> None:
-    """Refuse a clip that a model would crash on, or cut in silence.
+    """Refuse a clip on which a model would crash, or which it would cut without a message.
 
     Raises:
-        InputError: it has fewer frames than `least`, or more than `most`.
+        InputError: the clip has fewer frames than `least`, or more than `most`.
     """
     if video.frames < least:
         raise InputError(
@@ -107,7 +111,7 @@ def check_length(video: Video, least: int = 2, most: int | None = LONGEST) -> No
         raise InputError(
             f"{video.path} has {video.frames:,} frames; the model reads the first {most:,} and "
             "leaves out the rest.",
-            hint="Cut the scene into shorter ones.",
+            hint="Cut the scene into shorter scenes.",
         )
 
 
@@ -115,19 +119,22 @@ def check_agrees(name: str, video: Video, color: Video) -> None:
     """Refuse a control that does not fit the colour pass.
 
     Raises:
-        InputError: it has another length (the model would cut or hang) or another aspect.
+        InputError: the control has another length (the model would cut or hang) or aspect.
     """
     if video.frames != color.frames:
         raise InputError(
             f"The pass {name!r} has {video.frames} frames, color has {color.frames}: {video.path}.",
-            hint="Render both to the same length.",
+            hint="Render both passes to the same length.",
         )
-    mine, theirs = aspect_of(video.width, video.height), aspect_of(color.width, color.height)
-    if mine != theirs:
+    aspect, color_aspect = (
+        aspect_of(video.width, video.height),
+        aspect_of(color.width, color.height),
+    )
+    if aspect != color_aspect:
         raise InputError(
-            f"The pass {name!r} is {video.width}x{video.height} ({mine}), color is "
-            f"{color.width}x{color.height} ({theirs}): {video.path}.",
-            hint="Render both in the same aspect.",
+            f"The pass {name!r} is {video.width}x{video.height} ({aspect}), color is "
+            f"{color.width}x{color.height} ({color_aspect}): {video.path}.",
+            hint="Render both passes in the same aspect.",
         )
 
 

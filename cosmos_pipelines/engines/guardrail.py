@@ -1,4 +1,4 @@
-"""Texts as NVIDIA's guardrails take them: what they would refuse that one can tell before. Pure."""
+"""Texts that NVIDIA's guardrails would refuse, as far as this is known before a run. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SAID: Final = (
     (
         "blocked",
         r"(?:Exact|Partial) Match Word: (.+?)\s*$",
-        "The guardrail's blocklist refused it for the word: {1}",
+        "The guardrail's blocklist refused the text for the word: {1}",
     ),
     (
         "blocked",
@@ -23,16 +23,16 @@ SAID: Final = (
         r"GUARDRAIL BLOCKED: VIDEOCONTENTSAFETYFILTER: (.+)",
         "The guardrail refused the finished video: {1}",
     ),
-    ("blocked", r"GUARDRAIL BLOCKED: \w+: (.+)", "The guardrail refused it: {1}"),
+    ("blocked", r"GUARDRAIL BLOCKED: \w+: (.+)", "The guardrail refused the sample: {1}"),
 )
-"""Lines of a block, the most telling first; a prompt with line ends spreads them over several."""
+"""Lines of a block, the most exact first; a prompt with line ends gives several lines."""
 
 
 def check_text(job: Job) -> None:
-    """Refuse a prompt that NVIDIA's guardrails would not let pass.
+    """Refuse a prompt that NVIDIA's guardrails would refuse.
 
     Raises:
-        InputError: it is empty, or has an asterisk.
+        InputError: the prompt is empty, or has an asterisk.
     """
     check_not_empty(job)
     check_asterisks("prompt", job.text)
@@ -47,14 +47,14 @@ def check_not_empty(job: Job) -> None:
 def check_asterisks(name: str, text: str | None) -> None:
     """Refuse a text with an asterisk.
 
-    Where its output is no terminal, NVIDIA's blocklist marks a censored word by a bare `*`, and
-    takes any that was there before for one.
+    If the output is not a terminal, NVIDIA's blocklist marks a censored word by a bare `*`, and
+    takes every other `*` of the text for such a mark.
 
     Raises:
-        InputError: it has one.
+        InputError: the text has an asterisk.
     """
     if text and "*" in text:
         raise InputError(
             f"The {name} has an asterisk (*), which NVIDIA's guardrail takes for a censored word.",
-            hint="Write it without.",
+            hint="Write the text without it.",
         )

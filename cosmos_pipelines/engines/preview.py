@@ -1,8 +1,8 @@
 """The preview engine: every operation simulated on a CPU, to rehearse a batch before paying. Pure.
 
-It is played by `gpu_scripts/preview/preview_<operation>.py`, which need Python, numpy, PyAV and
-Pillow. One request file holds all samples of an order; each sample is made alone, so a batch never
-changes a pixel. It never passes for Cosmos: the label says so, and so does a corner of every frame.
+The programs `gpu_scripts/preview/preview_<operation>.py` need Python, numpy, PyAV and Pillow. One
+request file holds all samples of an order; each sample is made alone, so a batch never changes a
+pixel. The label and a corner of every frame say that the result is simulated.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from cosmos_pipelines.operations.transfer import ControlWeights, Transfer
 from cosmos_pipelines.operations.upscale import Upscale
 
 LONGEST_SIDE: Final = 3840
-"""Of an upscaled frame, in pixels."""
+"""Longest side of an upscaled frame, in pixels."""
 SHORTEST_SIDE: Final = 16
-"""Of a source frame, in pixels: H.264 codes blocks of 16 x 16."""
+"""Shortest side of a source frame, in pixels: H.264 codes blocks of 16 x 16."""
 MAX_TEXT: Final = 9_500
-"""Characters of a prompt to enhance: the result, which keeps them, has at most 10,000."""
+"""Most characters of a prompt to enhance: the longer result may have at most 10,000."""
 
 _PROGRESS: Final = re.compile(
     r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): frame ([0-9]{1,9})/([0-9]{1,9})"
@@ -61,7 +61,7 @@ class Preview(Engine):
         "enhance": {"resolution", "seed"},
         "upscale": {"control_weight"},
     }  # fmt: skip
-    # Refused is nothing: what another engine shall make is rehearsed with its own settings.
+    # Refuses no field: a run for another engine is rehearsed with that engine's settings.
     ignores: ClassVar[Mapping[ModelType, Collection[str]]] = {
         "transfer": {
             "sigma_max", "control_prompt", "mask_prompt", "keypoint_weight", "regional_prompts",
@@ -71,7 +71,7 @@ class Preview(Engine):
     }  # fmt: skip
 
     def _check(self, job: Job) -> list[str]:
-        """Inputs are there, agree with each other, and have a usable size."""
+        """Check that the inputs exist, fit together, and have a usable size."""
         operation = job.operation
         if isinstance(operation, Upscale):
             return _check_upscale(_source(job, "video"))
@@ -84,11 +84,11 @@ class Preview(Engine):
         return _check_transfer(operation, job, color)
 
     def batch_key(self, job: Job) -> Hashable:
-        """Samples are made one after the other, each alone: only the program must be the same."""
+        """See `Engine.batch_key`: each sample is made alone; only the program must be the same."""
         return (self.name, job.operation.model_type)
 
     def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
-        """One order, one request file; a scene that several jobs share is placed once."""
+        """See `Engine.compile`: one request file; a scene of several jobs is placed once."""
         keys = {self.batch_key(job) for job in jobs}
         if len(keys) != 1:
             raise ValueError(f"Jobs of {len(keys)} batch keys cannot be one order.")
@@ -112,7 +112,7 @@ class Preview(Engine):
             engine=self.name,
             model_type=kind,
             argv=("{python}", f"{{scripts}}/preview/preview_{kind}.py", "{run}/request.json"),
-            env={"PYTHONPATH": "{scripts}/model"},  # of which it has the writer of finished.json
+            env={"PYTHONPATH": "{scripts}/model"},  # has the writer of finished.json
             inputs=inputs,
             documents={"request.json": as_document(request)},
             expected=tuple(_expected(job) for job in jobs),
@@ -120,7 +120,7 @@ class Preview(Engine):
         )
 
     def progress(self, line: str) -> RunProgress | None:
-        """Frames of the sample that is being made, from `[1/3] rs_... transfer: frame 24/48`."""
+        """See `Engine.progress`: frames of a sample, `[1/3] rs_... transfer: frame 24/48`."""
         if made := _MADE.search(line):
             n, of, run_id, kind = made.groups()
             text = f"{kind} {n} of {of}: made"
@@ -133,18 +133,20 @@ class Preview(Engine):
         return RunProgress(done=int(frame), total=int(frames), run_id=run_id, text=text)
 
     def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
-        """A sample's own `FAILED rs_...: reason` goes before what became of its order."""
-        own = re.findall(rf"^FAILED {re.escape(run_id)}: (.+)$", log_tail, re.M) if run_id else []
-        if own:
-            return Verdict(kind=_kind_of(own[-1]), message=own[-1])
-        said = _ERROR.findall(log_tail)
-        if outcome.stopped is None and outcome.exit_code == 2 and said:
-            return Verdict(kind="validation", message=said[-1])
+        """See `Engine.diagnose`: `FAILED rs_...: reason` of a sample counts more than its order."""
+        failed = (
+            re.findall(rf"^FAILED {re.escape(run_id)}: (.+)$", log_tail, re.M) if run_id else []
+        )
+        if failed:
+            return Verdict(kind=_kind_of(failed[-1]), message=failed[-1])
+        errors = _ERROR.findall(log_tail)
+        if outcome.stopped is None and outcome.exit_code == 2 and errors:
+            return Verdict(kind="validation", message=errors[-1])
         return super().diagnose(outcome, log_tail, run_id)
 
 
 def upscaled_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height with the longest side at 3840, the other in proportion and even."""
+    """Return width and height with the longest side at 3840, the other in proportion and even."""
     scale = LONGEST_SIDE / max(width, height)
     return _even(width * scale), _even(height * scale)
 
@@ -157,7 +159,7 @@ def _source(job: Job, name: str) -> Video:
     video = job.inputs.get(name)
     if video is None:
         given = ", ".join(sorted(job.inputs)) or "nothing"
-        raise InputError(f"Run {job.run_id} needs the input {name!r}; it was given {given}.")
+        raise InputError(f"Run {job.run_id} needs the input {name!r}; it has {given}.")
     if video.frames < 1:
         raise InputError(f"{video.path} has no frames.")
     if min(video.width, video.height) < SHORTEST_SIDE:
@@ -227,7 +229,7 @@ def _weights(operation: Transfer) -> ControlWeights:
 
 
 def _used(job: Job) -> dict[str, Video]:
-    """The inputs that this engine reads for `job`, by pass."""
+    """Return the inputs that this engine reads for `job`, by pass."""
     operation = job.operation
     if isinstance(operation, Upscale):
         wanted = ["video"]
@@ -243,7 +245,7 @@ def _file_name(name: str, video: Video) -> str:
 
 
 def _sample(job: Job, inputs: dict[str, str]) -> dict[str, Any]:
-    """What the program is told about one run: its settings by their own names, and its files."""
+    """Return one run for the request file: its settings by their names, and its files."""
     operation, expected = job.operation, _expected(job)
     used = Preview.uses[operation.model_type]
     sample = {k: v for k, v in operation.config().items() if k in used} | {

@@ -1,9 +1,9 @@
-"""Where engines come from: entry points, our own and those of other packages. Pure.
+"""Find engines by entry points: those of this package and those of other packages. Pure.
 
-An entry point of the group `cosmos_pipelines.engines` is called as its engine is, and gives an
-`Engine`, or a class or function that makes one without arguments. It is loaded when the engine is
-first asked for. One that cannot be used is told where it is used and by `cosmos doctor`; the others
-do not notice.
+An entry point of the group `cosmos_pipelines.engines` has the name of its engine, and gives an
+`Engine`, or a class or function that makes an engine without arguments. It is loaded when the
+engine is first used. An engine that cannot be loaded gives an error where it is used and in
+`cosmos doctor`; the other engines keep working.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ OURS: Final = tuple(
         "cosmos3": "cosmos3:Cosmos3",
     }.items()
 )
-"""Named here and not in our package's metadata, so that a checkout needs no installation."""
+"""Named here and not in the metadata of this package, so that a checkout needs no installation."""
 
 TAKEN: Final = frozenset(
     {"home", "database_url", "dagster_home", "owner"}
     | {"paths", "execution", "remote", "docker", "ui"}
 )
-"""Names of other settings, which no engine's table in cosmos.toml can have."""
+"""Names of other settings, which an engine's table in cosmos.toml cannot have."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """An entry point, and what came of loading it: an engine, or why there is none."""
+    """An entry point after loading: its engine, or the reason why there is no engine."""
 
     entry: EntryPoint
     engine: Engine | None
@@ -51,25 +51,25 @@ class Found:
 
     @property
     def name(self) -> str:
-        """What the engine is called."""
+        """The name of the engine."""
         return self.entry.name
 
     @property
     def package(self) -> str:
-        """Name and version of the package that brings it; empty for ours."""
+        """Name and version of the engine's package; empty for this package."""
         return package_of(self.entry)
 
     @property
     def error(self) -> EngineBroken:
-        """What whoever asks for this engine by name is told."""
+        """The error for a user who asks for this engine by name."""
         return EngineBroken(self.name, self.package, self.reason)
 
 
 class Engines(MutableMapping[str, Engine]):
-    """The engines that can be used, by name: ours first, the others by their names.
+    """The usable engines by name: first those of this package, then the others by name.
 
-    Looking one up loads that one alone; iterating loads all. A program of ours can set one of its
-    own beside them.
+    A look-up loads only that engine; an iteration loads all engines. A program can set its own
+    engine too.
     """
 
     def __init__(self) -> None:
@@ -97,27 +97,27 @@ class Engines(MutableMapping[str, Engine]):
         return sum(1 for _ in self)
 
     def names(self) -> list[str]:
-        """All names, also of engines that cannot be used; nothing is loaded."""
+        """Return all names, also of engines that cannot be used; load nothing."""
         own = [entry.name for entry in OURS]
         return list(dict.fromkeys([*own, *sorted(e.name for e in self._others), *self._set]))
 
     def error_of(self, name: str) -> EngineBroken | None:
-        """Why an engine cannot be used; None if it can, or if there is none."""
+        """Return why an engine cannot be used; None if it can, or if there is no such engine."""
         found = None if name in self._set else self._find(name)
         return None if found is None or found.engine is not None else found.error
 
     def others(self) -> list[Found]:
-        """Every entry point of other packages, loaded; also one whose name is taken."""
+        """Return every entry point of other packages, loaded; also those whose name is in use."""
         return [self._found(entry) for entry in sorted(self._others, key=lambda e: e.name)]
 
     def tables(self, names: Iterable[str]) -> Tables:
-        """The tables of these engines, as far as there are such engines and they have one."""
+        """Return the tables of these engines; engines without a table are left out."""
         engines = [self[name] for name in names if name in self]
         return tuple((e.name, e.options_type) for e in engines if e.options_type is not None)
 
     @cached_property
     def _others(self) -> tuple[EntryPoint, ...]:
-        """Of other packages; looked up (some milliseconds) when a name is not one of ours."""
+        """Entry points of other packages; read (some milliseconds) only for other names."""
         return tuple(entry_points(group=GROUP))
 
     def _find(self, name: str) -> Found | None:
@@ -132,7 +132,7 @@ class Engines(MutableMapping[str, Engine]):
         return self._loaded[key]
 
     def _claims(self, entry: EntryPoint) -> list[str]:
-        """Who else has an engine of this name, if that keeps this one from being used."""
+        """Return the other packages with an engine of this name, which prevent its use."""
         if any(entry is own for own in OURS):
             return []
         if any(entry.name == own.name for own in OURS):
@@ -142,44 +142,44 @@ class Engines(MutableMapping[str, Engine]):
 
 
 def package_of(entry: EntryPoint) -> str:
-    """Name and version of the package that an entry point is of; empty for ours."""
+    """Return name and version of an entry point's package; empty for this package."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
 
 
 def _load(entry: EntryPoint, claims: list[str]) -> Found:
-    """Whatever another package does when it is imported, it costs its own engine alone."""
+    """Load an entry point; an error of another package's import affects only its own engine."""
     if claims:
-        return Found(entry, None, f"its name is taken: {' and '.join(claims)} has one too")
+        return Found(entry, None, f"its name is in use: {' and '.join(claims)} has the same name")
     try:
-        made = entry.load()
-        engine = made() if callable(made) and not isinstance(made, Engine) else made
+        loaded = entry.load()
+        engine = loaded() if callable(loaded) and not isinstance(loaded, Engine) else loaded
         reason = _unfit(engine, entry.name)
     except (Exception, SystemExit) as e:  # noqa: BLE001 - see above
-        said = " ".join(str(e).split())[:300]
-        return Found(entry, None, f"{type(e).__name__}: {said}" if said else type(e).__name__)
+        message = " ".join(str(e).split())[:300]
+        return Found(entry, None, f"{type(e).__name__}: {message}" if message else type(e).__name__)
     return Found(entry, None, reason) if reason else Found(entry, engine)
 
 
 def _unfit(engine: object, name: str) -> str:
-    """Why what an entry point gives is no engine that can be used; empty if it is one."""
+    """Return why the object of an entry point cannot be used as an engine; empty if it can."""
     if not isinstance(engine, Engine):
-        return f"it is no Engine, but of the type {type(engine).__name__}"
+        return f"it is not an Engine, but of the type {type(engine).__name__}"
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         return "its name has other characters than small letters, digits and single _"
     if name in TAKEN:
-        return f"its name is taken: {name} is another setting of cosmos.toml"
+        return f"its name is in use: {name} is another setting of cosmos.toml"
     if engine.name != name:
-        return f"it calls itself {engine.name!r}"
+        return f"its class has the name {engine.name!r}"
     if not engine.operations or engine.operations - set(get_args(ModelType)):
         return f"its operations are {sorted(engine.operations)}"
     if not all(isinstance(word, str) and word for word in (engine.label, engine.version)):
-        return "its label or its version is no text"
+        return "its label or its version is not a text"
     if not all(isinstance(names, Mapping) for names in engine.refuses.values()):
         return "its refuses gives fields without reasons"
     kind = engine.options_type
     if kind is not None:
         if not issubclass(kind, EngineOptions):
-            return f"its options_type is {kind.__name__}, which is no EngineOptions"
+            return f"its options_type is {kind.__name__}, which is not an EngineOptions"
         kind()  # each field must have a default
     return ""
 

@@ -1,7 +1,7 @@
-"""What the engines share whose samples have a JSON document each. Pure.
+"""The common part of engines with one JSON document for each sample. Pure.
 
-Only what the document cannot say is the same for all samples of an order; their seeds, steps and
-lengths are their own.
+Samples of an order must agree only in settings that the document does not have; seeds, steps and
+lengths may differ.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from cosmos_pipelines.operations.transfer import Transfer
 
 
 class Separate(Cosmos):
-    """An engine that takes several documents, loads its model once, and makes one at a time."""
+    """An engine that reads several documents and makes one sample at a time in one model load."""
 
     chunk: ClassVar[int]
     """Frames that are generated at once."""
     produces: ClassVar[Mapping[str, str | None]]
-    """A sample's files below the folder that the model writes into."""
+    """A sample's files below the model's output folder."""
     says: ClassVar[Mapping[str, Sequence[Any]]]
-    """What the model's log lines mean."""
+    """The meaning of the model's log lines."""
 
     @abstractmethod
     def _shared(self, job: Job) -> Hashable:
-        """What even runs of different control sets must share."""
+        """Return what all runs of an order must share, also runs of different control sets."""
 
     @abstractmethod
     def _spec(self, job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:
-        """A sample's document; `controls` are those of all samples of the order."""
+        """Return a sample's document; `controls`: the controls of all samples of the order."""
 
     @abstractmethod
     def _expected(self, job: Job) -> Expected:
-        """What must come out."""
+        """Return the file that the model must make."""
 
     @abstractmethod
     def _command(self, job: Job, specs: Sequence[str], order_id: str) -> list[str]:
-        """The model's own entry point with these documents, which write below `{run}/made`."""
+        """Return the model's entry point with these documents; it writes below `{run}/made`."""
 
     @abstractmethod
     def _needs_of(self, jobs: Sequence[Job]) -> Needs:
-        """What must be there before the model is loaded."""
+        """Return what the host must have before the model is loaded."""
 
     def _environment(self, job: Job) -> Mapping[str, str]:  # noqa: ARG002
-        """Variables besides those of the set-up."""
+        """Return variables in addition to those of the set-up."""
         return {}
 
     def _in_turn(self, jobs: Sequence[Job]) -> list[Job]:
-        """The jobs in the order in which the model makes them."""
+        """Return the jobs in the order in which the model makes them."""
         return list(jobs)
 
     def cost(self, job: Job) -> Cost:
@@ -74,7 +74,7 @@ class Separate(Cosmos):
     def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
         """See `Engine.compile`.
 
-        Runs of different control sets are one order only where somebody asked for that.
+        Runs of different control sets come in one order only if the user asked for that.
         """
         jobs = [self._settled(job) for job in jobs]
         one_key(jobs, self._shared)
@@ -112,19 +112,19 @@ class Separate(Cosmos):
 
 
 def spec_path(job: Job) -> str:
-    """Where a sample's document lies, below the run folder."""
+    """Return the path of a sample's document below the run folder."""
     return f"specs/{job.run_id}.json"
 
 
 def frames_of(job: Job) -> int:
-    """How many frames of the colour pass are used."""
+    """Return the number of frames of the colour pass that are used."""
     operation = job.operation
     most = operation.max_frames if isinstance(operation, Transfer) else None
     return min(job.inputs["color"].frames, most or job.inputs["color"].frames)
 
 
 def length_notes(operation: Transfer, job: Job, chunk: int) -> list[str]:
-    """What the clip's length, and how much of it is used, means for its price and its quality."""
+    """Say what the clip's length and its used part mean for cost and quality."""
     frames, whole = frames_of(job), job.inputs["color"].frames
     notes = [f"Only the first {frames} of {whole} frames are used."] if frames < whole else []
     overlap = operation.num_conditional_frames or 0

@@ -102,7 +102,7 @@ CAUSES: Final[Mapping[str, Cause]] = {
     ),
     "lost": Cause(
         "The run's order ended without an exit code.",
-        r"(?i)vanish|adopted|lost|boot|is gone|killed",
+        r"(?i)vanish|without an exit code|adopted|lost|boot|is gone|killed",
         (_DOCTOR, ("cosmos run {run}", "starts the run again")),
         ("container.json", "dmesg.txt", "folder/boot_id", "notes.txt"),
     ),

@@ -1,17 +1,17 @@
-"""Verify or download the checkpoints of a manifest, where they are used.
+"""Verify or download the checkpoints of a manifest on the machine that uses the checkpoints.
 
     checkpoints.py MANIFEST.json verify [--deep] [--only transfer,edge]
     checkpoints.py MANIFEST.json download [--deep] [--only ...]
 
-Prints `PROBLEM <path>: <what>` for each file that is not as it should be, and progress as
-`[12/31] 45 % ...`. `download --deep` brings anew what has a wrong hash. Exit code 0 if all is well,
-1 if anything is not, 2 for wrong usage. The result is `outputs/checkpoints.json` of the run folder
-(COSMOS_RUN_DIR), or else the last line.
+Prints `PROBLEM <path>: <problem>` for each missing or wrong file, and progress as
+`[12/31] 45 % ...`. `download --deep` downloads files with a wrong hash again. Exit code 0: all
+files are right; 1: a file has a problem; 2: wrong usage. The result is `outputs/checkpoints.json`
+of the run folder (COSMOS_RUN_DIR), or else the last line.
 
-COSMOS_CHECKPOINTS, HF_HOME: the places. HF_ENDPOINT: a mirror of https://huggingface.co. The token
-is HF_TOKEN or the content of the file HF_TOKEN_PATH, which is removed as soon as it has been read.
-To a mirror by plain http it is not sent, unless that is on this machine: one PROBLEM says so, and
-what needs no token is brought all the same.
+COSMOS_CHECKPOINTS, HF_HOME: the two places. HF_ENDPOINT: a mirror of https://huggingface.co. The
+token is HF_TOKEN or the content of the file HF_TOKEN_PATH; the file is removed after the reading.
+The token is not sent to a mirror over plain http, unless the mirror is on this machine: one PROBLEM
+line says so, and the files that need no token are downloaded all the same.
 Standard library only, Python 3.10 or newer.
 """
 
@@ -48,22 +48,22 @@ _lock = Lock()
 
 
 def say(line: str) -> None:
-    """One line of the log, also from several threads."""
+    """Write one line of the log; several threads may call this."""
     with _lock:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
 
 class TokenGone(Exception):
-    """Somebody has removed the token's file before it was read."""
+    """The token's file was removed before this program read the file."""
 
 
 def take_token(environment: MutableMapping[str, str]) -> str | None:
-    """The token, which leaves the environment and its file.
+    """Return the token; remove it from the environment, and remove its file.
 
     Raises:
-        ValueError: it cannot be read, or cannot be a token.
-        TokenGone: its file is not there, and there is no other.
+        ValueError: the token cannot be read, or the text cannot be a token.
+        TokenGone: the token's file does not exist, and HF_TOKEN is empty.
     """
     token = environment.pop("HF_TOKEN", "")
     if path := environment.pop("HF_TOKEN_PATH", ""):
@@ -77,12 +77,12 @@ def take_token(environment: MutableMapping[str, str]) -> str | None:
             raise ValueError(f"the token in {path} cannot be read: {e}") from None
     token = token.strip()
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise ValueError("what was given as a token is none")
+        raise ValueError("the token has spaces, control characters or characters outside ASCII")
     return token or None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """What the command line says."""
+    """Do what the command line says; return the exit code."""
     given = _parser().parse_args(argv)
     began = time.monotonic()
     try:
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked = given.action == "download"
         hub = Hub(address, token, pause_s=given.pause) if asked else None
     except TokenGone:
-        say("PROBLEM HF_TOKEN: it was removed before it was read")
+        say("PROBLEM HF_TOKEN: the token's file was removed before it was read")
         return 1
     except ValueError as e:
         sys.stderr.write(f"checkpoints.py: {e}\n")
@@ -103,14 +103,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed: list[Found] = []
     if hub:
         if hub.withholds:
-            say(f"PROBLEM HF_TOKEN: not sent to {hub.host}: over http anybody could read it")
+            say(f"PROBLEM HF_TOKEN: not sent to {hub.host}: anybody could read it over http")
         whole = with_companions(entries, known, places)
         failed = download(whole, places, hub, threads=given.threads, say=say)
     found = _verified(entries, places, failed, given)
     if hub and given.deep:
         found = _repaired(entries, places, found, hub, given.threads)
     result = _result(given, found, time.monotonic() - began)
-    _tell(result)
+    _report(result)
     return 0 if result["well"] else 1
 
 
@@ -120,11 +120,11 @@ def _verified(
     failed: Sequence[Found],
     given: argparse.Namespace,
 ) -> list[Found]:
-    """What failed to come, and how all the others are."""
-    told = {one.path for one in failed}
-    items = [item for item in items_of(entries, places) if item.name not in told]
-    # Where nothing was downloaded for want of room, that is the one thing to say.
-    silent = any(one.state == "no_room" for one in failed)
+    """Return the failed downloads, and the results of the check of all other files."""
+    failed_paths = {found.path for found in failed}
+    items = [item for item in items_of(entries, places) if item.name not in failed_paths]
+    # If the disk has no room for the download, the log shows only this problem.
+    silent = any(found.state == "no_room" for found in failed)
     found = verify(
         items, deep=given.deep, threads=given.threads, say=(lambda _: None) if silent else say
     )
@@ -138,23 +138,23 @@ def _repaired(
     hub: Hub,
     threads: int,
 ) -> list[Found]:
-    """Bring anew what has another hash than it should; what is there stays until that is whole."""
-    rotten = {one.path for one in found if one.state == "wrong_hash"}
-    items = [item for item in items_of(entries, places) if item.name in rotten]
+    """Download files with a wrong hash again; the old file stays until the new file is whole."""
+    damaged = {result.path for result in found if result.state == "wrong_hash"}
+    items = [item for item in items_of(entries, places) if item.name in damaged]
     if not items:
         return list(found)
-    say(f"{len(items)} files have another content than they should: they are brought anew.")
-    anew = {item.file for item in items if item.file}
+    say(f"{len(items)} files have a wrong hash: they are downloaded again.")
+    replaced = {item.file for item in items if item.file}
     failed = download([_alone(item) for item in items], places, hub,
-                      threads=threads, say=say, anew=anew)  # fmt: skip
-    told = {one.path for one in failed}
-    again = [item for item in items if item.name not in told]
-    repaired = verify(again, deep=True, threads=threads, say=say)
-    return [*failed, *repaired, *(one for one in found if one.path not in rotten)]
+                      threads=threads, say=say, replaced=replaced)  # fmt: skip
+    failed_paths = {found.path for found in failed}
+    downloaded = [item for item in items if item.name not in failed_paths]
+    repaired = verify(downloaded, deep=True, threads=threads, say=say)
+    return [*failed, *repaired, *(result for result in found if result.path not in damaged)]
 
 
 def _alone(item: Item) -> Entry:
-    """The entry of one file only."""
+    """Return an entry for one file only."""
     if not item.entry.several:
         return item.entry
     return replace(item.entry, path=item.path, exclude=(), size=None, md5=None)
@@ -162,20 +162,20 @@ def _alone(item: Item) -> Entry:
 
 def _result(given: argparse.Namespace, found: Sequence[Found], seconds: float) -> dict[str, Any]:
     counts: dict[str, int] = {}
-    for one in found:
-        counts[one.state] = counts.get(one.state, 0) + 1
+    for file in found:
+        counts[file.state] = counts.get(file.state, 0) + 1
     return {
         "action": given.action,
         "deep": given.deep,
-        "well": all(one.well for one in found),
+        "well": all(file.well for file in found),
         "counts": counts,
-        "bytes": sum(one.size for one in found),
+        "bytes": sum(file.size for file in found),
         "seconds": round(seconds, 1),
-        "files": [one.as_dict() for one in found],
+        "files": [file.as_dict() for file in found],
     }
 
 
-def _tell(result: dict[str, Any]) -> None:
+def _report(result: dict[str, Any]) -> None:
     counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in result["counts"].items())
     say(f"{len(result['files'])} files, {result['bytes'] / 1e9:.1f} GB: {counts or 'none'}.")
     text = json.dumps(result, sort_keys=True)

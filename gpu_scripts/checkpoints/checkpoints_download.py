@@ -1,7 +1,7 @@
-"""Brings the files of a manifest from a hub: only these, each resumed where it stopped.
+"""Download the files of a manifest from a hub; an interrupted download is resumed.
 
-A file is written to `.<name>.<its hash>.part`, compared with what the hub and the manifest say of
-it, and only then gets its name. Standard library only.
+A file is written to `.<name>.<hash>.part`, compared with the size and hash of the hub and of the
+manifest, and only then gets its name. Standard library only.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from checkpoints_wanted import Wanted, reuse, wrong_content
 
 MARGIN = 1 << 30
 """Bytes that stay free on the disk."""
-BUSY = "another process brings it; waiting for that one"
+BUSY = "another process downloads this file; waiting for that process"
 ASKING = 8
-"""Files that are asked for at a time before anything is downloaded."""
+"""Number of files about which the hub is asked at a time, before the download."""
 
 
 def download(
@@ -40,12 +40,12 @@ def download(
     *,
     threads: int,
     say: Say,
-    anew: Collection[Path] = (),
+    replaced: Collection[Path] = (),
 ) -> list[Found]:
-    """Bring what is missing; what could not be had is returned and told, the rest goes on.
+    """Download the missing files; return and log the failures, and continue with the other files.
 
-    What a branch means in the cache changes when all of these files are there, not before.
-    `anew`: files that are brought although they are there, because their content is wrong.
+    The commit of a branch in the cache changes only when all files of the branch are complete.
+    `replaced`: existing files that are downloaded again, because their content is wrong.
     """
     failed: list[Found] = []
     broken: set[Branch] = set()
@@ -56,24 +56,24 @@ def download(
         say(f"PROBLEM {item.name}: {why}")
 
     wanted = _ask(_expand(entries, places, hub, fail), hub, fail)
-    missing = [one for one in wanted if one.file in anew or not one.there]
+    missing = [want for want in wanted if want.file in replaced or not want.there]
     missing = _without_reused(missing, threads, say)
-    for one in wanted:
-        if one not in missing:
-            one.item.place.note(one.file, _record(one))
+    for want in wanted:
+        if want not in missing:
+            want.item.place.note(want.file, _record(want))
     say(f"{len(missing)} of {len(wanted)} files are to be downloaded, "
-        f"{gigabytes(sum(one.left for one in missing))} GB.")  # fmt: skip
-    short = _short_of_room(missing)
-    for disk in short:
+        f"{gigabytes(sum(want.left for want in missing))} GB.")  # fmt: skip
+    full = _full_disks(missing)
+    for disk in full:
         failed.append(disk)
         say(f"PROBLEM {disk.path}: {disk.what}")
-    if not short:
-        _fetch_all(missing, hub, threads, say, fail, anew)
-    broken |= {_branch(one.item) for one in wanted if not one.has_come}
-    if not anew:
-        for one in wanted:
-            if _branch(one.item) not in broken:
-                one.item.place.keep_commit(one.item.entry)
+    if not full:
+        _fetch_all(missing, hub, threads, say, fail, replaced)
+    broken |= {_branch(want.item) for want in wanted if not want.has_come}
+    if not replaced:
+        for want in wanted:
+            if _branch(want.item) not in broken:
+                want.item.place.keep_commit(want.item.entry)
     return failed
 
 
@@ -86,16 +86,16 @@ def _branch(item: Item) -> Branch:
 
 
 def _without_reused(missing: Sequence[Wanted], threads: int, say: Say) -> list[Wanted]:
-    """Those that no older commit has with the same content."""
+    """Return the missing files that no older commit has with the same content."""
     with ThreadPoolExecutor(threads) as pool:
         reused = list(pool.map(reuse, missing))
     if any(reused):
         say(f"{sum(reused)} files are the same as at an older commit.")
-    return [one for one, is_here in zip(missing, reused, strict=True) if not is_here]
+    return [want for want, is_here in zip(missing, reused, strict=True) if not is_here]
 
 
 def _expand(entries: Iterable[Entry], places: dict[str, Place], hub: Hub, fail: Fail) -> list[Item]:
-    """The files that the entries stand for; patterns are compared with the hub's list."""
+    """Return the files of the entries; patterns are compared with the hub's list of files."""
     found: dict[tuple[str, str, str, str], Item] = {}
     lists: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for entry in sorted(entries, key=lambda e: e.several):
@@ -110,7 +110,7 @@ def _expand(entries: Iterable[Entry], places: dict[str, Place], hub: Hub, fail: 
                 fail(Item(entry, place, entry.path, None), e)
                 continue
             place.note_listed(entry, listed)
-            place.mean(entry, commit)
+            place.set_commit(entry, commit)
             paths = [path for path in listed if entry.has(path)]
         for path in paths:
             key = (entry.target, entry.repo, entry.at, path)
@@ -119,17 +119,17 @@ def _expand(entries: Iterable[Entry], places: dict[str, Place], hub: Hub, fail: 
 
 
 def _ask(items: Sequence[Item], hub: Hub, fail: Fail) -> list[Wanted]:
-    """What the hub says of each, and where it therefore belongs."""
+    """Ask the hub for the facts of each file; return the files with facts and target path."""
 
     def ask(item: Item) -> Wanted | Exception:
         try:
             facts = hub.facts(item.entry, item.path)
-            told = None if item.entry.several else item.entry.size
-            if None not in (told, facts.size) and told != facts.size:
-                return Refused(f"the hub's file has {facts.size} bytes instead of {told}")
+            expected = None if item.entry.several else item.entry.size
+            if None not in (expected, facts.size) and expected != facts.size:
+                return Refused(f"the hub's file has {facts.size} bytes instead of {expected}")
             base = item.place.base(item.entry, facts.commit)
             if base is None or not stays_inside(item.path):
-                return Refused(f"{hub.host} does not tell where it belongs")
+                return Refused(f"{hub.host} does not give the file's commit, or the path is wrong")
             return Wanted(Item(item.entry, item.place, item.path, base / item.path), facts)
         except (Refused, Passing, OSError) as e:
             return e
@@ -140,30 +140,31 @@ def _ask(items: Sequence[Item], hub: Hub, fail: Fail) -> list[Wanted]:
     for item, answer in zip(items, answers, strict=True):
         if isinstance(answer, Exception):
             fail(item, answer)
-        elif answer.facts.commit and not item.place.mean(item.entry, answer.facts.commit):
-            fail(item, Refused(f"{item.entry.at} has moved while it was asked: ask again"))
+        elif answer.facts.commit and not item.place.set_commit(item.entry, answer.facts.commit):
+            why = f"{item.entry.at} moved to another commit during the request: try again"
+            fail(item, Refused(why))
         else:
             wanted.append(answer)
     return wanted
 
 
-def _short_of_room(missing: Sequence[Wanted]) -> list[Found]:
-    """Disks that have no room for what is to come; both places may be on the same one."""
+def _full_disks(missing: Sequence[Wanted]) -> list[Found]:
+    """Return the disks without room for the missing files; both places may be on one disk."""
     need: dict[int, int] = {}
     roots: dict[int, Path] = {}
-    for one in missing:
-        root = one.item.place.root
+    for want in missing:
+        root = want.item.place.root
         root.mkdir(parents=True, exist_ok=True)
         device = root.stat().st_dev
-        need[device] = need.get(device, 0) + one.left
+        need[device] = need.get(device, 0) + want.left
         roots.setdefault(device, root)
-    short = []
+    full = []
     for device, root in roots.items():
         free = max(shutil.disk_usage(root).free - MARGIN, 0)
         if need[device] > free:
-            what = f"{gigabytes(need[device])} GB are to come, {gigabytes(free)} GB can be used"
-            short.append(Found(str(root), "no_room", f"no space left: {what}"))
-    return short
+            what = f"{gigabytes(need[device])} GB are needed, {gigabytes(free)} GB can be used"
+            full.append(Found(str(root), "no_room", f"no space left: {what}"))
+    return full
 
 
 def _fetch_all(
@@ -172,75 +173,75 @@ def _fetch_all(
     threads: int,
     say: Say,
     fail: Fail,
-    anew: Collection[Path],
+    replaced: Collection[Path],
 ) -> None:
-    meter = Meter(len(missing), sum(one.left for one in missing), say)
-    full = Event()
+    meter = Meter(len(missing), sum(want.left for want in missing), say)
+    disk_full = Event()
 
-    def fetch(one: Wanted) -> None:
+    def fetch(want: Wanted) -> None:
         try:
-            if full.is_set():
+            if disk_full.is_set():
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            left = one.left
-            with alone_with(one.part, lambda: say(f"{one.item.name}: {BUSY}")) as part:
-                if one.there and one.file not in anew:  # the other has brought it
-                    one.part.unlink()
-                    meter.add(left, one.item.name)
+            left = want.left
+            with alone_with(want.part, lambda: say(f"{want.item.name}: {BUSY}")) as part:
+                if want.there and want.file not in replaced:  # downloaded meanwhile
+                    want.part.unlink()
+                    meter.add(left, want.item.name)
                 else:
-                    _fetch(one, part, hub, meter)
-            one.item.place.note(one.file, _record(one))
+                    _fetch(want, part, hub, meter)
+            want.item.place.note(want.file, _record(want))
         except (Refused, Passing) as e:
-            fail(one.item, e)
+            fail(want.item, e)
         except OSError as e:
             if e.errno in (errno.ENOSPC, errno.EDQUOT):
-                full.set()
-            fail(one.item, OSError(f"cannot be written: {e.strerror or e}"))
-        meter.finish(one.item.name)
+                disk_full.set()
+            fail(want.item, OSError(f"cannot be written: {e.strerror or e}"))
+        meter.finish(want.item.name)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(fetch, missing))
 
 
-def _record(one: Wanted) -> dict[str, Any]:
-    """What is kept of it; the hash is the hub's, compared with the content where we brought it."""
-    size = one.facts.size if one.facts.size is not None else one.file.stat().st_size
-    return {"size": size, **one.facts.hashes}
+def _record(want: Wanted) -> dict[str, Any]:
+    """Return the facts to record: size, and the hub's hash, which a downloaded file had."""
+    size = want.facts.size if want.facts.size is not None else want.file.stat().st_size
+    return {"size": size, **want.facts.hashes}
 
 
-def _fetch(one: Wanted, part: IO[bytes], hub: Hub, meter: Meter) -> None:
-    """The file, whole and compared. Raises Refused, Passing, OSError."""
+def _fetch(want: Wanted, part: IO[bytes], hub: Hub, meter: Meter) -> None:
+    """Download the whole file and compare its content. Raises Refused, Passing, OSError."""
     tries = hub.tries
     while True:
-        before = one.left
+        before = want.left
         try:
-            _read_on(one, part, hub, meter)
+            _read_on(want, part, hub, meter)
             break
         except Passing:
-            tries = hub.tries if one.left < before else tries - 1
+            tries = hub.tries if want.left < before else tries - 1
             if tries <= 0:
                 raise
             sleep(min(hub.pause_s * 2 ** (hub.tries - tries), 60))
-    if wrong := wrong_content(one, one.part):
-        one.part.unlink()
+    if wrong := wrong_content(want, want.part):
+        want.part.unlink()
         raise Refused(wrong)
-    one.part.replace(one.file)
-    directory = os.open(one.file.parent, os.O_RDONLY)
+    want.part.replace(want.file)
+    directory = os.open(want.file.parent, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:
         os.close(directory)
 
 
-def _read_on(one: Wanted, part: IO[bytes], hub: Hub, meter: Meter) -> None:
-    """Bytes from where the part ends to the end of the file."""
-    size = one.facts.size
-    begun = one.part.stat().st_size
+def _read_on(want: Wanted, part: IO[bytes], hub: Hub, meter: Meter) -> None:
+    """Download the bytes from the end of the part file to the end of the file."""
+    size = want.facts.size
+    begun = want.part.stat().st_size
     if begun and (size is None or begun > size):
         part.truncate(0)
         begun = 0
     if begun and begun == size:
         return
-    with hub.open(one.item.entry, one.item.path, begun) as answer:
+    with hub.open(want.item.entry, want.item.path, begun) as answer:
         if answer.status != 206:  # the server does not resume
             part.truncate(0)
         elif not answer.headers.get("Content-Range", "").startswith(f"bytes {begun}-"):
@@ -249,18 +250,18 @@ def _read_on(one: Wanted, part: IO[bytes], hub: Hub, meter: Meter) -> None:
             with _passing(hub):
                 while block := answer.read(BLOCK):
                     part.write(block)
-                    meter.add(len(block), one.item.name)
+                    meter.add(len(block), want.item.name)
         finally:
             part.flush()
         os.fsync(part.fileno())
         cut = bool(answer.length)
-    if cut or (size is not None and one.part.stat().st_size < size):
+    if cut or (size is not None and want.part.stat().st_size < size):
         raise Passing(f"{hub.host} ended in the middle of the file")
 
 
 @contextmanager
 def _passing(hub: Hub) -> Iterator[None]:
-    """A link that breaks may come back; a full disk will not."""
+    """Turn a broken connection into Passing; raise other errors, as a full disk, as they are."""
     try:
         yield
     except (http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as e:

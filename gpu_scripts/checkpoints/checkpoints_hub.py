@@ -1,8 +1,8 @@
-"""Asks a Hugging Face hub, or a mirror of one, over plain HTTPS. Standard library only.
+"""Requests to a Hugging Face hub, or a mirror of the hub, over plain HTTPS. Standard library only.
 
-The token goes to the endpoint alone, and not over plain HTTP unless that is on this machine: a
-redirect to another host (where large files lie) is followed without it. Nothing here prints it, or
-the user and password that an endpoint's address may have, which are sent instead of a token.
+The token goes to the endpoint only, and not over plain HTTP unless the endpoint is on this machine:
+a redirect to another host (the store of large files) is followed without the token. No line of the
+log has the token, or the user and password of the endpoint's address, which replace the token.
 """
 
 from __future__ import annotations
@@ -34,53 +34,53 @@ _SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
 class Refused(Exception):
-    """The hub will not give it; asking again changes nothing."""
+    """The hub refuses the file; a second request would get the same answer."""
 
 
 class Passing(Exception):
-    """A failure of the network or of a server, which may pass."""
+    """A failure of the network or of a server; a later request may succeed."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the hub tells of a file before it is downloaded."""
+    """The hub's facts of a file, before the download."""
 
     commit: str | None
     size: int | None
     etag: str
-    """SHA-256 of a large file, SHA-1 of a small one's git blob; or whatever the server has."""
+    """SHA-256 of a large file, SHA-1 of a small file's git blob; or another server's own tag."""
 
     @property
     def hashes(self) -> dict[str, str]:
-        """The hash that the content must have, by its kind."""
+        """The hash that the content must have, by the kind of hash."""
         if _SHA256.fullmatch(self.etag):
             return {"sha256": self.etag}
         return {"git": self.etag} if _SHA1.fullmatch(self.etag) else {}
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Redirects are followed by us, who decide what goes along."""
+    """No redirect is followed automatically: `Hub` decides which headers go to the next host."""
 
     def redirect_request(self, *_: Any) -> None:
-        """None: do not."""
+        """Return None: do not follow the redirect."""
         return
 
 
 class Hub:
-    """An endpoint and what it is asked with. Raises ValueError if it is none."""
+    """An endpoint and its token. Raises ValueError if the endpoint's address is wrong."""
 
     def __init__(
         self, endpoint: str, token: str | None, *, pause_s: float = 2.0, tries: int = 6
     ) -> None:
         self.endpoint, self._basic = endpoint_of(endpoint)
         self.withholds = bool(token) and not keeps_secrets(self.endpoint)
-        """Whether it was given a token that it does not send."""
+        """Whether a token was given that is not sent to this endpoint."""
         self._token = None if self.withholds else token
         self.pause_s, self.tries = pause_s, tries
         self._opener = urllib.request.build_opener(_Stay)
 
     def facts(self, entry: Entry, path: str) -> Facts:
-        """What a file is. Raises Refused, Passing."""
+        """Return the facts of a file. Raises Refused, Passing."""
 
         def ask() -> Facts:
             seen: dict[str, str] = {}
@@ -96,12 +96,12 @@ class Hub:
                     if not redirected or {"x-linked-size", "x-linked-etag"} <= set(seen):
                         return self._checked(_facts(seen), entry)
                     url = _next(url, headers["location"])
-            raise Refused(f"{self.host} redirects for ever")
+            raise Refused(f"{self.host} sends too many redirects")
 
         return self.patiently(ask)
 
     def files(self, entry: Entry) -> tuple[str, list[str]]:
-        """The commit that a revision is, and all files of the repository at it."""
+        """Return the commit of a revision, and all files of the repository at this commit."""
         url = f"{self.endpoint}/api/models/{entry.repo}/revision/{quote(entry.at, safe='')}"
 
         def ask() -> tuple[str, list[str]]:
@@ -117,8 +117,8 @@ class Hub:
             self._check_commit(commit, entry)
             for name in names:
                 if not stays_inside(name):
-                    said = f"{self.host} lists {shown(name)} in {entry.repo}"
-                    raise Refused(f"{said}, which leads elsewhere")
+                    problem = f"{self.host} lists {shown(name)} in {entry.repo}"
+                    raise Refused(f"{problem}: this path leads out of the directory")
             return commit, names
         except (ValueError, KeyError, TypeError, RecursionError) as e:
             raise Refused(f"{self.host} does not list the files of {entry.repo}: {e}") from e
@@ -130,11 +130,11 @@ class Hub:
 
     def _check_commit(self, commit: str, entry: Entry) -> None:
         if not COMMIT.fullmatch(commit):
-            said = f"{self.host} says that {entry.repo} is at {shown(commit)}"
-            raise Refused(f"{said}, which is no commit")
+            problem = f"{self.host} says that {entry.repo} is at {shown(commit)}"
+            raise Refused(f"{problem}, which is not a commit")
 
     def open(self, entry: Entry, path: str, offset: int) -> http.client.HTTPResponse:
-        """The content from a byte on: 206; the whole content where that cannot be had: 200.
+        """Open a file's content from byte `offset` on: status 206; 200 is the whole content.
 
         Raises:
             Refused, Passing.
@@ -144,11 +144,11 @@ class Hub:
 
     @property
     def host(self) -> str:
-        """As people are told."""
+        """The endpoint's host and port, for messages."""
         return host_of(self.endpoint)
 
     def patiently(self, ask: Callable[[], T]) -> T:
-        """Ask again after failures that may pass, with growing pauses."""
+        """Repeat a request after each Passing, with growing pauses."""
         for left in range(self.tries - 1, -1, -1):
             try:
                 return ask()
@@ -168,18 +168,18 @@ class Hub:
                 return answer
             url = _next(url, answer.headers["location"])
             answer.close()
-        raise Refused(f"{self.host} redirects for ever")
+        raise Refused(f"{self.host} sends too many redirects")
 
     def _open(
         self, method: str, url: str, headers: Mapping[str, str], entry: Entry
     ) -> http.client.HTTPResponse:
         request = urllib.request.Request(url, method=method, headers=dict(headers))  # noqa: S310
         if request.type not in ("https", "http"):
-            raise Refused(f"{self.host} leads to {request.type}:, which is not followed")
-        request.add_header("Accept-Encoding", "identity")  # or sizes are those of packed files
+            raise Refused(f"{self.host} redirects to {request.type}:, which is not followed")
+        request.add_header("Accept-Encoding", "identity")  # else sizes are of compressed content
         request.add_header("User-Agent", "cosmos-pipelines")
-        ours = urlsplit(url)[:2] == urlsplit(self.endpoint)[:2]
-        if ours and (self._basic or self._token):
+        to_endpoint = urlsplit(url)[:2] == urlsplit(self.endpoint)[:2]
+        if to_endpoint and (self._basic or self._token):
             secret = f"Basic {self._basic}" if self._basic else f"Bearer {self._token}"
             request.add_unredirected_header("Authorization", secret)
         try:
@@ -187,49 +187,50 @@ class Hub:
             return answer
         except urllib.error.HTTPError as e:
             if e.code in _REDIRECT and e.headers.get("location"):
-                return e  # type: ignore[return-value]  # it is an answer as well
-            raise self._failure(e, entry, ours) from None
-        except http.client.InvalidURL:  # it would tell all of it
-            raise Refused(f"{host_of(url)} cannot be asked: its address is none") from None
+                return e  # type: ignore[return-value]  # a redirect is an answer too
+            raise self._failure(e, entry, to_endpoint) from None
+        except http.client.InvalidURL:  # the exception's text has the whole address
+            raise Refused(f"{host_of(url)} cannot be reached: the address is not valid") from None
         except (OSError, http.client.HTTPException) as e:
             reason = getattr(e, "reason", None) or e
             raise Passing(f"{host_of(url)} cannot be reached: {reason}") from None
 
-    def _failure(self, e: urllib.error.HTTPError, entry: Entry, ours: bool) -> Exception:
+    def _failure(self, e: urllib.error.HTTPError, entry: Entry, to_endpoint: bool) -> Exception:
         code = e.headers.get("X-Error-Code") or ""
         e.close()
-        # What the store of large files refuses is an address that has expired.
-        if e.code in _AGAIN or not ours:
+        # The store of large files refuses an expired address.
+        if e.code in _AGAIN or not to_endpoint:
             return Passing(f"{host_of(e.url)} answers {e.code}")
         if e.code == 401 and self._basic:
             return Refused(f"{self.host} does not accept the user and password of HF_ENDPOINT")
         if e.code == 401 and not self._token:
             sure = entry.gated or code == "GatedRepo"
             what = "needs a token" if sure else "needs a token or does not exist"
-            none = "yours is not sent there" if self.withholds else "none was given: set HF_TOKEN"
-            return Refused(f"{entry.repo} {what}, and {none}")
+            none = "no token was given: set HF_TOKEN"
+            why = "your token is not sent over http" if self.withholds else none
+            return Refused(f"{entry.repo} {what}, and {why}")
         if e.code == 401:
             return Refused(f"the token is not accepted by {self.host} for {entry.repo}")
         if e.code == 403:
             page = f"{self.endpoint}/{entry.repo}"
             return Refused(f"accept the licence of {entry.repo} at {page} with the token's account")
         if e.code == 404 and (code == "RevisionNotFound" or (entry.revision and not code)):
-            return Refused(f"the pinned revision {entry.at} is gone from {entry.repo}")
+            return Refused(f"{entry.repo} no longer has the pinned revision {entry.at}")
         if e.code == 404 and code != "RepoNotFound":
-            return Refused(f"there is no such file in {entry.repo} at {entry.at}")
+            return Refused(f"{entry.repo} has no such file at {entry.at}")
         if e.code == 404:
-            return Refused(f"{self.host} has no {entry.repo}, or not for this token")
+            return Refused(f"{self.host} has no {entry.repo}, or does not show it to this token")
         return Refused(f"{self.host} answers {e.code} {e.reason}")
 
 
 def _next(url: str, location: str) -> str:
-    """Where a redirect leads."""
+    """Return the address to which a redirect leads."""
     try:
-        there = urljoin(url, location)
-        _ = urlsplit(there).port
-        return there
-    except ValueError:  # its text may tell a signed address
-        raise Refused(f"{host_of(url)} leads to an address that is none") from None
+        target = urljoin(url, location)
+        _ = urlsplit(target).port
+        return target
+    except ValueError:  # the exception's text may have a signed address
+        raise Refused(f"{host_of(url)} redirects to an address that is not valid") from None
 
 
 def _facts(headers: Mapping[str, str]) -> Facts:

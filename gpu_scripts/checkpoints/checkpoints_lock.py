@@ -1,4 +1,4 @@
-"""One process at a time where several share a place, as engines may share a cache.
+"""Locks for a place that several processes share, as engines may share a cache.
 
 Standard library only.
 """
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import IO
 
 _CANNOT = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL)
-"""What network file systems say that have no locks: then all go on at once, as without this."""
+"""Errors of network file systems that have no locks: there all processes run at once, unlocked."""
 
 
 @contextmanager
 def alone_with(file: Path, waiting: Callable[[], None]) -> Iterator[IO[bytes]]:
-    """A file, made if need be with its directory, open at its end; no other process has it so.
+    """Open a file at its end, locked against other processes; make file and directory if missing.
 
-    `waiting` is called if another has it. It may be renamed or removed meanwhile, by its holder.
+    `waiting` is called if another process holds the lock. The holder may rename or remove the file.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -38,7 +38,7 @@ def alone_with(file: Path, waiting: Callable[[], None]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def alone_in(directory: Path) -> Iterator[None]:
-    """No other process is in such a block for this directory."""
+    """Lock a directory: no other process is in an `alone_in` block of this directory."""
     opened = os.open(directory, os.O_RDONLY)
     try:
         _lock(opened, lambda: None)

@@ -1,9 +1,9 @@
-"""What a manifest of checkpoints says, where its files lie, and what was recorded of them.
+"""The entries of a manifest of checkpoints, the places of the files, and the record of each place.
 
 Standard library only, Python 3.10 or newer. Two places: the checkpoint directory, where a file is
-`<repo>/<path>`, and the cache of Hugging Face, where it is
-`hub/models--<org>--<name>/snapshots/<commit>/<path>`: from there libraries take what they load by a
-repository's name.
+`<repo>/<path>`, and the cache of Hugging Face, where a file is
+`hub/models--<org>--<name>/snapshots/<commit>/<path>`: libraries that load a model by a repository's
+name read this cache.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from checkpoints_names import COMMIT, is_repo, is_revision, shown, stays_inside
 
 MAIN = "main"
 RECORD = ".cosmos-sizes.json"
-"""In each place: sizes and hashes as they were when we downloaded."""
+"""File in each place: sizes and hashes at the time of the download."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a manifest: a file of a repository, or with `*` in its path several."""
+    """One line of a manifest: a file of a repository, or several files if the path has a `*`."""
 
     repo: str
     path: str
     target: str
     """`checkpoints` or `huggingface`."""
     needed_for: tuple[str, ...] = ()
-    """Operations; without any it is known, but nothing that we order needs it."""
+    """Operations; empty: the file is known, but no order of this project needs it."""
     control: str | None = None
-    """The one control or variant that needs it; None: all do."""
+    """The only control or variant that needs the file; None: all need the file."""
     optional: bool = False
-    """Left out unless its control is named."""
+    """Whether the file is left out unless its control is named."""
     size: int | None = None
     md5: str | None = None
     revision: str | None = None
@@ -50,27 +50,27 @@ class Entry:
     gated: bool = False
     exclude: tuple[str, ...] = ()
     into: str | None = None
-    """Directory below the place that it goes to, where that is not the usual one."""
+    """Directory below the place, if it is not the usual directory."""
 
     @property
     def several(self) -> bool:
-        """Whether its path is a pattern."""
+        """Whether the path is a pattern."""
         return "*" in self.path
 
     @property
     def at(self) -> str:
-        """What to ask the hub for."""
+        """The revision to ask the hub for."""
         return self.revision or MAIN
 
     def has(self, path: str) -> bool:
-        """Whether a file of the repository is one of its files."""
+        """Whether a file of the repository belongs to this entry."""
         if not self.several:
             return path == self.path
         return fnmatchcase(path, self.path) and not any(fnmatchcase(path, x) for x in self.exclude)
 
 
 def read_manifest(file: Path) -> list[Entry]:
-    """The entries of a manifest. Raises ValueError if it is none."""
+    """Return the entries of a manifest. Raises ValueError if the file is not a manifest."""
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))["files"]
         return [_entry(row) for row in rows]
@@ -82,29 +82,31 @@ def _entry(row: dict[str, Any]) -> Entry:
     tuples = {key: tuple(row.get(key) or ()) for key in ("needed_for", "exclude")}
     entry = Entry(**(row | tuples))
     if entry.target not in ("checkpoints", "huggingface"):
-        raise ValueError(f"{entry.repo}: the target {entry.target!r} is neither place")
+        known = "checkpoints or huggingface"
+        raise ValueError(f"{entry.repo}: the target {entry.target!r} is not {known}")
     if not is_repo(entry.repo):
         raise ValueError(f"the repository {shown(entry.repo)} is not OWNER/NAME")
     if not is_revision(entry.at):
-        raise ValueError(f"{entry.repo}: {shown(entry.at)} is no branch, tag or commit")
+        raise ValueError(f"{entry.repo}: {shown(entry.at)} is not a branch, tag or commit")
     for path in (entry.path, *([entry.into] if entry.into else [])):
         if not stays_inside(path):
-            raise ValueError(f"{entry.repo}: the path {shown(path)} leads elsewhere")
+            problem = f"the path {shown(path)} leads out of the directory"
+            raise ValueError(f"{entry.repo}: {problem}")
     return entry
 
 
 def chosen(entries: Sequence[Entry], only: Iterable[str] = ()) -> list[Entry]:
-    """The entries for some operations and controls; none named means all of them.
+    """Return the entries for some operations and controls; no word means all entries.
 
     Raises:
-        ValueError: a word is neither.
+        ValueError: a word is neither an operation nor a control.
     """
     operations = {word for entry in entries for word in entry.needed_for}
     controls = {entry.control for entry in entries if entry.control}
     wanted = set(only)
     if unknown := wanted - operations - controls:
         known = ", ".join(sorted(operations | controls))
-        raise ValueError(f"there is no {', '.join(sorted(unknown))} here; known: {known}")
+        raise ValueError(f"the manifest has no {', '.join(sorted(unknown))}; known: {known}")
     for_operations, for_controls = wanted & operations or operations, wanted & controls or controls
     return [
         entry
@@ -118,9 +120,10 @@ def chosen(entries: Sequence[Entry], only: Iterable[str] = ()) -> list[Entry]:
 def with_companions(
     entries: Sequence[Entry], all_of_them: Iterable[Entry], places: dict[str, Place]
 ) -> list[Entry]:
-    """The entries, and others of the same branches that the cache has: a branch moves as a whole.
+    """Return the entries, and the other entries of the same branches that the cache has.
 
-    Who brings one file of a branch that has moved must not lose the others of it.
+    A branch moves as a whole: a download of one file at the branch's new commit must not lose the
+    other files of this branch.
     """
     branches = {(entry.target, entry.repo, entry.at) for entry in entries}
     return [
@@ -137,18 +140,18 @@ def with_companions(
 
 
 class Place:
-    """One of the two places, with its record."""
+    """A place of files (checkpoint directory or cache) with its record."""
 
     def __init__(self, target: str, root: Path) -> None:
         self.target, self.root = target, root
         self._lock = threading.Lock()
-        self._meant: dict[tuple[str, str], str] = {}
-        """What branches and tags mean at the hub, by repository."""
+        self._commits: dict[tuple[str, str], str] = {}
+        """The commit of each branch and tag at the hub, by repository and revision."""
         self._record: dict[str, dict[str, Any]] = {"files": {}, "listed": {}}
         self._read()
 
     def base(self, entry: Entry, commit: str | None = None) -> Path | None:
-        """The directory of a repository's files; None if it is not known at which commit."""
+        """Return the directory of a repository's files; None if the commit is not known."""
         if entry.into:
             return self.root / entry.into
         if self.target == "checkpoints":
@@ -157,33 +160,33 @@ class Place:
         return self._repository(entry) / "snapshots" / commit if commit else None
 
     def commit(self, entry: Entry) -> str | None:
-        """The commit whose files the cache has for this entry's revision."""
+        """Return the commit whose files the cache has for this entry's revision."""
         if _COMMIT.fullmatch(entry.at):
             return entry.at
-        if meant := self._meant.get((entry.repo, entry.at)):
-            return meant
+        if commit := self._commits.get((entry.repo, entry.at)):
+            return commit
         return self._kept(entry)
 
     def _kept(self, entry: Entry) -> str | None:
         try:
-            said = (self._repository(entry) / "refs" / entry.at).read_text(encoding="utf-8")
+            text = (self._repository(entry) / "refs" / entry.at).read_text(encoding="utf-8")
         except (OSError, ValueError):
             return None
-        return said.strip() if COMMIT.fullmatch(said.strip()) else None
+        return text.strip() if COMMIT.fullmatch(text.strip()) else None
 
-    def mean(self, entry: Entry, commit: str) -> bool:
-        """Let a branch or tag mean this commit for this process; False if it means another."""
-        return self._meant.setdefault((entry.repo, entry.at), commit) == commit
+    def set_commit(self, entry: Entry, commit: str) -> bool:
+        """Set the commit of a branch or tag for this process; False if another commit is set."""
+        return self._commits.setdefault((entry.repo, entry.at), commit) == commit
 
     def keep_commit(self, entry: Entry) -> None:
-        """Let it mean that in the cache, from where libraries load."""
-        meant = self._meant.get((entry.repo, entry.at))
+        """Write the commit of the entry's branch into the cache, where libraries read it."""
+        commit = self._commits.get((entry.repo, entry.at))
         usual = self.target == "huggingface" and not entry.into
-        if usual and meant and not _COMMIT.fullmatch(entry.at) and self._kept(entry) != meant:
-            write_whole(self._repository(entry) / "refs" / entry.at, meant)
+        if usual and commit and not _COMMIT.fullmatch(entry.at) and self._kept(entry) != commit:
+            write_whole(self._repository(entry) / "refs" / entry.at, commit)
 
     def older(self, entry: Entry, path: str) -> list[Path]:
-        """The files of this path at all commits that the cache has."""
+        """Return the files of this path at all commits in the cache."""
         if self.target != "huggingface" or entry.into:
             return []
         snapshots = self._repository(entry) / "snapshots"
@@ -193,7 +196,7 @@ class Place:
         return [file for file in files if file.is_file()]
 
     def has_any(self, entry: Entry) -> bool:
-        """Whether the commit that a branch means in the cache has files of this entry."""
+        """Whether the cache's commit of a branch has files of this entry."""
         commit = self._kept(entry)
         base = self.base(entry, commit) if commit else None
         if base is None or _COMMIT.fullmatch(entry.at) or self.target != "huggingface":
@@ -207,7 +210,7 @@ class Place:
         return self.root / "hub" / f"models--{entry.repo.replace('/', '--')}"
 
     def known(self, file: Path) -> dict[str, Any]:
-        """What was recorded of a file: size, and sha256 or git (the hash of a git blob)."""
+        """Return the recorded facts of a file: size, and sha256 or git (the hash of a git blob)."""
         facts = self._record["files"].get(self._key(file))
         types = {"size": int, "sha256": str, "git": str}
         known = facts.items() if isinstance(facts, dict) else ()
@@ -219,7 +222,7 @@ class Place:
             self._save("files", self._key(file), facts)
 
     def listed(self, entry: Entry) -> list[str] | None:
-        """The files of an entry's repository as they were listed; None if they never were."""
+        """Return the recorded list of a repository's files; None if there is no list."""
         found = self._record["listed"].get(f"{entry.repo}@{entry.at}")
         if not isinstance(found, list):
             return None
@@ -233,7 +236,7 @@ class Place:
         return file.relative_to(self.root).as_posix()
 
     def _read(self) -> None:
-        # none yet, or none that can be used
+        # no record yet, or an unusable record
         with suppress(OSError, ValueError, AttributeError, TypeError, RecursionError):
             read = json.loads((self.root / RECORD).read_text(encoding="utf-8"))
             for part in self._record:
@@ -242,13 +245,13 @@ class Place:
     def _save(self, part: str, key: str, value: object) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         with self._lock, alone_in(self.root):
-            self._read()  # what others have noted meanwhile
+            self._read()  # with the notes of other processes
             self._record[part][key] = value
             write_whole(self.root / RECORD, json.dumps(self._record, indent=1, sort_keys=True))
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a text file; it appears with all its content or not at all."""
+    """Write a text file; the file appears with all its content or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
@@ -262,10 +265,10 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def places_of(entries: Iterable[Entry], environment: dict[str, str]) -> dict[str, Place]:
-    """The places that these entries need: COSMOS_CHECKPOINTS, HF_HOME.
+    """Return the places that these entries need: COSMOS_CHECKPOINTS, HF_HOME.
 
     Raises:
-        ValueError: one is not set.
+        ValueError: a needed variable is not set.
     """
     names = {"checkpoints": "COSMOS_CHECKPOINTS", "huggingface": "HF_HOME"}
     needed = sorted({entry.target for entry in entries})

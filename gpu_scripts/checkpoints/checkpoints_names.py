@@ -1,6 +1,6 @@
-"""What names, commits and addresses may be: none leads elsewhere, or tells a password. Pure.
+"""Checks of names, commits and addresses: no path leaves its directory, no password is shown. Pure.
 
-A hub says what files a repository has and at which commit it is, and both become paths here.
+A hub gives the names of a repository's files and its commit, and both become paths here.
 Standard library only, Python 3.10 or newer.
 """
 
@@ -18,12 +18,12 @@ _REVISION = re.compile(r"[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*")
 
 
 def is_repo(text: str) -> bool:
-    """Whether it is a plain `owner/name`."""
+    """Whether the text is a plain `owner/name`."""
     return bool(_REPO.fullmatch(text)) and _no_dots(text)
 
 
 def is_revision(text: str) -> bool:
-    """Whether it is a plain branch, tag or commit."""
+    """Whether the text is a plain branch, tag or commit."""
     return bool(_REVISION.fullmatch(text)) and _no_dots(text)
 
 
@@ -32,36 +32,36 @@ def _no_dots(text: str) -> bool:
 
 
 def stays_inside(path: str) -> bool:
-    """Whether a path names something below where it is put, whatever that is."""
+    """Whether a relative path stays below the directory to which it is added."""
     pure = PurePosixPath(path)
     climbs = pure.is_absolute() or ".." in pure.parts or not pure.parts
     return not climbs and "\\" not in path and path.isprintable()
 
 
 def shown(text: str) -> str:
-    """A text that is not what it should be, for a line of the log."""
+    """Return a wrong text, quoted and cut, for a line of the log."""
     quoted = ascii(text)
     return quoted if len(quoted) <= 80 else f"{quoted[:79]}…"
 
 
 def host_of(address: str) -> str:
-    """Host and port of an address, nothing else of it."""
+    """Return only host and port of an address."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return "an address that is none"
+        return "an invalid address"
     host = f"[{host}]" if ":" in host else host
     return f"{host}:{port}" if port else host
 
 
 def endpoint_of(address: str) -> tuple[str, str | None]:
-    """An endpoint without its user and password, and what these are in a header.
+    """Return an endpoint without user and password, and both as a header's value (or None).
 
     Raises:
-        ValueError: it is none; the text does not repeat it.
+        ValueError: the address is wrong; the message does not contain the address.
     """
-    wrong = ValueError("HF_ENDPOINT is no address like https://HOST or https://HOST:PORT")
+    wrong = ValueError("HF_ENDPOINT is not an address like https://HOST or https://HOST:PORT")
     try:
         parts = urlsplit(address.strip().rstrip("/"))
         _ = parts.port
@@ -75,7 +75,7 @@ def endpoint_of(address: str) -> tuple[str, str | None]:
 
 
 def keeps_secrets(address: str) -> bool:
-    """Whether what is sent there is read by nobody else: by HTTPS, or on this machine."""
+    """Whether nobody else can read what is sent to this address: HTTPS, or on this machine."""
     parts = urlsplit(address)
     if parts.scheme == "https" or parts.hostname == "localhost":
         return True

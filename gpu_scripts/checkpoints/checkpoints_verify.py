@@ -1,7 +1,7 @@
-"""Are the files of a manifest there, and are they what they should be? Standard library only.
+"""Check whether the files of a manifest exist and have the right content. Standard library only.
 
-Fast: each exists with its known size, or the size recorded when it was downloaded, or any at all.
-Deep: its content has the published MD5, or else the hash that the hub told when it was downloaded.
+Fast: each file exists with its known size, or the size recorded at the download, or any size.
+Deep: the content has the published MD5, or else the hash that the hub gave at the download.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Item:
-    """One file that an entry asks for."""
+    """One file of an entry."""
 
     entry: Entry
     place: Place
     path: str
-    """In its repository; the entry's pattern if nothing is known of what it stands for."""
+    """Path in the repository; the entry's pattern if the files of the pattern are not known."""
     file: Path | None
 
     @property
     def name(self) -> str:
-        """As people are told: the same in both places but for a mark."""
+        """The file's name in messages; files of the cache have a mark."""
         mark = "" if self.place.target == "checkpoints" else "huggingface: "
         return f"{mark}{self.entry.repo}/{self.path}"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was found of one file."""
+    """The result of the check or download of one file."""
 
     path: str
     state: str
@@ -54,7 +54,7 @@ class Found:
 
     @property
     def well(self) -> bool:
-        """Whether nothing is known to be wrong."""
+        """Whether no problem of the file is known."""
         return self.state in ("ok", "unverifiable")
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,44 +63,44 @@ class Found:
 
 
 class Meter:
-    """Tells how far the work is: `[12/31] 45 % what`, every other second and at the end."""
+    """Writes the progress, `[12/31] 45 % what`, every other second and at the end."""
 
     def __init__(self, files: int, total: int, say: Say, every_s: float = SAY_S) -> None:
         self._files, self._total, self._say, self._every_s = files, total, say, every_s
         self._done = self._bytes = 0
         self._lock = Lock()
-        self._started = self._said = time.monotonic()
+        self._started = self._written = time.monotonic()
 
     def add(self, size: int, name: str) -> None:
-        """So many bytes more."""
+        """Count `size` more bytes."""
         with self._lock:
             self._bytes += size
-            if time.monotonic() - self._said >= self._every_s:
-                self._tell(name)
+            if time.monotonic() - self._written >= self._every_s:
+                self._write(name)
 
     def finish(self, name: str) -> None:
-        """One file more is done."""
+        """Count one more complete file."""
         with self._lock:
             self._done += 1
             now = time.monotonic()
-            if self._done == self._files or now - self._said >= self._every_s:
-                self._tell(name)
+            if self._done == self._files or now - self._written >= self._every_s:
+                self._write(name)
 
-    def _tell(self, name: str) -> None:
-        self._said = time.monotonic()
+    def _write(self, name: str) -> None:
+        self._written = time.monotonic()
         share = 100 * min(self._bytes, self._total) // self._total if self._total else 100
-        rate = self._bytes / max(self._said - self._started, 0.001)
+        rate = self._bytes / max(self._written - self._started, 0.001)
         amount = f"{gigabytes(self._bytes)} of {gigabytes(self._total)} GB, {rate / 1e6:.0f} MB/s"
         self._say(f"[{self._done}/{self._files}] {share} % {amount}: {name}")
 
 
 def gigabytes(size: int) -> str:
-    """Bytes as people read them."""
+    """Return a size in bytes as a number of GB, for messages."""
     return f"{size / 1e9:.1f}"
 
 
 def items_of(entries: Iterable[Entry], places: dict[str, Place]) -> list[Item]:
-    """Each file once; a file that is named by itself is not one of a pattern's."""
+    """Return each file once; a file with an entry of its own is not taken from a pattern too."""
     found: dict[object, Item] = {}
     for entry in sorted(entries, key=lambda e: e.several):
         place = places[entry.target]
@@ -131,26 +131,26 @@ def _files_below(base: Path) -> list[str]:
 
 
 def verify(items: Sequence[Item], *, deep: bool, threads: int, say: Say) -> list[Found]:
-    """Look at each of them; problems are told as soon as they are found."""
-    looked = [_look(item) for item in items]
+    """Check each file; write each problem to the log at once."""
+    results = [_check(item) for item in items]
     if deep:
-        looked = _hash_all(items, looked, threads, say)
+        results = _hash_all(items, results, threads, say)
     else:
-        _tell_problems(looked, say)
-    return looked
+        _log_problems(results, say)
+    return results
 
 
-def _tell_problems(looked: Iterable[Found], say: Say) -> None:
-    for found in looked:
+def _log_problems(results: Iterable[Found], say: Say) -> None:
+    for found in results:
         if not found.well:
             say(f"PROBLEM {found.path}: {found.what}")
 
 
-def _look(item: Item) -> Found:
+def _check(item: Item) -> Found:
     try:
         size = item.file.stat().st_size if item.file and item.file.is_file() else None
     except OSError as e:
-        return Found(item.name, "unreadable", f"cannot be looked at: {e.strerror}")
+        return Found(item.name, "unreadable", f"size cannot be read: {e.strerror}")
     if size is None:
         return Found(item.name, "missing", "missing")
     assert item.file is not None
@@ -164,24 +164,24 @@ def _look(item: Item) -> Found:
 
 
 def _hash_all(
-    items: Sequence[Item], looked: Sequence[Found], threads: int, say: Say
+    items: Sequence[Item], results: Sequence[Found], threads: int, say: Say
 ) -> list[Found]:
-    to_hash = [f.size for i, f in zip(items, looked, strict=True) if f.well and expected_hash(i)]
+    to_hash = [f.size for i, f in zip(items, results, strict=True) if f.well and expected_hash(i)]
     meter = Meter(len(to_hash), sum(to_hash), say)
 
-    def look(pair: tuple[Item, Found]) -> Found:
+    def check(pair: tuple[Item, Found]) -> Found:
         item, found = pair
         if found.well:
             found = _compare(item, found, meter)
-        _tell_problems([found], say)
+        _log_problems([found], say)
         return found
 
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(look, zip(items, looked, strict=True)))
+        return list(pool.map(check, zip(items, results, strict=True)))
 
 
 def expected_hash(item: Item) -> tuple[str, str] | None:
-    """Kind and value of the hash that the file should have; None if none is known."""
+    """Return kind and value of the file's expected hash; None if no hash is known."""
     if item.entry.md5 and not item.entry.several:
         return "md5", item.entry.md5
     known = item.place.known(item.file) if item.file else {}
@@ -194,7 +194,7 @@ def expected_hash(item: Item) -> tuple[str, str] | None:
 def _compare(item: Item, found: Found, meter: Meter) -> Found:
     expected = expected_hash(item)
     if expected is None or item.file is None:
-        what = "no hash of it is known" if expected is None else "missing"
+        what = "no hash of this file is known" if expected is None else "missing"
         return Found(item.name, "unverifiable", what, found.size)
     kind, value = expected
     digest = new_hash(kind, found.size)
@@ -212,14 +212,14 @@ def _compare(item: Item, found: Found, meter: Meter) -> Found:
 
 
 def new_hash(kind: str, size: int) -> Any:
-    """A hash that is fed a file's bytes; `git` is that of a git blob of this size."""
+    """Return a hash object for a file's bytes; `git` is the hash of a git blob of this size."""
     if kind == "git":
         return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     return hashlib.new(kind, usedforsecurity=False)
 
 
 def blocks(file: Path) -> Iterator[memoryview]:
-    """A file's content in pieces, each valid until the next is asked for."""
+    """Yield a file's content in blocks; a block is valid until the next block is read."""
     buffer = bytearray(BLOCK)
     view = memoryview(buffer)
     with file.open("rb", buffering=0) as f:

@@ -1,10 +1,10 @@
-"""Which sample a finished video belongs to. Pure.
+"""Decide which sample a finished video belongs to. Pure.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
 
-A load of the model makes a row of parts, numbered from 0, in sub-batches of `batch_size`. Where
-a guardrail drops members of a sub-batch, the survivors' files are written one after the other, from
-its first number on: only the text beside a video says whose it is.
+A load of the model makes a row of parts, numbered from 0, in sub-batches of `batch_size`. If a
+guardrail drops parts of a sub-batch, the files of the other parts are numbered from the sub-batch's
+first number on without gaps: only the text beside a video says which part it belongs to.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from model_judging import Failure
 from model_log import one_line
 
 SHOWN = 60
-"""Characters of a text that are shown."""
+"""Characters of a text in a message."""
 
 
 class Assigned(NamedTuple):
-    """Whose the files of a sub-batch are."""
+    """The owners of a sub-batch's files."""
 
     videos: dict[int, int]
     """Number of the files -> number of the part that they belong to."""
     failed: dict[int, Failure]
-    """Parts that cannot be given a video."""
+    """Parts for which no video can be found."""
 
 
 def assigned(
@@ -38,15 +38,15 @@ def assigned(
     died: bool = False,
     refused: bool = False,
 ) -> Assigned:
-    """Whose the files of one sub-batch are.
+    """Find the owners of one sub-batch's files.
 
-    `prompts` are its parts' in order (None: not to be compared), `texts` what was found, by number;
-    one line break at the end of a text is forgiven.
-    Before it is `complete` (nothing more will be written) only what is certain is told. A text that
-    may be the beginning of a longer one counts once it is `settled`.
-    `died`: the model did not end well, in the midst of this sub-batch. Unless the guardrail has
-    `refused` one, nothing has moved up: what is there is at its own number, and the end of the
-    model is why the others are not.
+    `prompts`: the prompts of its parts in order (None: not compared). `texts`: the found texts by
+    number; one line break at the end of a text is ignored.
+    Until the sub-batch is `complete` (no more files will be written), only certain owners are
+    returned. A text that may be the beginning of a longer text counts once it is `settled`.
+    `died`: the model failed during this sub-batch. Unless the guardrail has `refused` a part, no
+    file has moved to a lower number: each file has the number of its part, and the other parts are
+    missing because the model ended.
     """
     owners = {number: _owners(prompts, text) for number, text in sorted(texts.items())}
     at_home = died and not refused
@@ -75,7 +75,7 @@ def assigned(
 def _shared_out(
     alike: Mapping[tuple[int, ...], Sequence[int]], complete: bool
 ) -> tuple[dict[int, int], dict[int, Failure]]:
-    """Videos of the parts that have one prompt, where there are as many; survivors keep order."""
+    """Assign videos to parts with equal prompts, if the numbers agree; the order is kept."""
     videos: dict[int, int] = {}
     failed: dict[int, Failure] = {}
     for owners, numbers in alike.items():
@@ -87,15 +87,15 @@ def _shared_out(
 
 
 def _may_grow(prompts: Sequence[str | None], text: str) -> bool:
-    """Whether a text, read while it is written, may become another one's prompt."""
+    """Whether a text, read while it is written, may become the prompt of another part."""
     if None in prompts:
         return False
-    begun = text.rstrip("\ufffd")  # half a character
+    begun = text.rstrip("\ufffd")  # without a half-written character
     return any(text != prompt and str(prompt).startswith(begun) for prompt in prompts)
 
 
 def _owners(prompts: Sequence[str | None], text: str) -> tuple[int, ...]:
-    """Parts that have this prompt."""
+    """Return the parts that have this prompt."""
     if None in prompts:
         return tuple(range(len(prompts)))
     exact = tuple(k for k, prompt in enumerate(prompts) if text == prompt)
@@ -103,17 +103,17 @@ def _owners(prompts: Sequence[str | None], text: str) -> tuple[int, ...]:
 
 
 def _alike(prompts: int, videos: int) -> Failure:
-    said = f"{videos} video(s) of {prompts} samples that have one prompt"
-    return Failure("model_failed", f"The output cannot be told apart: {said}.")
+    found = f"{videos} video(s) of {prompts} samples that have one prompt"
+    return Failure("model_failed", f"The videos cannot be assigned: {found}.")
 
 
 def _foreign(text: str, prompt: str | None) -> Failure:
-    """Both texts, from a little before the place where they part."""
+    """Return a failure that shows both texts from a little before their first difference."""
     prompt = prompt or ""
     same = next((n for n, (a, b) in enumerate(zip(text, prompt)) if a != b), None)  # noqa: B905
     start = max(0, (min(len(text), len(prompt)) if same is None else same) - SHOWN // 3)
     shown = [("…" if start else "") + one_line(t[start:], SHOWN) for t in (text, prompt)]
     return Failure(
         "model_failed",
-        f'The video\'s text is not the prompt: it says "{shown[0]}", the prompt "{shown[1]}".',
+        f'The video\'s text is not the prompt: the text is "{shown[0]}", the prompt "{shown[1]}".',
     )

@@ -1,4 +1,4 @@
-"""Files that are whole on the disk under their name, or not there.
+"""Write files so that they are whole on the disk under their name, or do not exist.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
 """
@@ -17,15 +17,15 @@ from model_judging import Failure
 from model_log import one_line
 
 FINISHED = "finished.json"
-"""In the run folder: what is finished already, as `result.json` will tell it in the end."""
+"""File of the run folder: what is finished already, in the form of `result.json`."""
 Noted = dict[str, dict[str, Any]]
-"""What the record has of samples, by run id."""
+"""The facts of samples in the record, by run id."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Error numbers of a disk, or a share of it, that is full."""
+"""Error numbers of a full disk or a used-up quota."""
 
 
 def move(made: Path, target: Path) -> None:
-    """Give a finished file its name; its content is on the disk before."""
+    """Give a finished file its name, after its content is on the disk."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with made.open("rb") as file:
         os.fsync(file.fileno())
@@ -38,7 +38,7 @@ def move(made: Path, target: Path) -> None:
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """Write a file."""
+    """Write a file, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     try:
@@ -49,7 +49,7 @@ def write_whole(target: Path, content: bytes) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -58,14 +58,14 @@ def sha256_of(path: Path) -> str:
 
 
 def not_written(error: OSError) -> Failure:
-    """What the system's refusal of a sample's file means for it."""
+    """Return the failure of a sample whose file cannot be read or written."""
     if error.errno in FULL:
         return Failure("disk_full", "No space left where the model runs.")
     return Failure("model_failed", f"A file cannot be read or written: {error.strerror or error}.")
 
 
 class Finished:
-    """What has become of the samples so far: read while others are made, or if the host dies."""
+    """The record of finished and failed samples; read during the order, and if the host dies."""
 
     def __init__(self, run: Path, say: Callable[[str], None]) -> None:
         self._run = run
@@ -81,9 +81,9 @@ class Finished:
         digest: str | None = None,
         samples: Noted | None = None,
     ) -> None:
-        """Tell of a file below `outputs/`, which has its name already.
+        """Record a file below `outputs/`, which has its name already.
 
-        `digest`: its SHA-256; `samples`: what the record has of all those made so far, by run.
+        `digest`: the file's SHA-256; `samples`: the facts of all finished samples, by run.
         """
         try:
             path = self._run / output
@@ -97,14 +97,14 @@ class Finished:
         self._write()
 
     def fail(self, run_id: str, failure: Failure, *, say: bool = True) -> None:
-        """Tell why a sample will have no file; without `say`, the log tells it already."""
+        """Record why a sample will have no file; `say`: print the reason too."""
         self.failed[run_id] = [failure.kind, one_line(failure.sentence, 500)]
         if say:
             self._say(run_id)
         self._write()
 
     def say_again(self) -> None:
-        """What failed, once more at the log's end: of a long log only that may be read."""
+        """Print all failures again at the log's end: of a long log only the end may be read."""
         for run_id in self.failed:
             self._say(run_id)
 
@@ -113,12 +113,12 @@ class Finished:
         self._line(f"FAILED {run_id}: {kind}: {sentence}")
 
     def _write(self) -> None:
-        told = {"outputs": self._outputs, "failed": self.failed, "samples": self._samples}
-        self.write(FINISHED, told, "a power cut now would cost what it tells")
+        data = {"outputs": self._outputs, "failed": self.failed, "samples": self._samples}
+        self.write(FINISHED, data, "if the power fails now, the finished samples are not known")
 
-    def write(self, name: str, told: object, otherwise: str) -> None:
-        """Write a file of the run folder; what happens where that cannot be is said."""
+    def write(self, name: str, data: object, consequence: str) -> None:
+        """Write a file of the run folder; if that fails, print `consequence`."""
         try:
-            write_whole(self._run / name, f"{json.dumps(told, indent=2)}\n".encode())
+            write_whole(self._run / name, f"{json.dumps(data, indent=2)}\n".encode())
         except OSError as e:
-            self._line(f"{name} cannot be written ({e.strerror or e}): {otherwise}.")
+            self._line(f"{name} cannot be written ({e.strerror or e}): {consequence}.")

@@ -1,4 +1,4 @@
-"""Why samples have no video, and whether to go on with the others. Pure.
+"""Decide why samples have no video, and whether to continue with the other samples. Pure.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
 """
@@ -13,50 +13,50 @@ from typing import NamedTuple
 from model_log import one_line
 
 OF_THE_PLACE = frozenset({"out_of_memory", "launch_failed", "disk_full", "lost"})
-"""Kinds that are no fault of one sample: another load would only meet them again."""
+"""Kinds of failures that belong to the host, not to a sample: another load would fail too."""
 
 
 class Failure(NamedTuple):
-    """Why a sample has no video."""
+    """The reason why a sample has no video."""
 
     kind: str
     sentence: str
 
 
 class Line(NamedTuple):
-    """A line of the model that says a failure, and the part that it was at."""
+    """A failure in a line of the model, and the part that the model was making."""
 
     part: int
     failure: Failure
 
 
 class End(NamedTuple):
-    """How a load ended; `said` is its last line that looks like an error, or just its last line."""
+    """The end of a load; `said`: its last line that looks like an error, or just its last line."""
 
     code: int
     said: str = ""
     killed: bool = False
-    """A process of it was killed by signal 9, not by us."""
+    """Whether signal 9 killed a process of the model, not sent by this program."""
 
 
 class Load(NamedTuple):
-    """What is known of a load when it has ended."""
+    """The known facts of a load that has ended."""
 
     parts: int
-    """How many it had."""
+    """Number of the load's parts."""
     batch_size: int
     reached: Collection[int]
-    """Parts that are done with, well or not."""
+    """Parts that have ended, finished or failed."""
     begun: int
-    """The last part that is known to have been begun."""
+    """The last part that is known to have started."""
     exact: bool
-    """Whether the model says when it begins with a part."""
+    """Whether the model prints a line when it starts a part."""
     lines: Sequence[Line]
     end: End
 
 
 def judged(load: Load) -> dict[int, Failure]:
-    """Why the parts have no video that were tried and have none; the others were never reached."""
+    """Return the failures of parts that were tried and have no video; others were not reached."""
     size, last = load.batch_size, load.begun // load.batch_size
     missing = [part for part in range(load.parts) if part not in load.reached]
     tried = missing if load.end.code == 0 else [n for n in missing if n // size <= last]
@@ -68,11 +68,12 @@ def judged(load: Load) -> dict[int, Failure]:
 
 
 def _shared_out(tried: Sequence[int], load: Load) -> dict[int, list[Failure]]:
-    """The failures that were said, by part.
+    """Assign the failures of log lines to parts.
 
-    Where the model does not say what it begins with, neighbours without a video share what was
-    said while they were in work; and as it may be ahead of what could be seen of it, what was said
-    at a part that has its video counts for those before it, if nothing else was said of them.
+    If the model does not print which part it starts, neighbouring parts without a video share the
+    failures that were printed while they were made. The model may be ahead of its visible files:
+    so a failure printed at a part with a video counts for the parts before it, if there is no other
+    failure for them.
     """
     size = load.batch_size
     said: dict[int, list[Failure]] = {}
@@ -91,7 +92,7 @@ def _shared_out(tried: Sequence[int], load: Load) -> dict[int, list[Failure]]:
 
 
 def _units(parts: Sequence[int], batch_size: int, exact: bool) -> list[list[int]]:
-    """Parts that cannot be told apart by when something was said."""
+    """Group parts that the time of a line cannot distinguish."""
 
     def near(a: int, b: int) -> bool:
         return a // batch_size == b // batch_size if exact else b == a + 1
@@ -106,22 +107,22 @@ def _units(parts: Sequence[int], batch_size: int, exact: bool) -> list[list[int]
 
 
 def _worst(said: Sequence[Failure], at_the_end: Failure | None) -> Failure:
-    """What ends a load outweighs a warning before it; else what was said first is the cause."""
+    """Choose the cause: a failure of the host counts most, else the first printed failure."""
     for failure in said:
         if failure.kind in OF_THE_PLACE:
             return failure
     if said:
         return said[0]
-    return at_the_end or Failure("output_missing", "The model said no error and wrote no video.")
+    return at_the_end or Failure("output_missing", "The model printed no error and wrote no video.")
 
 
 def of_the_end(end: End) -> Failure | None:
-    """What the end of a load says by itself; None: nothing is wrong with it."""
+    """Return the failure that a load's end shows; None if the load ended well."""
     if end.killed or end.code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         why = "most likely the host's memory ran out"
         return Failure("out_of_memory", f"The model was killed (signal 9): {why}.")
     if end.code in (-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT):
-        return Failure("lost", "Something else told the model to stop, not we.")
+        return Failure("lost", "Another program stopped the model.")
     if end.code == 0:
         return None
     if end.code in (126, 127):
@@ -135,10 +136,10 @@ def of_the_end(end: End) -> Failure | None:
 
 
 def goes_on(failures: Iterable[Failure], end: End, made: int, left: int) -> bool:
-    """Whether another load is started for the `left` parts, after one that has `made` some.
+    """Whether to start another load for the `left` parts, after a load that `made` some parts.
 
-    What belongs to one sample can be left out; what belongs to the place will come again. A load
-    that makes nothing and was not refused a prompt would most likely fail in the same way again.
+    A sample that failed by itself can be left out; a failure of the host will come again. A load
+    that makes nothing and had no refused prompt would most likely fail in the same way again.
     """
     kinds = Counter(failure.kind for failure in failures)
     last = of_the_end(end)
@@ -148,11 +149,11 @@ def goes_on(failures: Iterable[Failure], end: End, made: int, left: int) -> bool
 
 
 def never_reached(failures: Iterable[Failure], end: End, made: int, at: str) -> Failure:
-    """What is said of the parts that a load has not come to, where there is no other one."""
-    told = [*failures]
+    """Return the failure of parts that the last load did not reach."""
+    known = [*failures]
     last = of_the_end(end)
-    why = next((f for f in told if f.kind in OF_THE_PLACE), None) or last or told[0]
+    why = next((f for f in known if f.kind in OF_THE_PLACE), None) or last or known[0]
     if why.kind in ("disk_full", "launch_failed") or (why.kind == "out_of_memory" and not made):
-        return why  # it is as true of them
+        return why  # this failure is true for all parts
     where = f" at {at}" if at else ""
-    return Failure("lost", f"Never begun: the model ended{where} ({why.kind}: {why.sentence})")
+    return Failure("lost", f"Never started: the model ended{where} ({why.kind}: {why.sentence})")

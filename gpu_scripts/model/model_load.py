@@ -1,4 +1,4 @@
-"""One load of the model: what it says, what it has written, and how it ended.
+"""One load of the model: read its lines, take its files, and judge its end.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
 """
@@ -20,11 +20,11 @@ from model_samples import Samples
 from model_words import LastWords, Lines
 
 SETTLED_S = 1.0
-"""Seconds after which a text that nobody adds to is taken for whole."""
+"""Seconds without a change after which a text counts as whole."""
 
 
 class LoadOfModel:
-    """Listens to a load of the model that makes `parts`, and takes what is finished."""
+    """Reads the lines of a model load that makes `parts`, and takes the finished videos."""
 
     def __init__(
         self, request: Request, parts: Sequence[Part], number: int, samples: Samples, log: Log
@@ -40,14 +40,14 @@ class LoadOfModel:
         self.made = 0
         self._reached: set[int] = set()
         self._texts: dict[int, tuple[str, float]] = {}
-        """By number: what was found, and since when it has been that."""
+        """By number: the text that was found, and since when it is unchanged."""
         self._given: set[int] = set()
         """Numbers whose video was taken."""
         names = [part.sample.run_id for part in parts]
-        self._position = Position(names, list(self._told_as()), request.batch_size)
+        self._position = Position(names, list(self._written_paths()), request.batch_size)
         self._chunks: dict[int, int] = {}
         self._steps: dict[int, int] = {}
-        """The last step that was told of a part."""
+        """The last printed step of a part."""
         self._lines: list[tuple[Mark, Failure]] = []
         self._output = Lines()
         self._words = LastWords()
@@ -57,10 +57,10 @@ class LoadOfModel:
         self._group_began: dict[int, float] = {}
 
     def run(self, processes: Processes, command: Sequence[str]) -> Load:
-        """Start the model, listen until it has ended; what is known of it then.
+        """Start the model, read its lines until it ends, and return the facts of the load.
 
         Raises:
-            Stopped: we were told to stop before it was started.
+            Stopped: a signal to stop came before the start.
         """
         self._log.say(f"{self._place(0)} loading (load {self._number})")
         try:
@@ -89,31 +89,31 @@ class LoadOfModel:
         )
 
     def _begun(self, end: End) -> int:
-        """The last part that is known to have been begun."""
+        """Return the last part that is known to have started."""
         at = self._position
         if end.code == 0 or not self._texts:
             return at.furthest
         group = self._group(max(self._texts))
         if self._reached.issuperset(group) or not self._is_last(group):
             return at.furthest
-        # It has written some of a sub-batch, and seems to be at the next one.
+        # The model has written some files of a sub-batch, and seems to be at the next sub-batch.
         return at.furthest if self._may_be_refused(group) else min(at.furthest, group[-1])
 
     def _unread(self, end: End) -> set[int]:
-        """Parts without a text that have a video though the load failed; they are made again."""
+        """Return parts that have a video of a failed load, without a text; they are made again."""
         if self._request.text is not None or self._request.marker is not None or end.code == 0:
             return set()
-        there = [n for n in range(len(self.parts)) if self.has_video(n)]
-        return set(there[:-1] if len(there) == len(self.parts) else there)
+        with_video = [n for n in range(len(self.parts)) if self.has_video(n)]
+        return set(with_video[:-1] if len(with_video) == len(self.parts) else with_video)
 
     def heard(self, data: bytes) -> None:
-        """Pass on what the model writes, and look at its lines."""
+        """Pass the model's output on to the log, and scan its lines."""
         self._log.pass_on(data)
         for line in self._output.cut(data):
             self._scan(line)
 
     def tick(self) -> None:
-        """Look for what is finished."""
+        """Take what is finished."""
         self._look(ended=False, well=False)
         self._samples.look()
         self._progress.tick()
@@ -142,13 +142,13 @@ class LoadOfModel:
             return
         for kind, pattern, sentence in says.failures:
             if found := pattern.search(line):
-                self._look(ended=False, well=False)  # was it said after the present part?
+                self._look(ended=False, well=False)  # the line may belong to the next part
                 failure = Failure(kind, filled(sentence, found))
                 self._lines.append((self._position.mark(), failure))
                 return
 
     def _count_step(self, step: int) -> None:
-        """Steps that begin anew tell the end of a chunk where no line does."""
+        """Count a step; a lower step than before means a new chunk if no line marks chunks."""
         at = self._position.now
         if not self._says.chunk and step < self._steps.get(at, 0):
             self._chunks[at] = self._chunks.get(at, 0) + 1
@@ -157,7 +157,7 @@ class LoadOfModel:
     def _tell(self, step: str = "", steps: str = "") -> None:
         group = self._group(self._position.now)
         if self._reached.issuperset(group):
-            return  # its end was told before its lines could be read
+            return  # the group's end was found before its lines were read
         at = group.start
         made = sum(self._chunks.get(n, 0) for n in group)
         sample = self.parts[at].sample
@@ -170,13 +170,13 @@ class LoadOfModel:
         return self._samples.place(self.parts[number].sample)
 
     def _group(self, number: int) -> range:
-        """The sub-batch that a part is in."""
+        """Return the sub-batch of a part."""
         size = self._request.batch_size
         start = number // size * size
         return range(start, min(start + size, len(self.parts)))
 
     def _look(self, *, ended: bool, well: bool) -> None:
-        """Take what is finished; `ended`: nothing more will be written; `well`: with exit 0."""
+        """Take what is finished; `ended`: the model has ended; `well`: with exit code 0."""
         for number in range(len(self.parts)):
             if number not in self._given and (text := self._found(number, well)) is not None:
                 before = self._texts.get(number)
@@ -189,7 +189,7 @@ class LoadOfModel:
                 self._settle(group, self._whose(group, texts, ended, well))
 
     def _found(self, number: int, well: bool) -> str | None:
-        """What the text of a finished video says; None: it is not finished."""
+        """Return the text of a finished video; None if the video is not finished."""
         if not self.has_video(number):
             return None
         marker = self._request.marker
@@ -207,7 +207,7 @@ class LoadOfModel:
         return None if self._request.text is None else self.parts[number].sample.prompt
 
     def _whose(self, group: range, texts: dict[int, str], ended: bool, well: bool) -> Assigned:
-        """Whose the files of a sub-batch are, as far as it can be told now."""
+        """Find the owners of a sub-batch's files, as far as they are known now."""
         now, last = time.monotonic(), max(self._texts)
         whole = [n for n in texts if group[n] < last or now - self._texts[group[n]][1] >= SETTLED_S]
         return assigned(
@@ -220,13 +220,13 @@ class LoadOfModel:
         )
 
     def _is_last(self, group: range) -> bool:
-        """Whether nothing says that the model has come to another sub-batch after this one."""
+        """Whether there is no sign that the model has come to a later sub-batch."""
         at = self._position
         later = any(number > group[-1] for number in self._texts)
         return not later and not (at.exact and at.now > group[-1])
 
     def _may_be_refused(self, group: range) -> bool:
-        """Whether the guardrail may have dropped one of a sub-batch."""
+        """Whether the guardrail may have dropped a part of a sub-batch."""
         at = self._position
         first = at.first_taken_for(group, self._texts)
         return any(f.kind == "blocked" and at.part_of(mark) >= first for mark, f in self._lines)
@@ -244,7 +244,7 @@ class LoadOfModel:
                 self._samples.fail_part(self.parts[group[owner]], failure)
 
     def _take(self, number: int, owner: int, together: int) -> None:
-        """The video of this number is that part's."""
+        """Give the video of this number to its owner."""
         if owner in self._reached:
             return
         now = time.monotonic()
@@ -265,8 +265,8 @@ class LoadOfModel:
         self._progress.settle()
         self._samples.take(self.parts[owner], self._path(self._request.video, number), facts)
 
-    def _told_as(self) -> Iterator[list[str]]:
-        """How a line of the model writes the files of each part."""
+    def _written_paths(self) -> Iterator[list[str]]:
+        """Yield for each part the paths of its files as a line of the model writes them."""
         request = self._request
         patterns = [p for p in (request.video, request.text, request.marker) if p is not None]
         for number in range(len(self.parts)):
@@ -274,7 +274,7 @@ class LoadOfModel:
             yield [str(path.relative_to(self._request.run)) for path in paths]
 
     def has_video(self, number: int) -> bool:
-        """Whether a part has a video, and be it one without a text that says that it is whole."""
+        """Whether a part has a video, also without a text that shows that the video is whole."""
         return bool(_size(self._path(self._request.video, number)))
 
     def _path(self, pattern: str, number: int) -> Path:
@@ -283,7 +283,7 @@ class LoadOfModel:
 
 
 def folder_of(folder: str, number: int) -> str:
-    """What a load writes into."""
+    """Return the output folder of a load."""
     return folder if number == 1 else f"{folder}.{number}"
 
 

@@ -1,7 +1,7 @@
-"""What must be there before a model is loaded: GPUs, memory, disk, checkpoints.
+"""Check what a model needs before it is loaded: GPUs, memory, disk, checkpoints.
 
-Runs on the GPU side: Python 3.10 or newer and its standard library only. A model that lacks one of
-these would say so only after minutes of loading, or not clearly at all.
+Runs on the GPU side: Python 3.10 or newer and its standard library only. Without these checks a
+model would fail only after minutes of loading, or without a clear message.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ NVIDIA_SMI = (
     "--format=csv,noheader,nounits",
 )
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Of a container's memory, by version 2 and version 1 of control groups."""
+"""Memory limit of a container, by version 2 and version 1 of control groups."""
 SIZES = ".cosmos-sizes.json"
-"""What `checkpoints.py` keeps beside the files."""
+"""The sizes that `checkpoints.py` keeps beside the files."""
 NAMED = 3
-"""Missing files that are told by name."""
+"""Number of missing files that a message names."""
 
 Ask = Callable[[tuple[str, ...]], str]
-"""Runs a program, answers what it wrote; OSError if it cannot be run or fails."""
+"""Runs a program and returns its output; OSError if the program cannot be run or fails."""
 
 
 class Refused(Exception):
-    """The order cannot be carried out here; nothing was started."""
+    """The order cannot be executed here; nothing was started."""
 
     def __init__(self, kind: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -39,23 +39,23 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Needs:
-    """The least that a load of the model takes; 0 or empty is not looked at."""
+    """The least that a model load needs; 0 or empty is not checked."""
 
     gpus: int = 0
     free_vram_mib: int = 0
     free_vram_percent: int = 0
-    """Of each GPU's own memory."""
+    """Percent of each GPU's memory."""
     free_ram_mib: int = 0
     free_disk_mib: int = 0
     files: tuple[str, ...] = ()
-    """Below the directory of checkpoints; `a|b`: one of the two is enough."""
+    """Paths below the directory of checkpoints; `a|b`: one of the two is enough."""
     hub: tuple[str, ...] = ()
     """Directories below `hub` of the Hugging Face cache."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One line of nvidia-smi; a memory of None is not told (as on GPUs that share the host's)."""
+    """One line of nvidia-smi; None: memory is unknown (as on GPUs that share the host's memory)."""
 
     index: int
     name: str
@@ -64,10 +64,10 @@ class Gpu:
 
 
 def check(needs: Needs, engine: str, run: Path, ask: Ask) -> None:
-    """Look at everything.
+    """Check all needs.
 
     Raises:
-        Refused: says what is missing, where, and what to do.
+        Refused: the message says what is missing, where, and what to do.
     """
     hint = f"run `cosmos host checkpoints {engine} --download`"
     _check_files(needs.files, hint)
@@ -76,8 +76,8 @@ def check(needs: Needs, engine: str, run: Path, ask: Ask) -> None:
     _check_ram(needs.free_ram_mib)
     free = shutil.disk_usage(run).free >> 20
     if free < needs.free_disk_mib:
-        said = f"{free} MiB are free where {run} lies, {needs.free_disk_mib} MiB are needed"
-        raise Refused("disk_full", f"{said}: remove old runs there")
+        problem = f"{free} MiB are free on the disk of {run}, {needs.free_disk_mib} MiB are needed"
+        raise Refused("disk_full", f"{problem}: remove old runs there")
 
 
 def _check_files(files: tuple[str, ...], hint: str) -> None:
@@ -85,16 +85,16 @@ def _check_files(files: tuple[str, ...], hint: str) -> None:
         return
     place = os.environ.get("COSMOS_CHECKPOINTS")
     if not place:
-        raise Refused("launch_failed", "COSMOS_CHECKPOINTS does not say where the checkpoints are")
+        raise Refused("launch_failed", "COSMOS_CHECKPOINTS, the checkpoints' directory, is not set")
     sizes = sizes_of(Path(place))
     missing, wrong = [], []
     for name in files:
-        found = [one for one in name.split("|") if _size(Path(place, one))]
-        if not found:
+        files_found = [file for file in name.split("|") if _size(Path(place, file))]
+        if not files_found:
             missing.append(name.replace("|", " or "))
-        for one in found:
-            if one in sizes and _size(Path(place, one)) != sizes[one]:
-                wrong.append(f"{one} has {_size(Path(place, one))} of {sizes[one]} bytes")
+        for file in files_found:
+            if file in sizes and _size(Path(place, file)) != sizes[file]:
+                wrong.append(f"{file} has {_size(Path(place, file))} of {sizes[file]} bytes")
     if missing:
         raise Refused("launch_failed", f"{_listed(missing)} below {place}: {hint}")
     if wrong:
@@ -106,7 +106,7 @@ def _size(path: Path) -> int:
 
 
 def sizes_of(place: Path) -> dict[str, int]:
-    """Sizes as they were when `checkpoints.py` downloaded; none where others brought the files."""
+    """Return the sizes that `checkpoints.py` recorded; empty if it did not download the files."""
     try:
         known = json.loads((place / SIZES).read_text(encoding="utf-8"))["files"]
         return {name: int(facts["size"]) for name, facts in known.items() if "size" in facts}
@@ -136,24 +136,24 @@ def _check_gpus(needs: Needs, ask: Ask) -> None:
     try:
         answer = ask(NVIDIA_SMI)
     except OSError as e:
-        advice = "start it with its GPUs, and check the driver and the NVIDIA container toolkit"
+        advice = "give GPUs to the container; check the driver and the NVIDIA container toolkit"
         raise Refused("launch_failed", f"nvidia-smi shows no GPU here ({e}): {advice}") from None
     gpus = list(_visible(list(_gpus(answer)), os.environ.get("CUDA_VISIBLE_DEVICES")))
     if len(gpus) < needs.gpus:
-        said = f"{needs.gpus} GPU(s) are needed, {len(gpus)} can be seen here"
-        raise Refused("launch_failed", f"{said}: ask for fewer, or give the container more")
-    # A process of rank n takes the n-th GPU that it can see, not the emptiest one.
+        problem = f"{needs.gpus} GPU(s) are needed, {len(gpus)} can be seen here"
+        raise Refused("launch_failed", f"{problem}: ask for fewer, or give the container more")
+    # A process of rank n takes the n-th visible GPU, not the emptiest GPU.
     for gpu in gpus[: needs.gpus]:
         share = (gpu.total_mib or 0) * needs.free_vram_percent // 100
         needed = max(needs.free_vram_mib, share)
         if gpu.free_mib is not None and gpu.free_mib < needed:
-            said = (
+            problem = (
                 f"GPU {gpu.index} ({gpu.name}) has {gpu.free_mib} of {gpu.total_mib} MiB free, "
                 f"{needed} MiB are needed"
             )
             small = gpu.total_mib is not None and gpu.total_mib < needed
-            advice = "take a larger GPU" if small else "end what else uses it"
-            raise Refused("out_of_memory", f"{said}: {advice}")
+            advice = "use a larger GPU" if small else "end other programs on this GPU"
+            raise Refused("out_of_memory", f"{problem}: {advice}")
 
 
 def _gpus(answer: str) -> Iterator[Gpu]:
@@ -165,7 +165,7 @@ def _gpus(answer: str) -> Iterator[Gpu]:
 
 
 def _visible(gpus: list[Gpu], only: str | None) -> list[Gpu]:
-    """Those that CUDA will see, in its order; it stops at the first one that it does not know."""
+    """Return the GPUs that CUDA will see, in its order; CUDA stops at the first unknown GPU."""
     if only is None or "GPU-" in only or "MIG-" in only:
         return gpus
     by_index = {str(gpu.index): gpu for gpu in gpus}
@@ -182,13 +182,13 @@ def _check_ram(needed_mib: int) -> None:
         return
     free = _free_ram_mib()
     if free is not None and free < needed_mib:
-        said = f"this host has {free} MiB of memory to give, {needed_mib} MiB are needed"
-        advice = "end what else uses it, or take a host with more"
-        raise Refused("out_of_memory", f"{said} to load the model: {advice}")
+        problem = f"this host has {free} MiB of free memory, {needed_mib} MiB are needed"
+        advice = "end other programs, or use a host with more memory"
+        raise Refused("out_of_memory", f"{problem} to load the model: {advice}")
 
 
 def _free_ram_mib() -> int | None:
-    """What can be had without swapping; less, where the container has a limit."""
+    """Return the memory that is free without swapping; less if the container has a limit."""
     sizes = []
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):

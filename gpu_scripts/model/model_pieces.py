@@ -1,9 +1,9 @@
-"""A source in pieces that the model can make, and what it made of them in one video again.
+"""Cut a source into pieces for the model, and join the model's results into one video.
 
 Runs on the GPU side: Python 3.10 or newer, its standard library, and ffmpeg.
 
-Every frame is counted: pieces are cut without loss, and a file with another number of frames than
-expected is an error.
+Every frame is counted: pieces are cut without loss, and a file with a wrong number of frames is an
+error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PieceFailed(Exception):
 
 
 class Ffmpeg:
-    """Cuts and joins by exact frame numbers."""
+    """Cuts and joins videos at exact frame numbers."""
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
@@ -43,10 +43,10 @@ class Ffmpeg:
         self._ffprobe = shutil.which("ffprobe")
 
     def split(self, sample: Sample, run: Path) -> None:
-        """Cut a sample's source into its pieces, in one run over it.
+        """Cut a sample's source into its pieces, in one pass.
 
         Raises:
-            PieceFailed: it cannot be read, or is not as long as the request says.
+            PieceFailed: the source cannot be read, or has another length than the request says.
         """
         paths = [run / sample.piece_path(k) for k in range(len(sample.pieces))]
         paths[0].parent.mkdir(exist_ok=True)
@@ -62,23 +62,23 @@ class Ffmpeg:
         for k, (start, end) in enumerate(sample.pieces):
             frames = self.frames(paths[k])
             if frames != end - start:
-                said = f"{sample.source} is not as long as the request says"
-                told = f"its frames {start} to {end - 1} are {frames}, not {end - start}"
-                raise PieceFailed("validation", f"{said}: {told}.")
+                problem = f"{sample.source} is not as long as the request says"
+                detail = f"its frames {start} to {end - 1} are {frames}, not {end - start}"
+                raise PieceFailed("validation", f"{problem}: {detail}.")
 
     def join(self, sample: Sample, made: Sequence[Path], output: Path) -> None:
-        """Put the last frames of what was made of each piece into one video, whole or not at all.
+        """Join the last frames of each finished piece into one video, whole or not at all.
 
-        Its colours are tagged as the pieces' are: which matrix the model's writer used, it knows.
+        The video keeps the colour tags of the pieces, which name the matrix of the model's writer.
 
         Raises:
-            PieceFailed: a piece has not its frames, or the video cannot be written.
+            PieceFailed: a piece has a wrong number of frames, or the video cannot be written.
         """
         for k, (start, end) in enumerate(sample.pieces):
             frames = self.frames(made[k])
             if frames != end - start:
-                said = f"The model made {frames} frames of piece {k + 1} of {len(made)}"
-                raise PieceFailed("model_failed", f"{said}, not {end - start}.")
+                problem = f"The model made {frames} frames of piece {k + 1} of {len(made)}"
+                raise PieceFailed("model_failed", f"{problem}, not {end - start}.")
         words: list[str] = []
         filters: list[str] = []
         for k, (start, end) in enumerate(sample.pieces):
@@ -97,17 +97,17 @@ class Ffmpeg:
             self._run(words, "model_failed", "joined")
             frames = self.frames(part)
             if frames != sum(sample.keep):
-                said = f"The joined video has {frames} frames, not {sum(sample.keep)}"
-                raise PieceFailed("model_failed", f"{said}.")
+                problem = f"The joined video has {frames} frames, not {sum(sample.keep)}"
+                raise PieceFailed("model_failed", f"{problem}.")
             move(part, output)
         finally:
             part.unlink(missing_ok=True)
 
     def clip(self, source: Path, frames: int, longest: int, target: Path) -> None:
-        """The first frames of a video, its longer side `longest` pixels, both sides even.
+        """Write the first frames of a video, the longer side `longest` pixels, both sides even.
 
         Raises:
-            PieceFailed: it cannot be read.
+            PieceFailed: the video cannot be read.
         """
         longest -= longest % 2
         sides = f"if(gte(iw,ih),{longest},-2)", f"if(gte(iw,ih),-2,{longest})"
@@ -117,7 +117,7 @@ class Ffmpeg:
         self._run([*words, *LOSSLESS, "-pix_fmt", "yuv420p", str(target)], "validation", "read")
 
     def frames(self, path: Path) -> int:
-        """How many frames a video has, by decoding them; 0 if it cannot be read."""
+        """Return the number of decoded frames of a video; 0 if the video cannot be read."""
         if self._ffprobe:
             words = ["-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"]
             ran = self._processes.run(
@@ -141,7 +141,7 @@ class Ffmpeg:
 
 
 def _steady(fps: Fraction) -> str:
-    """A filter that numbers the frames anew, at a constant rate."""
+    """Return a filter that numbers the frames again, at a constant rate."""
     return f"settb={fps.denominator}/{fps.numerator},setpts=N"
 
 
@@ -151,5 +151,5 @@ def _bundled() -> str:
 
         return str(get_ffmpeg_exe())
     except (ImportError, RuntimeError):
-        said = "ffmpeg is not on PATH and imageio_ffmpeg brings none"
-        raise Refused("launch_failed", f"{said}: install ffmpeg in the image") from None
+        problem = "ffmpeg is not on PATH, and imageio_ffmpeg has no ffmpeg"
+        raise Refused("launch_failed", f"{problem}: install ffmpeg in the image") from None

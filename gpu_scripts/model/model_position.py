@@ -1,10 +1,10 @@
-"""Which part of a load is in work, as far as anybody can tell.
+"""Find the part of a load that the model is making.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
 
-There are three sources, of which the first that there is counts: lines in which the model says what
-it begins with; lines in which it says the path of a file that it has written; the files themselves.
-The first two are in step with what else it says; the files may be ahead of it.
+There are three sources, of which the first available one counts: lines in which the model names the
+part that it starts; lines in which it names a file that it has written; the files themselves. The
+lines are in step with the model's other lines; the files may be ahead of the lines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class Mark(NamedTuple):
-    """The part in work at some moment, by each of the sources."""
+    """The current part at some moment, by each of the sources."""
 
     begun: int
     told: int
@@ -23,28 +23,28 @@ class Mark(NamedTuple):
 
 
 class Position:
-    """Follows a load through its parts, which are begun and finished in order."""
+    """Follows a load through its parts, which start and end in order."""
 
     def __init__(self, names: Sequence[str], files: Sequence[Collection[str]], batch_size: int):
-        """`names` are those of the parts; `files` how a line would write the files of each."""
+        """`names`: the names of the parts; `files`: the paths of each part's files in a line."""
         self._names = names
         self._files = files
         self._batch_size = batch_size
         self._begins = 0
-        """How often the model has said that it begins with a part."""
+        """Number of lines in which the model started a part."""
         self.tells = False
-        """Whether the model says what it has written."""
+        """Whether the model prints which files it has written."""
         self._now = Mark(0, 0, 0)
         self.furthest = 0
-        """The last part that is known to have been begun."""
+        """The last part that is known to have started."""
 
     @property
     def exact(self) -> bool:
-        """Whether the model says what it begins with."""
+        """Whether the model prints which part it starts."""
         return self._begins > 0
 
     def begins(self, found: re.Match[str]) -> None:
-        """It has said so: of the part of group `index` or `name`, else of the next one."""
+        """Note the start of a part: of group `index` or `name`, else of the next part."""
         groups = found.groupdict()
         at = self._begins
         if groups.get("index"):
@@ -55,16 +55,16 @@ class Position:
         self._move(begun=at)
 
     def mentioned(self, line: str) -> list[int]:
-        """Parts whose files a line names."""
+        """Return the parts whose files a line names."""
         return [n for n, names in enumerate(self._files) if any(name in line for name in names)]
 
     def written(self, number: int) -> None:
-        """It has said that this part's files are written, and that is true."""
+        """Note that a line names this part's files, and that the files exist."""
         self.tells = True
         self._move(told=(number // self._batch_size + 1) * self._batch_size)
 
     def there(self, number: int) -> None:
-        """This part's files were seen."""
+        """Note that this part's files exist."""
         self._move(seen=max(self._now.seen, number + 1))
 
     def _move(self, **places: int) -> None:
@@ -73,25 +73,25 @@ class Position:
         self.furthest = max(self.furthest, *self._now)
 
     def mark(self) -> Mark:
-        """Where it is now; `part_of` tells it when more is known."""
+        """Return the current position; `part_of` gives its part once more is known."""
         return self._now
 
     def part_of(self, mark: Mark) -> int:
-        """The part that was in work then."""
+        """Return the part that the model was making at this mark."""
         if self.exact:
             return mark.begun
         return mark.told if self.tells else mark.seen
 
     @property
     def now(self) -> int:
-        """The part in work."""
+        """The current part."""
         return self.part_of(self._now)
 
     def first_taken_for(self, group: range, written: Collection[int]) -> int:
-        """The first part at which the model may have seemed to be when it said a line of a group.
+        """Return the first part to which a line of a group may have been assigned.
 
-        Where it does not say what it begins with, it seems to be at a group before, if that has
-        left no files; `written` are the parts that have.
+        If the model does not print which part it starts, its position stays at an earlier group
+        that has left no files. `written`: the parts with files.
         """
         if self.exact:
             return group.start

@@ -1,10 +1,10 @@
-"""Processes that are started here: listened to, stopped, and none of them left over.
+"""Start programs, read their output, stop them, and leave none of their processes behind.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only; Linux.
 
-Each program has a session of its own. torchrun gives each of its workers another one, so that a
-signal to its process group does not reach them; where torchrun is killed they live on, with the
-GPU's memory. This process therefore adopts what its children leave behind, and ends it.
+Each program has its own session. torchrun gives each of its workers another session, so a signal to
+torchrun's process group does not reach the workers; if torchrun is killed, they live on and keep
+the GPU's memory. So this process adopts processes whose parent has died, and ends them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 TICK_S = 0.2
-"""Seconds between two looks where nothing happens."""
+"""Seconds between two checks if nothing happens."""
 GRACE_S = 8.0
-"""Seconds that a program may take to end after the signal that we were given."""
+"""Seconds that a program may take to end after a signal to stop."""
 SETTLE_S = 5.0
-"""Seconds that a killed process may take to go."""
+"""Seconds that a killed process may take to end."""
 SIGNAL_S = 0.5
-"""Seconds in which a signal to all processes reaches us too, if it has ended one of ours."""
+"""Seconds in which a signal to all processes also reaches this process, after a child ended."""
 PR_SET_CHILD_SUBREAPER = 36
 
 Bytes = Callable[[bytes], None]
@@ -41,7 +41,7 @@ class Stopped(Exception):
 
 
 class Ran(NamedTuple):
-    """How a short program ended, and what it wrote."""
+    """The exit code and the output of a short program."""
 
     code: int
     out: str
@@ -49,17 +49,17 @@ class Ran(NamedTuple):
 
 
 class Processes:
-    """Starts programs, and passes on to all of them the first TERM or INT that comes."""
+    """Starts programs, and passes the first TERM or INT on to all of them."""
 
     def __init__(self) -> None:
         self.asked: int | None = None
-        """The signal that told us to stop."""
+        """The signal to stop, once it has come."""
         self._asked_at = 0.0
         self._running: set[int] = set()
         self._lock = threading.Lock()
 
     def catch_signals(self) -> None:
-        """From now on TERM and INT are passed on; this process ends when its programs have."""
+        """Pass TERM and INT on from now on; this process ends after its programs."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._heard)
         libc = ctypes.CDLL(None)  # without the call (no Linux), nothing is adopted
@@ -67,15 +67,15 @@ class Processes:
             libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked is None:  # many programs take a second one for "at once"
+        if self.asked is None:  # many programs take a second signal for "at once"
             self.asked, self._asked_at = number, time.monotonic()
             for pid in tuple(self._running):
                 _signal_group(pid, number)
 
     def was_stopped(self, code: int) -> bool:
-        """Whether a program that ended with this code did so because we were told to stop.
+        """Whether a program with this exit code ended because of a signal to stop.
 
-        A signal to all processes may have ended it a moment before it comes to us.
+        A signal to all processes may end the program a moment before it reaches this process.
         """
         until = time.monotonic() + (SIGNAL_S if code else 0)
         while self.asked is None and time.monotonic() < until:
@@ -83,14 +83,14 @@ class Processes:
         return self.asked is not None
 
     def listen(self, argv: Sequence[str], heard: Bytes, tick: Tick) -> int:
-        """Run a program to its end; its exit code, below 0 where a signal ended it.
+        """Run a program to its end; return its exit code, below 0 if a signal ended the program.
 
-        `heard` gets what it writes to both outputs, at once; `tick` is called after that, and at
-        least every `TICK_S` seconds. Nothing of it is left when this returns or raises.
+        `heard` gets the bytes of both outputs at once; `tick` is called after that, and at least
+        every `TICK_S` seconds. No process of the program is left when this returns or raises.
 
         Raises:
-            OSError: it cannot be started.
-            Stopped: we were told to stop before.
+            OSError: the program cannot be started.
+            Stopped: a signal to stop came before the start.
         """
         program = self._start(argv, stderr=subprocess.STDOUT)
         assert program.stdout is not None
@@ -114,7 +114,7 @@ class Processes:
                 data = os.read(output, 1 << 16) if ready else b""
                 if data:
                     heard(data)
-                elif ready:  # all that could write has closed it
+                elif ready:  # all writers have closed the output
                     selector.unregister(output)
                 tick()
                 self._hurry(program)
@@ -123,7 +123,7 @@ class Processes:
                 if ready and not data:
                     return
                 if not data:
-                    # Something holds its output that should have ended with it.
+                    # A process still holds the output that should have ended with the program.
                     ended_at = ended_at or time.monotonic()
                     self.sweep()
                     if not selector.get_map() or time.monotonic() - ended_at > SETTLE_S:
@@ -133,8 +133,8 @@ class Processes:
         """Run a short program to its end.
 
         Raises:
-            OSError: it cannot be started.
-            Stopped: it did not finish because we were told to stop.
+            OSError: the program cannot be started.
+            Stopped: the program did not finish because of a signal to stop.
         """
         program = self._start(argv, stderr=subprocess.PIPE)
         try:
@@ -164,12 +164,12 @@ class Processes:
                 **options,
             )
             self._running.add(program.pid)
-        if self.asked:  # it came between the question and the start
+        if self.asked:  # the signal came between the check and the start
             _signal_group(program.pid, self.asked)
         return program
 
     def _hurry(self, program: subprocess.Popen[bytes]) -> None:
-        """Kill it if it has not ended in time after the signal."""
+        """Kill the program if it has not ended in time after the signal."""
         if self.asked and time.monotonic() - self._asked_at > GRACE_S:
             self._kill(program)
 
@@ -180,13 +180,13 @@ class Processes:
             _kill_all(family)
 
     def _end(self, program: subprocess.Popen[bytes]) -> None:
-        """Kill it if it still runs, and forget it."""
+        """Kill the program if it still runs, and forget it."""
         self._kill(program)
         program.wait()
         self._running.discard(program.pid)
 
     def close(self) -> None:
-        """Kill everything that still runs: this process is about to end."""
+        """Kill all programs that still run: this process is about to end."""
         for pid in tuple(self._running):
             family = descendants(pid)
             _signal_group(pid, signal.SIGKILL)
@@ -194,7 +194,7 @@ class Processes:
         self.sweep()
 
     def sweep(self) -> None:
-        """End and reap the children that we did not start: those that a model left behind."""
+        """End and reap adopted children: processes that a model left behind."""
         until = time.monotonic() + SETTLE_S
         with self._lock:
             while strays := set(children(os.getpid())) - self._running:
@@ -202,18 +202,18 @@ class Processes:
                     _kill_all([pid, *descendants(pid)])
                     with contextlib.suppress(ChildProcessError):
                         os.waitpid(pid, os.WNOHANG)
-                if time.monotonic() > until:  # in a call of a driver that does not return
+                if time.monotonic() > until:  # a process is in a driver call that does not return
                     return
                 time.sleep(0.01)
 
 
 def children(parent: int) -> list[int]:
-    """Ids of the processes whose parent this is, zombies included."""
+    """Return the ids of the children of a process, zombies included."""
     return [pid for pid, of in _parents() if of == parent]
 
 
 def descendants(ancestor: int) -> list[int]:
-    """Ids of all processes that come from this one."""
+    """Return the ids of all descendants of a process."""
     parents = dict(_parents())
     found = {ancestor}
     while more := {pid for pid, parent in parents.items() if parent in found} - found:

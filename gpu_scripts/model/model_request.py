@@ -1,7 +1,7 @@
-"""The request to `model_run.py`: what to make, and how to know that it is there.
+"""The request to `model_run.py`: what to make, and how to detect finished files.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only. Paths in a request are
-relative to its own directory, the run folder. Keys that are not known are ignored.
+relative to its directory, the run folder. Unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Pattern = re.Pattern[str]
 
 
 class Fields:
-    """The keys of a JSON object, checked as they are taken; `where` names it in an error."""
+    """The keys of a JSON object, checked when they are read; `where`: its name in an error."""
 
     def __init__(self, data: object, where: str) -> None:
         if not isinstance(data, dict):
@@ -29,18 +29,18 @@ class Fields:
         self._where = where
 
     def text(self, key: str) -> str:
-        """A text that is not empty."""
+        """Read a text that is not empty."""
         value = self._data.get(key)
         if not isinstance(value, str) or not value:
             raise self._wrong(key, "a text")
         return value
 
     def text_or_none(self, key: str) -> str | None:
-        """A text, or null as where the key is missing."""
+        """Read a text, or None if the key is null or missing."""
         return None if self._data.get(key) is None else self.text(key)
 
     def path(self, key: str) -> str:
-        """A path that stays inside the run folder."""
+        """Read a path that stays inside the run folder."""
         value = self.text(key)
         path = PurePosixPath(value)
         if path.is_absolute() or ".." in path.parts:
@@ -48,11 +48,11 @@ class Fields:
         return value
 
     def path_or_none(self, key: str) -> str | None:
-        """The same, or null."""
+        """Read a path that stays inside the run folder, or None."""
         return None if self._data.get(key) is None else self.path(key)
 
     def count(self, key: str, default: int | None = None) -> int:
-        """A whole number, 0 or more."""
+        """Read a whole number, 0 or more."""
         value = self._data.get(key)
         value = default if value is None else value
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -60,7 +60,7 @@ class Fields:
         return value
 
     def rate(self, key: str) -> Fraction:
-        """Frames a second: 24, 23.976 or "24000/1001"."""
+        """Read frames a second: 24, 23.976 or "24000/1001"."""
         try:
             value = Fraction(str(self._data.get(key))).limit_denominator(1001)
         except (ValueError, ZeroDivisionError):
@@ -70,21 +70,21 @@ class Fields:
         return value
 
     def items(self, key: str) -> list[Any]:
-        """A list; empty where the key is missing."""
+        """Read a list; empty if the key is missing."""
         value = self._data.get(key) or []
         if not isinstance(value, list):
             raise self._wrong(key, "a list")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts."""
+        """Read a list of texts."""
         values = self.items(key)
         if not all(isinstance(value, str) for value in values):
             raise self._wrong(key, "a list of texts")
         return tuple(values)
 
     def inner(self, key: str) -> Fields:
-        """An object; empty where the key is missing."""
+        """Read an object; empty if the key is missing."""
         return Fields(self._data.get(key) or {}, f"{key} of {self._where}")
 
     def _wrong(self, key: str, wanted: str) -> Refused:
@@ -94,7 +94,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Sample:
-    """One video to make; `place` is its number in the request, from 1 on."""
+    """One video to make; `place`: its number in the request, from 1 on."""
 
     place: int
     run_id: str
@@ -105,43 +105,43 @@ class Sample:
     source: str = ""
     fps: Fraction = Fraction(24)
     pieces: tuple[tuple[int, int], ...] = ()
-    """First frame and the one after the last, where the source is made in pieces."""
+    """First frame and end (after the last frame) of each piece, if the source is made in pieces."""
     keep: tuple[int, ...] = ()
-    """How many frames at the end of each piece go into the video."""
+    """Number of frames at the end of each piece that go into the video."""
 
     def piece_path(self, piece: int) -> str:
-        """Where the source's piece lies, below the run folder."""
+        """Return the path of a piece of the source, below the run folder."""
         return f"pieces/{self.run_id}.{piece:03d}.mp4"
 
 
 @dataclass(frozen=True)
 class Part:
-    """What the model makes at once: a sample, or one piece of it."""
+    """What the model makes at once: a sample, or one piece of a sample."""
 
     sample: Sample
     line: int
-    """Its place among all parts of the request, from 0 on."""
+    """Its number among all parts of the request, from 0 on."""
     piece: int | None = None
 
 
 @dataclass(frozen=True)
 class Says:
-    """What the model's lines mean."""
+    """The meaning of the model's lines."""
 
     loaded: tuple[Pattern, ...]
     begins: tuple[Pattern, ...]
-    """The model begins with a part: of group `name`, of group `index`, else with the next one."""
+    """The model starts a part: of group `name`, of group `index`, else the next part."""
     chunk: tuple[Pattern, ...]
     step: tuple[Pattern, ...]
     failures: tuple[tuple[str, Pattern, str], ...]
     """Kind, pattern, and the sentence with `{1}` for the first group."""
     ignores: tuple[Pattern, ...] = ()
-    """Lines that say no failure, whatever words are in them."""
+    """Lines that are no failure, whatever words they have."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A whole request."""
+    """A request."""
 
     run: Path
     engine: str
@@ -151,20 +151,20 @@ class Request:
     video: str
     text: str | None
     marker: str | None
-    """Without a text: a file that is written last; where it is, the video is whole."""
+    """Without a text: a file that the model writes last; if it exists, the video is whole."""
     samples: tuple[Sample, ...]
     batch_size: int
     needs: Needs
     says: Says
 
     def parts(self) -> list[Part]:
-        """All parts, in the order of the lines."""
+        """Return all parts, in the order of the lines."""
         pieces = [(s, k) for s in self.samples for k in (range(len(s.pieces)) or [None])]
         return [Part(sample, line, piece) for line, (sample, piece) in enumerate(pieces)]
 
 
 def filled(sentence: str, found: re.Match[str]) -> str:
-    """`sentence` with what a pattern has found: `{1}` is its first group, `{0}` all of it."""
+    """Fill `sentence` with the groups of a match: `{1}` is the first group, `{0}` the match."""
     groups = [found[0], *(group or "" for group in found.groups())]
     return re.sub(
         r"\{(\d)\}", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", sentence
@@ -172,10 +172,10 @@ def filled(sentence: str, found: re.Match[str]) -> str:
 
 
 def read_fields(path: Path) -> Fields:
-    """The object in a request file.
+    """Read the object in a request file.
 
     Raises:
-        Refused: it is not there or not JSON.
+        Refused: the file is missing or not JSON.
     """
     try:
         return Fields(json.loads(path.read_text(encoding="utf-8")), path.name)
@@ -184,7 +184,7 @@ def read_fields(path: Path) -> Fields:
 
 
 def read_needs(fields: Fields) -> Needs:
-    """The key `needs`, checked."""
+    """Read and check the key `needs`."""
     needs = fields.inner("needs")
     return Needs(
         gpus=needs.count("gpus", 0),
@@ -198,10 +198,10 @@ def read_needs(fields: Fields) -> Needs:
 
 
 def read_request(path: Path) -> Request:
-    """A request file, checked.
+    """Read and check a request file.
 
     Raises:
-        Refused: it cannot be understood.
+        Refused: the file is not a valid request.
     """
     fields = read_fields(path)
     produces = fields.inner("produces")
@@ -221,7 +221,7 @@ def read_request(path: Path) -> Request:
         text=produces.path_or_none("text"),
         marker=produces.path_or_none("marker"),
         samples=samples,
-        # The upscaler of Transfer1 sets its batch size to 1, whatever it was told.
+        # The upscaler of Transfer1 always sets its batch size to 1.
         batch_size=1 if pieces else max(1, fields.count("batch_size", 1)),
         needs=read_needs(fields),
         says=_says(fields.inner("says")),
@@ -286,4 +286,4 @@ def _pattern(text: str) -> Pattern:
     try:
         return re.compile(text)
     except re.error as e:
-        raise Refused("validation", f"{text!r} is no regular expression: {e}") from None
+        raise Refused("validation", f"{text!r} is not a regular expression: {e}") from None

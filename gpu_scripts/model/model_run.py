@@ -1,21 +1,21 @@
-"""Have a model of NVIDIA's make the samples of a request, and keep whatever it has finished.
+"""Run a model of NVIDIA for the samples of a request, and keep every finished video.
 
     python model_run.py RUN/request.json -- COMMAND OF THE MODEL'S OWN ENTRY POINT
 
-Looks first whether everything is there that the model needs, then starts it, tells how far it is,
-and moves each video to its place as soon as its text says that it is whole and whose it is. Where
-the model ends early because of one sample, it is started again for the others. Runs on the GPU
-side: Python 3.10 or newer, its standard library, and ffmpeg where a source is made in pieces.
+First checks the needs of the model, then starts the model, prints the progress, and moves each
+video to its place as soon as the video's text shows that it is whole and which sample it belongs
+to. If the model ends early because of one sample, the model is started again for the other samples.
+Runs on the GPU side: Python 3.10 or newer, its standard library, and ffmpeg for sources in pieces.
 
     [2/5] rs_... transfer: loading (load 1)
-    [2/5] rs_... transfer: chunk 1/2, step 7/35       in work; without a step: so many are finished
+    [2/5] rs_... transfer: chunk 1/2, step 7/35       current; without a step: finished chunks
     [2/5] rs_... transfer: done in 123.4 s, outputs/rs_....mp4
     FAILED rs_...: <kind>: <sentence>
     REFUSED: <kind>: <sentence>
     GOING ON with 3 samples: load 2
 
-Exit code 0: every sample was made. 1: some were not. 2: refused, nothing was started. 143: stopped
-by TERM or INT. What is finished stays in each case, and `outputs/record.json` tells of it.
+Exit code 0: every sample was made. 1: some samples failed. 2: refused, nothing was started. 143:
+stopped by TERM or INT. Finished videos are kept in each case; `outputs/record.json` lists them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ USAGE = "usage: model_run.py RUN/request.json -- COMMAND..."
 
 
 def main(argv: Sequence[str]) -> int:
-    """See the module; the exit code."""
+    """See the module; return the exit code."""
     log, processes = Log(), Processes()
     processes.catch_signals()
     try:
@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def asking(processes: Processes) -> model_needs.Ask:
-    """Runs a program that answers a question."""
+    """Return a function that runs a program and returns its output."""
 
     def ask(argv: tuple[str, ...]) -> str:
         ran = processes.run(argv)
@@ -78,7 +78,7 @@ def asking(processes: Processes) -> model_needs.Ask:
 
 
 class Order:
-    """A request, and the command that carries it out."""
+    """A request, and the command for it."""
 
     def __init__(self, argv: Sequence[str], log: Log, processes: Processes) -> None:
         if len(argv) < 3 or argv[1] != "--":
@@ -88,7 +88,7 @@ class Order:
         self._command = list(argv[2:])
         self.request = read_request(Path(argv[0]))
         self._run = argv[0].rpartition("/")[0] or "."
-        """The run folder as the command writes it."""
+        """The run folder's path in the command."""
         self._lines = self._read_lines()
         self._check_command()
         pieces = any(sample.pieces for sample in self.request.samples)
@@ -120,7 +120,7 @@ class Order:
                 raise Refused("validation", f"{bare[0]} cannot be left out of the command")
 
     def carry_out(self) -> None:
-        """Make all samples, as far as it goes.
+        """Make all samples, as far as possible.
 
         Raises:
             Stopped: TERM or INT has come.
@@ -147,7 +147,7 @@ class Order:
                     self.samples.fail(sample, not_written(e))
 
     def _one_load(self, parts: Sequence[Part], number: int) -> Sequence[Part]:
-        """Load the model for `parts`; those that another load shall make."""
+        """Load the model for `parts`; return the parts for another load."""
         try:
             words = self._words(parts, number)
         except OSError as e:
@@ -172,17 +172,17 @@ class Order:
         return []
 
     def _judge(self, model: LoadOfModel, load: Load) -> dict[int, Failure]:
-        """Why parts have no video; where there is one that cannot be trusted, that is said."""
+        """Return why parts have no video; the sentence says if there is a video that may be cut."""
         failures = judged(load)
         for at, failure in failures.items():
             if failure.kind == "output_missing" and model.has_video(at):
                 last = "text" if self.request.marker is None else "file"
-                said = f"The video is there, but not the {last} that is written after it"
-                failures[at] = Failure("output_missing", f"{said}: it may not be whole.")
+                problem = f"The video exists, but not the {last} that is written after it"
+                failures[at] = Failure("output_missing", f"{problem}: the video may not be whole.")
         return failures
 
     def _words(self, parts: Sequence[Part], number: int) -> list[str]:
-        """The command for these parts: as it was given for all of them, else with their lines."""
+        """Return the command for these parts: as given for all parts, else with their lines."""
         if len(parts) == len(self.request.parts()):
             return self._command
         request = self.request

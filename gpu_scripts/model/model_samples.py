@@ -1,4 +1,4 @@
-"""What has become of the samples, over all loads of the model: made, failed, or still to make.
+"""The state of the samples over all loads of the model: made, failed, or still to make.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
 """
@@ -21,9 +21,9 @@ RECORD = "outputs/record.json"
 
 
 class Samples:
-    """Takes what the model has made, and says what became of each sample.
+    """Takes finished videos, and prints and records the end of each sample.
 
-    Pieces are joined beside the model's work: it takes minutes, and the model goes on meanwhile.
+    Pieces are joined while the model goes on: a join takes minutes.
     """
 
     def __init__(self, request: Request, log: Log, ffmpeg: Ffmpeg | None) -> None:
@@ -40,11 +40,11 @@ class Samples:
 
     @property
     def all_made(self) -> bool:
-        """Whether there is nothing left to wish for."""
+        """Whether every sample was made."""
         return len(self._made) == len(self._request.samples)
 
     def open_parts(self) -> list[Part]:
-        """Parts that are still to be made."""
+        """Return the parts that are still to be made."""
         return [p for p in self._request.parts() if self._is_open(p)]
 
     def _is_open(self, part: Part) -> bool:
@@ -54,17 +54,17 @@ class Samples:
         return part.piece is None or part.piece not in self._pieces.get(run_id, ())
 
     def place(self, sample: Sample) -> str:
-        """How a line of ours about a sample begins."""
+        """Return the beginning of a log line about a sample."""
         of = len(self._request.samples)
         return f"[{sample.place}/{of}] {sample.run_id} {self._request.operation}:"
 
     def chunks_made(self, sample: Sample) -> int:
-        """Of a sample's chunks, those in its finished pieces."""
+        """Return the number of a sample's chunks in its finished pieces."""
         pieces = len(self._pieces.get(sample.run_id, ()))
         return round(sample.chunks * pieces / len(sample.pieces)) if pieces else 0
 
     def take(self, part: Part, video: Path, facts: dict[str, Any]) -> None:
-        """The model has made a part; `facts` are those of the record."""
+        """Take the video of a part; `facts`: its facts for the record."""
         sample = part.sample
         if not self._is_open(part):
             return
@@ -99,12 +99,12 @@ class Samples:
         self._log.say(f"{self.place(sample)} done in {seconds}, {sample.output}")
 
     def fail(self, sample: Sample, failure: Failure) -> None:
-        """Say why a sample will have no video, once."""
+        """Print and record why a sample will have no video, once."""
         if sample.run_id not in self._finished.failed and sample.run_id not in self._made:
             self._finished.fail(sample.run_id, failure)
 
     def fail_part(self, part: Part, failure: Failure) -> None:
-        """The same, for a part of it."""
+        """Print and record why a sample will have no video because of one part."""
         if part.piece is not None and len(part.sample.pieces) > 1:
             which = f"Piece {part.piece + 1} of {len(part.sample.pieces)}"
             failure = failure._replace(sentence=f"{which}: {failure.sentence}")
@@ -115,9 +115,9 @@ class Samples:
         self._settle({join for join in self._joins if join.done()})
 
     def finish_joins(self) -> None:
-        """Wait for all of them."""
+        """Wait for all joins."""
         while self._joins:
-            self._settle(wait(self._joins, timeout=0.2).done)  # a signal is heard in between
+            self._settle(wait(self._joins, timeout=0.2).done)  # signals are handled in between
 
     def _settle(self, joins: Collection[Future[None]]) -> None:
         for join in joins:
@@ -129,16 +129,16 @@ class Samples:
             except OSError as e:
                 self.fail(sample, not_written(e))
             except Stopped:
-                continue  # neither made nor failed, as all that was in work then
+                continue  # neither made nor failed, as all active samples
             else:
                 self._done(sample, {})
 
     def close(self) -> None:
-        """Take what was joined, leave what was not, write the record."""
+        """Take joined videos, drop unfinished joins, write the record."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._settle([join for join in self._joins if not join.cancelled()])
         self._joins.clear()
         self._finished.say_again()
         failed = self._finished.failed
         record = {"loads": self.loads, "samples": self._made, "failed": failed}
-        self._finished.write(RECORD, record, "nobody will know how long it took")
+        self._finished.write(RECORD, record, "the times of the samples are not recorded")

@@ -1,4 +1,4 @@
-"""The lines of a program, and its last words: what they say of why it has ended. Pure.
+"""Read the lines of a program, and the error in its last lines. Pure.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
 """
@@ -9,33 +9,33 @@ import re
 from collections.abc import Sequence
 
 LONGEST_LINE = 1 << 16
-"""Bytes; what is longer without an end is looked at as it is."""
+"""Bytes; a longer line without an end is scanned as it is."""
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ERROR = re.compile(r"^(?:\[rank\d+\]:\s*)?(?:[\w.]*\.)?(\w*(?:Error|Exception)): *(\S.*)$")
 """The last line of a traceback, as Python and torchrun's ranks print it."""
 KILLED = re.compile(r"exitcode\s*:\s*-9\b|Signal 9 \(SIGKILL\)|died with .*SIGKILL")
-"""What torchrun says where a signal 9, not ours, ended one of its workers."""
+"""What torchrun prints if signal 9, not from this program, ended one of its workers."""
 ROOT_CAUSE = "Root Cause (first observed failure)"
-"""torchrun's heading of the worker that failed first: it has ended the others itself."""
+"""torchrun's heading for the worker that failed first: torchrun itself ended the other workers."""
 HEADING = "ChildFailedError"
-"""torchrun's own exception: it says that a rank failed, never why."""
+"""torchrun's own exception: it names the failed rank, never the reason."""
 
 
 class Lines:
-    """Cuts what a program writes into lines, where they end as texts or as bars of progress do."""
+    """Cuts the output of a program into lines, which end with a line break or a carriage return."""
 
     def __init__(self) -> None:
         self._half = b""
 
     def cut(self, data: bytes) -> list[str]:
-        """The lines that are whole with these bytes; none of them is empty."""
+        """Return the lines that these bytes complete, without empty lines."""
         *lines, self._half = re.split(rb"[\r\n]", self._half + data)
         if len(self._half) > LONGEST_LINE:
             lines, self._half = [*lines, self._half], b""
         return _plain(lines)
 
     def rest(self) -> list[str]:
-        """A last line without an end."""
+        """Return a last line without an end."""
         return _plain([self._half])
 
 
@@ -45,15 +45,15 @@ def _plain(lines: Sequence[bytes]) -> list[str]:
 
 
 class LastWords:
-    """Listens to the lines of a model."""
+    """Keeps the last error and the last line of a model."""
 
     def __init__(self) -> None:
         self._error = self._line = ""
         self.killed = False
-        """A process of it was killed by signal 9, not by us."""
+        """Whether signal 9 killed a process of the model, not sent by this program."""
 
     def heard(self, line: str) -> None:
-        """A line, one after the other."""
+        """Read one line."""
         if any(letter.isalnum() for letter in line):  # torchrun ends with a ruler
             self._line = line
         error = ERROR.match(line)
@@ -64,10 +64,10 @@ class LastWords:
         self.killed = self.killed or bool(KILLED.search(line))
 
     def survived(self) -> None:
-        """Whatever error was told, the model has made something after it."""
+        """Drop the last error: the model has made a video after it."""
         self._error = ""
 
     @property
     def said(self) -> str:
-        """Its last line that looks like an error, or just its last one."""
+        """The model's last line that looks like an error, or just its last line."""
         return self._error or self._line

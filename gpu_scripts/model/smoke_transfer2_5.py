@@ -1,8 +1,8 @@
 """Import what inference with Cosmos-Transfer2.5 needs, and look for a GPU.
 
-Started in its checkout with its Python. Prints `[SUCCESS] name` or `[ERROR] name: reason` for each;
-exit code 0 only if there is no error. Nothing is downloaded: modules of NVIDIA's that fetch weights
-when they are imported are left alone.
+Started in the model's checkout with the model's Python. Prints `[SUCCESS] name` or `[ERROR] name:
+reason` for each module; exit code 0 only if there is no error. Downloads nothing: NVIDIA's modules
+that fetch weights during their import are left out.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ MODULES = (
     ("cosmos_oss", "cosmos_oss.init"),
     ("cosmos_transfer2", "cosmos_transfer2.config"),
 )
-"""Name that is told, and the module that the inference imports of it."""
+"""Printed name, and the module that the inference imports."""
 
 
 def main() -> int:
-    """Import one after the other; the exit code."""
+    """Import all modules; return the exit code."""
     sys.path.insert(0, str(Path.cwd()))
     missing = [name for name, module in MODULES if not imported(name, module)]
     return 1 if [*missing, *([] if gpu() else ["cuda"])] else 0
 
 
 def imported(name: str, module: str) -> bool:
-    """Import a module, say how it went."""
+    """Import a module and print the result; False for an error."""
     try:
         importlib.import_module(module)
     except Exception as e:  # noqa: BLE001  a broken package raises anything: OSError, RuntimeError
-        return told(name, f"{type(e).__name__}: {e}")
-    return told(name, None)
+        return reported(name, f"{type(e).__name__}: {e}")
+    return reported(name, None)
 
 
 def gpu() -> bool:
@@ -51,14 +51,14 @@ def gpu() -> bool:
     try:
         import torch  # type: ignore[import-not-found,unused-ignore]
 
-        fine = torch.cuda.is_available()
+        usable = torch.cuda.is_available()
     except Exception as e:  # noqa: BLE001  see above
-        return told("cuda", f"{type(e).__name__}: {e}")
-    return told("cuda", None if fine else "PyTorch finds no GPU that it can use")
+        return reported("cuda", f"{type(e).__name__}: {e}")
+    return reported("cuda", None if usable else "PyTorch finds no usable GPU")
 
 
-def told(name: str, reason: str | None) -> bool:
-    """One line; False for an error."""
+def reported(name: str, reason: str | None) -> bool:
+    """Print the result in one line; False for an error."""
     if reason is None:
         print(f"[SUCCESS] {name}", flush=True)
     else:

@@ -2,12 +2,12 @@
 
     python transfer1_pixtral.py RUN/request.json RUN_ID...
 
-`transfer1_upsample.py` starts this in the checkout of Cosmos-Transfer1, once the clips are made,
-and looks after it. Runs on the GPU side; all but the model needs the standard library only.
+`transfer1_upsample.py` starts this program in the checkout of Cosmos-Transfer1 once the clips are
+made, and reads its output. Runs on the GPU side; needs only the standard library, except the model.
 
 The upsampler has no seed: it samples with a temperature of 0.6, and the same prompt gives another
-answer each time. It is not told to give its memory back after each prompt, which gives the same
-answer twice.
+answer each time. It is not asked to free its memory after each prompt, since then the same answer
+comes twice.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from transfer1_request import Prompt, read_prompts
 
 MEMORY_RAN_OUT = 3
 Answer = Callable[[str, str], str]
-"""The longer prompt for a prompt and the path of a clip."""
+"""Returns the longer prompt for a prompt and the path of a clip."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """0: all are answered. 1: some are not. 3: the GPU's memory ran out, the others were left."""
+    """Return 0: all prompts are answered, 1: some failed, 3: the GPU's memory ran out: the end."""
     path = Path(argv[0])
     request = read_prompts(path)
     prompts = [prompt for prompt in request.prompts if prompt.run_id in argv[1:]]
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def keep_record(run: Path, made: dict[str, dict[str, float]]) -> None:
-    """How long each answer took, as `model_run.py` tells of videos."""
+    """Record the time of each answer, as `model_run.py` does for videos."""
     text = json.dumps({"loads": 1, "samples": made}, indent=2)
     try:
         write_whole(run / "outputs" / "record.json", f"{text}\n".encode())
@@ -64,25 +64,25 @@ def keep_record(run: Path, made: dict[str, dict[str, float]]) -> None:
         say(f"No record was written: {e.strerror}.")
 
 
-def prepare(own: Path) -> None:
-    """Set what vLLM and the upsampler read from their environment, before they are imported."""
-    own.mkdir(parents=True, exist_ok=True)
-    # The upsampler writes its two pictures under fixed names into the directory for such files.
-    os.environ["TMPDIR"] = str(own)
+def prepare(tmp: Path) -> None:
+    """Set the environment of vLLM and the upsampler, before they are imported."""
+    tmp.mkdir(parents=True, exist_ok=True)
+    # The upsampler writes its two pictures under fixed names into the temporary directory.
+    os.environ["TMPDIR"] = str(tmp)
     tempfile.tempdir = None
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
     os.environ.setdefault("VLLM_ATTENTION_BACKEND", "FLASHINFER")
-    os.environ.update(one_process(own))
+    os.environ.update(one_process(tmp))
     os.environ.setdefault("OMP_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
     sys.path.insert(0, str(Path.cwd()))
     others = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), *([others] if others else [])])
 
 
-def one_process(own: Path) -> dict[str, str]:
-    """What torchrun sets, as for the only process of all.
+def one_process(tmp: Path) -> dict[str, str]:
+    """Return the variables that torchrun sets for a single process.
 
-    Its agent's store is no: where this variable is True, torch waits for a torchrun.
+    TORCHELASTIC_USE_AGENT_STORE is False: if it is True, torch waits for a torchrun.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -101,7 +101,7 @@ def one_process(own: Path) -> dict[str, str]:
         "TORCHELASTIC_MAX_RESTARTS": "0",
         "TORCHELASTIC_RUN_ID": "none",
         "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
-        "TORCHELASTIC_ERROR_FILE": str(own / "error.json"),
+        "TORCHELASTIC_ERROR_FILE": str(tmp / "error.json"),
     }
 
 
@@ -117,13 +117,13 @@ def load() -> Answer:
 
 
 def answered(prompt: Prompt, run: Path, answer: Answer) -> int:
-    """Answer one prompt and write what was said; the exit code that it asks for."""
+    """Answer one prompt and write the answer; return the exit code for this prompt."""
     began = time.monotonic()
     failure: Failure | None
     say(f"{prompt.place} chunk 0/1")
     try:
         text = answer(prompt.text, str(run / prompt.clip)).strip()
-    except Exception as e:  # noqa: BLE001  whatever it was, the other prompts are answered
+    except Exception as e:  # noqa: BLE001  after any error the other prompts are answered
         traceback.print_exc()
         sys.stderr.flush()
         failure = failure_of(e)
@@ -137,7 +137,7 @@ def answered(prompt: Prompt, run: Path, answer: Answer) -> int:
 
 
 def not_put(text: str, output: Path) -> Failure | None:
-    """Write an answer; why it could not be."""
+    """Write an answer; return the failure if it cannot be written."""
     try:
         write_whole(output, f"{text}\n".encode())
     except OSError as e:
@@ -146,23 +146,23 @@ def not_put(text: str, output: Path) -> Failure | None:
 
 
 def failure_of(error: Exception) -> Failure:
-    """What an exception of the model means."""
+    """Return the failure for an exception of the model."""
     if "OutOfMemoryError" in type(error).__name__ or "CUDA out of memory" in str(error):
         return Failure("out_of_memory", "The GPU's memory ran out.")
     return Failure("model_failed", one_line(f"{type(error).__name__}: {error}"))
 
 
 def no_answer(prompt: str, answer: str) -> Failure | None:
-    """Why an answer is none."""
+    """Return the failure for a useless answer; None if the answer is good."""
     if not answer:
         return Failure("model_failed", "The model gave an empty answer.")
     if answer == prompt.strip():
-        return Failure("model_failed", "The model gave the prompt back as it was.")
+        return Failure("model_failed", "The model returned the prompt without a change.")
     return None
 
 
 def say(line: str) -> None:
-    """A line of our own, at once."""
+    """Print a line at once."""
     sys.stdout.write(f"{line}\n")  # one write: print would send the line and its end apart
     sys.stdout.flush()
 
@@ -171,5 +171,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # vLLM's own end can hang; who started us ends what it leaves behind.
+    # vLLM may hang at its end; transfer1_upsample.py ends the processes that it leaves behind.
     os._exit(code)

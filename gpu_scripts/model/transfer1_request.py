@@ -1,4 +1,4 @@
-"""The request to `transfer1_upsample.py`: prompts to answer, each with the video that it is for.
+"""The request to `transfer1_upsample.py`: prompts to answer, each with its source video.
 
 Runs on the GPU side: Python 3.10 or newer and its standard library only.
 """
@@ -17,7 +17,7 @@ class Prompt:
     """One prompt to answer."""
 
     place: str
-    """How a line about it begins."""
+    """The beginning of a log line about this prompt."""
     run_id: str
     text: str
     output: str
@@ -26,13 +26,13 @@ class Prompt:
 
     @property
     def clip(self) -> str:
-        """The first frames of its source, below the run folder."""
+        """Path of the clip with the source's first frames, below the run folder."""
         return f"clips/{self.run_id}.mp4"
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """A whole request."""
+    """A request."""
 
     run: Path
     engine: str
@@ -41,10 +41,10 @@ class Prompts:
 
 
 def read_prompts(path: Path) -> Prompts:
-    """A request file, checked.
+    """Read and check a request file.
 
     Raises:
-        Refused: it cannot be understood.
+        Refused: the file is not a valid request.
     """
     fields = read_fields(path)
     if (operation := fields.text("operation")) != "enhance":

@@ -1,12 +1,11 @@
-"""Have NVIDIA's prompt upsampler answer the prompts of a request.
+"""Run NVIDIA's prompt upsampler for the prompts of a request.
 
     python transfer1_upsample.py RUN/request.json
 
-Started in the checkout of Cosmos-Transfer1, with COSMOS_CHECKPOINTS saying where its weights are.
-Looks first whether everything is there that the model needs, makes a clip of the first frames of
-each source, then starts `transfer1_pixtral.py`, which loads the model once for all prompts. Lines
-and exit codes are those of `model_run.py`. Runs on the GPU side: Python 3.10 or newer, its standard
-library, and ffmpeg.
+Started in the checkout of Cosmos-Transfer1; COSMOS_CHECKPOINTS names the directory of the weights.
+First checks the needs of the model, makes a clip of the first frames of each source, then starts
+`transfer1_pixtral.py`, which loads the model once for all prompts. Lines and exit codes are those
+of `model_run.py`. Runs on the GPU side: Python 3.10 or newer, its standard library, and ffmpeg.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from model_words import ERROR, Lines
 from transfer1_request import Prompt, Prompts, read_prompts
 
 FRAMES = 10
-"""Of a clip; the upsampler looks at the first two."""
+"""Frames of a clip; the upsampler reads the first two."""
 OURS = re.compile(r"(?:FAILED (rs_\w+): (\w+): (.+)|\[\d+/\d+\] (rs_\w+) enhance: (done)?)")
-"""The worker's own lines: a failed prompt; one that is begun, or done."""
+"""The worker's own lines: a prompt has failed, has started, or is done."""
 WORKER = Path(__file__).with_name("transfer1_pixtral.py")
 FAILURES = (
     (
@@ -43,11 +42,11 @@ FAILURES = (
     ("launch_failed", r"(?:ModuleNotFoundError|ImportError): (.+)", "Code is missing: {}."),
     ("launch_failed", r"FileNotFoundError: (.+)", "A file is missing: {}."),
 )
-"""Kind, pattern and sentence; vLLM says the cause in a process of its own, before ours fails."""
+"""Kind, pattern and sentence; vLLM prints the cause in its own process, before the worker fails."""
 
 
 class Enhancement:
-    """A request in work: listens to the model and knows whose turn it is."""
+    """Executes a request: reads the model's lines and follows its prompts."""
 
     def __init__(self, request: Prompts, log: Log, processes: Processes) -> None:
         self._request = request
@@ -55,15 +54,15 @@ class Enhancement:
         self._processes = processes
         self._finished = Finished(request.run, log.say)
         self._output = Lines()
-        self._told: set[str] = set()
-        """Whose end was told, well or not."""
-        self._at_work: str | None = None
+        self._recorded: set[str] = set()
+        """Prompts whose end is recorded, answered or failed."""
+        self._current: str | None = None
         self._begun = False
         self._cause: Failure | None = None
         self._error = ""
 
     def carry_out(self) -> int:
-        """Answer all prompts; the exit code.
+        """Answer all prompts; return the exit code.
 
         Raises:
             Stopped: TERM or INT has come.
@@ -85,7 +84,7 @@ class Enhancement:
             self._scan(line)
         self._log.model_ended()
         for prompt in prompts:
-            self._keep(prompt)  # what it had no time to say
+            self._keep(prompt)  # also answers for which there is no line yet
         if self._processes.was_stopped(code):
             raise Stopped
         self._blame(prompts, code)
@@ -106,19 +105,19 @@ class Enhancement:
         return True
 
     def _fail(self, prompt: Prompt, failure: Failure) -> None:
-        self._told.add(prompt.run_id)
+        self._recorded.add(prompt.run_id)
         self._finished.fail(prompt.run_id, failure)
 
     def _heard(self, data: bytes) -> None:
         for line in self._output.cut(data):
             self._scan(line)
-        self._log.pass_on(data)  # whoever reads that a text is done finds it on record
+        self._log.pass_on(data)  # after the record: a reader of "done" finds the text recorded
 
     def _scan(self, line: str) -> None:
         if ours := OURS.match(line):
             failed, kind, sentence, at, done = ours.groups()
             self._begun = True
-            self._at_work = None if failed or done else at
+            self._current = None if failed or done else at
             for prompt in self._request.prompts:
                 if prompt.run_id in (failed, done and at):
                     self._keep(prompt, Failure(kind, sentence) if failed else None)
@@ -133,29 +132,29 @@ class Enhancement:
                 self._cause = Failure(kind, sentence.format(what))
 
     def _keep(self, prompt: Prompt, failure: Failure | None = None) -> None:
-        """Keep how a prompt has ended, if it has: it was said to have failed, or is answered."""
-        if prompt.run_id in self._told or not (failure or self._made(prompt)):
+        """Record the end of a prompt if it has failed or is answered."""
+        if prompt.run_id in self._recorded or not (failure or self._made(prompt)):
             return
-        self._told.add(prompt.run_id)
+        self._recorded.add(prompt.run_id)
         if failure:
             self._finished.fail(prompt.run_id, failure, say=False)
         else:
             self._finished.add(prompt.output)
 
     def _blame(self, prompts: Sequence[Prompt], code: int) -> None:
-        """Say of each prompt that nothing was said of why it has no answer."""
-        left = [prompt for prompt in prompts if prompt.run_id not in self._told]
+        """Record a failure for each prompt without a recorded end."""
+        left = [prompt for prompt in prompts if prompt.run_id not in self._recorded]
         end = End(code, self._error)
-        missing = Failure("output_missing", "The model ended and left no answer.")
+        missing = Failure("output_missing", "The model ended without an answer.")
         why = self._cause or of_the_end(end) or missing
-        rest = never_reached([why], end, sum(map(self._made, prompts)), self._at_work or "")
+        rest = never_reached([why], end, sum(map(self._made, prompts)), self._current or "")
         for prompt in left:
-            tried = not self._begun or prompt.run_id == self._at_work
+            tried = not self._begun or prompt.run_id == self._current
             self._fail(prompt, why if tried else rest)
 
 
 def main(argv: Sequence[str]) -> int:
-    """See the module; the exit code."""
+    """See the module; return the exit code."""
     log, processes = Log(), Processes()
     processes.catch_signals()
     try:

@@ -1,12 +1,12 @@
-"""What the preview programs share: the request, the loop over samples, video in and out, the label.
+"""Shared parts of the preview programs: request, loop over samples, video in and out, label.
 
-Runs on the GPU side: Python, numpy, PyAV and Pillow only, nothing of `cosmos_pipelines`.
+These programs run on the GPU side: Python, numpy, PyAV and Pillow only, no `cosmos_pipelines`.
 
     python preview_<operation>.py RUN_DIR/request.json [--workers N]
 
-Exit code 0: every sample was made. 1: some were not, each told by a line `FAILED <run_id>: reason`;
-the others are whole. 2: the request itself is bad and nothing was made. Paths in a request are
-relative to its own directory. Every output appears whole, under its name, or not at all.
+Exit code 0: every sample was made. 1: some samples failed, each with a line
+`FAILED <run_id>: reason`; the other samples are whole. 2: the request is wrong, nothing was made.
+Paths in a request are relative to the request's directory. An output appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ Made = TypeVar("Made")
 
 LABEL = "PREVIEW (simulated on the CPU)"
 BT709, LIMITED_RANGE, UNKNOWN_COLORSPACE = 1, 1, 2
-"""Values of ITU-T H.273, as FFmpeg numbers them too."""
+"""Values of ITU-T H.273; FFmpeg uses the same numbers."""
 ENCODER_THREADS = 4
-"""Of x264, fixed: the same count gives the same bytes, on any machine under any load."""
+"""Threads of x264, fixed: the same count gives the same bytes, on any machine under any load."""
 X264 = {"crf": "18", "x264-params": "mbtree=0"}
-"""Without mbtree: where a row is not a multiple of 8 macroblocks wide (320 pixels are not), x264's
-vector code for it reads memory that nobody has written, and the same frames give other bytes."""
+"""Without mbtree: if a row is not a multiple of 8 macroblocks wide (320 pixels are not), the vector
+code of x264's mbtree reads uninitialised memory, and the same frames give different bytes."""
 
 
 class BadRequest(Exception):
-    """The request cannot be understood; nothing was made."""
+    """The request is wrong; nothing was made."""
 
 
 class Steps:
-    """Tells how far a sample is, about every tenth of it."""
+    """Writes the progress of a sample to the log, about every tenth of the frames."""
 
     def __init__(self, place: str, sample: Sample, operation: str) -> None:
         self._prefix = f"[{place}] {sample['run_id']} {operation}: frame"
 
     def over(self, items: Iterable[Item], total: int) -> Iterator[Item]:
-        """`items`, with a log line about every tenth of `total` after one has been used."""
+        """Yield `items`; write a log line after about every tenth of `total`."""
         pace = max(1, round(total / 10))
         for n, item in enumerate(items, 1):
             yield item
@@ -67,11 +67,11 @@ class Steps:
 
 
 Make = Callable[[Sample, Path, Path, Steps, int], None]
-"""Makes one sample: itself, the request's directory, the file to write, steps, workers."""
+"""Makes a sample from: sample, the request's directory, the file to write, steps, workers."""
 
 
 def main(operation: str, needed: Iterable[str], make: Make) -> int:
-    """Read the request of the command line, make all samples, return the exit code."""
+    """Read the command line's request, make all samples, return the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `.part` files are removed
     words = argparse.ArgumentParser(description=f"Preview of the operation {operation}, on a CPU.")
     words.add_argument("request", type=Path)
@@ -95,10 +95,10 @@ def main(operation: str, needed: Iterable[str], make: Make) -> int:
 
 
 def read_request(path: Path, operation: str, needed: Iterable[str]) -> list[Sample]:
-    """The samples of a request file, each a dictionary that has at least the keys `needed`.
+    """Return the samples of a request file, each a dictionary with at least the keys `needed`.
 
     Raises:
-        BadRequest: it is not there, not JSON, for another program, or lacks something.
+        BadRequest: the file is missing, not JSON, for another program, or lacks a key.
     """
     try:
         request = json.loads(path.read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ def _made(
     try:
         with whole_file(folder / sample["output"]) as part:
             make(sample, folder, part, Steps(place, sample, operation), max(1, args.workers))
-    except Exception as e:  # noqa: BLE001  whatever it was, the other samples are made
+    except Exception as e:  # noqa: BLE001  the other samples are made in any case
         traceback.print_exc()
         say(f"FAILED {sample['run_id']}: {_one_line(e)}")
         return False
@@ -149,7 +149,7 @@ def _one_line(error: BaseException) -> str:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A `.part` name beside `path` to write to, which becomes `path` if all went well."""
+    """Yield a `.part` path beside `path`; rename it to `path` if the block raises nothing."""
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -162,10 +162,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def decoded(path: Path) -> Iterator[av.VideoFrame]:
-    """The frames of a video's first video stream, as they are stored.
+    """Yield the frames of a video's first video stream, as they are stored.
 
     Raises:
-        ValueError: it is missing, unreadable or has no video stream.
+        ValueError: the video is missing, unreadable or has no video stream.
     """
     try:
         with av.open(str(path)) as container:
@@ -178,23 +178,23 @@ def decoded(path: Path) -> Iterator[av.VideoFrame]:
 
 
 def rgb_frames(path: Path, width: int, height: int) -> Iterator[Pixels]:
-    """Frames as (height, width, 3) RGB, cut at the right and lower side where they are larger."""
+    """Yield frames as (height, width, 3) RGB; a larger frame is cut at its right and lower side."""
     for frame in decoded(path):
-        untold = frame.colorspace == UNKNOWN_COLORSPACE
-        shown = frame.reformat(
-            format="rgb24", src_colorspace="ITU709" if untold else None, threads=1
+        unknown = frame.colorspace == UNKNOWN_COLORSPACE
+        converted = frame.reformat(
+            format="rgb24", src_colorspace="ITU709" if unknown else None, threads=1
         )
-        rgb = np.array(shown.to_ndarray(), np.uint8)
+        rgb = np.array(converted.to_ndarray(), np.uint8)
         if rgb.shape[0] < height or rgb.shape[1] < width:
             raise ValueError(f"{path.name} is {rgb.shape[1]}x{rgb.shape[0]}, not {width}x{height}")
         yield rgb[:height, :width]
 
 
 def in_step(videos: dict[str, Path], width: int, height: int) -> Iterator[dict[str, Pixels]]:
-    """The frames of several videos together, by name.
+    """Yield the frames of several videos together, by name.
 
     Raises:
-        ValueError: one of them ends before the others.
+        ValueError: a video ends before the others.
     """
     readers = {name: rgb_frames(path, width, height) for name, path in videos.items()}
     while True:
@@ -211,7 +211,7 @@ def in_step(videos: dict[str, Path], width: int, height: int) -> Iterator[dict[s
 def in_order(
     work: Callable[[int, Item], Made], items: Iterable[Item], workers: int
 ) -> Iterator[Made]:
-    """`work(index, item)` of all items, on threads, in their order; few are held at a time."""
+    """Yield `work(index, item)` of all items, on threads, in order; few results wait at a time."""
     waiting: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for index, item in enumerate(items):
@@ -229,7 +229,7 @@ def write_video(
     rate: Fraction,
     preset: str,
 ) -> int:
-    """Encode yuv420p `frames` as H.264 with BT.709 tags in an mp4; the number of frames.
+    """Encode yuv420p `frames` as H.264 with BT.709 tags in an mp4; return the number of frames.
 
     The same frames give the same bytes.
     """
@@ -252,7 +252,7 @@ def write_video(
 
 
 def yuv_frame(rgb: Pixels) -> av.VideoFrame:
-    """A (height, width, 3) RGB picture as a yuv420p frame in BT.709."""
+    """Return a (height, width, 3) RGB picture as a yuv420p frame in BT.709."""
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
     return frame.reformat(
         format="yuv420p",
@@ -265,19 +265,19 @@ def yuv_frame(rgb: Pixels) -> av.VideoFrame:
 
 
 def require_frames(made: int, sample: Sample) -> None:
-    """Refuse a video that has not as many frames as its sample says.
+    """Refuse a video with another number of frames than its sample says.
 
     Raises:
-        ValueError: it has more or fewer.
+        ValueError: the video has more or fewer frames.
     """
     if made != sample["frames"]:
         raise ValueError(f"the source has {made} frames, not {sample['frames']}")
 
 
 def label(text: str, size: int) -> tuple[Floats, Floats]:
-    """`text`, `size` pixels high, in white on a dark plate: lightness and cover, both 0 to 1.
+    """Return `text`, `size` pixels high, in white on a dark plate: lightness and cover, 0 to 1.
 
-    Both are (plate height, plate width); where they exceed the picture, cut them.
+    Both are (plate height, plate width); cut them to a smaller picture.
     """
     font = ImageFont.load_default(size)
     left, top, right, bottom = (round(x) for x in font.getbbox(text))

@@ -1,8 +1,8 @@
-"""Control passes, a look and weather become one frame. Numpy, planar float32, values 0 to 1.
+"""Makes a frame from control passes, a look and weather. Numpy, planar float32, values 0 to 1.
 
-What each weight does: `vis` keeps the source's blurred colours where otherwise the look's own two
-colours stand; `edge` draws lines and brings back fine structure; `depth` fogs what is far (dark in
-the depth pass); `seg` tints by segment. Steps take noise away.
+The weights: `vis` keeps the source's blurred colours instead of the look's two colours; `edge`
+draws lines and restores fine structure; `depth` adds fog to far parts (dark in the depth pass);
+`seg` tints by segment. More steps reduce the noise.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from preview_weather import Weather, edge_shade, sunlight
 BLUR = {"very_low": 0.002, "low": 0.005, "medium": 0.011, "high": 0.024, "very_high": 0.05}
 """Radius of the vis control's blur, in picture heights."""
 THRESHOLD = {"very_low": 0.012, "low": 0.024, "medium": 0.05, "high": 0.11, "very_high": 0.22}
-"""Of the edge control: the least change of lightness from pixel to pixel that is a line."""
+"""Threshold of the edge control: the least change of lightness from pixel to pixel of a line."""
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 LEVELS = 4096
 """Steps of a grading curve."""
 
 
 class Composition:
-    """The frames of one sample, each from its passes and its index alone."""
+    """Composes the frames of a sample; a frame depends only on its passes and its index."""
 
     def __init__(self, sample: Sample, height: int, width: int) -> None:
         self.sample = sample
@@ -39,7 +39,7 @@ class Composition:
         self._label = label("PREVIEW", max(10, round(height / 24)))
 
     def frame(self, index: int, passes: dict[str, Pixels]) -> Pixels:
-        """Frame `index` from its passes, each (height, width, 3), as (height, width, 3) RGB."""
+        """Return frame `index` as RGB from its passes; all are (height, width, 3)."""
         light = _luma(_planes(passes["color"]))
         picture = self._ground(passes, light)
         self._tint(picture, passes)
@@ -57,7 +57,7 @@ class Composition:
         return np.ascontiguousarray(rgb.transpose(1, 2, 0))
 
     def _ground(self, passes: dict[str, Pixels], light: Floats) -> Floats:
-        """The blurred colours as far as `vis` keeps them, else two colours of the look."""
+        """Return the blurred colours as far as `vis` keeps them, else two colours of the look."""
         vis, edge = self.weights["vis"], self.weights["edge"]
         source = passes.get("vis", passes["color"])
         soft = _planes(_blurred(source, BLUR[self.sample["blur_strength"]] * self.height))
@@ -99,7 +99,7 @@ class Composition:
         return far
 
     def _fog(self, picture: Floats, far: Floats | None) -> None:
-        """Fog by depth as `depth` weighs it, thicker where the prompt has fog."""
+        """Add fog by depth and the weight of `depth`, thicker if the prompt has fog."""
         look = self.look
         air = (
             np.array([0.80, 0.83, 0.87])
@@ -117,7 +117,7 @@ class Composition:
         picture += cover.astype(np.float32) * (air[:, None, None].astype(np.float32) - picture)
 
     def _lines(self, picture: Floats, passes: dict[str, Pixels], light: Floats) -> None:
-        """Draw what changes by more than the threshold, and the lines of an edge pass."""
+        """Draw changes of lightness above the threshold, and the lines of an edge pass."""
         weight, look = self.weights["edge"], self.look
         if weight <= 0:
             return
@@ -134,7 +134,7 @@ class Composition:
             _screen(picture, np.float32(1.6 * look.neon) * halo * ink)
 
     def _ink(self, light: Floats) -> Floats:
-        """Colour of a line: dark by day, pale by night, cyan to magenta in neon light."""
+        """Return a line's colour: dark by day, pale by night, cyan to magenta in neon light."""
         look = self.look
         by_night = np.float32(np.clip(-look.exposure / 1.6, 0, 1))
         dark = np.array([0.06, 0.07, 0.10], np.float32) + np.array(look.shadows, np.float32)
@@ -149,14 +149,14 @@ class Composition:
         return glowing
 
     def _glow(self, picture: Floats) -> None:
-        """Bright parts shine into their surroundings."""
+        """Let bright parts shine into their surroundings."""
         if self.look.glow <= 0:
             return
         bright = np.clip((_luma(picture) - 0.55) * 2.2, 0, 1)
         _screen(picture, np.float32(0.6 * self.look.glow) * self._wide(bright, 0.03) * picture)
 
     def _wide(self, light: Floats, reach: float) -> Floats:
-        """`light` (height, width), 0 to 1, spread `reach` picture heights into its surroundings."""
+        """Return `light` (height, width), 0 to 1, spread by `reach` picture heights."""
         small = (max(2, self.width // 4), max(2, self.height // 4))
         image = Image.fromarray((light * 255).astype(np.uint8)).resize(small, Image.Resampling.BOX)
         image = image.filter(ImageFilter.GaussianBlur(max(0.6, reach * self.height / 4)))
@@ -171,7 +171,7 @@ class Composition:
         _screen(picture, np.float32(0.85 * self.look.sun) * behind * warm)
 
     def _fall(self, picture: Floats, index: int) -> None:
-        """Rain and snow that are falling, and snow that lies on what is bright."""
+        """Add falling rain and snow, and snow on bright parts."""
         if self.look.snow > 0:
             light = _luma(picture)
             lying = np.clip((light - 0.35) * 1.6, 0, 1) * np.float32(0.45 * self.look.snow)
@@ -183,7 +183,7 @@ class Composition:
             picture += np.minimum(rain, 0.8) * (np.float32(0.85) - picture)
 
     def _grain(self, picture: Floats, index: int) -> None:
-        """Noise that more steps take away, and a faint mottle that belongs to the seed."""
+        """Add noise, less with more steps, and faint blotches that depend on the seed."""
         picture += np.float32(0.012) * self._weather.blotches()
         picture += np.float32(self._noise) * self._weather.grain(index)
 
@@ -198,7 +198,7 @@ class Composition:
 
 
 def curves(look: Look) -> Floats:
-    """The look's grading curve of each channel, (3, LEVELS)."""
+    """Return the look's grading curve of each channel, (3, LEVELS)."""
     x = np.linspace(0, 1, LEVELS)
     lit = x * 2.0**look.exposure
     lit = np.where(lit > 0.75, 0.75 + 0.25 * np.tanh((lit - 0.75) / 0.25), lit)  # soft shoulder
@@ -228,7 +228,7 @@ def _blurred(rgb: Pixels, radius: float) -> Pixels:
 
 
 def _steepness(light: Floats) -> Floats:
-    """Change of lightness a pixel, (height, width); 0 along the border."""
+    """Return the change of lightness per pixel, (height, width); 0 along the border."""
     steep = np.zeros_like(light)
     down = light[2:, 1:-1] - light[:-2, 1:-1]
     across = light[1:-1, 2:] - light[1:-1, :-2]

@@ -1,7 +1,7 @@
-"""Enhance, played by a CPU: a prompt becomes a fuller prompt, by rules.
+"""Enhance, simulated on the CPU: rules turn a prompt into a longer prompt.
 
-Looks at the first frames of the colour pass at `resolution`; see `preview_words` for the rules and
-`preview_common` for the command line.
+The rules use the first frames of the colour pass at `resolution`; see `preview_words` for the rules
+and `preview_common` for the command line.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from preview_common import Floats, Sample, Steps, decoded, main
 from preview_words import Seen, rewritten
 
 NEEDED = ("prompt", "resolution", "seed")
-LOOKS = 2
-"""Frames that are looked at, from the first on; NVIDIA's own prompt upsampler takes two as well."""
+FRAMES = 2
+"""Number of first frames that are measured; NVIDIA's own prompt upsampler takes two as well."""
 
 
 def make(sample: Sample, folder: Path, part: Path, steps: Steps, workers: int) -> None:  # noqa: ARG001
-    """Write one sample's new text.
+    """Write the new text of a sample.
 
     Raises:
         ValueError: the colour pass cannot be read.
     """
     frames = decoded(folder / sample["inputs"]["color"])
-    pictures = list(steps.over(_pictures(frames, sample["resolution"]), LOOKS))
+    pictures = list(steps.over(_pictures(frames, sample["resolution"]), FRAMES))
     if not pictures:
         raise ValueError("the colour pass has no frames")
     text = rewritten(sample["prompt"], seen_in(np.stack(pictures)), sample["seed"])
@@ -37,16 +37,16 @@ def make(sample: Sample, folder: Path, part: Path, steps: Steps, workers: int) -
 
 
 def _pictures(frames: Iterator[av.VideoFrame], longest: int) -> Iterator[Floats]:
-    """The first frames as (height, width, 3), 0 to 1, no side above `longest`."""
-    for frame in islice(frames, LOOKS):
-        shown = frame.reformat(format="rgb24", threads=1)  # its threads race at odd widths
-        image = Image.fromarray(np.asarray(shown.to_ndarray(), np.uint8))
+    """Yield the first frames as (height, width, 3), 0 to 1, no side above `longest`."""
+    for frame in islice(frames, FRAMES):
+        converted = frame.reformat(format="rgb24", threads=1)  # threads race at odd widths
+        image = Image.fromarray(np.asarray(converted.to_ndarray(), np.uint8))
         image.thumbnail((longest, longest), Image.Resampling.BOX)
         yield (np.asarray(image, np.float32) / 255).astype(np.float32)
 
 
 def seen_in(pictures: Floats) -> Seen:
-    """Brightness, contrast, saturation and dominant hue of (n, height, width, 3), 0 to 1.
+    """Measure brightness, contrast, saturation and dominant hue of (n, height, width, 3), 0 to 1.
 
     The dominant hue is the direction of the sum of all hues as vectors, weighed by their chroma.
     """

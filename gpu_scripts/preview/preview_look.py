@@ -1,8 +1,8 @@
-"""A prompt's words become a look: exposure, colours, weather. Rules, not understanding.
+"""Rules turn a prompt's words into a look: exposure, colours, weather.
 
-Words that are known (sunset, night, snow, rain, fog, golden, neon, ...) choose a look; the text as
-a whole, hashed, adds a subtle one that is stable. A negative prompt takes away what its words would
-give. Strength follows the guidance: 0 at guidance 0, 1 at 5, near 2 at 20 and above.
+Known words (sunset, night, snow, rain, fog, golden, neon, ...) choose a look; the hash of the whole
+text adds a subtle, stable look. The words of a negative prompt take their looks away. The strength
+follows the guidance: 0 at guidance 0, 1 at 5, near 2 at 20 and above.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Rgb = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Look:
-    """How a picture differs from its source; all zeros: not at all."""
+    """Changes to a picture; all zeros: no change."""
 
     exposure: float = 0.0
-    """In stops."""
+    """Stops."""
     contrast: float = 0.0
     saturation: float = 0.0
     warmth: float = 0.0
@@ -38,7 +38,7 @@ class Look:
     neon: float = 0.0
     vignette: float = 0.0
     clear: float = 0.0
-    """How much of the fog that depth gives is taken away."""
+    """Share of the depth's fog that is taken away."""
 
 
 WORDS: dict[str, tuple[str, Look]] = {
@@ -180,7 +180,7 @@ WORDS: dict[str, tuple[str, Look]] = {
 
 
 def look_of(prompt: str, negative_prompt: str | None, guidance: float) -> Look:
-    """The look that a prompt asks for, at the strength that `guidance` gives it."""
+    """Return a prompt's look, at the strength of `guidance`."""
     wanted, unwanted = words_in(prompt), words_in(negative_prompt or "")
     parts = [(1.0, WORDS[w][1]) for w in wanted if w not in unwanted]
     parts += [(-0.5, WORDS[w][1]) for w in unwanted if w not in wanted]
@@ -194,12 +194,12 @@ def look_of(prompt: str, negative_prompt: str | None, guidance: float) -> Look:
 
 
 def words_in(text: str) -> list[str]:
-    """The known words that occur in `text`, by the names of their looks."""
+    """Return the names of the looks whose words occur in `text`."""
     return [name for name, (stems, _) in WORDS.items() if re.search(rf"\b(?:{stems})", text, re.I)]
 
 
 def own_look(text: str) -> Look:
-    """A subtle look that belongs to exactly this text (but for its spaces and capitals)."""
+    """Return a subtle look of exactly this text (without regard to spaces and capitals)."""
     digest = hashlib.sha256(" ".join(text.casefold().split()).encode()).digest()
     exposure, contrast, saturation, warmth, r, g, b, _ = (x / 127.5 - 1 for x in digest[:8])
     return Look(
@@ -213,7 +213,7 @@ def own_look(text: str) -> Look:
 
 
 def _mixed(parts: Iterable[tuple[float, Look]]) -> Look:
-    """The sum of `parts`, kept to what still looks like a picture."""
+    """Return the sum of `parts`, limited to values that still give a picture."""
     parts = list(parts)
     summed = {
         f.name: sum((a * np.asarray(getattr(look, f.name)) for a, look in parts), np.float64(0))

@@ -1,6 +1,6 @@
-"""Transfer, played by a CPU: control passes and a prompt's look become a video.
+"""Transfer, simulated on the CPU: a video from control passes and a prompt's look.
 
-See `preview_common` for the command line and `preview_compose` for what each setting does.
+See `preview_common` for the command line and `preview_compose` for the effect of each setting.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ NEEDED = (
 
 
 def make(sample: Sample, folder: Path, part: Path, steps: Steps, workers: int) -> None:
-    """Compose and encode one sample's video.
+    """Compose and encode the video of a sample.
 
     Raises:
-        ValueError: an input cannot be used, or is not as long as the sample says.
+        ValueError: an input cannot be used, or has another length than the sample says.
     """
     width, height = sample["width"], sample["height"]
     composition = Composition(sample, height, width)

@@ -1,6 +1,6 @@
-"""Upscale, played by a CPU: a video is resampled to 4K with a Lanczos filter.
+"""Upscale, simulated on the CPU: a Lanczos filter resamples a video to 4K.
 
-`control_weight` is how strictly the source is followed: 1 adds nothing to it, less sharpens it.
+`control_weight` is how strictly the result follows the source: 1 adds no sharpness, less adds more.
 Frames and rate stay. See `preview_common` for the command line.
 """
 
@@ -30,7 +30,7 @@ NEEDED = ("control_weight", "width", "height", "frames", "rate")
 
 
 class Enlargement:
-    """Makes frames of one size larger; a filter graph keeps no memory between its frames."""
+    """Enlarges the frames of a sample; a filter graph keeps no state between frames."""
 
     def __init__(self, sample: Sample) -> None:
         self.width, self.height = sample["width"], sample["height"]
@@ -38,13 +38,13 @@ class Enlargement:
         self._label = label("PREVIEW UPSCALE", round(self.height / 48))
 
     def frame(self, _index: int, source: av.VideoFrame) -> av.VideoFrame:
-        """`source` in the new size, yuv420p, BT.709, signed."""
+        """Return `source` in the new size, yuv420p, BT.709, with the label."""
         source.pts = None
         graph = self._graph(source)
         graph.push(source)
         large = graph.pull()
         assert isinstance(large, av.VideoFrame)
-        return self._signed(large)
+        return self._labelled(large)
 
     def _graph(self, source: av.VideoFrame) -> av.filter.Graph:
         graph = av.filter.Graph()
@@ -71,8 +71,8 @@ class Enlargement:
         graph.link_nodes(*links).configure()
         return graph
 
-    def _signed(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Put the label into the lower right corner; the plate's lightness only."""
+    def _labelled(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Put the label into the lower right corner; only lightness is changed."""
         planes = np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8)
         letters, cover = self._label
         margin = self.height // 48
@@ -82,16 +82,16 @@ class Enlargement:
         rows, columns = place.shape
         letters, cover = letters[-rows:, -columns:], cover[-rows:, -columns:]
         place[:] = (place + cover * (16 + 219 * letters - place)).round().astype(np.uint8)
-        signed = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        signed.colorspace, signed.color_range = BT709, 1
-        return signed
+        labelled = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        labelled.colorspace, labelled.color_range = BT709, 1
+        return labelled
 
 
 def make(sample: Sample, folder: Path, part: Path, steps: Steps, workers: int) -> None:
-    """Enlarge and encode one sample's video.
+    """Enlarge and encode the video of a sample.
 
     Raises:
-        ValueError: the source cannot be used, or is not as long as the sample says.
+        ValueError: the source cannot be used, or has another length than the sample says.
     """
     enlargement = Enlargement(sample)
     source: Iterator[av.VideoFrame] = decoded(folder / sample["inputs"]["video"])

@@ -1,7 +1,7 @@
-"""Rain, snow, sun and grain as fields of light: functions of seed and frame number.
+"""Rain, snow, sun and grain as arrays of light: functions of seed and frame number.
 
-Fields are made once a sample, larger than or as large as the picture and seamless, and move by
-being rolled: a frame's weather costs little and does not depend on which worker makes it.
+The arrays are made once per sample, at least as large as the picture and seamless, and are rolled
+from frame to frame: a frame's weather costs little and does not depend on the worker.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 RAIN, SNOW, GRAIN, FRAME = 1, 2, 3, 4
-"""Each draws from a stream of its own, so that one does not shift another."""
+"""Numbers of the random streams: separate, so that rain does not change the snow or the grain."""
 
 
 def draws(seed: int, *stream: int) -> Generator:
-    """A random source that depends on nothing but its arguments."""
+    """Return a random source that depends only on the arguments."""
     return Generator(SFC64([seed, *stream]))
 
 
@@ -32,17 +32,17 @@ class Weather:
         self._blotches = _enlarged(source.standard_normal((3, 9, 16), np.float32), height, width)
 
     def grain(self, index: int) -> Floats:
-        """Noise of standard deviation 1, another for each frame, (height, width)."""
+        """Return noise of standard deviation 1, different for each frame, (height, width)."""
         y, x = draws(self._seed, FRAME, index).integers(0, 64, 2)
         height, width = self._shape
         return self._grain[y : y + height, x : x + width]
 
     def blotches(self) -> Floats:
-        """Slow, broad variation of colour that stays with the seed, (3, height, width)."""
+        """Return a broad variation of colour that depends only on the seed, (3, height, width)."""
         return self._blotches
 
     def rain(self, index: int) -> Floats:
-        """Light of falling rain, 0 to 1, (height, width)."""
+        """Return the light of falling rain, 0 to 1, (height, width)."""
         height = self._shape[0]
         layers = [
             np.roll(
@@ -53,7 +53,7 @@ class Weather:
         return np.maximum(layers[0], layers[1])
 
     def snow(self, index: int) -> Floats:
-        """Light of falling flakes, 0 to 1, (height, width)."""
+        """Return the light of falling flakes, 0 to 1, (height, width)."""
         height = self._shape[0]
         light = np.zeros(self._shape, np.float32)
         for n, (tile, speed) in enumerate(zip(self._snow, (0.008, 0.014, 0.024), strict=True)):
@@ -64,7 +64,7 @@ class Weather:
 
 
 def sunlight(seed: int, height: int, width: int) -> Floats:
-    """Light round a low sun, whose place follows the seed, 0 to 1, (height, width)."""
+    """Return the light around a low sun at a place given by the seed, 0 to 1, (height, width)."""
     across = draws(seed, FRAME).uniform(0.25, 0.75)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     distance = np.hypot((x - across * width) / height, (y - 0.36 * height) / height)
@@ -73,14 +73,14 @@ def sunlight(seed: int, height: int, width: int) -> Floats:
 
 
 def edge_shade(height: int, width: int) -> Floats:
-    """How far a pixel is from the middle, squared: 0 there, 1 in the corners, (height, width)."""
+    """Return the squared distance from the middle: 0 there, 1 in the corners, (height, width)."""
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     return ((x * x + y * y) / 2).astype(np.float32)
 
 
 def _streaks(seed: int, height: int, width: int, layer: int) -> Floats:
-    """Points drawn out downwards, leaning to the left; nearer layers are longer and fewer."""
+    """Return drops drawn out downwards and to the left; nearer layers have longer, fewer drops."""
     source = draws(seed, RAIN, layer)
     drops = source.random((height, width), np.float32) > 1 - (0.0022 if layer else 0.0012)
     tile = drops * source.uniform(0.35, 1.0, (height, width)).astype(np.float32)
@@ -93,7 +93,7 @@ def _streaks(seed: int, height: int, width: int, layer: int) -> Floats:
 
 
 def _flakes(seed: int, height: int, width: int, layer: int) -> Floats:
-    """Soft round points; nearer layers are larger and fewer."""
+    """Return soft round points; nearer layers have larger, fewer points."""
     source = draws(seed, SNOW, layer)
     radius = max(1.0, height * (0.0022, 0.004, 0.0075)[layer])
     share = (0.03, 0.02, 0.012)[layer] / (4 * radius * radius)
@@ -111,7 +111,7 @@ def _flakes(seed: int, height: int, width: int, layer: int) -> Floats:
 
 
 def _enlarged(coarse: Floats, height: int, width: int) -> Floats:
-    """`coarse` (3, rows, columns) interpolated to (3, height, width)."""
+    """Return `coarse` (3, rows, columns) interpolated to (3, height, width)."""
     ys = np.linspace(0, coarse.shape[1] - 1.001, height)
     xs = np.linspace(0, coarse.shape[2] - 1.001, width)
     y, x = ys.astype(int), xs.astype(int)

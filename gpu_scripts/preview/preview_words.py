@@ -1,7 +1,7 @@
-"""Rule-based rewriting: a prompt and what is seen in a picture become a fuller prompt. Pure.
+"""Rules make a longer prompt from a prompt and measurements of a picture. Pure.
 
-The user's words stay, as the subject; sentences on the place, the light, the camera and the mood
-follow, chosen from fixed lists by the picture and the seed. It is not a language model.
+The user's words stay as the subject; sentences on the place, the light, the camera and the mood
+follow, chosen from fixed lists by the picture and the seed. No language model is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_LENGTH = 10_000
 
 @dataclass(frozen=True)
 class Seen:
-    """What was measured in a picture, each 0 to 1; `hue` in degrees."""
+    """Measurements of a picture, each 0 to 1; `hue` in degrees."""
 
     brightness: float
     contrast: float
@@ -131,10 +131,10 @@ FINISHES = (
 
 
 def rewritten(prompt: str, seen: Seen | None, seed: int) -> str:
-    """`prompt` with sentences added; the same arguments always give the same text.
+    """Return `prompt` with sentences added; the same arguments always give the same text.
 
-    The result begins with the user's own words, is never equal to `prompt`, and has at most 10,000
-    characters. Without a picture (`seen` is None) the words alone decide.
+    The result begins with the user's words, is never equal to `prompt`, and has at most 10,000
+    characters. Without a picture (`seen` is None) only the words decide.
     """
     draw = _Draw(prompt, seed)
     subject = _sentence(" ".join(prompt.split()))
@@ -152,7 +152,7 @@ def rewritten(prompt: str, seen: Seen | None, seed: int) -> str:
 
 
 class _Draw:
-    """Chooses from lists, by seed and prompt, each slot for itself."""
+    """Chooses from lists by seed and prompt, each slot independently."""
 
     def __init__(self, prompt: str, seed: int) -> None:
         self._key = f"{seed}\n{prompt}"
@@ -168,13 +168,13 @@ def _place(prompt: str, draw: _Draw) -> str:
 
 
 def _light(prompt: str, seen: Seen | None, draw: _Draw) -> str:
-    """The prompt's own words on light go before what the picture shows."""
-    told = next((s for stems, s in LIGHT_WORDS.values() if _has(prompt, stems)), None)
+    """Return the sentence on light: from the prompt's words, else from the picture."""
+    from_prompt = next((s for stems, s in LIGHT_WORDS.values() if _has(prompt, stems)), None)
     if seen is None:
-        return told or draw.one("light", MIDDLE)
+        return from_prompt or draw.one("light", MIDDLE)
     shown = DARK if seen.brightness < 0.33 else BRIGHT if seen.brightness > 0.62 else MIDDLE
     tones = draw.one("tones", STARK if seen.contrast > 0.22 else GENTLE)
-    return f"{told or draw.one('light', shown)}, with {tones} and {_colours(seen)}"
+    return f"{from_prompt or draw.one('light', shown)}, with {tones} and {_colours(seen)}"
 
 
 def _colours(seen: Seen) -> str:
@@ -194,7 +194,7 @@ def _has(prompt: str, stems: str) -> bool:
 
 
 def _sentence(text: str) -> str:
-    """`text` with a capital at its beginning and a stop at its end."""
+    """Return `text` with a capital at the beginning and a full stop at the end."""
     text = text.strip()
     ended = text.endswith((".", "!", "?", "…", "。", "！", "？"))
     return text[:1].upper() + text[1:] + ("" if ended else ".")

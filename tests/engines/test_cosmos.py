@@ -46,7 +46,7 @@ def says(engine: Any) -> dict[str, Any]:
 
 LOG = """\
 [1/3] rs_1 transfer: loading (load 1)
-FAILED rs_1: blocked: The guardrail's blocklist refused it for the word: gore
+FAILED rs_1: blocked: The guardrail's blocklist refused the text for the word: gore
 GOING ON with 2 samples: load 2
 [2/3] rs_12 transfer: done in 12.0 s, outputs/rs_12.mp4
 FAILED rs_3: out_of_memory: The GPU's memory ran out.
@@ -59,7 +59,7 @@ def test_each_run_is_told_its_own_reason(engine: Any) -> None:
     one, three = (engine.diagnose(ended, LOG, run_id) for run_id in ("rs_1", "rs_3"))
     assert (one.kind, one.message) == (
         "blocked",
-        "The guardrail's blocklist refused it for the word: gore",
+        "The guardrail's blocklist refused the text for the word: gore",
     )
     assert (three.kind, three.message) == ("out_of_memory", "The GPU's memory ran out.")
 
@@ -101,7 +101,7 @@ def test_what_was_stopped_says_so_unless_it_had_failed_before(engine: Any) -> No
 
 @each
 def test_what_its_program_told_of_a_run_counts_before_its_log(engine: Any) -> None:
-    told = Verdict(kind="blocked", message="The guardrail refused it.")
+    told = Verdict(kind="blocked", message="The guardrail refused the prompt.")
     vanished = Outcome(exit_code=None, failed={"rs_9": told})
     assert engine.diagnose(vanished, LOG, "rs_9") == told
     assert engine.diagnose(vanished, "", "rs_8").kind == "lost"
@@ -280,7 +280,7 @@ def test_a_prompt_is_not_enhanced_by_a_single_frame_nor_upscaled_by_nothing() ->
     one = Job(run_id="rs_1", operation=Enhance(), text="A street", inputs=color)
     with pytest.raises(InputError, match="at least 2"):
         T1.check(one)
-    with pytest.raises(InputError, match="nothing of its source"):
+    with pytest.raises(InputError, match="without any likeness to its source"):
         T1.check(upscale(control_weight=0))
 
 

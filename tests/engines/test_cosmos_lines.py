@@ -58,11 +58,11 @@ FAILURES: list[tuple[Any, str, str, str]] = [
         for line, sentence in [
             (
                 f"{BLOCKLIST} exact match blocklist: Prompt: a gore b, Exact Match Word: gore",
-                "The guardrail's blocklist refused it for the word: gore",
+                "The guardrail's blocklist refused the text for the word: gore",
             ),
             (
                 f"{BLOCKLIST} partial match blocklist: Prompt: a, Partial Match Word: lifeless",
-                "The guardrail's blocklist refused it for the word: lifeless",
+                "The guardrail's blocklist refused the text for the word: lifeless",
             ),
             (
                 f"{BLOCKLIST} censorship: Censored Prompt: a **** b",
@@ -74,7 +74,7 @@ FAILURES: list[tuple[Any, str, str, str]] = [
             ),
             (
                 "GUARDRAIL BLOCKED: QWEN3GUARD: Prompt blocked by Qwen3Guard. Safety: Unsafe",
-                "The guardrail refused it: Prompt blocked by Qwen3Guard. Safety: Unsafe",
+                "The guardrail refused the sample: Prompt blocked by Qwen3Guard. Safety: Unsafe",
             ),
         ]
     ),
@@ -198,8 +198,8 @@ FAILURES: list[tuple[Any, str, str, str]] = [
     ),
     *(
         (engine, "RevisionNotFoundError: 404 Client Error", "launch_failed",
-         "A pinned revision is not on the hub any more; a copy of yours, or a newer pin, is "
-         "needed.")
+         "A pinned revision is not on the hub any more; you need your own copy, or "
+         "a newer pin.")
         for engine in ENGINES
     ),
 ]  # fmt: skip

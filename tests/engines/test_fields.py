@@ -201,11 +201,10 @@ class Odd(Preview):
 
 def test_what_is_wrong_with_a_table_is_told_with_engine_operation_and_field() -> None:
     assert faults_of(Odd()) == [
-        "odd, enhance: refuses has create_new, which is no field that an engine sees",
-        "odd, upscale: nobody has said what becomes of num_gpus: put it into uses, refuses or "
-        "ignores",
+        "odd, enhance: refuses has create_new, which is not a field for engines",
+        "odd, upscale: num_gpus is in no table: put it into uses, refuses or ignores",
         "odd, upscale: seed is in uses and in ignores",
-        "odd, upscale: uses has sift, which is no field that an engine sees",
+        "odd, upscale: uses has sift, which is not a field for engines",
         "odd, upscale: num_steps has a default, but is not used",
     ]
 

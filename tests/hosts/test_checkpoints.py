@@ -127,7 +127,7 @@ def test_without_a_token_the_gated_ones_alone_are_missing(weighed: Weighed) -> N
     result = weighed.do(on_line=told.append)
     assert not result["well"]
     assert result["counts"] == {"failed": 1, "ok": 3}
-    assert any("needs a token, and none was given: set HF_TOKEN" in line for line in told)
+    assert any("needs a token, and no token was given: set HF_TOKEN" in line for line in told)
 
 
 def test_a_token_is_seen_by_nobody(weighed: Weighed, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Cosmos3(Separate):
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer"})
     computes: ClassVar[Collection[str]] = frozenset({"vis", "edge"})
     defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {
-        "transfer": {  # those of NVIDIA's own transfers
+        "transfer": {  # the values of NVIDIA's own transfers
             "num_steps": 50,
             "guidance": 3.0,
             "resolution": "720",
@@ -55,11 +55,11 @@ class Cosmos3(Separate):
             "keypoint_weight": "",
             "regional_prompts": "",
             "use_distilled": "",
-            "sigma_max": "",  # of another sampler
+            "sigma_max": "",  # a setting of another sampler
         }
     }
     gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8)  # two guided passes: an odd number fails
-    more_gpus: ClassVar[str] = "More GPUs make it faster, and share its weights."
+    more_gpus: ClassVar[str] = "More GPUs make a run faster, and share the weights."
     setup: ClassVar[HostSetup | None] = SETUP
     chunk: ClassVar[int] = CHUNK
     produces: ClassVar[Mapping[str, str | None]] = {
@@ -77,7 +77,7 @@ class Cosmos3(Separate):
         return check_transfer(transfer_of(job), job, color)
 
     def batch_key(self, job: Job) -> Hashable:
-        """Runs of one shape: what the framework compiles for a first shape serves no other one."""
+        """See `Engine.batch_key`: runs of one shape, for which the framework compiles its code."""
         settled = self._settled(job)
         shape = (controls_of(transfer_of(settled)), size_of(settled))
         return (self.name, "transfer", *shape, self._shared(job))
@@ -86,7 +86,7 @@ class Cosmos3(Separate):
         return gpus_of(job.operation)
 
     def _in_turn(self, jobs: Sequence[Job]) -> list[Job]:
-        """By path: the framework sorts what it is given."""
+        """See `Separate._in_turn`: by path, as the framework sorts the documents."""
         return sorted(jobs, key=spec_path)
 
     def _spec(self, job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
@@ -113,7 +113,7 @@ class Cosmos3(Separate):
     def _needs_of(self, jobs: Sequence[Job]) -> Needs:
         operation, checkpoint = jobs[0].operation, self.options.checkpoint
         needs = self._needs(operation, (), (f"models--nvidia--{checkpoint}", *HUB))
-        if checkpoint == "Cosmos3-Super":  # its weights are spread over the GPUs
+        if checkpoint == "Cosmos3-Super":  # the weights of Super are spread over the GPUs
             share = mib(SUPER_GIB / gpus_of(operation))
             return needs.model_copy(update={"free_vram_mib": max(needs.free_vram_mib, share)})
         return needs

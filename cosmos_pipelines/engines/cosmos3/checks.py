@@ -1,4 +1,4 @@
-"""What Cosmos 3 would refuse or do in silence, and what nobody knows of it. Pure."""
+"""Refuse what Cosmos 3 cannot do, and note what it does without a message. Pure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from cosmos_pipelines.operations.base import CONTROL_PASS, Job, Video
 from cosmos_pipelines.operations.transfer import Transfer
 
 UNGUARDED = (
-    "Cosmos 3 looks at neither the prompt nor the result of a transfer with its guardrail: what "
-    "its licence asks of you is yours to see to."
+    "Cosmos 3's guardrail checks neither the prompt nor the result of a transfer: you must meet "
+    "the terms of its licence yourself."
 )
 
 
 def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
-    """Refuse what cannot be generated; what is worth knowing. Raises InputError."""
+    """Refuse what cannot be generated; return notes for the user. Raises InputError."""
     check_length(color, most=None if operation.max_frames else LONGEST)
     if operation.max_frames == 1:
         raise InputError("max_frames 1 would make a picture; a video has at least 2 frames.")
@@ -73,14 +73,14 @@ def _check_computed(operation: Transfer, job: Job, color: Video) -> None:
         return
     if color.rate.denominator != 1:
         raise InputError(
-            f"Cosmos 3 takes the rate from color where it computes {' or '.join(missing)}, and "
-            f"nobody knows what it makes of {color.fps} frames a second.",
+            f"Cosmos 3 takes the rate from color if it computes {' or '.join(missing)}, and "
+            f"its result for {color.fps} frames a second is unknown.",
             hint="Add the passes to the scene, or let the same frames play at a whole number: "
             f"`cosmos prepare` with `--fps {max(1, round(color.rate))}`.",
         )
     if operation.fps not in (None, color.rate):
         raise InputError(
-            f"Cosmos 3 takes the rate from color where it computes {' or '.join(missing)}: "
+            f"Cosmos 3 takes the rate from color if it computes {' or '.join(missing)}: "
             f"{color.fps} frames a second, not {operation.fps}.",
             hint="Leave fps out, add the passes to the scene, or let the same frames play at that "
             f"rate: `cosmos prepare` with `--fps {operation.fps}`.",

@@ -1,8 +1,9 @@
-"""What is known of Cosmos 3's transfers: NVIDIA's framework, its weights and words. Pure.
+"""Facts on Cosmos 3's transfers: NVIDIA's framework, its weights and log lines. Pure.
 
-Read in files of several commits of the framework; the one below is the only one that several of
-them belong to, and no tag or release names another. That it knows `weight` was deduced from the
-order in which files were renamed. What is not known is refused in `checks.py`, not guessed.
+Read in files of several commits of the framework; the commit below is the only one that several of
+these files belong to, and no tag or release names another. That this commit knows `weight` was
+deduced from the order in which files were renamed. `checks.py` refuses unknown cases; nothing is
+guessed.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from cosmos_pipelines.engines.geometry import Size
 from cosmos_pipelines.engines.guardrail import SAID
 
 CHUNK: Final = 121
-"""Frames that are generated at once: as NVIDIA's own transfers; the code's default is 93."""
+"""Frames that are generated at once, as in NVIDIA's own transfers; the code's default is 93."""
 MOST_GUIDANCE: Final = 7.0
 CONTROL_GUIDANCE: Final = 1.5
 SEG_GUIDANCE: Final = 2.0
-"""How strictly controls are followed; the second for seg alone. See `SHIFT` for the source."""
+"""How strictly controls are followed; SEG_GUIDANCE for seg alone. See `SHIFT` for the source."""
 SHIFT: Final = 10.0
-"""Of the UniPC sampler's time steps: higher values spend more of them where there is much noise.
+"""Shift of the UniPC sampler's time steps: higher values give more steps to strong noise.
 
-All three are `_TRANSFER_DEFAULTS` of `cosmos_framework/inference/args.py`, and stand in the specs
-of NVIDIA's own transfers. The framework sets them itself for a single control only. With several
-it would leave control_guidance at 1 and take shift by model and resolution, hence they are always
-written.
+All three values are `_TRANSFER_DEFAULTS` of `cosmos_framework/inference/args.py`, and are in the
+specs of NVIDIA's own transfers. The framework itself sets them only for a single control. For
+several controls it would leave control_guidance at 1 and take shift by model and resolution, so the
+three values are always written.
 """
 HINTS: Final[Mapping[str, str]] = {
     "edge": "edge",
@@ -37,7 +38,7 @@ HINTS: Final[Mapping[str, str]] = {
     "depth": "depth",
     "seg": "seg",
 }
-"""What our controls are called there, in the order in which they are used."""
+"""The framework's names of the controls, in the order of their use."""
 
 SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
     "256": {
@@ -62,11 +63,11 @@ SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
         "9:16": (720, 1280),
     },
 }
-"""Sizes of the result: everything is scaled to cover them, and cut at the edges."""
+"""Sizes of the result: all inputs are scaled to cover the size, and cut at the edges."""
 
 Checkpoint = Literal["Cosmos3-Nano", "Cosmos3-Super"]
 SUPER_GIB: Final = 120
-"""GPU memory that Super takes, over all GPUs together: 128 GB."""
+"""GPU memory of Super over all GPUs together: 128 GB."""
 SUPER_GPUS: Final = (4, 8)
 
 _PARTS: Final = "cosmos_framework.scripts.inference, cosmos_framework.inference.transfer"
@@ -82,10 +83,10 @@ SETUP: Final = HostSetup(
     env={
         "PYTHONPATH": "{code}",
         "PYTHONNOUSERSITE": "1",
-        # NVIDIA's own base images name a libtorch there that clashes
+        # NVIDIA's base images name another libtorch in this variable, which breaks the import
         "LD_LIBRARY_PATH": "",
         "HF_HOME": "{huggingface}",
-        # each repository is asked for by `uvx hf download`, also one that is in the cache
+        # the framework calls `uvx hf download` for each repository, also if it is in the cache
         "HF_HUB_OFFLINE": "1",
         "UV_OFFLINE": "1",
         "UV_CACHE_DIR": "{huggingface}/uv",
@@ -95,7 +96,7 @@ SETUP: Final = HostSetup(
 SAYS: Final[Mapping[str, Sequence[Any]]] = {
     "loaded": [r"Saved sample args to '"],
     "begins": [r"Saved sample args to '.*?(?P<name>[^/']+)/sample_args\.json'"],
-    # no line tells a chunk's end; that the steps begin anew does
+    # no line marks the end of a chunk; the steps start again at 1
     "chunk": [],
     "step": [r"Sampling:\s+\d+%\|.*?\|\s*(?P<step>\d+)/(?P<steps>\d+) "],
     "failures": [
@@ -125,10 +126,10 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
     ],
     "ignores": IGNORES,
 }
-"""Log lines: loguru on stdout; the bar of the steps on stderr, of the first GPU alone."""
+"""Log lines: loguru on stdout; the bar of the steps on stderr, only of the first GPU."""
 
 HUB: Final = ("models--nvidia--Cosmos-Guardrail1", "models--Qwen--Qwen3Guard-Gen-0.6B")
-"""Loaded with every checkpoint, though nothing of a transfer goes through them."""
+"""Models that are loaded with every checkpoint, though a transfer does not use them."""
 
 
 class Cosmos3Options(CosmosOptions):

@@ -1,4 +1,4 @@
-"""The documents that Cosmos 3 reads for a transfer, and what comes out of it. Pure."""
+"""The documents that Cosmos 3 reads for a transfer, and the expected result. Pure."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from cosmos_pipelines.operations.transfer import Transfer
 
 
 def rate_of(job: Job) -> int:
-    """Frames a second of the result, which the model takes as a whole number."""
+    """Return the frames a second of the result; the model takes only whole numbers."""
     return transfer_of(job).fps or max(1, round(job.inputs["color"].rate))
 
 
 def size_of(job: Job) -> Size:
-    """Width and height of the result."""
+    """Return width and height of the result."""
     color = job.inputs["color"]
     return SIZES[str(transfer_of(job).resolution)][aspect_of(color.width, color.height)]
 
 
 def spec_of(job: Job, placed: Placed) -> dict[str, Any]:
-    """A sample's document. Every unknown key is refused by the model.
+    """Return a sample's document. The model refuses every unknown key.
 
-    Left out: `num_frames`, which limits nothing; the colour pass where nothing is computed from it,
-    since its rate would count instead of `fps`.
+    Left out: `num_frames`, which limits nothing; the colour pass if no control is computed from it,
+    since the pass's rate would count instead of `fps`.
     """
     operation, color = transfer_of(job), job.inputs["color"]
     controls = controls_of(operation)
@@ -52,7 +52,7 @@ def spec_of(job: Job, placed: Placed) -> dict[str, Any]:
         "model_mode": "video2video",
         "prompt": job.text,
         "negative_prompt": negative_of(job) or "",
-        # its defaults would put the picture's own length and size into what is to be avoided
+        # the defaults would put the picture's own length and size into the negative prompt
         "negative_metadata_mode": "none",
         "negative_prompt_keep_metadata": False,
         "seed": operation.seed,
@@ -84,13 +84,13 @@ def _hint(job: Job, operation: Transfer, placed: Placed, control: str) -> dict[s
     elif control == "vis":
         hint["preset_blur_strength"] = operation.blur_strength
     weights = {weight_of(operation, c) for c in controls_of(operation)}
-    if len(weights) > 1:  # equal ones say nothing, and older versions refuse the key
+    if len(weights) > 1:  # equal weights change nothing, and older versions refuse the key
         hint["weight"] = weight_of(operation, control)
     return hint
 
 
 def expected_of(job: Job) -> Expected:
-    """What must come out."""
+    """Return the expected video."""
     used = used_videos(job)
     if not computed(job, transfer_of(job)):
         del used["color"]

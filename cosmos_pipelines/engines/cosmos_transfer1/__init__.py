@@ -87,8 +87,8 @@ class Transfer1(Cosmos):
         "transfer": dict.fromkeys(("resolution", "max_frames", "num_conditional_frames"), "")
     }
     ignores: ClassVar[Mapping[ModelType, Collection[str]]] = {
-        "transfer": {"canny_threshold"},  # edge is computed with thresholds that it draws itself
-        "enhance": {"seed"},  # it answers at a temperature of 0.6
+        "transfer": {"canny_threshold"},  # the model computes edge with random thresholds
+        "enhance": {"seed"},  # the upsampler answers at a temperature of 0.6
     }
     gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8, 16)
     setup: ClassVar[HostSetup | None] = SETUP
@@ -103,15 +103,15 @@ class Transfer1(Cosmos):
         color = source_of(job, "color")
         check_text(job)
         if not isinstance(operation, Transfer):
-            check_length(color, most=None)  # two frames are looked at
+            check_length(color, most=None)  # the upsampler reads two frames
             return []
         together = [TOGETHER] if self.options.batch_size > 1 else []
         return [*check_transfer(operation, job, color), *together]
 
     def batch_key(self, job: Job) -> Hashable:
-        """Everything that one process takes once: all but video, text and weights.
+        """See `Engine.batch_key`: all settings of a process: all but video, text and weights.
 
-        A run whose vis or edge is computed by the model shares with nobody: see `RANDOM`.
+        A run for which the model computes vis or edge shares no load: see `RANDOM`.
         """
         operation = self.settled(job.operation)
         key: tuple[Hashable, ...] = ()
@@ -130,7 +130,7 @@ class Transfer1(Cosmos):
         return (self.name, operation.model_type, gpus_of(operation), *key)
 
     def cost(self, job: Job) -> Cost | None:
-        """See `Engine.cost`: an upscale's chunk is nine patches a step."""
+        """See `Engine.cost`: a chunk of an upscale has nine patches a step."""
         operation = self.settled(job.operation)
         if isinstance(operation, Upscale):
             chunks = len(pieces_of(job.inputs["video"].frames))
@@ -151,10 +151,10 @@ class Transfer1(Cosmos):
         return 3600 + cost.chunks * (5 * 3600 if upscale else 1800)
 
     def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
-        """See `Engine.compile`. One transfer is a spec alone, several are a spec with lines.
+        """See `Engine.compile`. One transfer is only a spec, several are a spec with lines.
 
-        Runs of different control sets are one order only where somebody asked for that: what a
-        line does not want gets a weight of 0, and is computed all the same.
+        Runs of different control sets come in one order only if the user asked for that: a control
+        that a line does not use gets a weight of 0, and is computed nevertheless.
         """
         jobs = [job.model_copy(update={"operation": self.settled(job.operation)}) for job in jobs]
         if isinstance(jobs[0].operation, Enhance):
@@ -188,8 +188,8 @@ class Transfer1(Cosmos):
         one_key(jobs, self.batch_key)
         placed, operation = Placed(), jobs[0].operation
         assert isinstance(operation, Upscale)
-        made = [upscale_lines(job, placed) for job in jobs]
-        lines = [line for _, own in made for line in own]
+        parts = [upscale_lines(job, placed) for job in jobs]
+        lines = [line for _, own in parts for line in own]
         single = {"prompt": lines[0]["prompt"]} if len(lines) == 1 else {}
         spec: dict[str, Any] = {
             **single,
@@ -201,7 +201,7 @@ class Transfer1(Cosmos):
         }
         needs = self._needs(operation, (*CHECKPOINTS, UPSCALER_FILE))
         batch = lines if len(lines) > 1 else None
-        samples = [sample for sample, _ in made]
+        samples = [sample for sample, _ in parts]
         return self._model_order(jobs, order_id, (spec, batch), samples, needs, placed)
 
     def _enhance(self, jobs: Sequence[Job], order_id: str) -> Order:
@@ -212,7 +212,7 @@ class Transfer1(Cosmos):
             sample = {"run_id": job.run_id, "prompt": job.text, "source": source}
             sample |= {"output": f"outputs/{job.run_id}.txt"}
             samples.append(sample | {"resolution": job.operation.resolution})
-        # vLLM takes 98 % of a GPU, whatever its size; T5, for which the memory is, is not loaded
+        # vLLM takes 98 % of each GPU; `free_vram_gib` and `ram_gib` are for T5, which is not loaded
         share = {"free_vram_mib": 0, "free_vram_percent": 98, "free_ram_mib": 0}
         needs = self._needs(jobs[0].operation, (UPSAMPLER_FILE,)).model_copy(update=share)
         request = {"samples": samples, "needs": needs.model_dump(mode="json", exclude_none=True)}
@@ -231,7 +231,7 @@ class Transfer1(Cosmos):
         more: Sequence[str] = (),
         batch_size: int = 1,
     ) -> Order:
-        """The order of `transfer.py` for a spec and, if there are several parts, its lines."""
+        """Return the order that runs `transfer.py` with a spec and, for several parts, lines."""
         fields, lines = spec
         command = self._command(jobs[0].operation, order_id)
         if lines is not None:
@@ -253,7 +253,7 @@ class Transfer1(Cosmos):
         return self._order(jobs, order_id, words, request, documents, placed, expected)
 
     def _command(self, operation: Operation, order_id: str) -> list[str]:
-        """NVIDIA's own form. Values stand as words of their own: `--seed=7` would not be seen."""
+        """Return NVIDIA's own command. Each value is a separate word: `--seed=7` has no effect."""
         gpus = str(gpus_of(operation))
         words = ["torchrun", f"--nproc_per_node={gpus}", "--nnodes=1", "--node_rank=0"]
         words += [f"--master_port={port_of(order_id)}"]
@@ -269,26 +269,27 @@ class Transfer1(Cosmos):
         return words
 
     def _batch_size(self, jobs: Sequence[Job]) -> int:
-        """Runs in one forward pass: it has one size, length and weights, its first one's.
+        """Return the number of runs in one forward pass, which has one size, length and weights.
 
-        Its outputs can only be told apart by their texts, so equal texts go alone.
+        The outputs of a pass differ only by their texts, so runs with equal texts get their own
+        pass.
         """
         texts, keys = {job.text for job in jobs}, {self.batch_key(job) for job in jobs}
-        # regions and masks that are found in the picture would be those of the pass's last run
+        # a forward pass would use the regions and masks of its last run for all runs
         found = any(t.mask_prompt or t.regional_prompts for t in map(transfer_of, jobs))
         alone = len(texts) < len(jobs) or len(keys) > 1 or found
         return 1 if alone else min(self.options.batch_size, len(jobs))
 
 
 def _mixed_key(job: Job) -> Hashable:
-    """What even runs of different control sets must share."""
+    """Return what all runs of an order must share, also runs of different control sets."""
     operation = transfer_of(job)
     shared = as_document(shared_spec(job, operation), indent=None)
     return (shared, gpus_of(operation), *_spec_only(operation))
 
 
 def _spec_only(operation: Transfer) -> tuple[Hashable, ...]:
-    """What stands in the spec or the command besides: a line that does not say it inherits it."""
+    """Return other values of the spec or the command, which all lines inherit."""
     return (operation.use_distilled, operation.mask_prompt, operation.control_prompt)
 
 

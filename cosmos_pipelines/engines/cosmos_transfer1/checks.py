@@ -1,4 +1,4 @@
-"""What Cosmos-Transfer1 would refuse or do in silence, said before it costs anything. Pure."""
+"""Refuse what Cosmos-Transfer1 cannot do, and note what it does without a message. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cosmos_pipelines.operations.upscale import Upscale
 
 
 def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
-    """Refuse what cannot be generated; what is worth knowing. Raises InputError."""
+    """Refuse what cannot be generated; return notes for the user. Raises InputError."""
     check_length(color)
     controls = controls_of(operation)
     for control, video in given_passes(job, controls).items():
@@ -37,18 +37,18 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
     notes += _mask_notes(operation, controls, color)
     notes += _rate_notes(color, operation.fps)
     if operation.use_distilled:
-        notes.append("The distilled model takes one step, whatever num_steps says.")
+        notes.append("The distilled model takes one step; num_steps has no effect.")
     return [*notes, *_text_notes(job.text)]
 
 
 def check_upscale(operation: Upscale, video: Video) -> list[str]:
-    """Refuse what cannot be upscaled; what is worth knowing. Raises InputError."""
+    """Refuse what cannot be upscaled; return notes for the user. Raises InputError."""
     if operation.control_weight == 0:
         raise InputError(
-            "control_weight 0 would make a video that has nothing of its source.",
-            hint="Give it a weight above 0; 0.5 is usual.",
+            "control_weight 0 would make a video without any likeness to its source.",
+            hint="Set control_weight above 0; 0.5 is usual.",
         )
-    check_length(video, most=None)  # no piece of it is too long
+    check_length(video, most=None)  # no limit: the video is upscaled in pieces
     width, height = size_of(video)
     notes = [f"The result is {3 * width}x{3 * height}: exactly three times {width}x{height}."]
     notes += [n for n in [stretched(video, (width, height))] if n]
@@ -67,11 +67,11 @@ def _check_settings(operation: Transfer, controls: Sequence[str], color: Video) 
     if operation.sigma_max is not None and operation.sigma_max > 80:
         raise InputError(
             f"sigma_max {operation.sigma_max:g} is too much for Cosmos-Transfer1: 0 to 80.",
-            hint="From 80 on the input would not be used at all.",
+            hint="From 80 on the model would not use the input.",
         )
     if operation.use_distilled and tuple(controls) != ("edge",):
         raise InputError(
-            f"The distilled model knows the control edge alone, not {', '.join(controls)}.",
+            f"The distilled model knows only the control edge, not {', '.join(controls)}.",
             hint="Give the other controls a weight of 0, or leave out use_distilled.",
         )
     if operation.mask_prompt is not None and "seg" not in controls:
@@ -98,8 +98,8 @@ def _computed_notes(job: Job, operation: Transfer) -> list[str]:
     if drawn := [c for c in names if c in RANDOM]:
         files = " and ".join(f"{CONTROL_PASS[c]}.mp4" for c in drawn)
         notes.append(
-            f"The model computes {' and '.join(drawn)} with strengths that it draws at random, so "
-            f"this run shares no model load: add {files} to the scene to change that."
+            f"The model computes {' and '.join(drawn)} with random strengths, so this run shares "
+            f"no model load: add {files} to the scene to change that."
         )
     notes += computed_notes(c for c in names if c not in RANDOM)
     if "keypoint" in names:
@@ -112,7 +112,7 @@ def _mask_notes(operation: Transfer, controls: Sequence[str], color: Video) -> l
         return []
     notes = []
     if len(controls) > 1:
-        notes.append("mask_prompt counts for seg alone; the other controls count everywhere.")
+        notes.append("mask_prompt counts only for seg; the other controls count everywhere.")
     if color.frames > CHUNK:
         notes.append(f"The mask follows the picture for {CHUNK} frames; then it stands still.")
     return notes

@@ -1,7 +1,8 @@
-"""What is known of Cosmos-Transfer1's code, weights and words. Pure.
+"""Facts on Cosmos-Transfer1's code, weights and log lines. Pure.
 
-Read in NVIDIA's code at the commit below, in `transfer.py` and what it calls. What was deduced and
-never seen on a GPU is listed in docs/engines.md, with the place where it is checked at run time.
+Read in NVIDIA's code at the commit below, in `transfer.py` and the code that it calls. The list of
+facts that were deduced and never seen on a GPU, with the place of their check, is in
+docs/engines.md.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.guardrail import SAID
 
 CHUNK: Final = 121
-"""Frames that are generated at once; chunks share one."""
+"""Frames that are generated at once; chunks overlap by one frame."""
 RANDOM: Final = frozenset({"vis", "edge"})
-"""Controls whose automatic computation draws random strengths, seeded once a process: the second
-run of a batch gets others than it would get alone."""
+"""Controls that the model computes with random strengths, seeded once for each process: the second
+run of a batch gets other strengths than alone."""
 T5_TOKENS: Final = 512
 HUB_DEPTH: Final = "models--depth-anything--Depth-Anything-V2-Small-hf"
 HUB_SEG: Final = (
     "models--facebook--sam2-hiera-large",
     "models--IDEA-Research--grounding-dino-tiny",
 )
-"""What controls and masks are computed with, loaded by name from the Hugging Face cache."""
+"""Models that compute controls and masks, loaded by name from the Hugging Face cache."""
 TOGETHER: Final = (
     "The runs of one forward pass (batch_size) share one draw of noise: the result is not to the "
     "pixel what this run would give alone."
 )
 PLAIN_PROMPT: Final = "A photorealistic, highly detailed video in high resolution."
-"""For the upscale of a video without a prompt: a line without one counts as unsafe in a batch."""
+"""For the upscale of a video without a prompt: in a batch, an empty prompt counts as unsafe."""
 
 SETUP: Final = HostSetup(
     repository="https://github.com/nvidia-cosmos/cosmos-transfer1",
@@ -46,7 +47,7 @@ SETUP: Final = HostSetup(
         "PYTHONPATH": "{code}",
         "COSMOS_CHECKPOINTS": "{checkpoints}",
         "HF_HOME": "{huggingface}",
-        # a T5 that fails to load is otherwise downloaded again, 45 GB in GPU time
+        # otherwise a T5 that fails to load is downloaded again, 45 GB in GPU time
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
     },
@@ -96,9 +97,9 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
     ],
     "ignores": IGNORES,
 }
-"""Log lines: loguru on stdout, without the sample's index. Steps are told nowhere.
+"""Log lines: loguru on stdout, without the sample's index. No line shows steps.
 
-`begins` is said of each forward pass, so of each sample where a pass has one.
+`begins` matches at each forward pass, so at each sample if a pass has one sample.
 """
 
 CHECKPOINTS: Final = (
@@ -110,7 +111,7 @@ CHECKPOINTS: Final = (
     *(f"meta-llama/Llama-Guard-3-8B/model-0000{n}-of-00004.safetensors" for n in (1, 2, 3, 4)),
     "google-t5/t5-11b/pytorch_model.bin|google-t5/t5-11b/model.safetensors",
 )
-"""What every transfer and upscale loads; `a|b`: one of the two is enough."""
+"""Files that every transfer and upscale loads; `a|b`: one of the two is enough."""
 CONTROL_FILE: Final = "nvidia/Cosmos-Transfer1-7B/{}_control.pt"
 DISTILLED_FILE: Final = "nvidia/Cosmos-Transfer1-7B/edge_control_distilled.pt"
 UPSCALER_FILE: Final = "nvidia/Cosmos-Transfer1-7B/4kupscaler_control.pt"

@@ -1,4 +1,4 @@
-"""The files that Cosmos-Transfer1 reads, and what comes out of it. Pure."""
+"""The files that Cosmos-Transfer1 reads, and the expected results. Pure."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from cosmos_pipelines.operations.upscale import Upscale
 
 
 def pieces_of(frames: int) -> list[tuple[int, int]]:
-    """First frame and end of each piece in which a clip is upscaled: at most 121 frames.
+    """Return first frame and end of each piece of a clip for the upscaler: at most 121 frames.
 
-    The upscaler fails at a second chunk. All pieces of a longer clip are full ones, since a short
-    one is filled up, costs the same and comes out noisier: the last begins so much earlier.
+    The upscaler fails at a second chunk. All pieces of a longer clip are full: a short piece would
+    be filled up, cost the same and be noisier. So the last piece begins earlier.
     """
     if frames <= CHUNK:
         return [(0, frames)]
@@ -49,22 +49,22 @@ def pieces_of(frames: int) -> list[tuple[int, int]]:
 
 
 def keep_of(frames: int) -> list[int]:
-    """How many frames at the end of each piece are used: together, every frame once."""
+    """Return the number of used frames at the end of each piece: together, every frame once."""
     return [end - before for before, end in pairwise([0, *(e for _, e in pieces_of(frames))])]
 
 
 def rate_of(video: Video, fps: int | None) -> int:
-    """Frames a second of the result: the model takes whole numbers only."""
+    """Return the frames a second of the result: the model takes only whole numbers."""
     return fps or max(1, round(video.rate))
 
 
 def size_of(video: Video) -> Size:
-    """The size in which the model works on a video."""
+    """Return the model's working size for a video."""
     return SIZES_720[aspect_of(video.width, video.height)]
 
 
 def shared_spec(job: Job, operation: Transfer) -> dict[str, Any]:
-    """The spec's own values: the same for all lines of a batch."""
+    """Return the values of the spec, which are the same for all lines of a batch."""
     spec: dict[str, Any] = {
         "seed": operation.seed,
         "num_steps": operation.num_steps,
@@ -90,16 +90,16 @@ def _region(region: Region) -> dict[str, Any]:
 def sections(
     job: Job, operation: Transfer, placed: Placed, controls: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """A section for each of the `controls`; their order is the order of the model's weights.
+    """Return a section for each of the `controls`; their order is the order of the model's weights.
 
-    One without a weight gets the colour pass as its file: it is loaded, and counts for nothing.
+    A control without a weight gets the colour pass as its file: the file is loaded, without effect.
     """
     passes = given_passes(job, controls)
     made: dict[str, dict[str, Any]] = {}
     for control in controls:
         weight = weight_of(operation, control)
         section: dict[str, Any] = {"control_weight": weight}
-        if weight == 0:  # not its pass, which nobody has checked: a shorter one would cut the clip
+        if weight == 0:  # not the control's pass, which is not checked: a short pass cuts the clip
             section["input_control"] = placed.path("color", job.inputs["color"])
         elif control in passes:
             section["input_control"] = placed.path(CONTROL_PASS[control], passes[control])
@@ -112,7 +112,7 @@ def sections(
 
 
 def transfer_line(job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:
-    """A line of a batch; null has a control computed, also where the spec has a file for it."""
+    """Return a line of a batch; null: the model computes the control, despite the spec's file."""
     own = sections(job, transfer_of(job), placed, controls)
     return {
         "visual_input": placed.path("color", job.inputs["color"]),
@@ -122,7 +122,7 @@ def transfer_line(job: Job, placed: Placed, controls: Sequence[str]) -> dict[str
 
 
 def upscale_lines(job: Job, placed: Placed) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A run's sample for our program, and a line of a batch for each of its pieces."""
+    """Return a run's sample for `model_run.py`, and a line of a batch for each of its pieces."""
     video, text = job.inputs["video"], job.text if job.text.strip() else PLAIN_PROMPT
     source, pieces = placed.path("video", video), pieces_of(video.frames)
     sample = sample_of(job, len(pieces)) | {"prompt": text}
@@ -140,27 +140,27 @@ def upscale_lines(job: Job, placed: Placed) -> tuple[dict[str, Any], list[dict[s
 
 
 def sample_of(job: Job, chunks: int) -> dict[str, Any]:
-    """A run as our program is told of it."""
+    """Return a run's sample for `model_run.py`."""
     facts = {"run_id": job.run_id, "prompt": job.text, "chunks": chunks, "spec": None}
     return {**facts, "output": f"outputs/{expected_of(job).name}"}
 
 
 def json_lines(lines: Sequence[object] | None) -> dict[str, str]:
-    """The document of a batch: a blank line in it would end the whole job."""
+    """Return the document of a batch, without blank lines: a blank line would end the model."""
     if lines is None:
         return {}
     return {"batch.jsonl": "".join(as_document(line, indent=None) for line in lines)}
 
 
 def control_files(operation: Transfer, controls: Sequence[str]) -> list[str]:
-    """Checkpoints of the controls."""
+    """Return the checkpoints of the controls."""
     if operation.use_distilled:
         return [DISTILLED_FILE]
     return [CONTROL_FILE.format(control) for control in controls]
 
 
 def hub_of(jobs: Sequence[Job]) -> list[str]:
-    """What the automatic controls and masks of all jobs are computed with."""
+    """Return the models that compute the controls and masks of all jobs."""
     names: set[str] = set()
     for job in jobs:
         operation = transfer_of(job)
@@ -172,7 +172,7 @@ def hub_of(jobs: Sequence[Job]) -> list[str]:
 
 
 def expected_of(job: Job) -> Expected:
-    """What must come out."""
+    """Return the expected result."""
     if isinstance(job.operation, Upscale):
         source, fps, used = job.inputs["video"], None, {"video": job.inputs["video"]}
         width, height = size_of(source)

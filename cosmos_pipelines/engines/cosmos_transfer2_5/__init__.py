@@ -1,4 +1,4 @@
-"""Cosmos-Transfer2.5 (2B): transfer with a JSON document a sample. Pure."""
+"""Cosmos-Transfer2.5 (2B): transfer with a JSON document for each sample. Pure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Transfer2_5(Separate):
             "regional_prompts": "",
         }
     }
-    # Those that NVIDIA shows or measures; 24 latent frames would also divide by 3, 6, 12 and 24.
+    # The counts that NVIDIA shows or measures; 24 latent frames also divide by 3, 6, 12 and 24.
     gpu_counts: ClassVar[tuple[int, ...]] = (1, 2, 4, 8)
     setup: ClassVar[HostSetup | None] = SETUP
     chunk: ClassVar[int] = CHUNK
@@ -78,7 +78,7 @@ class Transfer2_5(Separate):
         return check_transfer(transfer_of(job), job, color)
 
     def batch_key(self, job: Job) -> Hashable:
-        """The control set decides which model is loaded, so runs of different sets go apart."""
+        """See `Engine.batch_key`: the control set decides which model is loaded."""
         return (self.name, "transfer", controls_of(transfer_of(job)), self._shared(job))
 
     def _shared(self, job: Job) -> Hashable:
@@ -99,7 +99,7 @@ class Transfer2_5(Separate):
         if transfer_of(job).use_distilled:
             words += ["--model", DISTILLED]
         if gpus > 1:
-            # The first rank alone would leave a blocked sample, and the others wait for it.
+            # Only the first rank would skip a blocked sample, and the other ranks would wait.
             words += ["--no-keep-going"]
         if self.options.offload_guardrail_models:
             words += ["--offload-guardrail-models"]

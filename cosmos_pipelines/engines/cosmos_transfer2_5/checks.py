@@ -1,4 +1,4 @@
-"""What Cosmos-Transfer2.5 would refuse or do in silence, said before it costs anything. Pure."""
+"""Refuse what Cosmos-Transfer2.5 cannot do, and note what it does without a message. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from cosmos_pipelines.operations.transfer import Transfer
 
 
 def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
-    """Refuse what cannot be generated; what is worth knowing. Raises InputError."""
+    """Refuse what cannot be generated; return notes for the user. Raises InputError."""
     controls = controls_of(operation)
     _check_lengths(operation, color)
     for control, video in given_passes(job, controls).items():
@@ -49,7 +49,7 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
         if negative_of(job) == "":
             raise InputError(
                 "Cosmos-Transfer2.5's guardrail blocks an empty negative prompt.",
-                hint="Leave it out: then NVIDIA's own is used.",
+                hint="Leave the negative prompt out: then NVIDIA's own is used.",
             )
     return [
         *_size_notes(operation, color),
@@ -79,7 +79,7 @@ def _check_settings(operation: Transfer, color: Video) -> None:
     guidance = operation.guidance
     if guidance is not None and (guidance > MOST_GUIDANCE or guidance != int(guidance)):
         raise InputError(
-            f"guidance {guidance:g} is none for Cosmos-Transfer2.5: it takes whole numbers from 0 "
+            f"guidance {guidance:g} does not fit Cosmos-Transfer2.5: it takes whole numbers from 0 "
             f"to {MOST_GUIDANCE}."
         )
     if operation.resolution not in SIZES:
@@ -92,7 +92,7 @@ def _check_settings(operation: Transfer, color: Video) -> None:
 def _check_distilled(controls: Sequence[str], frames: int) -> None:
     if tuple(controls) != ("edge",):
         raise InputError(
-            f"The distilled model knows the control edge alone, not {', '.join(controls)}.",
+            f"The distilled model knows only the control edge, not {', '.join(controls)}.",
             hint="Give the other controls a weight of 0, or leave out use_distilled.",
         )
     if frames != CHUNK:
@@ -124,8 +124,8 @@ def _computed_notes(names: Sequence[str]) -> list[str]:
     notes = computed_notes(names)
     if "depth" in names:
         notes.append(
-            f"Depth is computed with {DEPTH_FILE} below the host's Hugging Face cache: it must be "
-            "there, since runs are offline."
+            f"Depth is computed with {DEPTH_FILE} below the host's Hugging Face cache: this file "
+            "must be there, since runs are offline."
         )
     return notes
 
@@ -143,7 +143,7 @@ def _rate_notes(color: Video) -> list[str]:
 def _setting_notes(operation: Transfer, job: Job) -> list[str]:
     notes = []
     if operation.mask_prompt is not None:
-        notes.append("Where mask_prompt finds nothing at all, controls count everywhere.")
+        notes.append("If mask_prompt finds nothing at all, controls count everywhere.")
     if operation.use_distilled:
         negative = " and no negative prompt" if negative_of(job) else ""
         notes.append(f"The distilled model has no guidance{negative}.")

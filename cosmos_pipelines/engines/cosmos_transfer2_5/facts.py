@@ -1,7 +1,7 @@
-"""What is known of Cosmos-Transfer2.5's code, weights and words. Pure.
+"""Facts on Cosmos-Transfer2.5's code, weights and log lines. Pure.
 
-Read in NVIDIA's code, in `config.py`, `inference.py` and what they call. What was deduced and never
-seen on a GPU is listed in docs/engines.md, with the place where it is checked at run time.
+Read in NVIDIA's code, in `config.py`, `inference.py` and the code that they call. The list of facts
+that were deduced and never seen on a GPU, with the place of their check, is in docs/engines.md.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from cosmos_pipelines.engines.geometry import SIZES_720, Size
 from cosmos_pipelines.engines.guardrail import SAID
 
 CHUNK: Final = 93
-"""Frames that are generated at once; chunks share none, one or two."""
+"""Frames that are generated at once; chunks overlap by 0, 1 or 2 frames."""
 DISTILLED: Final = "edge/distilled"
 DISTILLED_STEPS: Final = 4
 MOST_GUIDANCE: Final = 7
 
 DEPTH_FILE: Final = "cosmos_depth_models/video_depth_anything_vits/video_depth_anything_vits.pth"
-"""What depth is computed with, below the Hugging Face cache but not of its form."""
+"""The model that computes depth, below the Hugging Face cache but not in the cache's layout."""
 
 SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
     "480": {
@@ -42,7 +42,7 @@ SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
         "9:16": (1056, 1920),
     },
 }
-"""Working sizes; the result is resized back to the input's."""
+"""Working sizes; the result is resized back to the input's size."""
 
 SETUP: Final = HostSetup(
     repository="https://github.com/nvidia-cosmos/cosmos-transfer2.5",
@@ -53,10 +53,10 @@ SETUP: Final = HostSetup(
     manifest="checkpoints/cosmos_transfer2_5.json",
     directories=own_directories("cosmos_transfer2_5", "code", "huggingface"),
     env={
-        # the checkout alone: what NVIDIA's own base images put there breaks it
+        # only the checkout: the paths that NVIDIA's base images put there break the import
         "PYTHONPATH": "{code}",
         "HF_HOME": "{huggingface}",
-        # each file is asked for by `uvx hf download`, also one that is in the cache
+        # the model calls `uvx hf download` for each file, also if it is in the cache
         "HF_HUB_OFFLINE": "1",
         "UV_OFFLINE": "1",
         "UV_CACHE_DIR": "{huggingface}/uv",
@@ -66,7 +66,7 @@ SETUP: Final = HostSetup(
 SAYS: Final[Mapping[str, Sequence[Any]]] = {
     "loaded": [r"Generating \d+ samples: "],
     "begins": [r"\[\d+/\d+\] Processing sample (?P<name>\S+)"],
-    # a chunk is told when it begins, so that the second one ends the first
+    # a line marks the begin of a chunk, so the second chunk's line ends the first chunk
     "chunk": [r"Generating chunk (?!1/)\d+/\d+", r"Average time per chunk: "],
     "step": [r"Generating samples:\s+\d+%\|.*?\|\s*(?P<step>\d+)/(?P<steps>\d+) "],
     "failures": [
@@ -76,10 +76,14 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
             r"(Guardrail blocked generation\. Negative prompt)",
             "The guardrail refused the negative prompt.",
         ),
-        ("blocked", r"(Guardrail blocked generation\. Prompt)", "The guardrail refused it."),
         (
             "blocked",
-            # the filter dies of its own message where many frames are unsafe
+            r"(Guardrail blocked generation\. Prompt)",
+            "The guardrail refused the prompt.",
+        ),
+        (
+            "blocked",
+            # the filter crashes while printing its message if many frames are unsafe
             r"Unsafe frame detected in frame_number \d+: (.+)",
             "The guardrail found unsafe frames in the finished video: {1}",
         ),
@@ -121,12 +125,12 @@ HUB: Final = (
     "models--nvidia--Cosmos-Guardrail1",
     "models--Qwen--Qwen3Guard-Gen-0.6B",
 )
-"""What every run loads from the Hugging Face cache; which revisions, only the manifest knows."""
+"""Models that every run loads from the Hugging Face cache; the manifest has their revisions."""
 HUB_SEG: Final = (
     "models--facebook--sam2-hiera-large",
     "models--IDEA-Research--grounding-dino-base",
 )
-"""What seg and masks are found with."""
+"""Models that find seg and masks."""
 
 
 class Transfer2_5Options(CosmosOptions):

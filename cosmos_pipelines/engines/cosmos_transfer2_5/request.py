@@ -1,4 +1,4 @@
-"""The documents that Cosmos-Transfer2.5 reads, and what comes out of it. Pure."""
+"""The documents that Cosmos-Transfer2.5 reads, and the expected result. Pure."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from cosmos_pipelines.operations.transfer import Transfer
 
 
 def rate_of(video: Video) -> int:
-    """Frames a second of the result: the input's without its fraction."""
+    """Return the frames a second of the result: the input's rate without its fraction."""
     return int(video.rate)
 
 
 def size_of(video: Video) -> Size:
-    """Width and height of the result: the input's, made even."""
+    """Return width and height of the result: the input's size, made even."""
     return video.width // 2 * 2, video.height // 2 * 2
 
 
 def spec_of(job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:
-    """A sample's document. Unknown keys and numbers instead of texts are refused by the model.
+    """Return a sample's document. The model refuses unknown keys, and numbers instead of texts.
 
-    `controls` are those of the whole process. Where there are several, every sample names all four
-    branches: those that are left out are reported to spoil the picture.
+    `controls`: the controls of the whole process. If there are several, every sample names all four
+    branches: a missing branch is reported to spoil the picture.
     """
     operation = transfer_of(job)
     spec: dict[str, Any] = {
@@ -59,7 +59,7 @@ def spec_of(job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]
 def _section(job: Job, operation: Transfer, placed: Placed, control: str) -> dict[str, Any]:
     weight = weight_of(operation, control)
     section: dict[str, Any] = {"control_weight": weight}
-    if weight == 0:  # any file that exists spares its computation
+    if weight == 0:  # the model does not compute a control that has any existing file
         return section | {"control_path": placed.path("color", job.inputs["color"])}
     passes = given_passes(job, [control])
     if control in passes:
@@ -76,7 +76,7 @@ def _section(job: Job, operation: Transfer, placed: Placed, control: str) -> dic
 
 
 def expected_of(job: Job) -> Expected:
-    """What must come out."""
+    """Return the expected video."""
     color = job.inputs["color"]
     rate = str(rate_of(color))
     return Expected.video(job.run_id, size_of(color), frames_of(job), rate, used_videos(job))

@@ -133,7 +133,7 @@ def test_one_that_fails_does_not_keep_the_others_from_coming(places: Places) -> 
     manifest = places.manifest(entry("not-there.pt"), entry("base.pt"))
     said = places.run(manifest, "download")
     assert said.code == 1
-    assert said.problems == [f"{REPO}/not-there.pt: there is no such file in {REPO} at main"]
+    assert said.problems == [f"{REPO}/not-there.pt: {REPO} has no such file at main"]
     assert (places.checkpoints / REPO / "base.pt").exists()
 
 
@@ -142,7 +142,7 @@ def test_a_gated_repository_says_what_to_do_for_each_reason(places: Places) -> N
     manifest = places.manifest(entry("base.pt", gated=True), entry("*.json", gated=True))
     said = places.run(manifest, "download")
     assert said.code == 1
-    assert said.problems[0].endswith("needs a token, and none was given: set HF_TOKEN")
+    assert said.problems[0].endswith("needs a token, and no token was given: set HF_TOKEN")
     said = places.run(manifest, "download", HF_TOKEN="hf_another_one")
     assert "the token is not accepted by 127.0.0.1" in said.problems[0]
     said = places.run(manifest, "download", HF_TOKEN=places.hub.token)
@@ -155,7 +155,7 @@ def test_a_gated_repository_says_what_to_do_for_each_reason(places: Places) -> N
 def test_a_pinned_revision_that_vanished_is_told_as_that(places: Places) -> None:
     said = places.run(places.manifest(entry("base.pt", revision=PINNED)), "download")
     assert said.code == 1
-    assert said.problems == [f"{REPO}/base.pt: the pinned revision {PINNED} is gone from {REPO}"]
+    assert said.problems == [f"{REPO}/base.pt: {REPO} no longer has the pinned revision {PINNED}"]
 
 
 def test_a_hub_that_is_not_there_is_a_problem_of_each_file(places: Places) -> None:
@@ -267,7 +267,7 @@ def test_only_takes_operations_and_controls(places: Places) -> None:
     assert names("super") == ["base.pt", "upscaler.pt", "super.pt"]
     said = places.run(manifest, "verify", "--only", "moon")
     assert said.code == 2
-    assert "there is no moon here; known: depth, edge, super, transfer, upscale" in said.err
+    assert "the manifest has no moon; known: depth, edge, super, transfer, upscale" in said.err
 
 
 def test_wrong_usage_and_unset_places_exit_with_2(places: Places) -> None:

@@ -126,7 +126,7 @@ def test_a_file_that_rotted_is_brought_anew_by_a_deep_download(
     said = places.run(manifest, "download", "--deep")
     assert (said.code, said.result["counts"]) == (0, {"ok": 2}), said
     assert file.read_bytes() == BIG
-    assert "1 files have another content than they should: they are brought anew." in said.out
+    assert "1 files have a wrong hash: they are downloaded again." in said.out
 
 
 def test_a_rotten_file_stays_until_the_new_one_is_whole(places: Places) -> None:
@@ -156,7 +156,7 @@ def test_a_token_that_was_removed_before_it_was_read_is_told(places: Places) -> 
     gone = places.root / "token"
     said = places.run(places.manifest(entry("base.pt")), "download", HF_TOKEN_PATH=str(gone))
     assert said.code == 1
-    assert said.problems == ["HF_TOKEN: it was removed before it was read"]
+    assert said.problems == ["HF_TOKEN: the token's file was removed before it was read"]
     assert not places.hub.asked
 
 

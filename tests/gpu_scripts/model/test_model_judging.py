@@ -121,5 +121,5 @@ def test_those_that_were_never_reached_are_told_what_is_true_of_them() -> None:
     late = never_reached([MEMORY], end, 1, "rs_1")
     assert (late.kind, late.sentence) == (
         "lost",
-        "Never begun: the model ended at rs_1 (out_of_memory: no memory)",
+        "Never started: the model ended at rs_1 (out_of_memory: no memory)",
     )

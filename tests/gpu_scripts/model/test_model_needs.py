@@ -37,7 +37,7 @@ A, B = "0, NVIDIA A100-SXM4-80GB, 81920, 80000", "1, NVIDIA H100, PCIe, 81559, 4
         ({"gpus": 2, "free_vram_mib": 76000}, [A, B], None, "out_of_memory: GPU 1 (NVIDIA H100, "),
         ({"gpus": 1, "free_vram_mib": 76000}, [A, B], "1", "has 4000 of 81559 MiB free"),
         ({"gpus": 1, "free_vram_mib": 76000}, [B, A], "0", None),
-        ({"gpus": 1, "free_vram_mib": 90000}, [A], None, "take a larger GPU"),
+        ({"gpus": 1, "free_vram_mib": 90000}, [A], None, "use a larger GPU"),
         ({"gpus": 1, "free_vram_percent": 97}, [A], None, None),
         ({"gpus": 1, "free_vram_percent": 98}, [A], None, "80000 of 81920 MiB free, 80281 MiB are"),
         ({"gpus": 2, "free_vram_percent": 9}, [A, B], None, "4000 of 81559 MiB free, 7340 MiB are"),
@@ -122,8 +122,8 @@ def test_an_empty_hub_is_refused(folder: Path, tmp_path: Path) -> None:
         ({"folder": None}, "folder of request.json"),
         ({"folder": "other"}, "the command has no word"),
         ({"lines": "other.jsonl"}, "cannot read other.jsonl"),
-        ({"says": {"chunk": ["("]}}, "no regular expression"),
-        ({"says": {"ignores": ["("]}}, "no regular expression"),
+        ({"says": {"chunk": ["("]}}, "not a regular expression"),
+        ({"says": {"ignores": ["("]}}, "not a regular expression"),
         ({"says": {"failures": [["blocked"]]}}, "not kind, pattern and sentence"),
         ({"produces": {}}, "video of produces"),
         ({"needs": {"gpus": "all"}}, "gpus of needs"),
@@ -174,5 +174,5 @@ def test_memory_that_others_use_counts_as_taken(folder: Path) -> None:
     needs = {"free_ram_mib": (total + free) // 2}
     done = carried_out(folder, [], request={"needs": needs})
     assert done.code == 2
-    assert "of memory to give" in done.log
-    assert "end what else uses it" in done.log
+    assert "of free memory" in done.log
+    assert "end other programs" in done.log

@@ -190,7 +190,7 @@ def test_an_end_without_an_error_and_without_a_video_is_output_missing(folder: P
     done = carried_out(folder, ["lie"], [], ["no_text"])
     assert done.code == 1
     assert done.kinds == {0: "output_missing", 2: "output_missing"}
-    assert done.failed[0][1] == "The model said no error and wrote no video."
+    assert done.failed[0][1] == "The model printed no error and wrote no video."
     assert "not the text" in done.failed[2][1]
     assert done.made == videos(1)
 
@@ -254,7 +254,7 @@ def test_a_survivor_with_the_same_prompt_as_a_lost_one_is_nobodys(folder: Path) 
     done = carried_out(folder, [], ["video_blocked"], [], [], prompts=prompts, **BATCHES_OF_TWO)
     assert set(done.made) == {2, 3}
     assert done.kinds == {0: "model_failed", 1: "model_failed"}
-    assert "cannot be told apart" in done.failed[0][1]
+    assert "cannot be assigned" in done.failed[0][1]
 
 
 def test_a_text_that_nobody_submitted_is_no_result(folder: Path) -> None:

@@ -26,7 +26,7 @@ SAYS = {
     "step": [],
     "failures": [
         ["blocked", "Exact Match Word: (.+)", "The guardrail refused the word {1}."],
-        ["blocked", "GUARDRAIL BLOCKED: (.+)", "The guardrail refused it: {1}"],
+        ["blocked", "GUARDRAIL BLOCKED: (.+)", "The guardrail refused the sample: {1}"],
         ["blocked", r"Generated video \d+ is not safe", "The guardrail refused the video."],
         ["out_of_memory", "OutOfMemoryError", "The GPU's memory ran out."],
         ["launch_failed", r"FileNotFoundError.*?([^\s'\"]+\.pt)", "The checkpoint {1} is missing."],

@@ -59,4 +59,4 @@ def test_one_that_is_missing_or_broken_is_told_and_the_rest_as_well(tmp_path: Pa
 def test_without_a_gpu_it_fails(tmp_path: Path) -> None:
     code, lines = run(checkout(tmp_path / "code", gpu=False))
     assert code == 1
-    assert lines[-1] == "[ERROR] cuda: PyTorch finds no GPU that it can use"
+    assert lines[-1] == "[ERROR] cuda: PyTorch finds no usable GPU"

@@ -141,7 +141,7 @@ def test_the_prompt_itself_an_empty_answer_and_an_error_are_no_answers(
     assert done.code == 1
     assert answers(done) == {3: "d Seen by a simulator of Pixtral.\n"}
     assert done.failed == {
-        0: ("model_failed", "The model gave the prompt back as it was."),
+        0: ("model_failed", "The model returned the prompt without a change."),
         1: ("model_failed", "The model gave an empty answer."),
         2: ("model_failed", "RuntimeError: it broke"),
     }
