@@ -5,12 +5,12 @@ What exists already is not made again, so a second demo is quick and adds nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosmos_pipelines.api import CosmosAPI
+    from cosmos_pipelines.media.progress import OnProgress
     from cosmos_pipelines.operations import ModelType
     from cosmos_pipelines.runs.log import OnLine
 
@@ -26,11 +26,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "demo_structure": {"weights": {"vis": 0.1, "edge": 0.6, "depth": 0.3}, "seed": 7},
 }
 
-Progress = Callable[[str, int, int], None]
-
 
 def demo(
-    api: CosmosAPI, *, progress: Progress | None = None, on_line: OnLine | None = None
+    api: CosmosAPI, *, progress: OnProgress | None = None, on_line: OnLine | None = None
 ) -> dict[str, Any]:
     """Make whatever of the demo is missing; returns its runs and where their results are."""
     scene = _scene(api, progress)
@@ -59,14 +57,14 @@ def demo(
     return {"scene": scene.name, "runs": [*runs, enhanced, *([larger] if larger else [])]}
 
 
-def render(directory: Path, progress: Progress | None = None) -> None:
+def render(directory: Path, progress: OnProgress | None = None) -> None:
     """Render the demo's scene as PNG sequences, as a renderer would write them."""
     from cosmos_pipelines.media.demo_scene import render_demo
 
     render_demo(directory, progress=lambda i, n: progress("render", i, n) if progress else None)
 
 
-def _scene(api: CosmosAPI, progress: Progress | None) -> Path:
+def _scene(api: CosmosAPI, progress: OnProgress | None) -> Path:
     """The demo's scene, rendered and prepared unless it is there."""
     scene = api.settings.inputs / SCENE
     if not (scene / "scene.json").is_file():

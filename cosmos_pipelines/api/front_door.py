@@ -23,7 +23,7 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 
 def front_door(cls: type[C]) -> type[C]:
-    """Check the calls of all public methods of a class, inherited ones too, and of its making."""
+    """Check each call of a public method of a class, inherited or not, and of its constructor."""
     for name, function in inspect.getmembers(cls, inspect.isfunction):
         if name == "__init__" or not name.startswith("_"):
             setattr(cls, name, _checked(function))

@@ -23,8 +23,9 @@ from cosmos_pipelines.api.arguments import (
 )
 from cosmos_pipelines.api.project import Project
 from cosmos_pipelines.foreign import expanded
+from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.operations import ModelType, Transfer
-from cosmos_pipelines.runs.inputs import DepthHoles, DepthValues, Progress
+from cosmos_pipelines.runs.inputs import DepthHoles, DepthValues
 
 if TYPE_CHECKING:
     from cosmos_pipelines.catalog.deletion import Deletion
@@ -43,7 +44,7 @@ class Records(Project):
         depth_values: DepthValues = "distance",
         depth_holes: DepthHoles | None = None,
         step: Step = 1,
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
     ) -> Record:
         """Encode a rendered directory as a scene below the inputs root and register it.
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.foreign import absolute
-from cosmos_pipelines.media import making, scene
+from cosmos_pipelines.media import encode_pass, scene
 from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.depth_range import DepthHoles, DepthValues
+from cosmos_pipelines.media.encode_pass import Plan
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
-from cosmos_pipelines.media.making import Plan
 from cosmos_pipelines.media.one_writer import sole_writer, staging_in
 from cosmos_pipelines.media.plain import ShownOtherwise
+from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.media.publish import check_replaceable, publish
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
 from cosmos_pipelines.media.scene import Scene, prepared_name
@@ -26,8 +27,6 @@ from cosmos_pipelines.media.sequence import Survey, survey
 from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at
 
 __all__ = ["Scene", "load_scene", "prepare_scene"]
-
-Progress = Callable[[str, int, int], None]
 
 
 def prepare_scene(
@@ -40,7 +39,7 @@ def prepare_scene(
     depth_values: DepthValues = "distance",
     depth_holes: DepthHoles | None = None,
     step: int = 1,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Make `dest`/{color,depth,segmentation,edge,vis}.mp4 and scene.json from renders in `source`.
 
@@ -92,12 +91,12 @@ def _prepare(
     asked: Asked,
     name: str | None,
     description: str | None,
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> dict[str, Any]:
     """As `prepare_scene`, once nobody else writes to `dest`."""
     earlier = read_scene_file(dest)
     found = _survey(source, dest, earlier)
-    settings = {**asked.facts(), "version": making.VERSION}
+    settings = {**asked.facts(), "version": encode_pass.VERSION}
     prints = {n: fingerprint(p, source, settings) for n, p in found.passes.items()}
     head = {
         "name": name or earlier.get("name") or dest.name,
@@ -188,7 +187,7 @@ def _file_of(source: Source, plan: Plan, dest: Path) -> str:
     """What the pass is called in `dest`: its usual name unless that is the source's own."""
     usual = f"{source.name}.mp4"
     itself = dest / usual == source.found.files[0]
-    encoded = itself and not making.usable_as_it_is(source, plan)
+    encoded = itself and not encode_pass.usable_as_it_is(source, plan)
     return prepared_name(source.name) if encoded else usual
 
 
@@ -197,7 +196,7 @@ def _make_all(
     plan: Plan,
     staging: Path,
     kept: Mapping[str, Entry],
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for source in sources:
@@ -210,13 +209,13 @@ def _make_all(
             facts: Entry = {"made": "kept", "source_sha256": hash_of(target)}
         else:
             target = staging / file
-            done = _steps(source.name, making.steps(source, plan), progress)
-            facts = making.make(source, target, plan, done)
+            done = _steps(source.name, encode_pass.steps(source, plan), progress)
+            facts = encode_pass.make(source, target, plan, done)
         entries[source.name] = entry_of(source, target, facts)
     return entries
 
 
-def _steps(name: str, total: int, progress: Progress | None) -> Callable[[], None]:
+def _steps(name: str, total: int, progress: OnProgress | None) -> Callable[[], None]:
     done = 0
 
     def step() -> None:

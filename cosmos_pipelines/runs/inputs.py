@@ -10,7 +10,7 @@ import functools
 import hashlib
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,6 +19,7 @@ from cosmos_pipelines.catalog.records import Prompt, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, MediaError, shown
 from cosmos_pipelines.foreign import absolute, expanded, is_utf8
+from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.operations import Video
 from cosmos_pipelines.settings import Settings
 
@@ -34,9 +35,6 @@ DepthValues = Literal["distance", "nearness"]
 
 DepthHoles = Literal["far", "near", "none"]
 """What a depth of 0 is: nothing measured, shown far or near; or a depth like any other."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with the pass, the frames done and the frames in all."""
 
 
 def scene_key(settings: Settings, directory: Path) -> str:
@@ -140,7 +138,7 @@ def prepare(
     depth_values: DepthValues = "distance",
     depth_holes: DepthHoles | None = None,
     step: int = 1,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Encode a rendered directory as a scene below the inputs root and register it.
 
