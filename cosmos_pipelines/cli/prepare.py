@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,8 @@ from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import Json, open_api
 from cosmos_pipelines.cli.progress import shown_steps
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.operations.rate import frame_rate
 
 app = new_app()
 
@@ -67,7 +70,7 @@ def prepare(
         made = api.prepare_scene(
             directory,
             name=name,
-            fps=fps,
+            fps=_rate(fps) if fps is not None else None,
             description=description,
             depth_values=depth,
             depth_holes=depth_holes,
@@ -82,3 +85,11 @@ def prepare(
         say(note)
     for ignored in made["ignored"]:
         say(f"ignored: {ignored}")
+
+
+def _rate(text: str) -> Fraction:
+    """Parse a frame rate. Raises InputError, which names the option."""
+    try:
+        return frame_rate(text)
+    except InputError as e:
+        raise InputError(f"--fps: {e.message}", hint=e.hint) from None

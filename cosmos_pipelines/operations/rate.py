@@ -24,13 +24,13 @@ def frame_rate(given: object) -> Fraction:
         InputError: no such number, or not between 1 and 240.
     """
     if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal | Fraction):
-        raise InputError(f"{shown(given)} is no frame rate.", hint="Give 24 or '30000/1001'.")
+        raise InputError(f"{shown(given)} is not a frame rate.", hint="Give 24 or '30000/1001'.")
     try:
         exact = Fraction(given) if len(str(given)) <= 40 else None
     except (ValueError, ZeroDivisionError, OverflowError):  # a word, 1/0, nan, inf
         exact = None
     if exact is None:
-        raise InputError(f"{shown(given)} is no frame rate.", hint="Give 24 or 30000/1001.")
+        raise InputError(f"{shown(given)} is not a frame rate.", hint="Give 24 or 30000/1001.")
     if not LEAST <= exact <= MOST:
         raise InputError(f"A rate of {shown(given)} is not between {LEAST} and {MOST}.")
     if "/" in str(given):
