@@ -40,6 +40,8 @@ OURS: Final = frozenset(
     {ORDER, LOG, STARTED, STOP, RESULT, EXIT_CODE, MESSAGES, FINISHED, "boot_id", "reserve"}
 )
 """Names in the run folder that no document of an order may take."""
+LONGEST_NAME: Final = 200
+"""Bytes of a name; that of what is not whole yet is longer."""
 MOST: Final = 16 << 20
 """Bytes of a record that are read; an order holds the requests of its runs."""
 
@@ -64,9 +66,12 @@ def inside(name: str) -> PurePosixPath:
     """A relative path that stays where it is put.
 
     Raises:
-        InputError: it is empty, absolute, climbs with `..`, or holds a control character.
+        InputError: it is empty, absolute, climbs with `..`, holds a control character, or is
+            longer than a file's name.
     """
     path = PurePosixPath(name)
+    if any(len(part.encode(errors="replace")) > LONGEST_NAME for part in path.parts):
+        raise InputError(f"The file name {shown(name)} is too long.")
     climbs = ".." in path.parts or path.is_absolute() or not path.parts
     if climbs or "\\" in name or any(ord(c) < 32 or ord(c) == 127 for c in name):
         raise InputError(f"The file name {shown(name)} leads out of the run folder.")
