@@ -39,6 +39,11 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
 
 
 def directory_of(catalog: Catalog, settings: Settings, key: str) -> Path:
-    """Where the scene with this key lies: below the inputs root, or where it was registered."""
+    """Where the scene with this key lies: below the inputs root, or where it was registered.
+
+    Raises:
+        InputError: there is none, as where a key (which may have been typed) leads elsewhere.
+    """
     inside = settings.inputs / key
-    return inside if inside.is_dir() else Path(catalog.get_scene(key).path)
+    below = ".." not in inside.parts and inside.is_relative_to(settings.inputs)
+    return inside if below and inside.is_dir() else Path(catalog.get_scene(key).path)

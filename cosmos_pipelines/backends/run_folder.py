@@ -40,6 +40,8 @@ OURS: Final = frozenset(
     {ORDER, LOG, STARTED, STOP, RESULT, EXIT_CODE, MESSAGES, FINISHED, "boot_id", "reserve"}
 )
 """Names in the run folder that no document of an order may take."""
+LONGEST_NAME: Final = 200
+"""Bytes of a name; that of what is not whole yet is longer."""
 MOST: Final = 16 << 20
 """Bytes of a record that are read; an order holds the requests of its runs."""
 
@@ -64,9 +66,14 @@ def inside(name: str) -> PurePosixPath:
     """Return `name` as a relative path that stays below its folder.
 
     Raises:
-        InputError: the name is empty or absolute, holds `..` or a control character.
+        InputError: the name is empty, absolute, climbs with `..`, holds a control character, is
+            longer than a file's name, or is not UTF-8.
     """
     path = PurePosixPath(name)
+    if any("\ud800" <= c <= "\udfff" for c in name):
+        raise InputError(f"The file name {shown(name)} is not UTF-8.")
+    if any(len(part.encode(errors="replace")) > LONGEST_NAME for part in path.parts):
+        raise InputError(f"The file name {shown(name)} is too long.")
     climbs = ".." in path.parts or path.is_absolute() or not path.parts
     if climbs or "\\" in name or any(ord(c) < 32 or ord(c) == 127 for c in name):
         raise InputError(f"The file name {shown(name)} leads out of the run folder.")

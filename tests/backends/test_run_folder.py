@@ -64,6 +64,8 @@ def test_the_records_of_a_good_end_are_its_outcome() -> None:
         ("result.json", ("0", result(outputs={"../a": {"sha256": HASH}}), None, None)),
         ("result.json", ("0", result(outputs={"/etc/a": {"sha256": HASH}}), None, None)),
         ("result.json", ("0", result(outputs={"a\nb": {"sha256": HASH}}), None, None)),
+        ("result.json", ("0", result(outputs={"x" * 256: {"sha256": HASH}}), None, None)),
+        ("result.json", ("0", result(outputs={"\ud800": {"sha256": HASH}}), None, None)),
         ("result.json", ("0", " " * (run_folder.MOST + 1), None, None)),
         ("stop", ("0", result(), "because", None)),
         ("finished.json", ("0", result(), None, "{")),

@@ -148,6 +148,12 @@ def words(draw: st.DrawFn) -> list[str]:
     return [*made, "--dry-run"] if command in DRY else made
 
 
+def _asks_for_json(typed: list[str]) -> bool:
+    """Whether `--json` is an option here, and not what follows one; help is no JSON."""
+    at = typed.index("--json") if "--json" in typed else 0
+    return at > 0 and not typed[at - 1].startswith("-") and not {"-h", "--help"} & set(typed)
+
+
 @some(250)
 @given(words())
 def test_any_words_end_in_a_documented_code_with_one_line(place: Place, typed: list[str]) -> None:
@@ -158,7 +164,7 @@ def test_any_words_end_in_a_documented_code_with_one_line(place: Place, typed: l
     errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
     assert len(errors) == (said.code != OK), said.err
     assert all(len(line) < 4000 for line in errors)
-    if said.code == OK and "--json" in typed and "-h" not in typed and "--help" not in typed:
+    if said.code == OK and _asks_for_json(typed):
         json.loads(said.out)
     assert not list(place.project.settings.home.rglob("*.part"))
     assert not list(place.here.rglob("*.part"))

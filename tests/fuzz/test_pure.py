@@ -159,7 +159,7 @@ def jobs(draw: st.DrawFn) -> Job:
     )
     one = video(draw, size, frames, fps)
     inputs = {"video": one} if model_type == "upscale" else dict.fromkeys(names, one)
-    return Job(run_id="rs_1", operation=operation, text=draw(TEXT), inputs=inputs)
+    return Job(run_id="rs_1", operation=operation, text=tidy(draw(TEXT)), inputs=inputs)
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES))

@@ -235,3 +235,13 @@ def test_a_wrong_request_is_refused_before_its_scene_is_encoded(
     assert told and told.description and "scene.toml" in told.description
     assert not (directory / "color.mp4").exists()
     assert staged.catalog.list_scenes() == []
+
+
+@pytest.mark.parametrize("key", ["/etc", "../videos/city", "..", "city/../../../.."])
+def test_a_key_that_leads_elsewhere_is_no_scene(
+    staged: Project, instance: dg.DagsterInstance, key: str
+) -> None:
+    instance.add_dynamic_partitions("scenes", [key])
+    told = failure_of(materialize(staged, instance, SCENES, key))
+    assert told and told.description and "There is no scene" in told.description
+    assert staged.catalog.list_scenes() == []

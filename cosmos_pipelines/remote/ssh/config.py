@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.errors import SettingsError
-from cosmos_pipelines.foreign import expanded
+from cosmos_pipelines.foreign import expanded, read_text
 
 Options = dict[str, list[str]]
 """Lower-case names of ssh_config(5) and their values."""
@@ -142,7 +142,7 @@ def _read_by_paramiko(target: Target) -> Options:
     from paramiko import SSHConfig
 
     file = target.config_file or expanded("~/.ssh/config")
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    text = read_text(file, kind=SettingsError) if file.is_file() else ""
     if re.search(r"(?im)^\s*(include|match)\b", text):
         raise SettingsError(
             f"{file} has Include or Match lines.", hint="Install the OpenSSH client to read them."
