@@ -23,6 +23,7 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 from cosmos_pipelines.engines import ENGINES, label_of
+from cosmos_pipelines.runs.locations import scene_place
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class PartitionContent:
         )
 
 
-def scene_content(scene: SceneRow) -> PartitionContent:
+def scene_content(settings: Settings, scene: SceneRow) -> PartitionContent:
     """A scene: its moving picture, size and passes."""
     color = scene.facts["color"]
     columns = ("pass", "width", "height", "frames", "fps", "sha256")
@@ -76,7 +77,7 @@ def scene_content(scene: SceneRow) -> PartitionContent:
         "preview": _picture("scene", scene.key, scene.digest),
         **_video_facts(color),
         "passes": dg.MetadataValue.table(rows),
-        "path": dg.MetadataValue.path(scene.path),
+        "path": dg.MetadataValue.path(str(scene_place(settings, scene))),
     }
     if scene.description:
         metadata["description"] = scene.description

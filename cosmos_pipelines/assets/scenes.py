@@ -11,6 +11,7 @@ from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs.inputs import register_scene
+from cosmos_pipelines.runs.locations import scene_place
 from cosmos_pipelines.runs.scene_requests import read_request, register_request
 from cosmos_pipelines.settings import Settings
 
@@ -35,10 +36,10 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
             prompts, runs = register_request(store, settings, directory, request)
             record(context.instance, store, settings, *prompts, *runs)
             context.log.info(f"{len(prompts)} prompts, {len(runs)} runs queued")
-        return scene_content(scene).result(context.instance)
+        return scene_content(settings, scene).result(context.instance)
 
 
 def directory_of(catalog: Catalog, settings: Settings, key: str) -> Path:
     """Where the scene with this key lies: below the inputs root, or where it was registered."""
     inside = settings.inputs / key
-    return inside if inside.is_dir() else Path(catalog.get_scene(key).path)
+    return inside if inside.is_dir() else scene_place(settings, catalog.get_scene(key))

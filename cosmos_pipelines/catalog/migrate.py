@@ -16,10 +16,11 @@ SCRIPTS: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x636F736D6F73  # "cosmos": PostgreSQL's advisory lock for migrating
 
 
-def bring_up_to_date(database: Database) -> None:
+def bring_up_to_date(database: Database, home: Path | None = None) -> None:
     """Make the tables of a fresh database; migrate an older one; leave a current one alone.
 
-    Any number of processes may do this at once: one works, the others wait for it.
+    Any number of processes may do this at once: one works, the others wait for it. `home`: the
+    project's directory, to which paths of older versions become relative.
 
     Raises:
         InputError: the database belongs to another program or cannot be used.
@@ -38,7 +39,7 @@ def bring_up_to_date(database: Database) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         version = _version(connection)
         if version != HEAD:  # else another process was faster
-            _upgrade(connection, version, database.where)
+            _upgrade(connection, version, database.where, home)
 
 
 def _make_directory(directory: Path) -> None:
@@ -74,7 +75,7 @@ def _write_ahead(database: Database) -> None:
             time.sleep(0.02)
 
 
-def _upgrade(connection: Connection, version: str | None, where: str) -> None:
+def _upgrade(connection: Connection, version: str | None, where: str, home: Path | None) -> None:
     """Run the migrations in the given transaction: all of them or none."""
     from alembic import command
     from alembic.config import Config
@@ -82,7 +83,7 @@ def _upgrade(connection: Connection, version: str | None, where: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config.attributes |= {"connection": connection, "home": home}
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise StateError(

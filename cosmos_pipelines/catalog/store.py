@@ -6,6 +6,7 @@ lifecycle.py and changes.py; searching, deleting and verifying are functions in 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 from cosmos_pipelines.catalog.changes import Changes
@@ -18,8 +19,10 @@ class Catalog(Prompts, Scenes, Lifecycle, Changes):
     """The catalog in one database. Safe for many processes and threads at once."""
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, home: Path | None = None) -> Self:
         """The catalog at an SQLAlchemy URL, made or brought up to date if necessary.
+
+        `home`: the project's directory, which an update of an older catalog needs.
 
         Raises:
             InputError: the database cannot be reached or used; says where and why.
@@ -28,5 +31,5 @@ class Catalog(Prompts, Scenes, Lifecycle, Changes):
         from cosmos_pipelines.catalog.migrate import bring_up_to_date
 
         catalog = cls(url)
-        bring_up_to_date(catalog)
+        bring_up_to_date(catalog, home)
         return catalog

@@ -69,7 +69,7 @@ def _serve(
     target = WorkspaceFileTarget([str(WORKSPACE)])
     with (
         open_instance(settings) as instance,
-        Catalog.open(settings.catalog_url) as catalog,
+        Catalog.open(settings.catalog_url, settings.home) as catalog,
         Daemon(settings, say),
         WorkspaceProcessContext(instance, target, code_server_log_level="warning") as workspace,
     ):

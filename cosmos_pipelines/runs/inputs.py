@@ -7,46 +7,43 @@ No Dagster in this file.
 from __future__ import annotations
 
 import functools
-import hashlib
+import os
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from cosmos_pipelines.catalog.records import Prompt, SceneRow
+from cosmos_pipelines.catalog.records import Prompt
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, MediaError
 from cosmos_pipelines.operations import Video
+from cosmos_pipelines.runs.locations import scene_key
+from cosmos_pipelines.runs.scenes import (
+    current_scene,
+    register_scene,
+    scene_in,
+    scene_preview,
+    scene_videos,
+)
 from cosmos_pipelines.settings import Settings
+
+__all__ = [
+    "current_scene",
+    "measured",
+    "prepare",
+    "register_prompt",
+    "register_scene",
+    "scene_directory",
+    "scene_key",
+    "scene_preview",
+    "scene_videos",
+]
 
 DepthValues = Literal["distance", "nearness"]
 """What a rendered depth pass says: how far a point is, or (as models do) how near."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the pass, the frames done and the frames in all."""
-
-
-def scene_key(settings: Settings, directory: Path) -> str:
-    """The key of the scene in `directory`: its path below the inputs root.
-
-    A directory elsewhere is `<name>@<8 hex digits of its absolute path's hash>`.
-
-    Raises:
-        InputError: a name that cannot be a key (control characters, commas, `...`).
-    """
-    directory = directory.resolve()
-    root = settings.inputs.resolve()
-    if directory.is_relative_to(root) and directory != root:
-        key = directory.relative_to(root).as_posix()
-    else:
-        digest = hashlib.sha256(str(directory).encode()).hexdigest()[:8]
-        key = f"{directory.name}@{digest}"
-    if not key.isprintable() or "," in key or "..." in key:
-        raise InputError(
-            f"The scene directory {key!r} has a comma, '...' or a control character in its name.",
-            hint="Rename it.",
-        )
-    return key
 
 
 def scene_directory(settings: Settings, given: str | Path) -> Path:
@@ -65,11 +62,18 @@ def scene_directory(settings: Settings, given: str | Path) -> Path:
     for candidate in candidates:
         if candidate.is_dir():
             _confine(settings, path, candidate)
-            return candidate.resolve()
+            return _as_called(settings, candidate)
     raise MediaError(
         f"There is no scene directory {str(given)!r}.",
         hint=f"Scenes live in {settings.inputs}; `cosmos prepare DIR` makes one.",
     )
+
+
+def _as_called(settings: Settings, directory: Path) -> Path:
+    """Without links, but for one below the inputs root that leads elsewhere: it is a scene's name."""
+    real, called = directory.resolve(), Path(os.path.normpath(directory.absolute()))
+    inside = called.is_relative_to(settings.inputs) and called != settings.inputs
+    return called if inside and not real.is_relative_to(settings.inputs.resolve()) else real
 
 
 def _confine(settings: Settings, given: Path, found: Path) -> None:
@@ -117,72 +121,8 @@ def prepare(
         depth_values=depth_values,
         progress=progress,
     )
-    row = register_scene(catalog, settings, dest)
-    return {**made, "key": row.key, "path": row.path}
-
-
-def register_scene(catalog: Catalog, settings: Settings, directory: Path) -> SceneRow:
-    """Check the scene in `directory` and enter it; sequences in it are encoded first.
-
-    Raises:
-        MediaError: one line that says what is wrong with it.
-    """
-    from cosmos_pipelines.media.prepare import load_scene, prepare_scene
-
-    key = scene_key(settings, directory)
-    if not (directory / "color.mp4").exists():
-        prepare_scene(directory, directory)
-    scene = load_scene(directory)
-    facts = {
-        name: {
-            "file": probe.path.name,
-            "sha256": scene.sha256[name],
-            "size": probe.size,
-            "width": probe.width,
-            "height": probe.height,
-            "frames": probe.frames,
-            "fps": str(probe.fps),
-            **probe.stamp._asdict(),
-        }
-        for name, probe in scene.passes.items()
-    }
-    picture = scene_preview(settings, key)
-    known = catalog.find_scene(key)
-    if known is None or known.digest != scene.digest or not picture.exists():
-        from cosmos_pipelines.media.pictures import preview
-
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        preview(scene.passes["color"].path, picture)
-    elif known.facts == facts:
-        return known
-    return catalog.put_scene(key, str(directory), scene.digest, facts, scene.description)
-
-
-def _as_measured(settings: Settings, scene: SceneRow) -> bool:
-    """Whether a scene's files are those that were measured, by a look that reads none of them.
-
-    The one place that decides it. An input that was changed unnoticed nevertheless is refused when
-    it is staged: its hash is compared there.
-    """
-    from cosmos_pipelines.media.probe import Stamp, stamp_of
-    from cosmos_pipelines.media.scene import videos_of
-
-    if not scene_preview(settings, scene.key).exists():
-        return False
-    try:
-        there = {name: (p.name, stamp_of(p)) for name, p in videos_of(Path(scene.path)).items()}
-        known = {
-            name: (facts["file"], Stamp(*(facts[field] for field in Stamp._fields)))
-            for name, facts in scene.facts.items()
-        }
-    except (MediaError, KeyError):  # gone, or entered by a version that kept no stamps
-        return False
-    return there == known
-
-
-def scene_preview(settings: Settings, key: str) -> Path:
-    """Where the moving picture of a scene lies."""
-    return settings.outputs / "previews" / "scenes" / (key.replace("/", "__") + ".webp")
+    row = register_scene(catalog, settings, dest, source=source)
+    return {**made, "key": row.key, "path": str(dest)}
 
 
 def register_prompt(
@@ -200,7 +140,7 @@ def register_prompt(
     from cosmos_pipelines.operations.text import clean_text
 
     text = clean_text(text)
-    row = _scene_in(catalog, settings, scene_directory(settings, scene))
+    row = scene_in(catalog, settings, scene_directory(settings, scene))
     return catalog.add_prompt(
         text,
         negative_prompt,
@@ -208,34 +148,6 @@ def register_prompt(
         name or smart_name(text, catalog.prompt_names()),
         dict(parameters or {}),
     )
-
-
-def current_scene(catalog: Catalog, settings: Settings, key: str) -> SceneRow:
-    """The scene as its files are now: it may have been rendered again since it was entered.
-
-    Its files are measured only if they are not those that were.
-    """
-    row = catalog.get_scene(key)
-    return row if _as_measured(settings, row) else register_scene(catalog, settings, Path(row.path))
-
-
-def _scene_in(catalog: Catalog, settings: Settings, directory: Path) -> SceneRow:
-    """The scene in `directory` as its files are now, entered if it was not yet."""
-    row = catalog.find_scene(scene_key(settings, directory))
-    if row is not None and row.path == str(directory) and _as_measured(settings, row):
-        return row
-    return register_scene(catalog, settings, directory)
-
-
-def scene_videos(scene: SceneRow) -> dict[str, Video]:
-    """The scene's passes as engine inputs."""
-    return {
-        name: Video(
-            path=str(Path(scene.path) / facts["file"]),
-            **{name: facts[name] for name in Video.model_fields if name in facts},
-        )
-        for name, facts in scene.facts.items()
-    }
 
 
 def measured(path: Path) -> Video:

@@ -20,6 +20,7 @@ from cosmos_pipelines.errors import CosmosError, DiskFull, MediaError, RunFailed
 from cosmos_pipelines.files import move
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
 from cosmos_pipelines.runs.context import RunContext
+from cosmos_pipelines.runs.locations import as_stored
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
     outputs = {
         "enhanced_text": text,
         "enhanced_prompt_id": None,
-        "file": relative(context.settings, file),
+        "file": as_stored(context.settings, file),
     }
     if run.execution_config.get("create_new", True):
         new, _ = context.catalog.add_prompt(
@@ -144,7 +145,7 @@ def _video(context: RunContext, run: Run, expected: Expected, received: Path) ->
     received.unlink()
     p = probe(video)
     return {
-        "video": relative(context.settings, video),
+        "video": as_stored(context.settings, video),
         "sha256": hash_of(video),
         "size": p.size,
         "width": p.width,
@@ -222,10 +223,4 @@ def _pictures(settings: Settings, run: Run, video: Probe) -> Mapping[str, str]:
     except (MediaError, DiskFull) as e:
         logger.warning("{run}: no preview: {error}", run=run.id, error=e)
         return {}
-    return {"preview": relative(settings, moving), "thumbnail": relative(settings, still)}
-
-
-def relative(settings: Settings, path: Path) -> str:
-    """`path` as it is stored: relative to home where it lies below it."""
-    home = settings.home
-    return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)
+    return {"preview": as_stored(settings, moving), "thumbnail": as_stored(settings, still)}

@@ -2,6 +2,7 @@
 
     engine = "preview"          # optional; so is everything but a prompt's text
     run = true                  # false: only register the prompts
+    frames = 121                # what is rendered has so many; until then it is waited for
     num_steps = 20              # fields of an inference, for all runs
 
     [[prompt]]
@@ -55,6 +56,7 @@ class Request(Frozen):
 
     engine: str | None = None
     run: bool = True
+    frames: int | None = Field(None, ge=1)
     prompt: tuple[WantedPrompt, ...]
     recipe: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = Field(default={})
@@ -78,12 +80,22 @@ def read_request(directory: Path) -> Request | None:
     return None
 
 
+def declared_frames(directory: Path) -> int | None:
+    """How many frames a scene directory says that it will have; None: it says nothing.
+
+    Raises:
+        InputError: its request cannot be used.
+    """
+    request = read_request(directory)
+    return None if request is None else request.frames
+
+
 def _from_toml(file: Path) -> Request:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise InputError(f"{file} is not valid TOML: {e}.") from None
-    own = {"engine", "run", "prompt", "recipe"}
+    own = {*Request.model_fields} - {"settings"}
     fields = {name: value for name, value in values.items() if name not in own}
     request = Request.parse(
         {**{k: v for k, v in values.items() if k in own}, "settings": fields}, what=str(file)

@@ -75,7 +75,9 @@ def batches_of(catalog: Catalog, settings: Settings, runs: Sequence[Run]) -> lis
     prompts = catalog.find_prompts(run.prompt_id for run in runs if run.prompt_id)
     for run in runs:
         try:
-            job = job_of(catalog, settings, run, prompts.get(run.prompt_id or ""))
+            # as it was when it was last looked at: nothing is read or encoded in a tick
+            prompt = prompts.get(run.prompt_id or "")
+            job = job_of(catalog, settings, run, prompt, looking="as known")
             settings.engine(run.engine)
         except CosmosError:
             batches.append([run])

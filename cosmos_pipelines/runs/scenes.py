@@ -1,0 +1,239 @@
+"""Scenes as their files are now: entered, measured, made anew where their sources are others.
+
+Whoever looks at a scene (a prompt for it, a plan, a queued run that starts, a retry, the sensor's
+asset) comes through here. A look that finds everything as it was costs one listing and reads
+nothing. No Dagster in this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from loguru import logger
+
+from cosmos_pipelines.catalog.records import SceneRow
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.operations import Video
+from cosmos_pipelines.runs.locations import as_stored, rendered_in, scene_key, scene_place
+from cosmos_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.media.scene import Scene
+
+Looking = Literal["renew", "foresee", "as known"]
+"""How a scene is looked at: what changed is made anew; told without writing anything (a dry run);
+not at all, since it will be looked at again when it is used."""
+
+
+def register_scene(
+    catalog: Catalog, settings: Settings, directory: Path, *, source: Path | None = None
+) -> SceneRow:
+    """Check the scene in `directory` and enter it; what its sources have outrun is made anew.
+
+    A scene that lay elsewhere and has the same content is that scene: it was renamed, and its
+    prompts and runs follow it. `source`: the directory that it was just prepared from.
+
+    Raises:
+        MediaError: one line that says what is wrong with it.
+    """
+    from cosmos_pipelines.media.prepare import load_scene
+    from cosmos_pipelines.media.renewal import look, renew
+
+    key = key_of(catalog, settings, directory)
+    known = catalog.find_scene(key)
+    elsewhere = source if source is not None else rendered_in(settings, known)
+    elsewhere = None if elsewhere == directory else elsewhere
+    seen = look(directory, elsewhere)
+    _require_all_frames(directory, elsewhere)
+    if renew(directory, elsewhere):
+        logger.info("{scene} was made anew of what is rendered now", scene=key)
+    scene = load_scene(directory)
+    if known is None and _renamed(catalog, settings, key, directory, scene.digest):
+        return register_scene(catalog, settings, directory, source=source)
+    facts = facts_of(scene)
+    _keep_picture(settings, key, scene, known)
+    return catalog.put_scene(
+        key,
+        as_stored(settings, directory),
+        scene.digest,
+        facts,
+        scene.description,
+        sources=seen.stamp(_files(facts)),
+        rendered_in=as_stored(settings, elsewhere) if elsewhere else None,
+    )
+
+
+def current_scene(
+    catalog: Catalog, settings: Settings, key: str, looking: Looking = "renew"
+) -> SceneRow:
+    """The scene as its files are now: it may have been rendered again since it was entered.
+
+    Its files are measured only if they, or their sources, are not those that were.
+
+    Raises:
+        UnknownId: there is no such scene.
+        MediaError: it cannot be used as it is now; says why.
+    """
+    row = catalog.get_scene(key)
+    if looking == "as known" or as_measured(settings, row):
+        return row
+    directory = scene_place(settings, row)
+    if looking == "renew":
+        return register_scene(catalog, settings, directory)
+    return replace(row, facts=_foreseen(directory, rendered_in(settings, row)))
+
+
+def scene_in(catalog: Catalog, settings: Settings, directory: Path) -> SceneRow:
+    """The scene in `directory` as its files are now, entered if it was not yet."""
+    row = catalog.find_scene(key_of(catalog, settings, directory))
+    if row is not None and as_measured(settings, row):
+        place = scene_place(settings, row)
+        if as_stored(settings, place) == as_stored(settings, directory):
+            return row
+    return register_scene(catalog, settings, directory)
+
+
+def as_measured(settings: Settings, scene: SceneRow) -> bool:
+    """Whether a scene's files, and their sources, are as they were, by a look that reads nothing.
+
+    The one place that decides it. An input that was changed unnoticed nevertheless is refused when
+    it is staged: its hash is compared there.
+    """
+    from cosmos_pipelines.media.probe import Stamp, stamp_of
+    from cosmos_pipelines.media.renewal import look
+    from cosmos_pipelines.media.scene import videos_of
+
+    if not scene_preview(settings, scene.key).exists():
+        return False
+    directory = scene_place(settings, scene)
+    try:
+        there = {name: (p.name, stamp_of(p)) for name, p in videos_of(directory).items()}
+        known = {
+            name: (facts["file"], Stamp(*(facts[field] for field in Stamp._fields)))
+            for name, facts in scene.facts.items()
+        }
+        if there != known:
+            return False
+        seen = look(directory, rendered_in(settings, scene))
+        return seen.stamp(_files(scene.facts)) == scene.sources
+    except (MediaError, KeyError):  # gone, or entered by a version that kept no stamps
+        return False
+
+
+def key_of(catalog: Catalog, settings: Settings, directory: Path) -> str:
+    """The key of the scene in `directory`: the one that it has, or will have."""
+    key = scene_key(settings, directory)
+    if "@" not in key:
+        return key
+    known = catalog.scenes_like(path=as_stored(settings, directory))
+    return known[0].key if known else key
+
+
+def scene_preview(settings: Settings, key: str) -> Path:
+    """Where the moving picture of a scene lies."""
+    return settings.outputs / "previews" / "scenes" / (key.replace("/", "__") + ".webp")
+
+
+def scene_videos(settings: Settings, scene: SceneRow) -> dict[str, Video]:
+    """The scene's passes as engine inputs."""
+    directory = scene_place(settings, scene)
+    return {
+        name: Video(
+            path=str(directory / facts["file"]),
+            **{name: facts[name] for name in Video.model_fields if name in facts},
+        )
+        for name, facts in scene.facts.items()
+    }
+
+
+def is_gone(settings: Settings, scene: SceneRow) -> bool:
+    """Whether the directory of a scene is not there, or is empty."""
+    from cosmos_pipelines.media.listing import listing
+
+    try:
+        return not listing(scene_place(settings, scene))
+    except MediaError:
+        return True
+
+
+def facts_of(scene: Scene) -> dict[str, dict[str, Any]]:
+    """What the catalog keeps of a measured scene, by pass."""
+    return {
+        name: {
+            "file": probe.path.name,
+            "sha256": scene.sha256[name],
+            "size": probe.size,
+            "width": probe.width,
+            "height": probe.height,
+            "frames": probe.frames,
+            "fps": str(probe.fps),
+            **probe.stamp._asdict(),
+        }
+        for name, probe in scene.passes.items()
+    }
+
+
+def _files(facts: Mapping[str, Any]) -> set[str]:
+    return {str(one.get("file")) for one in facts.values()}
+
+
+def _foreseen(directory: Path, elsewhere: Path | None) -> dict[str, dict[str, Any]]:
+    from cosmos_pipelines.media.prepare import load_scene
+    from cosmos_pipelines.media.renewal import foresee, to_make
+
+    _require_all_frames(directory, elsewhere)
+    if to_make(directory, elsewhere):
+        return foresee(directory, elsewhere)
+    return facts_of(load_scene(directory))
+
+
+def _renamed(catalog: Catalog, settings: Settings, key: str, directory: Path, digest: str) -> bool:
+    """Whether a scene lay elsewhere and is here now, by its content; then it gets this key."""
+    for scene in catalog.scenes_like(digest=digest):
+        if not is_gone(settings, scene):
+            continue
+        if catalog.rename_scene(scene.key, key, as_stored(settings, directory)) is None:
+            return catalog.find_scene(key) is not None  # another process was faster
+        logger.info("{old} is called {new} now", old=scene.key, new=key)
+        with suppress(OSError):  # it is made again where it is not there
+            scene_preview(settings, scene.key).replace(scene_preview(settings, key))
+        return True
+    return False
+
+
+def _keep_picture(settings: Settings, key: str, scene: Scene, known: SceneRow | None) -> None:
+    picture = scene_preview(settings, key)
+    if known is not None and known.digest == scene.digest and picture.exists():
+        return
+    from cosmos_pipelines.media.pictures import preview
+
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    preview(scene.passes["color"].path, picture)
+
+
+def _require_all_frames(directory: Path, elsewhere: Path | None) -> None:
+    """Refuse a scene that has not (yet) as many frames as its scene.toml says.
+
+    Raises:
+        MediaError: it has more or fewer.
+        InputError: its scene.toml cannot be used.
+    """
+    from cosmos_pipelines.media.probe import probe
+    from cosmos_pipelines.media.sequence import find_passes
+    from cosmos_pipelines.runs.scene_requests import TOML, declared_frames
+
+    wanted = declared_frames(directory)
+    if wanted is None:
+        return
+    for one in find_passes(elsewhere or directory).values():
+        found = probe(one.files[0]).frames if one.kind == "video" else len(one.files)
+        if found != wanted:
+            raise MediaError(
+                f"{one.label} of {directory} has {found} frames, its {TOML} says {wanted}.",
+                hint="Wait for the rest, or say otherwise there.",
+            )
