@@ -29,9 +29,10 @@ def still_valid(
     file = dest / str(entry.get("file"))
     if not file.is_file():
         return None
-    if entry.get("fingerprint") != print_:
-        if earlier.get("settings") != dict(settings) or _content(entry) != content_of(found):
-            return None
+    if entry.get("fingerprint") != print_ and (
+        earlier.get("settings") != dict(settings) or _content(entry) != content_of(found)
+    ):
+        return None
     stat = file.stat()
     if (stat.st_size, stat.st_mtime_ns) == (entry.get("size"), entry.get("mtime_ns")):
         return {**entry, "fingerprint": print_}

@@ -90,7 +90,7 @@ def compare(
     made = {n: e for n, e in entries_of(record).items() if e["made"] != "kept"}
     source = rendered_in or directory
     if not source.is_dir():
-        return [_gone(directory, name, entry) for name, entry in made.items()]
+        return [_gone(name, entry) for name, entry in made.items()]
     found = survey(source, skip=_not_sources(directory, source, record)).passes
     compared = []
     for name in PASSES:
@@ -205,8 +205,8 @@ def _not_sources(directory: Path, source: Path, record: Mapping[str, Any]) -> se
     return {directory, *products(directory, record), *own} - {source}
 
 
-def _gone(directory: Path, name: str, entry: Entry) -> Compared:
-    label = _label(entry)
+def _gone(name: str, entry: Entry) -> Compared:
+    label = _of_source(entry, "files") or "The source"
     return Compared(name, "gone", f"{label}, of which {entry['file']} was made, is gone.")
 
 
@@ -214,7 +214,7 @@ def _with_entry(
     directory: Path, source: Path, entry: Entry, found: Pass | None, name: str, deep: bool
 ) -> Compared:
     if found is None:
-        return _gone(directory, name, entry)
+        return _gone(name, entry)
     edited = _edited(directory / str(entry["file"]), entry, deep)
     if edited is None:
         return Compared(name, "changed", f"{entry['file']} is not there.")
@@ -277,7 +277,3 @@ def _stamps(entry: Entry) -> tuple[str, ...]:
 def _of_source(entry: Entry, name: str) -> Any:
     source = entry.get("source")
     return source.get(name) if isinstance(source, Mapping) else None
-
-
-def _label(entry: Entry) -> str:
-    return str(_of_source(entry, "files") or "the source")

@@ -70,7 +70,7 @@ def scene_directory(settings: Settings, given: str | Path) -> Path:
 
 
 def _as_called(settings: Settings, directory: Path) -> Path:
-    """Without links, but for one below the inputs root that leads elsewhere: it is a scene's name."""
+    """Without links, but for one below the inputs root that leads elsewhere: its name counts."""
     real, called = directory.resolve(), Path(os.path.normpath(directory.absolute()))
     inside = called.is_relative_to(settings.inputs) and called != settings.inputs
     return called if inside and not real.is_relative_to(settings.inputs.resolve()) else real

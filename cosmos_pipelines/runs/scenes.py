@@ -50,8 +50,8 @@ def register_scene(
     elsewhere = None if elsewhere == directory else elsewhere
     seen = look(directory, elsewhere)
     _require_all_frames(directory, elsewhere)
-    if renew(directory, elsewhere):
-        logger.info("{scene} was made anew of what is rendered now", scene=key)
+    if renew(directory, elsewhere) and known is not None:
+        logger.info("{scene}: its videos were made anew of what is rendered now", scene=key)
     scene = load_scene(directory)
     if known is None and _renamed(catalog, settings, key, directory, scene.digest):
         return register_scene(catalog, settings, directory, source=source)
