@@ -28,12 +28,16 @@ class Records(Project):
         return prepare(self.catalog, self.settings, Path(directory), name, **how)
 
     def list_scenes(self) -> list[Record]:
-        """All registered scenes."""
-        return [row.as_dict() for row in self.catalog.list_scenes()]
+        """All registered scenes. `state`: as_measured, changed (rendered again since) or gone."""
+        from cosmos_pipelines.runs.scenes import scene_record
+
+        return [scene_record(self.settings, row) for row in self.catalog.list_scenes()]
 
     def get_scene(self, key: str) -> Record:
-        """One scene. Raises UnknownId."""
-        return self.catalog.get_scene(key).as_dict()
+        """One scene, as in `list_scenes`. Raises UnknownId."""
+        from cosmos_pipelines.runs.scenes import scene_record
+
+        return scene_record(self.settings, self.catalog.get_scene(key))
 
     def create_prompt(
         self,
@@ -121,7 +125,7 @@ class Records(Project):
         """A prompt, run, scene or recipe by id or name; or how a video file was made."""
         from cosmos_pipelines.operate.show import show
 
-        return show(self.catalog, thing)
+        return show(self.catalog, self.settings, thing)
 
     def plan_deletion(self, kind: Literal["prompt", "run"], thing_id: str) -> Record:
         """What `delete_prompt` or `delete_run` would remove."""
@@ -136,13 +140,16 @@ class Records(Project):
         return self._delete("run", run_id)
 
     def verify_integrity(self, *, fix: bool = False, deep: bool = False) -> Record:
-        """Compare catalog and files; `deep` reads every result and compares its hash."""
+        """Compare catalog and files; `deep` reads every result and scene and compares its hash."""
         from cosmos_pipelines.catalog import integrity
+        from cosmos_pipelines.runs.scene_checks import check_scenes, fix_scenes
 
-        problems = integrity.verify(self.catalog, self.settings.outputs, deep=deep)
-        fixed = integrity.fix(self.catalog, problems) if fix else []
+        results = integrity.verify(self.catalog, self.settings.outputs, deep=deep)
+        scenes = check_scenes(self.catalog, self.settings, deep=deep)
+        fixed = integrity.fix(self.catalog, results) if fix else []
+        fixed += fix_scenes(self.catalog, self.settings, scenes) if fix else []
         return {
-            "problems": [p.as_dict() for p in problems],
+            "problems": [p.as_dict() for p in (*results, *scenes)],
             "fixed": [p.as_dict() for p in fixed],
         }
 

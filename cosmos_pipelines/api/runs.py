@@ -10,6 +10,7 @@ from cosmos_pipelines.api.project import Project, Record
 
 if TYPE_CHECKING:
     from cosmos_pipelines.runs.plan import Planned
+    from cosmos_pipelines.runs.scenes import Looking
 
 OnLine = Callable[[str | None, str], None]
 
@@ -147,7 +148,9 @@ class Runs(Project):
         """The orders that `batch_inference` would give; nothing is registered."""
         from cosmos_pipelines.runs.plan import as_orders
 
-        planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
+        planned = [
+            self._plan_transfer(p, fields, recipe, engine, looking="foresee") for p in prompt_ids
+        ]
         return as_orders(self.catalog, self.settings, planned, backend)
 
     def plan_enhance(
@@ -161,9 +164,8 @@ class Runs(Project):
         """The orders that `enhance_prompts` would give; nothing is registered."""
         from cosmos_pipelines.runs.plan import as_orders
 
-        return as_orders(
-            self.catalog, self.settings, self._plan_enhance(prompt_ids, fields, engine), backend
-        )
+        planned = self._plan_enhance(prompt_ids, fields, engine, looking="foresee")
+        return as_orders(self.catalog, self.settings, planned, backend)
 
     def plan_upscale(
         self,
@@ -181,21 +183,32 @@ class Runs(Project):
         return as_orders(self.catalog, self.settings, [planned], backend)
 
     def _plan_transfer(
-        self, prompt_id: str, fields: Mapping[str, Any], recipe: str | None, engine: str | None
+        self,
+        prompt_id: str,
+        fields: Mapping[str, Any],
+        recipe: str | None,
+        engine: str | None,
+        looking: Looking = "renew",
     ) -> Planned:
         from cosmos_pipelines.runs.plan import plan_transfer
 
+        project = self.catalog, self.settings
         return plan_transfer(
-            self.catalog, self.settings, prompt_id, fields, recipe=recipe, engine=engine
+            *project, prompt_id, fields, recipe=recipe, engine=engine, looking=looking
         )
 
     def _plan_enhance(
-        self, prompt_ids: Sequence[str], fields: Mapping[str, Any], engine: str | None
+        self,
+        prompt_ids: Sequence[str],
+        fields: Mapping[str, Any],
+        engine: str | None,
+        looking: Looking = "renew",
     ) -> list[Planned]:
         from cosmos_pipelines.runs.plan import plan_enhance
 
+        project = self.catalog, self.settings
         return [
-            plan_enhance(self.catalog, self.settings, prompt_id, fields, engine=engine)
+            plan_enhance(*project, prompt_id, fields, engine=engine, looking=looking)
             for prompt_id in prompt_ids
         ]
 

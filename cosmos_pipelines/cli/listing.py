@@ -44,6 +44,7 @@ SCENES: Columns = {
     "passes": lambda s: sorted(s["facts"]),
     "size": lambda s: _size(s["facts"].get("color", {})),
     "age": lambda s: age(s["created_at"]),
+    "state": lambda s: s["state"].replace("_", " "),
     "path": lambda s: s["path"],
 }
 RECIPES: Columns = {

@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from loguru import logger
-
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import MediaError
@@ -50,8 +48,7 @@ def register_scene(
     elsewhere = None if elsewhere == directory else elsewhere
     seen = look(directory, elsewhere)
     _require_all_frames(directory, elsewhere)
-    if renew(directory, elsewhere) and known is not None:
-        logger.info("{scene}: its videos were made anew of what is rendered now", scene=key)
+    renew(directory, elsewhere)
     scene = load_scene(directory)
     if known is None and _renamed(catalog, settings, key, directory, scene.digest):
         return register_scene(catalog, settings, directory, source=source)
@@ -82,10 +79,11 @@ def current_scene(
     row = catalog.get_scene(key)
     if looking == "as known" or as_measured(settings, row):
         return row
-    directory = scene_place(settings, row)
+    directory = _found_again(settings, row)
     if looking == "renew":
         return register_scene(catalog, settings, directory)
-    return replace(row, facts=_foreseen(directory, rendered_in(settings, row)))
+    facts = _foreseen(directory, rendered_in(settings, row))
+    return replace(row, path=as_stored(settings, directory), facts=facts)
 
 
 def scene_in(catalog: Catalog, settings: Settings, directory: Path) -> SceneRow:
@@ -104,25 +102,53 @@ def as_measured(settings: Settings, scene: SceneRow) -> bool:
     The one place that decides it. An input that was changed unnoticed nevertheless is refused when
     it is staged: its hash is compared there.
     """
-    from cosmos_pipelines.media.probe import Stamp, stamp_of
     from cosmos_pipelines.media.renewal import look
-    from cosmos_pipelines.media.scene import videos_of
 
     if not scene_preview(settings, scene.key).exists():
         return False
     directory = scene_place(settings, scene)
+    if not _has_its_videos(directory, scene):
+        return False
+    try:
+        seen = look(directory, rendered_in(settings, scene))
+    except MediaError:
+        return False
+    return seen.stamp(_files(scene.facts)) == scene.sources
+
+
+def _has_its_videos(directory: Path, scene: SceneRow) -> bool:
+    """Whether the videos in a directory are the very files that were measured."""
+    from cosmos_pipelines.media.probe import Stamp, stamp_of
+    from cosmos_pipelines.media.scene import videos_of
+
     try:
         there = {name: (p.name, stamp_of(p)) for name, p in videos_of(directory).items()}
-        known = {
+        return there == {
             name: (facts["file"], Stamp(*(facts[field] for field in Stamp._fields)))
             for name, facts in scene.facts.items()
         }
-        if there != known:
-            return False
-        seen = look(directory, rendered_in(settings, scene))
-        return seen.stamp(_files(scene.facts)) == scene.sources
     except (MediaError, KeyError):  # gone, or entered by a version that kept no stamps
         return False
+
+
+def _found_again(settings: Settings, scene: SceneRow) -> Path:
+    """The directory of a scene: where it lay, or beside that, if it was only renamed.
+
+    Raises:
+        MediaError: it is gone.
+    """
+    place = scene_place(settings, scene)
+    if place.is_dir():
+        return place
+    beside = sorted(place.parent.iterdir()) if place.parent.is_dir() else []
+    for other in beside:
+        hidden = other.name.startswith(".")
+        if not hidden and other.is_dir() and _has_its_videos(other, scene):
+            return other
+    raise MediaError(
+        f"The scene {scene.key!r} is gone: there is no {place}.",
+        hint="Put it back; one that was renamed is known again by its content when it is used.",
+    )
 
 
 def key_of(catalog: Catalog, settings: Settings, directory: Path) -> str:
@@ -159,6 +185,20 @@ def is_gone(settings: Settings, scene: SceneRow) -> bool:
         return not listing(scene_place(settings, scene))
     except MediaError:
         return True
+
+
+def scene_record(settings: Settings, scene: SceneRow) -> dict[str, Any]:
+    """A scene as plain JSON values, with its absolute path and `state`.
+
+    `state`: `as_measured`; `changed` (files or their sources are others: the next use makes anew
+    what that asks for); `gone`.
+    """
+    state = "as_measured"
+    if is_gone(settings, scene):
+        state = "gone"
+    elif not as_measured(settings, scene):
+        state = "changed"
+    return scene.as_dict() | {"path": str(scene_place(settings, scene)), "state": state}
 
 
 def facts_of(scene: Scene) -> dict[str, dict[str, Any]]:
@@ -199,7 +239,6 @@ def _renamed(catalog: Catalog, settings: Settings, key: str, directory: Path, di
             continue
         if catalog.rename_scene(scene.key, key, as_stored(settings, directory)) is None:
             return catalog.find_scene(key) is not None  # another process was faster
-        logger.info("{old} is called {new} now", old=scene.key, new=key)
         with suppress(OSError):  # it is made again where it is not there
             scene_preview(settings, scene.key).replace(scene_preview(settings, key))
         return True

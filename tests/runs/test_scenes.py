@@ -323,6 +323,17 @@ def test_a_renamed_scene_is_the_same_scene_with_the_same_prompts(project: Projec
     assert (row.key, row.path, row.digest) == ("town", "inputs/videos/town", digest)
 
 
+def test_a_prompt_of_a_renamed_scene_finds_it(project: Project) -> None:
+    prompt = project.catalog.get_prompt("first")
+    city(project).rename(project.settings.inputs / "town")
+    planned = plan_transfer(project.catalog, project.settings, prompt.id, {}, engine="stand_in")
+    assert "/town/" in planned.job.inputs["color"].path
+    assert project.catalog.get_prompt(prompt.id).scene == "town"
+    shutil.rmtree(project.settings.inputs / "town")
+    with pytest.raises(MediaError, match="The scene 'town' is gone"):
+        plan_transfer(project.catalog, project.settings, prompt.id, {}, engine="stand_in")
+
+
 def test_a_new_scene_with_the_old_name_has_prompts_of_its_own(project: Project) -> None:
     prompt = project.catalog.get_prompt("first")
     city(project).rename(project.settings.inputs / "town")
