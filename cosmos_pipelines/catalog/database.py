@@ -205,15 +205,22 @@ def _translate(context: ExceptionContext, where: str) -> None:
         return  # an interrupt that came in the middle of a statement is no fault of the database
     # the first line only: those below may quote a row, hence anything
     said = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    for part, kind, what, hint in _SAYINGS:
-        if part in said:
-            raise kind(f"The catalog {where}: {what}.", hint=hint) from cause
+    if (ours := in_our_words(said, f"The catalog {where}")) is not None:
+        raise ours from cause
     if context.connection is None:
         raise InputError(
             f"The catalog {where} cannot be reached: {said}", hint="Check the database URL."
         ) from cause
     if context.is_disconnect:
         raise CosmosError(f"The connection to the catalog {where} was lost: {said}") from cause
+
+
+def in_our_words(said: str, subject: str) -> CosmosError | None:
+    """What a database said of `subject`, where a user can do something about it; else None."""
+    for part, kind, what, hint in _SAYINGS:
+        if part in said:
+            return kind(f"{subject}: {what}.", hint=hint)
+    return None
 
 
 def sqlite_path(url: URL) -> Path | None:

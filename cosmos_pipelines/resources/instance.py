@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cosmos_pipelines.catalog.database import in_our_words
+from cosmos_pipelines.errors import DiskFull
 from cosmos_pipelines.files import write_bytes, writing
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
+_HARDLY_BYTES: Final = 1 << 20
 TEMPLATE: Final = Path(__file__).parent.parent / "dagster.yaml"
 
 
@@ -65,6 +69,41 @@ def open_instance(settings: Settings, *, captures: bool = True) -> Iterator[dg.D
             "module": "dagster._core.storage.noop_compute_log_manager",
             "class": "NoOpComputeLogManager",
         }
-    ref = InstanceRef.from_dir(str(instance_directory(settings)), overrides=overrides)
-    with DagsterInstance.from_ref(ref) as instance:
-        yield instance
+    with _saying_what_is_wrong(settings.dagster_dir):
+        ref = InstanceRef.from_dir(str(instance_directory(settings)), overrides=overrides)
+        with DagsterInstance.from_ref(ref) as instance:
+            yield instance
+
+
+@contextmanager
+def _saying_what_is_wrong(directory: Path) -> Iterator[None]:
+    """Trouble of Dagster's own database, as of one whose disk is full, in our words.
+
+    Raises:
+        DiskFull: no room for its records; what our catalog says of runs is right nevertheless.
+        CosmosError: they cannot be read or written.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as e:
+        said = str(e.orig or e)
+        if "disk I/O error" in said and _full(directory):  # of the files beside the database
+            said = "database or disk is full"
+        ours = in_our_words(said, f"Dagster's records in {directory}")
+        if ours is None:
+            raise
+        raise ours from e
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        said = f"Dagster's records in {directory}: no room is left on their disk."
+        raise DiskFull(said, hint="Free some space.") from e
+
+
+def _full(directory: Path) -> bool:
+    """Whether there is hardly any room left."""
+    with suppress(OSError):
+        return shutil.disk_usage(directory).free < _HARDLY_BYTES
+    return False
