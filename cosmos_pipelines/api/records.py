@@ -104,14 +104,28 @@ class Records(Project):
         status: str | None = None,
         prompt_id: str | None = None,
         model_type: str | None = None,
+        outdated: bool = False,
+        because: str | None = None,
         limit: int | None = 50,
         offset: int = 0,
     ) -> list[Record]:
-        """Runs, newest first."""
-        rows = self.catalog.list_runs(
-            status=status, prompt_id=prompt_id, model_type=model_type, limit=limit, offset=offset
-        )
-        return [row.as_dict() for row in rows]
+        """Runs, newest first.
+
+        `outdated`: only those whose result would be another now, with `outdated` (reasons: kind and
+        a sentence) and `replaced_by` (a newer run that asked for the same). `because`: only those
+        with a reason of this kind: render (its scene was rendered again), gone, engine,
+        checkpoints, parent.
+        """
+        what: dict[str, Any] = {"prompt_id": prompt_id, "model_type": model_type}
+        if outdated or because is not None:
+            from cosmos_pipelines.runs.outdated import outdated_records
+
+            completed = status in (None, "completed")
+            rows = self.catalog.list_runs("completed", **what, limit=None) if completed else []
+            found = outdated_records(self.catalog, self.settings, rows, because)
+            return found[offset : None if limit is None else offset + limit]
+        listed = self.catalog.list_runs(status=status, **what, limit=limit, offset=offset)
+        return [row.as_dict() for row in listed]
 
     def rate(self, run_id: str, rating: int) -> Record:
         """Rate a run's result from 1 to 5."""

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosmos_pipelines.api.project import Project, Record
+from cosmos_pipelines.errors import InputError
 
 if TYPE_CHECKING:
+    from cosmos_pipelines.catalog.records import Run
     from cosmos_pipelines.runs.plan import Planned
     from cosmos_pipelines.runs.scenes import Looking
 
@@ -41,6 +43,54 @@ class Runs(Project):
 
         runs = materialize_runs(self.catalog, self.settings, run_ids, on_line=on_line)
         return [run.as_dict() for run in runs]
+
+    def run_again(
+        self,
+        run_ids: Sequence[str] | None = None,
+        *,
+        queue: bool = False,
+        on_line: OnLine | None = None,
+    ) -> list[Record]:
+        """Make the results of runs again: new runs with the same settings; the old ones are kept.
+
+        None: of all runs that are out of date (`list_runs(outdated=True)`) and were not asked for
+        again since. Before a 4K its video is made again, if that is out of date. All are refused
+        if one is. With `queue` they are left to the daemon; a 4K cannot wait there for its video.
+        """
+        from cosmos_pipelines.runs.again import to_make_again, with_parents
+
+        project = self.catalog, self.settings
+        wanted = self.catalog.get_runs(run_ids) if run_ids is not None else to_make_again(*project)
+        wanted, new = with_parents(*project, wanted)
+        videos = [run for run in wanted if run.model_type != "upscale"]
+        larger = [run for run in wanted if run.model_type == "upscale"]
+        waiting = {run.id for run in videos}
+        if queue and (held := [r.id for r in larger if r.parent_run_id in waiting]):
+            raise InputError(
+                f"{', '.join(held)}: a 4K needs its finished video, so it cannot be queued yet.",
+                hint="Leave --detach out, or queue the videos first.",
+            )
+        runs = self._make_again(videos, new, queue=queue, on_line=on_line)
+        failed = {old.id for old, run in zip(videos, runs, strict=True) if _failed(run)}
+        larger = [run for run in larger if run.parent_run_id not in failed]
+        return runs + self._make_again(larger, new, queue=queue, on_line=on_line)
+
+    def _make_again(
+        self, runs: Sequence[Run], new: dict[str, str], *, queue: bool, on_line: OnLine | None
+    ) -> list[Record]:
+        """New runs for these, in their order; `new` gets the ids of what they replace."""
+        from cosmos_pipelines.runs.again import plan_again
+
+        project = self.catalog, self.settings
+        planned = [plan_again(*project, run, new.get(run.parent_run_id or "")) for run in runs]
+        made = [
+            self._enter(plan, backend=run.backend, queued=queue, tags=run.tags)
+            for run, plan in zip(runs, planned, strict=True)
+        ]
+        new.update({old.id: run["id"] for old, run in zip(runs, made, strict=True)})
+        if queue or not made:
+            return made
+        return self.execute_runs([run["id"] for run in made], on_line=on_line)
 
     def execute_run(self, run_id: str, *, on_line: OnLine | None = None) -> Record:
         """Execute one run; returns it as it then is (a failed run raises nothing)."""
@@ -228,3 +278,8 @@ class Runs(Project):
         from cosmos_pipelines.runs.plan import enter
 
         return enter(self.catalog, self.settings, planned, **where).as_dict()
+
+
+def _failed(run: Record) -> bool:
+    """Whether a run that was executed has no result."""
+    return bool(run["status"] != "completed")

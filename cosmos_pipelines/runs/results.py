@@ -21,6 +21,7 @@ from cosmos_pipelines.files import move
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.locations import as_stored
+from cosmos_pipelines.runs.outdated import made_by
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ def collect_run(
     else:
         outputs = _video(context, run, expected, received)
         outputs["model_sha256"] = outcome.outputs[expected.name]
-    return outputs | {"inputs": dict(expected.made_from)}
+    engine = context.settings.engine(run.engine)
+    return outputs | {
+        "inputs": dict(expected.made_from),
+        "made_by": made_by(engine, run.model_type),
+    }
 
 
 def leave(settings: Settings, order: Order, run_id: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
@@ -23,6 +23,8 @@ from cosmos_pipelines.settings import Settings
 if TYPE_CHECKING:
     from cosmos_pipelines.media.scene import Scene
 
+GONE: Final[Mapping[str, str | None]] = {}
+"""The content of a scene that is not there."""
 Looking = Literal["renew", "foresee", "as known"]
 """How a scene is looked at: what changed is made anew; told without writing anything (a dry run);
 not at all, since it will be looked at again when it is used."""
@@ -185,6 +187,31 @@ def is_gone(settings: Settings, scene: SceneRow) -> bool:
         return not listing(scene_place(settings, scene))
     except MediaError:
         return True
+
+
+def content_now(settings: Settings, scene: SceneRow) -> Mapping[str, str | None]:
+    """The SHA-256 of each pass as it is now; None: its sources are others than its mp4 was made of.
+
+    Only what changed since the scene was measured is read. `GONE`: there is no such scene any more.
+    """
+    from cosmos_pipelines.media.files import hash_of
+    from cosmos_pipelines.media.renewal import compare
+    from cosmos_pipelines.media.scene import videos_of
+
+    if as_measured(settings, scene):
+        return {name: str(facts["sha256"]) for name, facts in scene.facts.items()}
+    try:
+        directory = _found_again(settings, scene)
+    except MediaError:
+        return GONE
+    try:
+        compared = compare(directory, rendered_in(settings, scene))
+        others = {one.name for one in compared if one.state not in ("same", "gone")}
+        videos = videos_of(directory)
+        found = {name: hash_of(path) for name, path in videos.items() if name not in others}
+    except MediaError:  # nothing can be made of it as it is
+        return dict.fromkeys(scene.facts)
+    return {**dict.fromkeys(sorted(others)), **found} or GONE
 
 
 def scene_record(settings: Settings, scene: SceneRow) -> dict[str, Any]:
