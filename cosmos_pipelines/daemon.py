@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from cosmos_pipelines.settings import Settings, environment_of
+from cosmos_pipelines.resources.instance import daemon_reference
+from cosmos_pipelines.settings import Settings, environment_of, load_settings
 
 GRACE_S: Final = 15
 FIRST_PAUSE_S: Final = 1.0
@@ -98,9 +99,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 def main() -> None:
     """Run the daemon until stdin ends."""
     from dagster._daemon.cli import create_dagster_daemon_cli
+    from dagster._serdes import serialize_value
 
     threading.Thread(target=_watch_stdin, daemon=True).start()
-    command = ["run", "-w", str(WORKSPACE), "--log-level", "warning"]
+    reference = serialize_value(daemon_reference(load_settings()))
+    command = ["run", "-w", str(WORKSPACE), "--log-level", "warning", "--instance-ref", reference]
     create_dagster_daemon_cli()(command, standalone_mode=False)
 
 

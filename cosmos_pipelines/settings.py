@@ -42,6 +42,16 @@ class Paths(_Table):
     outputs: Path = Field(Path("outputs"), description="one directory a run, and the catalog")
 
 
+class Scenes(_Table):
+    """When a directory below the inputs counts as settled, so that it is taken."""
+
+    settle_s: float = Field(
+        30,
+        ge=0,
+        description="seconds without a change; more, where its own frames took longer (3 times)",
+    )
+
+
 class Execution(_Table):
     """How runs are executed."""
 
@@ -168,6 +178,7 @@ class Settings(BaseSettings):
     dagster_home: Path | None = Field(None, description="Dagster's own directory")
     owner: str = Field("team:cosmos", description="owner shown on the Dagster assets")
     paths: Paths = Paths()
+    scenes: Scenes = Scenes()
     execution: Execution = Execution()
     remote: Remote = Remote()
     docker: Docker = Docker()

@@ -154,7 +154,7 @@ def expected(catalog: Catalog, settings: Settings, run: Run) -> Mapping[str, Any
     if kept is not None:
         return kept
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
-    job = job_of(catalog, settings, run, prompt)
+    job = job_of(catalog, settings, run, prompt, looking="foresee")
     order = settings.engine(run.engine).compile([job], order_id((run.id,), 1))
     return predicted(order.expected[0])
 

@@ -17,6 +17,7 @@ from cosmos_pipelines.media.sequence import VIDEOS
 
 PICTURES: Final = frozenset({".png", ".exr", ".jpg", ".jpeg", ".tif", ".tiff", ".hdr", ".dpx"})
 MEDIA: Final = VIDEOS | PICTURES
+_ENDS: Final = tuple(MEDIA)
 
 Listing = Mapping[str, os.stat_result]
 """Files by their paths relative to the directory, with what the file system says of each."""
@@ -45,7 +46,7 @@ def _listed(
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if Path(entry.name).suffix.lower() not in MEDIA and entry.name not in also:
+            if not entry.name.lower().endswith(_ENDS) and entry.name not in also:
                 if entry.is_dir():
                     yield entry.name
                 continue

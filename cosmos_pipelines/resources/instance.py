@@ -17,7 +17,10 @@ from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
 
+SENSORS: Final = {"use_threads": True, "num_workers": 6}
+"""As in our dagster.yaml: one that looks for seconds holds up no other."""
 _HARDLY_BYTES: Final = 1 << 20
 TEMPLATE: Final = Path(__file__).parent.parent / "dagster.yaml"
 
@@ -55,6 +58,20 @@ def _bring_up_to_date(file: Path) -> None:
             part.touch()
             shutil.copymode(file, part)  # it may hold a password, and be for its owner alone
             part.write_bytes(wanted)
+
+
+def daemon_reference(settings: Settings) -> InstanceRef:
+    """What Dagster's daemon shall load: the project's instance, with sensors in threads.
+
+    A dagster.yaml of an earlier version does not say so yet; one that says otherwise is obeyed.
+    """
+    from dagster._core.instance.config import dagster_instance_config
+    from dagster._core.instance.ref import InstanceRef
+
+    directory = str(instance_directory(settings))
+    said, _ = dagster_instance_config(directory)
+    overrides: Any = {} if "sensors" in said else {"sensors": SENSORS}
+    return InstanceRef.from_dir(directory, overrides=overrides)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.errors import MediaError, StateError
 from cosmos_pipelines.operations import Video
 from cosmos_pipelines.runs.locations import as_stored, rendered_in, scene_key, scene_place
 from cosmos_pipelines.settings import Settings
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 GONE: Final[Mapping[str, str | None]] = {}
 """The content of a scene that is not there."""
-Looking = Literal["renew", "foresee", "as known"]
-"""How a scene is looked at: what changed is made anew; told without writing anything (a dry run);
-not at all, since it will be looked at again when it is used."""
+Looking = Literal["renew", "foresee", "unchanged"]
+"""What happens where a scene is not as it was measured: it is made anew; it is told what that would
+give, and nothing is written (a dry run); it is refused, since nothing may be read or made now."""
 
 
 def register_scene(
@@ -77,10 +77,13 @@ def current_scene(
     Raises:
         UnknownId: there is no such scene.
         MediaError: it cannot be used as it is now; says why.
+        StateError: `unchanged`, and it is not.
     """
     row = catalog.get_scene(key)
-    if looking == "as known" or as_measured(settings, row):
+    if as_measured(settings, row):
         return row
+    if looking == "unchanged":
+        raise StateError(f"The scene {key!r} has changed since it was measured.")
     directory = _found_again(settings, row)
     if looking == "renew":
         return register_scene(catalog, settings, directory)
