@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from cosmos_pipelines.settings import Settings, environment_of
+from cosmos_pipelines.resources.instance import daemon_reference
+from cosmos_pipelines.settings import Settings, environment_of, load_settings
 
 GRACE_S: Final = 15
 FIRST_PAUSE_S: Final = 1.0
@@ -100,7 +101,8 @@ def main() -> None:
     from cosmos_pipelines.resources.dagster_private import run_daemon
 
     threading.Thread(target=_watch_stdin, daemon=True).start()
-    run_daemon(["run", "-w", str(WORKSPACE), "--log-level", "warning"])
+    reference = daemon_reference(load_settings())
+    run_daemon(["run", "-w", str(WORKSPACE), "--log-level", "warning"], reference)
 
 
 def _watch_stdin() -> None:

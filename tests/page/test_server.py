@@ -26,7 +26,7 @@ from cosmos_pipelines.page.server import application, is_loopback, serve, url_of
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import enter, plan_transfer
 from cosmos_pipelines.settings import Settings
-from tests.support.project import Project, make_project
+from tests.support.project import Project, make_project, write_video
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -80,6 +80,19 @@ def test_the_player_shows_prompt_and_engine_and_escapes_them(
     assert "A &lt;b&gt;quiet&lt;/b&gt; city" in text
     assert f'src="/cosmos/video/{made[1].id}.mp4"' in text
     assert "PREVIEW" in text
+
+
+def test_the_player_says_that_a_video_is_of_an_older_render(
+    client: TestClient, made: tuple[Project, Run]
+) -> None:
+    project, run = made
+    assert "Out of date" not in client.get(f"/cosmos/player/{run.id}").text
+    scene = project.settings.inputs / "shots" / "city"
+    before = (scene / "color.mp4").read_bytes()
+    write_video(scene / "color.mp4", frames=12, width=160, height=96, seed=9)
+    assert "color of shots/city was rendered again" in client.get(f"/cosmos/player/{run.id}").text
+    (scene / "color.mp4").write_bytes(before)
+    assert "Out of date" not in client.get(f"/cosmos/player/{run.id}").text
 
 
 @pytest.mark.parametrize(
