@@ -23,6 +23,8 @@ from cosmos_pipelines.settings import Settings, environment_of, load_settings
 GRACE_S: Final = 15
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
+ASK_S: Final = 1
+"""How often the daemon looks which sensors are due."""
 LOG_BYTES: Final = 10_000_000
 """Beyond this, the next daemon begins a new log (Dagster writes every event of every run there)."""
 WORKSPACE: Final = Path(__file__).with_name("workspace.yaml")
@@ -98,9 +100,13 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Run the daemon until stdin ends."""
+    from dagster._daemon import sensor
     from dagster._daemon.cli import create_dagster_daemon_cli
     from dagster._serdes import serialize_value
 
+    # Dagster 1.13 asks its sensors no sooner than 5 s after it asked last, whatever they say
+    # themselves; `new_scenes` would see nothing from the moment it asked for a scene until then.
+    sensor.MIN_INTERVAL_LOOP_TIME = ASK_S
     threading.Thread(target=_watch_stdin, daemon=True).start()
     reference = serialize_value(daemon_reference(load_settings()))
     command = ["run", "-w", str(WORKSPACE), "--log-level", "warning", "--instance-ref", reference]
