@@ -27,6 +27,7 @@ from cosmos_pipelines.runs.lost import lost_runs
 from cosmos_pipelines.runs.plan import enter, plan_transfer, plan_upscale
 from tests.support.project import Project, make_project, write_video
 from tests.support.stand_in_engine import registered
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,14 +68,6 @@ def elsewhere(project: Project, *runs: Run, **environment: str) -> subprocess.Po
         stdout=subprocess.PIPE,
         text=True,
     )
-
-
-def until(what: object, seconds: float = 20) -> None:
-    """Wait until `what()` is true."""
-    end = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def wait_for_frame(process: subprocess.Popen[str], number: int) -> None:
