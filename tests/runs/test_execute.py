@@ -201,7 +201,7 @@ def test_a_run_that_ended_while_nobody_looked_is_collected(project: Project) -> 
     wait_for_frame(process, 1)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    until(lambda: project.backend.active() == [])
+    until(lambda: project.backend.active() == [], "the end of its order")
     (done,) = execute(project, run)
     assert (done.status, done.attempt) == ("completed", 1)
 
@@ -276,7 +276,7 @@ def test_ctrl_c_stops_the_model_and_records_cancelled(project: Project) -> None:
 def test_a_kill_from_another_process_is_recorded_as_cancelled(project: Project) -> None:
     run = pending(project, "hang")
     process = elsewhere(project, run)
-    until(lambda: project.catalog.get_run(run.id).status == "running")
+    until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
     (ended,) = kill(project.catalog, project.settings, run.id)
     assert (ended.status, ended.error_kind) == ("cancelled", "cancelled")
     process.communicate(timeout=30)
@@ -297,7 +297,7 @@ def test_a_model_that_ignores_the_request_to_stop_is_killed(project: Project) ->
 def test_a_lost_run_can_be_killed(project: Project) -> None:
     run = pending(project, "hang")
     process = elsewhere(project, run)
-    until(lambda: project.catalog.get_run(run.id).status == "running")
+    until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     (ended,) = kill(project.catalog, project.settings, run.id)
@@ -420,7 +420,7 @@ def test_a_disk_that_fills_up_here_does_not_stop_the_model_and_loses_nothing(
 def test_the_log_can_be_followed_while_it_is_written(project: Project) -> None:
     run = pending(project, "slow 0.1")
     process = elsewhere(project, run)
-    until(lambda: project.catalog.get_run(run.id).status == "running")
+    until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
     lines = list(log_lines(project.catalog, project.settings, run.id, follow=True))
     process.communicate(timeout=30)
     assert [line.split()[-1] for line in lines if "frame" in line] == [
@@ -458,7 +458,7 @@ def test_how_far_a_run_is_can_be_read_while_it_runs(project: Project, tmp_path: 
     gate.touch()
     run = pending(project, f"wait {gate}")
     process = elsewhere(project, run)
-    until(lambda: project.catalog.get_run(run.id).progress)
+    until(lambda: project.catalog.get_run(run.id).progress, "its progress")
     (active,) = status(project.catalog, project.settings)["active"]
     assert active["progress"] == {
         "done": 1, "total": 6, "text": "transfer 1 of 1: frame 1 of 6"
