@@ -111,7 +111,7 @@ def work(part: Part) -> None:
             raise ValueError(rest)
         elif word == "sleep":
             time.sleep(float(rest))
-        elif word == "stray":
+        elif word == "orphan":
             child = subprocess.Popen(["sleep", "300"], start_new_session=True)
             say(f"orphan {child.pid}")
         elif word in ("hang", "stubborn"):
