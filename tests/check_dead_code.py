@@ -24,6 +24,7 @@ DECORATORS = (
 
 CALLED_BY = {
     "Alembic": ("down_revision",),
+    "Dagster's daemon": ("MIN_INTERVAL_LOOP_TIME",),
     "Dagster, whose dagster.yaml names the class": (
         "CheckedRunLauncher", "supports_check_run_worker_health", "check_run_worker_health",
     ),
@@ -55,7 +56,7 @@ READ_BY_NAME = {
     "the settings of a run": ("create_new", "seg"),
     "who reads a scene.json": (
         "source_values", "value_of_white", "value_of_black", "holes_are", "cut_off_share",
-        "lowest_value", "highest_value", "max_error", "mean_error", "replaced",
+        "lowest_value", "highest_value", "max_error", "mean_error",
     ),
 }  # fmt: skip
 

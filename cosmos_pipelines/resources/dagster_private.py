@@ -66,11 +66,18 @@ def executed_by_code_server(
     return deserialize_value(answer, CanCancelExecutionResult).can_cancel
 
 
-def run_daemon(words: Sequence[str], reference: InstanceRef) -> None:
-    """`dagster-daemon` of an instance, with these words, until this process is interrupted."""
+def run_daemon(words: Sequence[str], reference: InstanceRef, *, ask_s: int) -> None:
+    """`dagster-daemon` of an instance, with these words, until this process is interrupted.
+
+    `ask_s`: how often it looks which sensors are due, in seconds.
+    """
+    from dagster._daemon import sensor
     from dagster._daemon.cli import create_dagster_daemon_cli
     from dagster._serdes import serialize_value
 
+    # Dagster 1.13 asks its sensors no sooner than 5 s after it asked last, whatever they say
+    # themselves; `new_scenes` would see nothing from the moment it asked for a scene until then.
+    sensor.MIN_INTERVAL_LOOP_TIME = ask_s
     command = [*words, "--instance-ref", serialize_value(reference)]
     create_dagster_daemon_cli()(command, standalone_mode=False)
 

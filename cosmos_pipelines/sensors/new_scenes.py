@@ -7,7 +7,7 @@ taken once; one that cannot be used is told once, with the reason, and looked at
 changes.
 
 A tick looks several times, where Dagster runs sensors in threads, so that a drop is seen within a
-second while Dagster itself asks every five.
+second and most ticks of an idle day are spared.
 """
 
 import json
@@ -43,8 +43,8 @@ from cosmos_pipelines.settings import Settings
 
 A_TICK: Final = 20
 """Scenes requested a tick at most; each request costs Dagster 0.15 s."""
-TICK_S: Final = 4.2
-"""How long a tick goes on looking: Dagster's daemon comes back every 5 s."""
+TICK_S: Final = 4.5
+"""How long a tick goes on looking, if there is nothing to ask for."""
 LOOK_S: Final = 0.5
 """Between two looks of a tick."""
 NOW_BYTES: Final = 256_000_000
@@ -80,8 +80,6 @@ class Found:
 
     seen: dict[str, Seen]
     taken: dict[str, Seen] = field(default_factory=dict)
-    urgent: bool = False
-    """Something was taken that only its Dagster run can register: it shall start now."""
 
 
 @dg.sensor(
@@ -102,7 +100,7 @@ def new_scenes(
     while True:
         began = time.monotonic()
         _look(context, catalog, settings, found)
-        if found.urgent or len(found.taken) >= A_TICK or time.monotonic() + LOOK_S > end:
+        if found.taken or time.monotonic() + LOOK_S > end:
             return _result(context, found)
         time.sleep(max(LOOK_S - (time.monotonic() - began), LOOK_S / 5))
 
@@ -163,7 +161,7 @@ def _look(
             taken, seen.state, seen.said = False, "bad", str(e) or type(e).__name__
         if taken:
             found.taken[name] = seen
-            found.urgent |= not _register(context, catalog, directory, looks[directory])
+            _register(context, catalog, directory, looks[directory])
         elif seen.said:
             context.log.warning(as_text(f"{name} is not taken: {seen.said}"))
     found.seen = after
@@ -252,18 +250,16 @@ def _not_whole(lengths: Mapping[str, int], declared: int | None, *, alone: bool)
 
 def _register(
     context: dg.SensorEvaluationContext, catalog: CatalogResource, directory: Path, look: SceneLook
-) -> bool:
+) -> None:
     """Register a scene of finished videos at once; its Dagster run only records it, then."""
     if look.bytes > NOW_BYTES or not all_whole(directory, look):
-        return False
+        return
     try:
         with catalog.open() as (store, settings):
             register_scene(store, settings, directory)
             _make_requests(store, settings, directory)
     except Exception as e:  # noqa: BLE001 - its run says so, where the page shows it
         context.log.warning(as_text(f"{directory.name}: {e}"))
-        return False
-    return True
 
 
 def _make_requests(catalog: Catalog, settings: Settings, directory: Path) -> None:
