@@ -17,11 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from cosmos_pipelines.settings import Settings, environment_of
+from cosmos_pipelines.resources.instance import daemon_reference
+from cosmos_pipelines.settings import Settings, environment_of, load_settings
 
 GRACE_S: Final = 15
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
+ASK_S: Final = 1
+"""How often the daemon looks which sensors are due."""
 LOG_BYTES: Final = 10_000_000
 """Beyond this, the next daemon begins a new log (Dagster writes every event of every run there)."""
 WORKSPACE: Final = Path(__file__).with_name("workspace.yaml")
@@ -100,7 +103,8 @@ def main() -> None:
     from cosmos_pipelines.resources.dagster_private import run_daemon
 
     threading.Thread(target=_watch_stdin, daemon=True).start()
-    run_daemon(["run", "-w", str(WORKSPACE), "--log-level", "warning"])
+    reference = daemon_reference(load_settings())
+    run_daemon(["run", "-w", str(WORKSPACE), "--log-level", "warning"], reference, ask_s=ASK_S)
 
 
 def _watch_stdin() -> None:

@@ -15,6 +15,7 @@ from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from cosmos_pipelines.sensors.dispatch_queue import dispatch_queue
 from cosmos_pipelines.sensors.lost_runs import lost_runs
 from cosmos_pipelines.sensors.new_scenes import new_scenes
+from cosmos_pipelines.sensors.up_to_date import up_to_date
 from cosmos_pipelines.settings import Settings, load_settings
 
 # Features in beta that we use knowingly; the version is pinned.
@@ -29,7 +30,7 @@ ASSETS = [
     upscaled_videos,
     upscaled_files,
 ]
-SENSORS = [new_scenes, dispatch_queue, lost_runs, catalog_sync]
+SENSORS = [new_scenes, dispatch_queue, lost_runs, catalog_sync, up_to_date]
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

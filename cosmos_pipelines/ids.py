@@ -20,11 +20,19 @@ def content_hash(content: Mapping[str, Any]) -> str:
 
 
 def prompt_id(
-    text: str, negative_prompt: str | None, scene: str, parameters: Mapping[str, Any]
+    text: str,
+    negative_prompt: str | None,
+    scene: str,
+    parameters: Mapping[str, Any],
+    number: int = 0,
 ) -> str:
-    """The id of a prompt: the same content always has the same id."""
+    """The id of a prompt: the same content always has the same id.
+
+    `number`: another id for the same content. A scene that is renamed takes its prompts along, with
+    their ids; one that later has its old name needs others.
+    """
     content = {"text": text, "negative": negative_prompt, "scene": scene, "parameters": parameters}
-    return "ps_" + content_hash(content)[:16]
+    return "ps_" + content_hash(content | ({"number": number} if number else {}))[:16]
 
 
 def new_run_id() -> str:

@@ -7,12 +7,13 @@ or the dispatcher, but without waiting for a daemon.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.errors import CosmosError, DiskFull
 from cosmos_pipelines.runs.log import OnLine
 from cosmos_pipelines.settings import Settings
 
@@ -33,14 +34,26 @@ def materialize_runs(
 
     Raises:
         StateError: another live process is executing one of them.
+        DiskFull: no room for Dagster's records; what the catalog says of the runs is right.
         KeyboardInterrupt: after the work was stopped and recorded as cancelled.
     """
     wanted = catalog.get_runs(run_ids)
     unfinished = [run for run in wanted if run.status != "completed"]
     if not unfinished:
         return wanted
-    _execute(catalog, settings, unfinished, on_line)
+    try:
+        _execute(catalog, settings, unfinished, on_line)
+    except DiskFull as e:
+        raise _with_what_to_do(catalog, unfinished, e) from e
     return catalog.get_runs(run.id for run in wanted)
+
+
+def _with_what_to_do(catalog: Catalog, runs: Sequence[Run], error: DiskFull) -> DiskFull:
+    with suppress(CosmosError):  # the catalog may be on the same disk
+        left = [r.id for r in catalog.get_runs(run.id for run in runs) if r.status != "completed"]
+        todo = f"then `cosmos run {' '.join(left)}`" if left else "what was made is there"
+        return DiskFull(error.message, hint=f"Free some space; {todo}.")
+    return error
 
 
 def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnLine | None) -> None:

@@ -34,7 +34,7 @@ from cosmos_pipelines.settings_file import (
     find_home,
     read_settings,
 )
-from cosmos_pipelines.settings_tables import Docker, Execution, Paths, Remote, Ui
+from cosmos_pipelines.settings_tables import Docker, Execution, Paths, Remote, Scenes, Ui
 
 __all__ = ["USUAL_S", "Docker", "Settings", "environment_of", "load_settings", "tables_of"]
 
@@ -69,6 +69,7 @@ class Settings(_Read):
     dagster_home: Path | None = Field(None, description="Dagster's own directory")
     owner: str = Field("team:cosmos", description="owner shown on the Dagster assets")
     paths: Paths = Paths()
+    scenes: Scenes = Scenes()
     execution: Execution = Execution()
     remote: Remote = Remote()
     docker: Docker = Docker()

@@ -21,6 +21,16 @@ class Paths(_Table):
     outputs: Path = Field(Path("outputs"), description="one directory a run, and the catalog")
 
 
+class Scenes(_Table):
+    """When a directory below the inputs counts as settled, so that it is taken."""
+
+    settle_s: float = Field(
+        30,
+        ge=0,
+        description="seconds without a change; more, where its own frames took longer (3 times)",
+    )
+
+
 class Execution(_Table):
     """How runs are executed."""
 

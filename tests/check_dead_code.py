@@ -24,6 +24,7 @@ DECORATORS = (
 
 CALLED_BY = {
     "Alembic": ("down_revision",),
+    "Dagster's daemon": ("MIN_INTERVAL_LOOP_TIME",),
     "Dagster, whose dagster.yaml names the class": (
         "CheckedRunLauncher", "supports_check_run_worker_health", "check_run_worker_health",
     ),

@@ -66,7 +66,13 @@ def test_whatever_uses_the_gpu_waits_for_its_pool(defs: dg.Definitions) -> None:
 
 def test_every_sensor_is_on_by_default(defs: dg.Definitions) -> None:
     sensors = {s.name: s.default_status for s in defs.sensors or []}
-    assert set(sensors) == {"new_scenes", "dispatch_queue", "lost_runs", "catalog_sync"}
+    assert set(sensors) == {
+        "new_scenes",
+        "dispatch_queue",
+        "lost_runs",
+        "catalog_sync",
+        "up_to_date",
+    }
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
 
 

@@ -8,8 +8,10 @@ yields those lines. A new case is a folder and a function.
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,30 @@ from cosmos_pipelines.media.shown import Shown
 from cosmos_pipelines.runs.scene_requests import read_request, register_request
 from cosmos_pipelines.settings import load_settings
 from tests.cli.conftest import Said, spawn
+from tests.support.disks import mounted
 
 FIELD = Path(__file__).parent / "cases" / "field"
+
+SENSOR = """
+import sys, time
+from pathlib import Path
+import dagster as dg
+from cosmos_pipelines.resources.dagster_resources import resources_of
+from cosmos_pipelines.sensors.new_scenes import new_scenes
+from cosmos_pipelines.settings import load_settings
+settings = load_settings(Path(sys.argv[1]))
+requested, cursor = [], None
+for _ in range(3):
+    resources = {"catalog": resources_of(settings)["catalog"]}
+    instance = dg.DagsterInstance.ephemeral()
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
+        result = new_scenes(context)
+        cursor = getattr(result, "cursor", None) or context.cursor
+    requested += [r.partition_key for r in getattr(result, "run_requests", None) or ()]
+    time.sleep(1.1)
+print(requested)
+"""
+"""Ticks the sensor of a project; prints the keys of the scenes that it asked for."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +193,35 @@ def _cosmos3(tried: Case, scene: str) -> str:
     return f"Cosmos 3 refuses: {said.err[said.err.index('`cosmos prepare`') :].strip().rstrip('.')}"
 
 
+@case("06")
+def links_that_lead_back(tried: Case) -> Iterator[str]:
+    several: list[dict[str, str]] = [{"archive/all": ".."}, {"latest": ".", "today": "."}]
+    for links in several:
+        there = _another(tried, tried.project / "-".join(links).replace("/", "_"))
+        there.put(f"{there.project}/inputs/videos/city", color="color.mp4")
+        for name, target in links.items():
+            link = there.project / "inputs/videos" / name
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(target)
+        done = subprocess.run(
+            [sys.executable, "-c", SENSOR, there.project],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        yield f"with {links}: scenes {done.stdout.splitlines()[-1]}"
+
+
+def _another(tried: Case, project: Path) -> Case:
+    """The same files, and another fresh project."""
+    project.mkdir(exist_ok=True)
+    there = replace(tried, project=project)
+    assert there.cosmos("init").code == 0
+    return there
+
+
 @case("08")
 def byte_order_marks_in_requests(tried: Case) -> Iterator[str]:
     settings = load_settings(tried.project)
@@ -182,3 +235,39 @@ def byte_order_marks_in_requests(tried: Case) -> Iterator[str]:
         yield f"{file}: {[prompt.text for prompt in prompts]}, {len(runs)} run"
     typed = tried.cosmos("create", "prompt", "A wet street at night", "a")
     yield from told(typed, "exists already")
+
+
+@case("14")
+def a_project_that_was_moved(tried: Case) -> Iterator[str]:
+    tried.put(f"{tried.project}/inputs/videos/town", color="color.mp4")
+    assert tried.cosmos("create", "prompt", "first street", "town", "--name", "one").code == 0
+    moved = replace(tried, project=tried.project.rename(tried.project.with_name("elsewhere")))
+    for words in (
+        ("inference", "one", "--dry-run"),
+        ("verify", "--fix"),
+        ("create", "prompt", "third street", "town"),
+        ("inference", "one", "--dry-run"),
+    ):
+        said = moved.cosmos(*words)
+        missing = [line for line in said.err.splitlines() if "There is no" in line]
+        yield f"{' '.join(words)}: exit code {said.code}, missing: {missing or 'nothing'}"
+
+
+@case("16")
+def a_disk_that_fills_under_dagster_s_records(tried: Case) -> Iterator[str]:
+    with mounted(tried.project.with_name("tiny"), "2500k") as disk:
+        there = _another(tried, disk)
+        there.put(f"{disk}/inputs/videos/town", color="color.mp4")
+        assert there.cosmos("create", "prompt", "first street", "town", "--name", "one").code == 0
+        filler = disk / "filler"
+        filler.write_bytes(bytes(1_300_000))
+        said = there.cosmos("inference", "one", "--num-steps", "5")
+        full = "no room is left" in said.error or "disk_full" in said.error
+        one_line = full and "unexpected" not in said.err
+        why = "the disk is full, in one line" if one_line else said.err
+        yield f"inference: exit code {said.code}, {why}"
+        yield f"why latest: {there.cosmos('why', 'latest', '--json').json['error_kind']}"
+        filler.unlink()
+        shutil.rmtree(disk / ".dagster")  # every try takes its part of so small a disk
+        again = there.cosmos("run", "latest")
+        yield f"run latest, with room again: exit code {again.code}"

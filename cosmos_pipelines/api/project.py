@@ -29,7 +29,7 @@ class Project:
         """The project's catalog, opened and migrated at its first use."""
         from cosmos_pipelines.catalog.store import Catalog
 
-        return Catalog.open(self.settings.catalog_url)
+        return Catalog.open(self.settings.catalog_url, self.settings.home)
 
 
 def _home_of(given: Path) -> Path:

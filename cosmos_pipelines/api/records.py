@@ -68,12 +68,16 @@ class Records(Project):
         )
 
     def list_scenes(self) -> list[Record]:
-        """Return all registered scenes."""
-        return [row.as_dict() for row in self.catalog.list_scenes()]
+        """Return all registered scenes. `state`: as_measured, changed (rendered again) or gone."""
+        from cosmos_pipelines.runs.scenes import scene_record
+
+        return [scene_record(self.settings, row) for row in self.catalog.list_scenes()]
 
     def get_scene(self, key: Id) -> Record:
-        """Return one scene. Raises UnknownId."""
-        return self.catalog.get_scene(key).as_dict()
+        """Return one scene, as in `list_scenes`. Raises UnknownId."""
+        from cosmos_pipelines.runs.scenes import scene_record
+
+        return scene_record(self.settings, self.catalog.get_scene(key))
 
     def create_prompt(
         self,
@@ -141,14 +145,28 @@ class Records(Project):
         status: Words | None = None,
         prompt_id: Id | None = None,
         model_type: ModelType | None = None,
+        outdated: bool = False,
+        because: str | None = None,
         limit: Limit = 50,
         offset: Count = 0,
     ) -> list[Record]:
-        """Return runs, newest first; with `status` only the runs of one or several statuses."""
-        rows = self.catalog.list_runs(
-            status=status, prompt_id=prompt_id, model_type=model_type, limit=limit, offset=offset
-        )
-        return [row.as_dict() for row in rows]
+        """Return runs, newest first; with `status` only the runs of one or several statuses.
+
+        `outdated`: only the runs whose result would be another now, with `outdated` (reasons: kind
+        and a sentence) and `replaced_by` (a newer run that asked for the same). `because`: only the
+        runs with a reason of this kind: render (the scene was rendered again), gone, engine,
+        checkpoints, parent.
+        """
+        what: dict[str, Any] = {"prompt_id": prompt_id, "model_type": model_type}
+        if outdated or because is not None:
+            from cosmos_pipelines.runs.outdated import outdated_records
+
+            wanted = "completed" if status is None else status
+            rows = self.catalog.list_runs(status=wanted, **what, limit=None)
+            found = outdated_records(self.catalog, self.settings, rows, because)
+            return found[offset : None if limit is None else offset + limit]
+        listed = self.catalog.list_runs(status=status, **what, limit=limit, offset=offset)
+        return [row.as_dict() for row in listed]
 
     def rate(self, run_id: Id, rating: Rating) -> Record:
         """Rate a run's result from 1 to 5."""
@@ -162,7 +180,7 @@ class Records(Project):
         """Return a prompt, run, scene or recipe by id or name; or how a video file was made."""
         from cosmos_pipelines.operate.show import show
 
-        return show(self.catalog, thing)
+        return show(self.catalog, self.settings, thing)
 
     def plan_deletion(self, kind: Literal["prompt", "run"], thing_id: Id) -> Record:
         """Return what `delete_prompt` or `delete_run` would remove."""
@@ -177,13 +195,16 @@ class Records(Project):
         return self._delete("run", run_id)
 
     def verify_integrity(self, *, fix: bool = False, deep: bool = False) -> Record:
-        """Compare catalog and files; `deep` reads every result and compares its hash."""
+        """Compare catalog and files; `deep` reads every result and scene and compares its hash."""
         from cosmos_pipelines.catalog import integrity
+        from cosmos_pipelines.runs.scene_checks import check_scenes, fix_scenes
 
-        problems = integrity.verify(self.catalog, self.settings.outputs, deep=deep)
-        fixed = integrity.fix(self.catalog, problems) if fix else []
+        results = integrity.verify(self.catalog, self.settings.outputs, deep=deep)
+        scenes = check_scenes(self.catalog, self.settings, deep=deep)
+        fixed = integrity.fix(self.catalog, results) if fix else []
+        fixed += fix_scenes(self.catalog, self.settings, scenes) if fix else []
         return {
-            "problems": [p.as_dict() for p in problems],
+            "problems": [p.as_dict() for p in (*results, *scenes)],
             "fixed": [p.as_dict() for p in fixed],
         }
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cosmos_pipelines.api.arguments import Fields, Id, Place, Record, Words
 from cosmos_pipelines.api.project import Project
+from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Enhance, Transfer, Upscale
 
 if TYPE_CHECKING:
+    from cosmos_pipelines.catalog.records import Run
     from cosmos_pipelines.runs.plan import Planned
+    from cosmos_pipelines.runs.scenes import Looking
 
 OnLine = Callable[[str | None, str], None]
 
@@ -49,6 +52,55 @@ class Runs(Project):
 
         runs = materialize_runs(self.catalog, self.settings, run_ids, on_line=on_line)
         return [run.as_dict() for run in runs]
+
+    def run_again(
+        self,
+        run_ids: Words | None = None,
+        *,
+        queue: bool = False,
+        on_line: OnLine | None = None,
+    ) -> list[Record]:
+        """Make the results of runs again: new runs with the same settings; the old runs are kept.
+
+        Without `run_ids`: of all runs that are out of date (`list_runs(outdated=True)`) and were
+        not asked for again since. Before a 4K run the run of its video is made again, if that is
+        out of date. If one run is refused, no run is registered. With `queue` the daemon executes
+        the runs; a 4K run cannot wait there for its video.
+        """
+        from cosmos_pipelines.runs.again import to_make_again, with_parents
+
+        project = self.catalog, self.settings
+        wanted = self.catalog.get_runs(run_ids) if run_ids is not None else to_make_again(*project)
+        wanted, new = with_parents(*project, wanted)
+        videos = [run for run in wanted if run.model_type != "upscale"]
+        larger = [run for run in wanted if run.model_type == "upscale"]
+        waiting = {run.id for run in videos}
+        if queue and (held := [r.id for r in larger if r.parent_run_id in waiting]):
+            raise InputError(
+                f"{', '.join(held)}: a 4K needs its finished video, so it cannot be queued yet.",
+                hint="Leave --detach out, or queue the videos first.",
+            )
+        runs = self._make_again(videos, new, queue=queue, on_line=on_line)
+        failed = {old.id for old, run in zip(videos, runs, strict=True) if _failed(run)}
+        larger = [run for run in larger if run.parent_run_id not in failed]
+        return runs + self._make_again(larger, new, queue=queue, on_line=on_line)
+
+    def _make_again(
+        self, runs: Sequence[Run], new: dict[str, str], *, queue: bool, on_line: OnLine | None
+    ) -> list[Record]:
+        """Make new runs for these, in their order; `new` gets their ids, by those of the old."""
+        from cosmos_pipelines.runs.again import plan_again
+
+        project = self.catalog, self.settings
+        planned = [plan_again(*project, run, new.get(run.parent_run_id or "")) for run in runs]
+        made = [
+            self._enter(plan, backend=run.backend, queued=queue, tags=run.tags)
+            for run, plan in zip(runs, planned, strict=True)
+        ]
+        new.update({old.id: run["id"] for old, run in zip(runs, made, strict=True)})
+        if queue or not made:
+            return made
+        return self.execute_runs([run["id"] for run in made], on_line=on_line)
 
     def execute_run(self, run_id: Id, *, on_line: OnLine | None = None) -> Record:
         """Execute one run and return its record (a failed run raises no error)."""
@@ -156,7 +208,9 @@ class Runs(Project):
         """Return the orders of `batch_inference`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
 
-        planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
+        planned = [
+            self._plan_transfer(p, fields, recipe, engine, looking="foresee") for p in prompt_ids
+        ]
         return as_orders(self.catalog, self.settings, planned, backend)
 
     def plan_enhance(
@@ -170,9 +224,8 @@ class Runs(Project):
         """Return the orders of `enhance_prompts`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
 
-        return as_orders(
-            self.catalog, self.settings, self._plan_enhance(prompt_ids, fields, engine), backend
-        )
+        planned = self._plan_enhance(prompt_ids, fields, engine, looking="foresee")
+        return as_orders(self.catalog, self.settings, planned, backend)
 
     def plan_upscale(
         self,
@@ -190,21 +243,32 @@ class Runs(Project):
         return as_orders(self.catalog, self.settings, [planned], backend)
 
     def _plan_transfer(
-        self, prompt_id: str, fields: Mapping[str, Any], recipe: str | None, engine: str | None
+        self,
+        prompt_id: str,
+        fields: Mapping[str, Any],
+        recipe: str | None,
+        engine: str | None,
+        looking: Looking = "renew",
     ) -> Planned:
         from cosmos_pipelines.runs.plan import plan_transfer
 
+        project = self.catalog, self.settings
         return plan_transfer(
-            self.catalog, self.settings, prompt_id, fields, recipe=recipe, engine=engine
+            *project, prompt_id, fields, recipe=recipe, engine=engine, looking=looking
         )
 
     def _plan_enhance(
-        self, prompt_ids: Sequence[str], fields: Mapping[str, Any], engine: str | None
+        self,
+        prompt_ids: Sequence[str],
+        fields: Mapping[str, Any],
+        engine: str | None,
+        looking: Looking = "renew",
     ) -> list[Planned]:
         from cosmos_pipelines.runs.plan import plan_enhance
 
+        project = self.catalog, self.settings
         return [
-            plan_enhance(self.catalog, self.settings, prompt_id, fields, engine=engine)
+            plan_enhance(*project, prompt_id, fields, engine=engine, looking=looking)
             for prompt_id in prompt_ids
         ]
 
@@ -224,3 +288,8 @@ class Runs(Project):
         from cosmos_pipelines.runs.plan import enter
 
         return enter(self.catalog, self.settings, planned, **where).as_dict()
+
+
+def _failed(run: Record) -> bool:
+    """Whether a run that was executed has no result."""
+    return bool(run["status"] != "completed")

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from cosmos_pipelines.assets.forms import config_of, form, given
 from cosmos_pipelines.assets.metadata import run_content
+from cosmos_pipelines.assets.recheck import check_up_to_date
 from cosmos_pipelines.assets.steps import POOL, as_dagster_failure, bring_to_end, failure
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.video_checks import examine, report
@@ -169,7 +170,7 @@ def execute_runs_batch() -> None:
     execute_batch()
 
 
-JOBS: Final = [create_prompts, create_runs, execute_runs_batch]
+JOBS: Final = [create_prompts, create_runs, execute_runs_batch, check_up_to_date]
 
 
 def batch_config(run_ids: list[str]) -> dict[str, Any]:

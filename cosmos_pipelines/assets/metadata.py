@@ -23,6 +23,7 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 from cosmos_pipelines.engines import ENGINES, label_of
+from cosmos_pipelines.runs.locations import located, scene_place
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class PartitionContent:
         )
 
 
-def scene_content(scene: SceneRow) -> PartitionContent:
+def scene_content(settings: Settings, scene: SceneRow) -> PartitionContent:
     """A scene: its moving picture, size and passes."""
     color = scene.facts["color"]
     columns = ("pass", "width", "height", "frames", "fps", "sha256")
@@ -76,7 +77,7 @@ def scene_content(scene: SceneRow) -> PartitionContent:
         "preview": _picture("scene", scene.key, scene.digest),
         **_video_facts(color),
         "passes": dg.MetadataValue.table(rows),
-        "path": dg.MetadataValue.path(scene.path),
+        "path": dg.MetadataValue.path(str(scene_place(settings, scene))),
     }
     if scene.description:
         metadata["description"] = scene.description
@@ -118,10 +119,11 @@ def run_content(settings: Settings, run: Run, prompt: Prompt | None) -> Partitio
         metadata["prompt"] = dg.MetadataValue.text(prompt.text)
         metadata["prompt id"] = prompt.id
         metadata["scene"] = prompt.scene
+    video = run.source.get("video")
     origins = {
         "recipe": run.recipe,
         "parent run": run.parent_run_id,
-        "source file": (run.source or {}).get("video"),
+        "source file": video and str(located(settings, video)),
         "container": run.container_name,
         "host": run.host,
         "image": run.image_digest,

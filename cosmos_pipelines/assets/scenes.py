@@ -1,6 +1,8 @@
 """The asset `scenes`: input directories, checked, measured, with the prompts that lie in them."""
 
+import warnings
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
 
@@ -8,16 +10,28 @@ from cosmos_pipelines.assets.metadata import Result, scene_content
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES
 from cosmos_pipelines.assets.steps import as_dagster_failure
 from cosmos_pipelines.assets.sync import record
+from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs.inputs import register_scene
+from cosmos_pipelines.runs.locations import scene_place
 from cosmos_pipelines.runs.scene_requests import read_request, register_request
 from cosmos_pipelines.settings import Settings
+
+THERE: Final = "there"
+
+
+def _check_specs() -> list[dg.AssetCheckSpec]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # partitions_def of a check is a preview feature
+        said = "Its directory is there: it has not been deleted since it was registered."
+        return [dg.AssetCheckSpec(THERE, asset=SCENES, description=said, partitions_def=SCENE_KEYS)]
 
 
 @dg.asset(
     key=SCENES,
     partitions_def=SCENE_KEYS,
+    check_specs=_check_specs(),
     group_name="inputs",
     kinds={"mp4", "ffmpeg"},
     code_version="1",
@@ -35,7 +49,22 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
             prompts, runs = register_request(store, settings, directory, request)
             record(context.instance, store, settings, *prompts, *runs)
             context.log.info(f"{len(prompts)} prompts, {len(runs)} runs queued")
-        return scene_content(scene).result(context.instance)
+        check = dg.AssetCheckResult(check_name=THERE, passed=True)
+        return scene_content(settings, scene).result(context.instance, [check])
+
+
+def whether_there(settings: Settings, scene: SceneRow) -> dg.AssetCheckEvaluation:
+    """Whether the directory of a scene is there, for the page."""
+    place = scene_place(settings, scene)
+    gone = not place.is_dir()
+    return dg.AssetCheckEvaluation(
+        asset_key=SCENES,
+        check_name=THERE,
+        passed=not gone,
+        metadata={"reason": f"The scene is gone: there is no {place}."} if gone else {},
+        severity=dg.AssetCheckSeverity.WARN,
+        partition=scene.key,
+    )
 
 
 def directory_of(catalog: Catalog, settings: Settings, key: str) -> Path:
@@ -46,4 +75,4 @@ def directory_of(catalog: Catalog, settings: Settings, key: str) -> Path:
     """
     inside = settings.inputs / key
     below = ".." not in inside.parts and inside.is_relative_to(settings.inputs)
-    return inside if below and inside.is_dir() else Path(catalog.get_scene(key).path)
+    return inside if below and inside.is_dir() else scene_place(settings, catalog.get_scene(key))

@@ -131,7 +131,7 @@ def _note_all(
         if isinstance(row, Run):
             _note_run(news, instance, settings, row, prompts.get(row.prompt_id or ""))
             continue
-        content = prompt_content(row) if isinstance(row, Prompt) else scene_content(row)
+        content = prompt_content(row) if isinstance(row, Prompt) else scene_content(settings, row)
         _key(news, instance, content.asset, content.partition)
         _note_shown(news, instance, content)
 

@@ -20,6 +20,7 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.resources.dagster_private import AssetCheckEvaluationTargetMaterializationData
+from cosmos_pipelines.runs.outdated import Now
 from cosmos_pipelines.runs.plan import job_of
 from cosmos_pipelines.runs.results import predicted
 from cosmos_pipelines.settings import Settings
@@ -32,8 +33,11 @@ CHECKS: Final[Mapping[str, str]] = {
     "hash": "The file is the one that was collected and verified.",
     "black_frames": "Fewer than one frame in ten is black (a warning only).",
     "frozen_frames": "No picture stands still for a second (a warning only).",
+    "up_to_date": "What it was made of is what is there now: the passes of its scene, its engine "
+    "and checkpoints, the video that it enlarges (a warning only).",
 }
-WARNINGS: Final = frozenset({"black_frames", "frozen_frames"})
+UP_TO_DATE: Final = "up_to_date"
+WARNINGS: Final = frozenset({"black_frames", "frozen_frames", UP_TO_DATE})
 BLACK_SHARE: Final = 0.1
 FROZEN_S: Final = 1.0
 
@@ -51,6 +55,20 @@ class Finding:
         """Pictures may be dark or still on purpose: a warning."""
         soft = self.name in WARNINGS
         return dg.AssetCheckSeverity.WARN if soft else dg.AssetCheckSeverity.ERROR
+
+    def evaluation(
+        self, asset: dg.AssetKey, partition: str, target: Any = None
+    ) -> dg.AssetCheckEvaluation:
+        """For whoever is not the step that made the video; `target`: its materialisation."""
+        return dg.AssetCheckEvaluation(
+            asset_key=asset,
+            check_name=self.name,
+            passed=self.passed,
+            metadata=self.metadata,
+            severity=self.severity,
+            partition=partition,
+            target_materialization_data=target,
+        )
 
     def result(self) -> dg.AssetCheckResult:
         """For the step that made the video."""
@@ -76,6 +94,23 @@ def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     """All checks of a completed run's video; what cannot be read fails with the reason."""
+    return [*_of_file(catalog, settings, run), up_to_date(Now(catalog, settings), run)]
+
+
+def up_to_date(now: Now, run: Run) -> Finding:
+    """Whether a completed run's video would be the same if it were made now."""
+    reasons = now.reasons(run)
+    if not reasons:
+        return Finding(UP_TO_DATE, True)
+    metadata = {
+        "reason": " ".join(reason.said for reason in reasons),
+        "because": ", ".join(sorted({reason.kind for reason in reasons})),
+        "what to do": f"cosmos run --again {run.id}",
+    }
+    return Finding(UP_TO_DATE, False, metadata)
+
+
+def _of_file(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     from cosmos_pipelines.files import sha256_of
     from cosmos_pipelines.media.defects import blackness_and_freeze
     from cosmos_pipelines.media.files import saying_why_not_read
@@ -89,7 +124,7 @@ def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
         picture = blackness_and_freeze(path, found)
         wanted = expected(catalog, settings, run)
     except CosmosError as e:
-        return [Finding(name, False, {"reason": str(e)}) for name in CHECKS]
+        return [Finding(name, False, {"reason": str(e)}) for name in CHECKS if name != UP_TO_DATE]
     predicted_s = float(found.frames / Fraction(found.fps))
     black, frozen_s = picture["black_share"], picture["longest_freeze_s"]
     size = (found.width, found.height)
@@ -120,7 +155,7 @@ def expected(catalog: Catalog, settings: Settings, run: Run) -> Mapping[str, Any
     if kept is not None:
         return kept
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
-    job = job_of(catalog, settings, run, prompt)
+    job = job_of(catalog, settings, run, prompt, looking="foresee")
     order = settings.engine(run.engine).compile([job], order_id((run.id,), 1))
     return predicted(order.expected[0])
 
@@ -128,28 +163,31 @@ def expected(catalog: Catalog, settings: Settings, run: Run) -> Mapping[str, Any
 def report(context: dg.OpExecutionContext, run: Run, findings: list[Finding]) -> None:
     """Record findings from a step that is not the asset's own (a batch), in its Dagster run."""
     asset, partition = place_of(run)
-    record = latest(context.instance, asset, partition)
-    target = record and AssetCheckEvaluationTargetMaterializationData(
+    target = _target(context.instance, asset, partition)
+    for finding in findings:
+        report_event(context, finding.evaluation(asset, partition, target))
+
+
+def report_event(context: dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation) -> None:
+    """Record what a check found, in the Dagster run of this step."""
+    event = dg.DagsterEvent(
+        event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+        job_name=context.job_name,
+        step_key=context.op.name,
+        event_specific_data=evaluation,
+        message=f"Check {evaluation.check_name} of {evaluation.partition}.",
+    )
+    context.instance.report_dagster_event(event, run_id=context.run.run_id)
+
+
+def _target(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """The materialisation that a check is of; None: there is none yet."""
+    record = latest(instance, asset, partition)
+    return record and AssetCheckEvaluationTargetMaterializationData(
         storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
     )
-    for finding in findings:
-        evaluation = dg.AssetCheckEvaluation(
-            asset_key=asset,
-            check_name=finding.name,
-            passed=finding.passed,
-            metadata=finding.metadata,
-            severity=finding.severity,
-            partition=partition,
-            target_materialization_data=target,
-        )
-        event = dg.DagsterEvent(
-            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
-            job_name=context.job_name,
-            step_key=context.op.name,
-            event_specific_data=evaluation,
-            message=f"Check {finding.name} of {partition}.",
-        )
-        context.instance.report_dagster_event(event, run_id=context.run.run_id)
 
 
 def _equal(name: str, found: Any, wanted: Any) -> Finding:
@@ -161,4 +199,13 @@ def _by(width: int | None, height: int | None) -> str | None:
     return f"{width} x {height}" if width and height else None
 
 
-__all__ = ["CHECKS", "Finding", "check_specs", "examine", "expected", "report"]
+__all__ = [
+    "CHECKS",
+    "Finding",
+    "check_specs",
+    "examine",
+    "expected",
+    "report",
+    "report_event",
+    "up_to_date",
+]

@@ -210,9 +210,8 @@ def _translate(context: ExceptionContext, where: str) -> None:
         return  # an interrupt during a statement is not an error of the database
     # only the first line: the lines below may quote a row with any content
     message = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    for part, kind, what, hint in _KNOWN_ERRORS:
-        if part in message:
-            raise kind(f"The catalog {where}: {what}.", hint=hint) from cause
+    if (ours := in_our_words(message, f"The catalog {where}")) is not None:
+        raise ours from cause
     if context.connection is None:
         raise InputError(
             f"The catalog {where} cannot be reached: {message}", hint="Check the database URL."
@@ -232,6 +231,17 @@ def copy_into(database: Database, part: Path, path: Path) -> None:
             connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
     except CosmosError as e:
         raise type(e)(f"{path} cannot be written: {e.message}", hint=e.hint) from e
+
+
+def in_our_words(message: str, subject: str) -> CosmosError | None:
+    """Return an error of this project for a database's message about `subject`.
+
+    None: the message is of no problem that a user can solve.
+    """
+    for part, kind, what, hint in _KNOWN_ERRORS:
+        if part in message:
+            return kind(f"{subject}: {what}.", hint=hint)
+    return None
 
 
 def sqlite_path(url: URL) -> Path | None:

@@ -25,10 +25,13 @@ Kind = Literal[
     "stray_directory",
     "set_aside",
     "scene_missing",
+    "scene_outdated",
+    "scene_unusable",
+    "place",
     "lost",
     "database",
 ]
-Fix = Literal["remove", "put back", "move to .stray"]
+Fix = Literal["remove", "put back", "move to .stray", "keep its place", "make anew"]
 STRAY: Final = ".stray"
 """Directory below the outputs root for directories without a row, for the user to check."""
 
@@ -49,9 +52,9 @@ class Problem:
 
 
 def verify(catalog: Catalog, outputs_root: Path, deep: bool = False) -> list[Problem]:
-    """Return all problems; `deep` also compares the hash of every result and checks the database.
+    """Return all problems of results; `deep` also compares each hash and checks the database.
 
-    Changes nothing. Does not check the files of active runs.
+    Changes nothing. Does not check the files of active runs. `runs/scene_checks.py` checks scenes.
     """
     # directories before rows: a run that is added meanwhile must not look like a stray directory
     root = outputs_root.resolve()
@@ -62,7 +65,7 @@ def verify(catalog: Catalog, outputs_root: Path, deep: bool = False) -> list[Pro
         problems += _run(run, outputs_root, deep)
     for directory in directories:
         problems += _directory(directory, known.get(folders.run_id_of(directory) or ""))
-    return problems + list(_scenes(catalog))
+    return problems
 
 
 def fix(catalog: Catalog, problems: Iterable[Problem]) -> list[Problem]:
@@ -130,16 +133,6 @@ def _parts(directory: Path) -> Iterator[Path]:
     for place, inside, names in os.walk(directory):
         yield from (Path(place, name) for name in (*inside, *names) if name.endswith(PART))
         inside[:] = [name for name in inside if not name.endswith(PART)]
-
-
-def _scenes(catalog: Catalog) -> Iterator[Problem]:
-    paths = {scene.key: Path(scene.path) for scene in catalog.list_scenes()}
-    for prompt in catalog.list_prompts(limit=None):
-        path = paths.get(prompt.scene)
-        if path is None or not path.is_dir():
-            where = None if path is None else str(path)
-            message = f"The directory of the prompt's scene {prompt.scene!r} is missing."
-            yield Problem("scene_missing", prompt.id, where, message)
 
 
 def _database(catalog: Catalog) -> Iterator[Problem]:

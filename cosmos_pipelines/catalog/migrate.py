@@ -17,10 +17,11 @@ SCRIPTS: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x636F736D6F73  # "cosmos": PostgreSQL's advisory lock for migrating
 
 
-def bring_up_to_date(database: Database) -> None:
+def bring_up_to_date(database: Database, home: Path | None = None) -> None:
     """Make the tables of a new database; migrate an old database; change nothing in a current one.
 
-    Any number of processes may do this at once: one process works, the others wait.
+    Any number of processes may do this at once: one process works, the others wait. `home`: the
+    project's directory; paths below it that an older version stored become relative to it.
 
     Raises:
         InputError: the database belongs to another program or cannot be used.
@@ -29,7 +30,7 @@ def bring_up_to_date(database: Database) -> None:
     path = sqlite_path(database.url)
     if path is not None:
         _make_directory(path.parent)
-        have_file(path, _migrate)
+        have_file(path, lambda new: _migrate(new, home))
     with database.read() as connection:
         version = _version(connection)
         if version == HEAD:
@@ -38,17 +39,17 @@ def bring_up_to_date(database: Database) -> None:
             raise _of_another_program(database.where, taken)
     if path is not None:
         _write_ahead(database)
-    _migrate(database)
+    _migrate(database, home)
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database: Database, home: Path | None) -> None:
     """Bring it to the newest version in one transaction, if no other process was faster."""
     with database.engine.execution_options(cosmos_begin="BEGIN IMMEDIATE").begin() as connection:
         if not database.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         version = _version(connection)
         if version != HEAD:  # otherwise another process was faster
-            _upgrade(connection, version, database.where)
+            _upgrade(connection, version, database.where, home)
 
 
 def _make_directory(directory: Path) -> None:
@@ -84,7 +85,7 @@ def _write_ahead(database: Database) -> None:
             time.sleep(0.02)
 
 
-def _upgrade(connection: Connection, version: str | None, where: str) -> None:
+def _upgrade(connection: Connection, version: str | None, where: str, home: Path | None) -> None:
     """Run the migrations in the given transaction: all of them or none."""
     from alembic import command
     from alembic.config import Config
@@ -92,7 +93,7 @@ def _upgrade(connection: Connection, version: str | None, where: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config.attributes |= {"connection": connection, "home": home}
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise StateError(

@@ -15,6 +15,8 @@ from cosmos_pipelines.catalog.tables import prompts
 from cosmos_pipelines.errors import InputError, UnknownId
 
 COLUMNS = tuple(prompts.c[name] for name in Prompt.__dataclass_fields__)
+CONTENT = ("text", "negative_prompt", "scene", "parameters")
+"""What a prompt's id is made of."""
 SHOWN = 5
 """Number of candidates that an error names."""
 
@@ -54,10 +56,7 @@ class Prompts(Database):
             "name": clean_name(name),
             "parameters": storable(in_texts(visible, json_of(parameters))),
         }
-        prompt_id = ids.prompt_id(
-            text, values["negative_prompt"], values["scene"], values["parameters"]
-        )
-        known = self._prompt(prompt_id)
+        prompt_id, known = self._with_content(values)
         if known is not None:
             return known, False
         if parent_prompt_id is not None and self._prompt(parent_prompt_id) is None:
@@ -120,6 +119,23 @@ class Prompts(Database):
     def prompt_names(self) -> set[str]:
         """Return all names in use."""
         return {row.name for row in self.rows(select(prompts.c.name).distinct())}
+
+    def _with_content(self, values: Mapping[str, Any]) -> tuple[str, Prompt | None]:
+        """The id that such a prompt has or will have, and the prompt if it is there."""
+        content = [values[name] for name in CONTENT]
+        text, negative, scene, parameters = content
+        known = self._prompt(wanted := ids.prompt_id(text, negative, scene, parameters))
+        if known is not None and known.scene == scene:
+            return wanted, known
+        same = prompts.c.text == text, prompts.c.scene == scene
+        for row in self.rows(select(*COLUMNS).where(*same)):  # it came with a renamed scene
+            if [getattr(row, name) for name in CONTENT] == content:
+                return row.id, prompt_of(row)
+        number = 0
+        while known is not None:
+            number += 1
+            known = self._prompt(wanted := ids.prompt_id(text, negative, scene, parameters, number))
+        return wanted, None
 
     def _prompt(self, prompt_id: str) -> Prompt | None:
         return self.find_prompts([prompt_id]).get(storable(prompt_id))

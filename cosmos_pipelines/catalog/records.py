@@ -66,11 +66,16 @@ class SceneRow(_Record):
 
     key: str
     path: str
+    """Relative to the project's home if it lies below it; so are all paths here."""
     digest: str
     facts: dict[str, Any]
     description: str | None
     created_at: datetime
     updated_at: datetime
+    sources: str | None = None
+    """By which the files that it was made of are known again: a hash of names, sizes and times."""
+    rendered_in: str | None = None
+    """The directory that it was prepared from, if that is another."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -201,6 +201,13 @@ class Runs(Database):
             _set(tx, run.id, tags=sorted((now | add) - remove))
         return self.get_run(run.id)
 
+    def keep_source(self, run_id: str, source: Mapping[str, Any]) -> bool:
+        """Say where the file lies by now that a run was made of; False: there is no such run."""
+        with self.write() as tx:
+            changed = update(runs).where(runs.c.id == run_id)
+            values = {"source": dict(source), **tx.stamp()}
+            return tx.connection.execute(changed.values(values)).rowcount == 1
+
     def note(self, run_id: str, text: str) -> Run:
         """Add a sentence to a run's notes, unless the notes have it already."""
         run = self.get_run(run_id)

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from cosmos_pipelines.catalog.columns import storable, wanted_id
-from cosmos_pipelines.catalog.database import Database
+from cosmos_pipelines.catalog.database import Database, Transaction
 from cosmos_pipelines.catalog.records import MODEL_TYPES, Recipe, SceneRow
-from cosmos_pipelines.catalog.tables import recipes, scenes
+from cosmos_pipelines.catalog.tables import deletions, prompts, recipes, scenes
 from cosmos_pipelines.errors import InputError, UnknownId
 
 SCENE_COLUMNS = tuple(scenes.c[name] for name in SceneRow.__dataclass_fields__)
 RECIPE_COLUMNS = tuple(recipes.c[name] for name in Recipe.__dataclass_fields__)
+
+
+def _follow(tx: Transaction, key: str, new: str) -> None:
+    """Prompts of a scene that got a new key; whoever follows the changes learns of each."""
+    execute = tx.connection.execute
+    for prompt_id in execute(select(prompts.c.id).where(prompts.c.scene == key)).scalars().all():
+        values = {"scene": new, **tx.stamp()}
+        execute(update(prompts).where(prompts.c.id == prompt_id).values(values))
+    gone = {"kind": "scene", "id": key, "revision": tx.revision(), "deleted_at": tx.now}
+    tx.revive("scene", key)
+    execute(insert(deletions).values(gone))
+    tx.revive("scene", new)
 
 
 class Scenes(Database):
@@ -27,10 +39,19 @@ class Scenes(Database):
         digest: str,
         facts: Mapping[str, Any],
         description: str | None = None,
+        sources: str | None = None,
+        rendered_in: str | None = None,
     ) -> SceneRow:
         """Add or update a scene; write nothing if the scene has not changed."""
         values = storable(
-            {"path": path, "digest": digest, "facts": dict(facts), "description": description}
+            {
+                "path": path,
+                "digest": digest,
+                "facts": dict(facts),
+                "description": description,
+                "sources": sources,
+                "rendered_in": rendered_in,
+            }
         )
         known = self.find_scene(key)
         if known is not None and all(getattr(known, k) == v for k, v in values.items()):
@@ -40,6 +61,7 @@ class Scenes(Database):
             statement = self.insert(scenes).values(key=key, created_at=tx.now, **values)
             statement = statement.on_conflict_do_update(index_elements=["key"], set_=values)
             row = tx.connection.execute(statement.returning(*SCENE_COLUMNS)).one()
+            tx.revive("scene", key)
         return SceneRow(**row._mapping)
 
     def get_scene(self, key: str) -> SceneRow:
@@ -66,6 +88,34 @@ class Scenes(Database):
         """Return the scenes with exactly these keys, by key; unknown keys are left out."""
         rows = self.rows_with(select(*SCENE_COLUMNS), scenes.c.key, keys)
         return {row.key: SceneRow(**row._mapping) for row in rows}
+
+    def scenes_like(self, *, path: str | None = None, digest: str | None = None) -> list[SceneRow]:
+        """Scenes with this stored path, or with this content; the newest first."""
+        statement = select(*SCENE_COLUMNS).order_by(scenes.c.updated_at.desc(), scenes.c.key)
+        for column, value in ((scenes.c.path, path), (scenes.c.digest, digest)):
+            if value is not None:
+                statement = statement.where(column == storable(value))
+        return [SceneRow(**row._mapping) for row in self.rows(statement)]
+
+    def rename_scene(self, key: str, new: str, path: str) -> SceneRow | None:
+        """Give a scene another key and place; its prompts, with their ids and runs, follow.
+
+        None: there is no such scene (any more), or the new key is taken.
+        """
+        key, new, path = storable(key), storable(new), storable(path)
+        with self.write() as tx:
+            execute = tx.connection.execute
+            taken = select(scenes.c.key).where(scenes.c.key == new)
+            if key != new and execute(taken).first() is not None:
+                return None
+            statement = update(scenes).where(scenes.c.key == key)
+            statement = statement.values(key=new, path=path, **tx.stamp())
+            row = execute(statement.returning(*SCENE_COLUMNS)).first()
+            if row is None:
+                return None
+            if key != new:
+                _follow(tx, key, new)
+        return SceneRow(**row._mapping)
 
     def put_recipe(
         self, name: str, engine: str, model_type: str, config: Mapping[str, Any]

@@ -6,6 +6,7 @@ deletion and integrity checks are functions in separate files.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 from cosmos_pipelines.catalog.changes import Changes
@@ -18,8 +19,10 @@ class Catalog(Prompts, Scenes, Lifecycle, Changes):
     """The catalog in one database. Safe for many processes and threads at once."""
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, home: Path | None = None) -> Self:
         """Open the catalog at an SQLAlchemy URL; make it or migrate it if necessary.
+
+        `home`: the project's directory, which the migration of an old catalog needs.
 
         Raises:
             InputError: the database cannot be reached or used; the message says where and why.
@@ -28,5 +31,5 @@ class Catalog(Prompts, Scenes, Lifecycle, Changes):
         from cosmos_pipelines.catalog.migrate import bring_up_to_date
 
         catalog = cls(url)
-        bring_up_to_date(catalog)
+        bring_up_to_date(catalog, home)
         return catalog

@@ -15,7 +15,7 @@ from sqlalchemy import (
 from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. Compared on every open, so that Alembic is loaded only if needed."""
 
 VERSION_TABLE = "catalog_version"
@@ -63,6 +63,8 @@ scenes = Table(
     Column("digest", PlainText, nullable=False),
     Column("facts", Json, nullable=False),
     Column("description", PlainText),
+    Column("sources", PlainText),
+    Column("rendered_in", PlainText),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("revision", Integer, nullable=False, unique=True),

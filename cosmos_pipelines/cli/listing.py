@@ -42,11 +42,19 @@ RUNS: Columns = {
     "age": lambda r: age(r["created_at"]),
     "of": lambda r: r["parent_run_id"] or r["prompt_id"] or r["source"].get("video"),
 }
+OUTDATED: Columns = {
+    "id": lambda r: r["id"],
+    "type": lambda r: r["model_type"],
+    "age": lambda r: age(r["created_at"]),
+    "why": lambda r: " ".join(reason["said"] for reason in r["outdated"]),
+    "replaced by": lambda r: r["replaced_by"],
+}
 SCENES: Columns = {
     "key": lambda s: s["key"],
     "passes": lambda s: sorted(s["facts"]),
     "size": lambda s: _size(s["facts"].get("color", {})),
     "age": lambda s: age(s["created_at"]),
+    "state": lambda s: s["state"].replace("_", " "),
     "path": lambda s: s["path"],
 }
 RECIPES: Columns = {
@@ -86,12 +94,26 @@ def runs(
     model_type: Annotated[
         str | None, typer.Option("--type", help=f"Only: {', '.join(MODEL_TYPES)}.")
     ] = None,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Only runs whose result would be another now.")
+    ] = False,
+    because: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Of these only those for one reason: render (the scene was rendered again), gone, "
+            "engine, checkpoints, parent.",
+        ),
+    ] = None,
     limit: Limit = 50,
     offset: Offset = 0,
     ids: Ids = False,
     as_json: Json = False,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    `cosmos run --again` makes those again that are out of date.
+    """
     _one_of("--status", status, STATUSES)
     _one_of("--type", model_type, MODEL_TYPES)
     api = open_api(ctx)
@@ -100,10 +122,13 @@ def runs(
         status=status,
         prompt_id=prompt_id,
         model_type=cast("ModelType | None", model_type),
+        outdated=outdated,
+        because=because,
         limit=limit,
         offset=offset,
     )
-    _print(rows, RUNS, "id", ids=ids, as_json=as_json)
+    shown = OUTDATED if outdated or because else RUNS
+    _print(rows, shown, "id", ids=ids, as_json=as_json)
 
 
 @app.command()
@@ -127,7 +152,7 @@ def _print(
         for row in rows:
             write(row[key])
     else:
-        write_table(rows, columns, cut=columns is not RUNS)
+        write_table(rows, columns, cut=columns not in (RUNS, OUTDATED))
 
 
 def _one_of(option: str, value: str | None, known: Sequence[str]) -> None:

@@ -102,9 +102,9 @@ RunId = Annotated[
     ),
 ]
 RunIds = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        metavar="RS_ID...", help="Runs: ids, or beginnings of ids.",
+        metavar="[RS_ID...]", help="Runs: ids, or beginnings of ids.",
         autocompletion=complete_runs,
     ),
 ]  # fmt: skip

@@ -29,7 +29,7 @@ def verify(
         bool, typer.Option("--fix", help="Repair what can be repaired without any loss.")
     ] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also read every result and compare its hash.")
+        bool, typer.Option("--deep", help="Also read every result and scene and compare hashes.")
     ] = False,
     as_json: Json = False,
 ) -> int:

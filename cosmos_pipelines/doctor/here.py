@@ -92,7 +92,7 @@ def catalog(settings: Settings) -> Finding:
     """
     from cosmos_pipelines.catalog.store import Catalog
 
-    with Catalog.open(settings.catalog_url) as opened:
+    with Catalog.open(settings.catalog_url, settings.home) as opened:
         with opened.write():  # adds one to the revision counter, which changes no record
             pass
         runs = sum(opened.count_by_status().values())

@@ -10,23 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.foreign import absolute
+from cosmos_pipelines.files import write_json
+from cosmos_pipelines.foreign import absolute, as_text
 from cosmos_pipelines.media import encode_pass, scene
 from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.depth_range import DepthHoles, DepthValues
 from cosmos_pipelines.media.encode_pass import Plan
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
+from cosmos_pipelines.media.kept import still_valid
 from cosmos_pipelines.media.one_writer import sole_writer, staging_in
 from cosmos_pipelines.media.plain import ShownOtherwise
 from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.media.publish import check_replaceable, publish
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
 from cosmos_pipelines.media.scene import Scene, prepared_name
-from cosmos_pipelines.media.scene_file import entries_of, products, read_scene_file
+from cosmos_pipelines.media.scene_file import SCENE_FILE, entries_of, products, read_scene_file
 from cosmos_pipelines.media.sequence import Survey, survey
-from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at
+from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at, stamps_of
 
-__all__ = ["Scene", "load_scene", "prepare_scene"]
+__all__ = ["Scene", "load_scene", "planned", "prepare_scene"]
 
 
 def prepare_scene(
@@ -98,28 +100,36 @@ def _prepare(
     found = _survey(source, dest, earlier)
     settings = {**asked.facts(), "version": encode_pass.VERSION}
     prints = {n: fingerprint(p, source, settings) for n, p in found.passes.items()}
+    stamps = {n: " ".join(stamps_of(p, source)) for n, p in found.passes.items()}
     head = {
         "name": name or earlier.get("name") or dest.name,
         "description": description or earlier.get("description"),
+        "source": "." if source == dest else as_text(str(source)),
+        "settings": settings,
     }
-    kept = {n: e for n in prints if (e := _still_valid(dest, earlier, n, prints[n]))}
-    if _same_as_before(earlier, kept, prints, head, source):
-        return {**earlier, "path": str(dest), "unchanged": True}
+    passes = found.passes.items()
+    kept = {n: e for n, p in passes if (e := still_valid(dest, earlier, p, prints[n], settings))}
+    if _same_as_before(earlier, kept, prints, head):
+        return {**_told(dest, earlier, kept, stamps), "path": str(dest), "unchanged": True}
     sources = look_at(found.passes.values(), asked.step)
-    plan = _plan(sources, asked)
+    plan = planned(sources, asked)
     kept = {n: e for n, e in kept.items() if _fits(e, plan)}
     mine = {file for s in sources for file in s.found.files}  # the user's: they stay
     check_replaceable(dest, earlier, keep=mine)
     with staging_in(dest) as staging:
         entries = _make_all(sources, plan, staging, kept, progress)
+        if _survey_prints(source, dest, earlier, settings) != prints:
+            raise MediaError(
+                f"{source} was changed while it was being prepared.",
+                hint="Do it again when everything is rendered.",
+            )
         for n, e in entries.items():
-            e["fingerprint"] = prints[n]
+            entries[n] = {**e, "fingerprint": prints[n], "stamps": stamps[n]}
         record = {
             **head,
             **facts_of(sources, plan, entries),
             "asked": asked.facts(),
             "ignored": list(found.ignored),
-            "source": str(source),
             "created_by": f"cosmos prepare {version('cosmos-pipelines')}",
             "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "notes": notes_of(sources, plan, entries, rate_given=asked.fps is not None),
@@ -144,16 +154,12 @@ def _survey(source: Path, dest: Path, earlier: Mapping[str, Any]) -> Survey:
     return found
 
 
-def _still_valid(dest: Path, earlier: Mapping[str, Any], name: str, print_: str) -> Entry | None:
-    """The earlier entry, if its sources are as they were and its mp4 is as we left it."""
-    entry = entries_of(earlier).get(name)
-    if entry is None or entry.get("fingerprint") != print_:
-        return None
-    file = dest / str(entry.get("file"))
-    if not file.is_file():
-        return None
-    s = file.stat()
-    return entry if (s.st_size, s.st_mtime_ns) == (entry["size"], entry["mtime_ns"]) else None
+def _survey_prints(
+    source: Path, dest: Path, earlier: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """The fingerprints of the passes that are in `source` by now."""
+    passes = _survey(source, dest, earlier).passes.items()
+    return {n: fingerprint(p, source, settings) for n, p in passes}
 
 
 def _same_as_before(
@@ -161,13 +167,21 @@ def _same_as_before(
     kept: Mapping[str, Entry],
     prints: Mapping[str, str],
     head: Mapping[str, Any],
-    source: Path,
 ) -> bool:
-    return (
-        set(kept) == set(prints) == set(entries_of(earlier))
-        and all(earlier.get(k) == v for k, v in head.items())
-        and earlier.get("source") == str(source)
+    return set(kept) == set(prints) == set(entries_of(earlier)) and all(
+        earlier.get(k) == v for k, v in head.items()
     )
+
+
+def _told(
+    dest: Path, earlier: dict[str, Any], kept: Mapping[str, Entry], stamps: Mapping[str, str]
+) -> dict[str, Any]:
+    """The record of a scene of which nothing had to be made, with its files' times as they are."""
+    now = {n: {**e, "stamps": stamps[n]} for n, e in kept.items()}
+    record = {**earlier, "passes": now}
+    if record != earlier:
+        write_json(dest / SCENE_FILE, record)
+    return record
 
 
 def _fits(entry: Entry, plan: Plan) -> bool:
@@ -175,7 +189,8 @@ def _fits(entry: Entry, plan: Plan) -> bool:
     return (entry.get("width"), entry.get("height"), entry.get("fps")) == want
 
 
-def _plan(sources: list[Source], asked: Asked) -> Plan:
+def planned(sources: list[Source], asked: Asked) -> Plan:
+    """What the passes will have in common. Raises MediaError where they differ."""
     rate = agree(sources, asked.fps)
     width, height = sources[0].width, sources[0].height
     if width < 2 or height < 2:

@@ -82,6 +82,7 @@ class _Pass(Written):
     height: _Count
     fps: Annotated[str, AfterValidator(_rate)]
     fingerprint: _Hash | None = None
+    stamps: str | None = None
     notes: list[_Note] = Field(default=[])
     depth: _Depth | None = None
     max_error: float = 0
@@ -109,6 +110,7 @@ class _Record(_Foreign):
     passes: Mapping[Literal["color", "depth", "segmentation", "edge", "vis"], _Pass]
     replaced: Mapping[_File, _Hash] = {}
     asked: _Asked | None = None
+    settings: dict[str, bool | int | float | str | None] | None = None
     source: str | None = None
     notes: list[_Note] = Field(default=[])
     ignored: list[_Note] = Field(default=[])

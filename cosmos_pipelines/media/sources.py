@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.numbering import missing, step_of, stretches_text
 from cosmos_pipelines.media.png_header import Header, read_header
 from cosmos_pipelines.media.probe import Probe, probe
@@ -77,6 +78,37 @@ def fingerprint(found: Pass, root: Path, settings: Mapping[str, Any]) -> str:
         files.append([str(path.relative_to(root)), s.st_size, s.st_mtime_ns])
     text = json.dumps([files, dict(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stamps_of(found: Pass, root: Path) -> tuple[str, ...]:
+    """For each file 10 hex digits that change with its name below `root`, its size or its time.
+
+    Raises:
+        MediaError: a file is gone or may not be read.
+    """
+    stamps = []
+    for path in found.files:
+        with saying_why_not_read(path):
+            s = path.stat()
+        text = f"{path.relative_to(root).as_posix()}\0{s.st_size}\0{s.st_mtime_ns}"
+        stamps.append(hashlib.sha256(os.fsencode(text)).hexdigest()[:10])
+    return tuple(stamps)
+
+
+def content_of(found: Pass) -> str:
+    """SHA-256 (hex) of what a pass shows, whatever its files are called: of a video its bytes.
+
+    Of pictures: of the SHA-256 of each in turn, as they are hashed while they are encoded.
+
+    Raises:
+        MediaError: a file is gone or may not be read.
+    """
+    if found.kind == "video":
+        return hash_of(found.files[0])
+    digest = hashlib.sha256()
+    for path in found.files:
+        digest.update(bytes.fromhex(hash_of(path)))
+    return digest.hexdigest()
 
 
 def look_at(passes: Iterable[Pass], step: int = 1) -> list[Source]:

@@ -9,9 +9,11 @@ from typing import Any
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import UnknownId
 from cosmos_pipelines.ids import is_prompt_id
+from cosmos_pipelines.runs.scenes import scene_record
+from cosmos_pipelines.settings import Settings
 
 
-def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:
+def show(catalog: Catalog, settings: Settings, thing: str | Path) -> dict[str, Any]:
     """Return a prompt, run, scene or recipe by id or name; or how a video file was made.
 
     Raises:
@@ -25,10 +27,11 @@ def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:
         return {"type": "run"} | catalog.get_run(text).as_dict()
     if is_prompt_id(text) or text.startswith("ps_"):
         return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
-    for kind, rows in (("scene", catalog.list_scenes()), ("recipe", catalog.list_recipes())):
-        for row in rows:
-            if text == (row.as_dict().get("key") or row.as_dict().get("name")):
-                return {"type": kind} | row.as_dict()
+    if (scene := catalog.find_scene(text)) is not None:
+        return {"type": "scene"} | scene_record(settings, scene)
+    for recipe in catalog.list_recipes():
+        if text == recipe.name:
+            return {"type": "recipe"} | recipe.as_dict()
     try:
         return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
     except UnknownId:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-
-if TYPE_CHECKING:
-    pass
+from cosmos_pipelines.settings import Settings
 
 
-def player_page(catalog: Catalog, run: Run) -> str:
-    """Return HTML that plays a run's video and names its prompt, size and engine."""
+def player_page(catalog: Catalog, settings: Settings, run: Run) -> str:
+    """Return HTML that plays a run's video and names its prompt, size, engine and what is stale."""
     from cosmos_pipelines.engines import label_of
+    from cosmos_pipelines.runs.outdated import Now
 
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
     out = run.outputs
@@ -24,12 +23,14 @@ def player_page(catalog: Catalog, run: Run) -> str:
         f"{out['fps']} a second",
     ]
     title = prompt.name if prompt else run.id
+    stale = " ".join(reason.said for reason in Now(catalog, settings).reasons(run))
     return _PLAYER.format(
         title=html.escape(title),
         run_id=run.id,
         facts=html.escape(", ".join(facts)),
         text=html.escape(prompt.text if prompt else (run.source or {}).get("video", "")),
         engine=html.escape(label_of(run.engine)),
+        stale=f"<p><b>Out of date.</b> {html.escape(stale)}</p>" if stale else "",
     )
 
 
@@ -52,6 +53,7 @@ _PLAYER: Final = """<!doctype html>
   <video src="/cosmos/video/{run_id}.mp4" controls autoplay loop muted playsinline></video>
   <h1>{title}</h1>
   <p>{text}</p>
+  {stale}
   <p class="facts">{facts}, <b>{engine}</b></p>
   <p><code>{run_id}</code> <a href="/cosmos/video/{run_id}.mp4" download>Download</a></p>
 </main>

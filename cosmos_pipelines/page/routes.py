@@ -42,7 +42,7 @@ def routes(settings: Settings, catalog: Catalog) -> list[Route]:
         run = _run(catalog, request.path_params["run_id"])
         if run is None or "video" not in run.outputs:
             return _missing("no video")
-        return HTMLResponse(player_page(catalog, run))
+        return HTMLResponse(player_page(catalog, settings, run))
 
     return [
         Route("/cosmos/preview/run/{run_id}.webp", run_preview),

@@ -69,7 +69,7 @@ def _serve(
 
     with (
         open_instance(settings) as instance,
-        Catalog.open(settings.catalog_url) as catalog,
+        Catalog.open(settings.catalog_url, settings.home) as catalog,
         Daemon(settings, say),
         web_app(instance, WORKSPACE, poll_ms=POLL_MS) as dagster_app,
     ):

@@ -7,7 +7,7 @@ run coordinator's module, as Dagster's own documents do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +39,15 @@ def instance_at(directory: Path, overrides: dict[str, Any]) -> dg.DagsterInstanc
     return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(directory), overrides=overrides))
 
 
+def reference_to(directory: Path, defaults: Mapping[str, Any]) -> InstanceRef:
+    """The instance of a directory with a dagster.yaml; `defaults` fill what that leaves out."""
+    from dagster._core.instance.config import dagster_instance_config
+
+    said, _ = dagster_instance_config(str(directory))
+    overrides = {name: value for name, value in defaults.items() if name not in said}
+    return InstanceRef.from_dir(str(directory), overrides=overrides)
+
+
 def executed_by_code_server(
     launcher: dg.DefaultRunLauncher, run_id: str, *, timeout_s: int
 ) -> bool:
@@ -57,11 +66,20 @@ def executed_by_code_server(
     return deserialize_value(answer, CanCancelExecutionResult).can_cancel
 
 
-def run_daemon(words: Sequence[str]) -> None:
-    """`dagster-daemon` with these words, in this process, until it is interrupted."""
-    from dagster._daemon.cli import create_dagster_daemon_cli
+def run_daemon(words: Sequence[str], reference: InstanceRef, *, ask_s: int) -> None:
+    """`dagster-daemon` of an instance, with these words, until this process is interrupted.
 
-    create_dagster_daemon_cli()(list(words), standalone_mode=False)
+    `ask_s`: how often it looks which sensors are due, in seconds.
+    """
+    from dagster._daemon import sensor
+    from dagster._daemon.cli import create_dagster_daemon_cli
+    from dagster._serdes import serialize_value
+
+    # Dagster 1.13 asks its sensors no sooner than 5 s after it asked last, whatever they say
+    # themselves; `new_scenes` would see nothing from the moment it asked for a scene until then.
+    sensor.MIN_INTERVAL_LOOP_TIME = ask_s
+    command = [*words, "--instance-ref", serialize_value(reference)]
+    create_dagster_daemon_cli()(command, standalone_mode=False)
 
 
 @contextmanager
@@ -79,9 +97,11 @@ __all__ = [
     "NO_CAPTURES",
     "AssetCheckEvaluationTargetMaterializationData",
     "CheckRunHealthResult",
+    "InstanceRef",
     "WorkerStatus",
     "executed_by_code_server",
     "instance_at",
+    "reference_to",
     "run_daemon",
     "web_app",
 ]

@@ -37,7 +37,7 @@ class CatalogResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             SettingsError: the settings are wrong.
         """
         settings = self.settings
-        with Catalog.open(settings.catalog_url) as catalog:
+        with Catalog.open(settings.catalog_url, settings.home) as catalog:
             yield catalog, settings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,12 +10,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cosmos_pipelines.catalog.database import in_our_words
+from cosmos_pipelines.errors import DiskFull
 from cosmos_pipelines.files import write_bytes, writing
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
+    from cosmos_pipelines.resources.dagster_private import InstanceRef
+
+SENSORS: Final = {"use_threads": True, "num_workers": 6}
+"""As in our dagster.yaml: one that looks for seconds holds up no other."""
+_HARDLY_BYTES: Final = 1 << 20
 TEMPLATE: Final = Path(__file__).parent.parent / "dagster.yaml"
 
 
@@ -53,11 +61,58 @@ def _bring_up_to_date(file: Path) -> None:
             part.write_bytes(after)
 
 
+def daemon_reference(settings: Settings) -> InstanceRef:
+    """Return what Dagster's daemon shall load: the project's instance, with sensors in threads.
+
+    A dagster.yaml of an earlier version does not say so yet; one that says otherwise is obeyed.
+    """
+    from cosmos_pipelines.resources.dagster_private import reference_to
+
+    return reference_to(instance_directory(settings), {"sensors": SENSORS})
+
+
 @contextmanager
 def open_instance(settings: Settings, *, captures: bool = True) -> Iterator[dg.DagsterInstance]:
     """Open Dagster's instance; without `captures` Dagster does not capture a run's output."""
     from cosmos_pipelines.resources.dagster_private import NO_CAPTURES, instance_at
 
     overrides = {} if captures else NO_CAPTURES
-    with instance_at(instance_directory(settings), overrides) as instance:
+    with (
+        _saying_what_is_wrong(settings.dagster_dir),
+        instance_at(instance_directory(settings), overrides) as instance,
+    ):
         yield instance
+
+
+@contextmanager
+def _saying_what_is_wrong(directory: Path) -> Iterator[None]:
+    """Trouble of Dagster's own database, as of one whose disk is full, in our words.
+
+    Raises:
+        DiskFull: no room for its records; what our catalog says of runs is right nevertheless.
+        CosmosError: they cannot be read or written.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as e:
+        said = str(e.orig or e)
+        if "disk I/O error" in said and _full(directory):  # of the files beside the database
+            said = "database or disk is full"
+        ours = in_our_words(said, f"Dagster's records in {directory}")
+        if ours is None:
+            raise
+        raise ours from e
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        said = f"Dagster's records in {directory}: no room is left on their disk."
+        raise DiskFull(said, hint="Free some space.") from e
+
+
+def _full(directory: Path) -> bool:
+    """Whether there is hardly any room left."""
+    with suppress(OSError):
+        return shutil.disk_usage(directory).free < _HARDLY_BYTES
+    return False

@@ -35,10 +35,10 @@ from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
 from cosmos_pipelines.runs.lease import Lease
+from cosmos_pipelines.runs.locations import as_stored
 from cosmos_pipelines.runs.log import OnLine, log_file, set_aside
 from cosmos_pipelines.runs.plan import compiled, job_of
 from cosmos_pipelines.runs.progress import WatchedLog
-from cosmos_pipelines.runs.results import relative
 from cosmos_pipelines.settings import Settings
 
 
@@ -147,7 +147,7 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
                 "{engine}: {n} run(s), order {id}", engine=engine.label, n=len(ids), id=order.id
             )
             for run_id in ids:
-                path = relative(context.settings, log_file(context.settings.outputs, run_id))
+                path = as_stored(context.settings, log_file(context.settings.outputs, run_id))
                 context.catalog.advance(
                     run_id,
                     context.owner,

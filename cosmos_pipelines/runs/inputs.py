@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import hashlib
 import os
 import unicodedata
 from collections.abc import Mapping
@@ -15,55 +14,45 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from cosmos_pipelines.catalog.records import Prompt, SceneRow
+from cosmos_pipelines.catalog.records import Prompt
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, MediaError, shown
-from cosmos_pipelines.foreign import absolute, expanded, is_utf8
+from cosmos_pipelines.foreign import absolute, expanded
 from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.operations import Video
+from cosmos_pipelines.runs.locations import scene_key
+from cosmos_pipelines.runs.scenes import (
+    current_scene,
+    register_scene,
+    scene_in,
+    scene_preview,
+    scene_videos,
+)
 from cosmos_pipelines.settings import Settings
+
+__all__ = [
+    "check_scene_name",
+    "current_scene",
+    "measured",
+    "prepare",
+    "register_prompt",
+    "register_scene",
+    "scene_directory",
+    "scene_key",
+    "scene_preview",
+    "scene_videos",
+]
 
 LONGEST_NAME: Final = 255
 """Bytes of a file's name, on most file systems."""
 LONGEST_KEY: Final = 1000
 """Bytes of a scene's name with the directories in it; a path has 4,096."""
-LONGEST_PREVIEW: Final = 150
-"""Bytes of a preview's name without its ending; that of what is being written is longer."""
 
 DepthValues = Literal["distance", "nearness"]
 """What a rendered depth pass says: how far a point is, or (as models do) how near."""
 
 DepthHoles = Literal["far", "near", "none"]
 """What a depth of 0 is: nothing measured, shown far or near; or a depth like any other."""
-
-
-def scene_key(settings: Settings, directory: Path) -> str:
-    """The key of the scene in `directory`: its path below the inputs root.
-
-    A directory elsewhere is `<name>@<8 hex digits of its absolute path's hash>`.
-
-    Raises:
-        InputError: a name that cannot be a key (control characters, commas, `...`, no UTF-8).
-    """
-    directory = absolute(directory)
-    root = absolute(settings.inputs)
-    if directory.is_relative_to(root) and directory != root:
-        key = directory.relative_to(root).as_posix()
-    else:
-        digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]
-        key = f"{directory.name}@{digest}"
-    if not is_utf8(directory):
-        raise InputError(
-            f"The name of the scene directory {shown(directory)} is no UTF-8.",
-            hint="Rename it; `convmv` does so for many.",
-        )
-    if not key.isprintable() or "," in key or "..." in key:
-        raise InputError(
-            f"The scene directory {shown(key)} has a comma, '...' or a character that cannot be "
-            "seen in its name.",
-            hint="Rename it.",
-        )
-    return key
 
 
 def scene_directory(settings: Settings, given: str | Path) -> Path:
@@ -80,7 +69,7 @@ def scene_directory(settings: Settings, given: str | Path) -> Path:
     for candidate in (root / form for form in forms for root in roots):
         if _is_directory(candidate):
             _confine(settings, path, candidate)
-            return absolute(candidate)
+            return _as_called(settings, candidate)
     raise MediaError(
         f"There is no scene directory {shown(path)}.",
         hint=f"Scenes live in {settings.inputs}; `cosmos prepare DIR` makes one.",
@@ -116,6 +105,13 @@ def check_scene_name(name: str) -> None:
             raise InputError(
                 f"The scene name {shown(name)} is too long: {LONGEST_NAME} bytes are allowed."
             )
+
+
+def _as_called(settings: Settings, directory: Path) -> Path:
+    """Without links, but for one below the inputs root that leads elsewhere: its name counts."""
+    real, called = absolute(directory), Path(os.path.normpath(directory.absolute()))
+    inside = called.is_relative_to(settings.inputs) and called != settings.inputs
+    return called if inside and not real.is_relative_to(absolute(settings.inputs)) else real
 
 
 def _confine(settings: Settings, given: Path, found: Path) -> None:
@@ -170,81 +166,8 @@ def prepare(
         step=step,
         progress=progress,
     )
-    row = register_scene(catalog, settings, dest)
-    return {**made, "key": row.key, "path": row.path}
-
-
-def register_scene(catalog: Catalog, settings: Settings, directory: Path) -> SceneRow:
-    """Check the scene in `directory` and enter it; sequences in it are encoded first.
-
-    Raises:
-        MediaError: one line that says what is wrong with it.
-    """
-    from cosmos_pipelines.media.prepare import load_scene, prepare_scene
-
-    key = scene_key(settings, directory)
-    if not (directory / "color.mp4").exists():
-        prepare_scene(directory, directory)
-    scene = load_scene(directory)
-    for probe in scene.passes.values():
-        if not is_utf8(probe.path.name):
-            raise MediaError(
-                f"The name of {shown(probe.path)} is no UTF-8.",
-                hint="Rename it; `convmv` does so for many.",
-            )
-    facts = {
-        name: {
-            "file": probe.path.name,
-            "sha256": scene.sha256[name],
-            "size": probe.size,
-            "width": probe.width,
-            "height": probe.height,
-            "frames": probe.frames,
-            "fps": str(probe.fps),
-            **probe.stamp._asdict(),
-        }
-        for name, probe in scene.passes.items()
-    }
-    picture = scene_preview(settings, key)
-    known = catalog.find_scene(key)
-    if known is None or known.digest != scene.digest or not picture.exists():
-        from cosmos_pipelines.media.pictures import preview
-
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        preview(scene.passes["color"].path, picture)
-    elif known.facts == facts:
-        return known
-    return catalog.put_scene(key, str(directory), scene.digest, facts, scene.description)
-
-
-def _as_measured(settings: Settings, scene: SceneRow) -> bool:
-    """Whether a scene's files are those that were measured, by a look that reads none of them.
-
-    The one place that decides it. An input that was changed unnoticed nevertheless is refused when
-    it is staged: its hash is compared there.
-    """
-    from cosmos_pipelines.media.probe import Stamp, stamp_of
-    from cosmos_pipelines.media.scene import videos_of
-
-    if not scene_preview(settings, scene.key).exists():
-        return False
-    try:
-        there = {name: (p.name, stamp_of(p)) for name, p in videos_of(Path(scene.path)).items()}
-        known = {
-            name: (facts["file"], Stamp(*(facts[field] for field in Stamp._fields)))
-            for name, facts in scene.facts.items()
-        }
-    except (MediaError, KeyError):  # gone, or entered by a version that kept no stamps
-        return False
-    return there == known
-
-
-def scene_preview(settings: Settings, key: str) -> Path:
-    """Where the moving picture of a scene lies."""
-    name = key.replace("/", "__")
-    if "__" in key or len(os.fsencode(name)) > LONGEST_PREVIEW:
-        name = f"{name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    return settings.outputs / "previews" / "scenes" / f"{name}.webp"
+    row = register_scene(catalog, settings, dest, source=source)
+    return {**made, "key": row.key, "path": str(dest)}
 
 
 def register_prompt(
@@ -274,7 +197,7 @@ def register_prompt(
     if negative_prompt and negative_prompt.strip():
         negative_prompt = clean_text(negative_prompt, "negative prompt")
     parameters = json_of(parameters or {})
-    row = _scene_in(catalog, settings, scene_directory(settings, scene))
+    row = scene_in(catalog, settings, scene_directory(settings, scene))
     return catalog.add_prompt(
         text,
         negative_prompt,
@@ -282,34 +205,6 @@ def register_prompt(
         name or smart_name(text, catalog.prompt_names()),
         parameters,
     )
-
-
-def current_scene(catalog: Catalog, settings: Settings, key: str) -> SceneRow:
-    """The scene as its files are now: it may have been rendered again since it was entered.
-
-    Its files are measured only if they are not those that were.
-    """
-    row = catalog.get_scene(key)
-    return row if _as_measured(settings, row) else register_scene(catalog, settings, Path(row.path))
-
-
-def _scene_in(catalog: Catalog, settings: Settings, directory: Path) -> SceneRow:
-    """The scene in `directory` as its files are now, entered if it was not yet."""
-    row = catalog.find_scene(scene_key(settings, directory))
-    if row is not None and row.path == str(directory) and _as_measured(settings, row):
-        return row
-    return register_scene(catalog, settings, directory)
-
-
-def scene_videos(scene: SceneRow) -> dict[str, Video]:
-    """The scene's passes as engine inputs."""
-    return {
-        name: Video(
-            path=str(Path(scene.path) / facts["file"]),
-            **{name: facts[name] for name in Video.model_fields if name in facts},
-        )
-        for name, facts in scene.facts.items()
-    }
 
 
 def measured(path: Path) -> Video:

@@ -31,7 +31,9 @@ from cosmos_pipelines.operations import (
 )
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.estimate import estimate
-from cosmos_pipelines.runs.inputs import current_scene, measured, scene_videos
+from cosmos_pipelines.runs.inputs import measured
+from cosmos_pipelines.runs.locations import as_stored, located
+from cosmos_pipelines.runs.scenes import Looking, current_scene, scene_videos
 from cosmos_pipelines.settings import Settings
 
 
@@ -55,8 +57,11 @@ def plan_transfer(
     *,
     recipe: str | None = None,
     engine: str | None = None,
+    looking: Looking = "renew",
 ) -> Planned:
     """A transfer of a prompt; `fields` override the recipe's settings.
+
+    `looking`: how its scene is looked at; `foresee` writes nothing.
 
     Raises:
         InputError: a field, weight or input that the engine would refuse, an unknown id or recipe.
@@ -67,7 +72,7 @@ def plan_transfer(
         known = catalog.get_recipe(recipe)
         base, engine = dict(known.config), engine or known.engine
     given = Transfer.parse({**base, **Transfer.named(fields)}, what="inference")
-    scene = current_scene(catalog, settings, prompt.scene)
+    scene = current_scene(catalog, settings, prompt.scene, looking)
     chosen = engine_for(settings, "transfer", engine)
     steered = "weights" in chosen.uses.get("transfer", ())
     operation = given.for_scene(scene.facts.keys(), chosen.computes) if steered else given
@@ -76,7 +81,7 @@ def plan_transfer(
         operation,
         prompt.text,
         operation.negative_prompt or prompt.negative_prompt,
-        scene_videos(scene),
+        scene_videos(settings, scene),
         {"prompt_id": prompt.id, "recipe": recipe},
     )
 
@@ -88,15 +93,16 @@ def plan_enhance(
     fields: Mapping[str, Any],
     *,
     engine: str | None = None,
+    looking: Looking = "renew",
 ) -> Planned:
-    """An enhancement of a prompt. Raises InputError as `plan_transfer` does."""
+    """An enhancement of a prompt. `looking` and errors as for `plan_transfer`."""
     prompt = catalog.get_prompt(prompt_id)
     return _planned(
         engine_for(settings, "enhance", engine),
         Enhance.parse(fields, what="prompt-enhance"),
         prompt.text,
         prompt.negative_prompt,
-        scene_videos(current_scene(catalog, settings, prompt.scene)),
+        scene_videos(settings, current_scene(catalog, settings, prompt.scene, looking)),
         {"prompt_id": prompt.id},
     )
 
@@ -136,7 +142,8 @@ def plan_upscale(
     if not is_utf8(source):
         raise InputError(f"The name of {shown(source)} is no UTF-8.", hint="Rename it.")
     inputs = {"video": measured(source)}
-    return _planned(chosen, operation, "", None, inputs, {"source": {"video": str(source)}})
+    row = {"source": {"video": as_stored(settings, source)}}
+    return _planned(chosen, operation, "", None, inputs, row)
 
 
 def enter(
@@ -167,8 +174,16 @@ def enter(
     )
 
 
-def job_of(catalog: Catalog, settings: Settings, run: Run, prompt: Prompt | None) -> Job:
+def job_of(
+    catalog: Catalog,
+    settings: Settings,
+    run: Run,
+    prompt: Prompt | None,
+    looking: Looking = "renew",
+) -> Job:
     """The job that a stored run of this prompt describes, with its inputs as they are now.
+
+    `looking`: how its scene is looked at.
 
     Raises:
         InputError: an input is gone or unusable.
@@ -181,10 +196,11 @@ def job_of(catalog: Catalog, settings: Settings, run: Run, prompt: Prompt | None
     if run.parent_run_id:
         inputs = {"video": measured(_finished_video(settings, catalog.get_run(run.parent_run_id)))}
     elif run.source:
-        inputs = {"video": measured(Path(run.source["video"]))}
+        inputs = {"video": measured(located(settings, run.source["video"]))}
     else:
         assert prompt is not None
-        inputs = scene_videos(current_scene(catalog, settings, prompt.scene))
+        scene = current_scene(catalog, settings, prompt.scene, looking)
+        inputs = scene_videos(settings, scene)
     return Job(
         run_id=run.id,
         operation=operation,

@@ -21,6 +21,8 @@ from cosmos_pipelines.files import move
 from cosmos_pipelines.foreign import read_bytes, read_text
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
 from cosmos_pipelines.runs.context import RunContext
+from cosmos_pipelines.runs.locations import as_stored
+from cosmos_pipelines.runs.outdated import made_by
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,7 +65,11 @@ def collect_run(
     else:
         outputs = _video(context, run, expected, received)
         outputs["model_sha256"] = outcome.outputs[expected.name]
-    return outputs | {"inputs": dict(expected.made_from)}
+    engine = context.settings.engine(run.engine)
+    return outputs | {
+        "inputs": dict(expected.made_from),
+        "made_by": made_by(engine, run.model_type),
+    }
 
 
 def leave(settings: Settings, order: Order, run_id: str) -> None:
@@ -124,7 +130,7 @@ def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
     outputs = {
         "enhanced_text": text,
         "enhanced_prompt_id": None,
-        "file": relative(context.settings, file),
+        "file": as_stored(context.settings, file),
     }
     if run.execution_config.get("create_new", True):
         new, _ = context.catalog.add_prompt(
@@ -154,7 +160,7 @@ def _video(context: RunContext, run: Run, expected: Expected, received: Path) ->
     received.unlink()
     p = probe(video)
     return {
-        "video": relative(context.settings, video),
+        "video": as_stored(context.settings, video),
         "sha256": hash_of(video),
         "size": p.size,
         "width": p.width,
@@ -232,10 +238,4 @@ def _pictures(settings: Settings, run: Run, video: Probe) -> Mapping[str, str]:
     except (MediaError, DiskFull) as e:
         logger.warning("{run}: no preview: {error}", run=run.id, error=e)
         return {}
-    return {"preview": relative(settings, moving), "thumbnail": relative(settings, still)}
-
-
-def relative(settings: Settings, path: Path) -> str:
-    """`path` as it is stored: relative to home where it lies below it."""
-    home = settings.home
-    return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)
+    return {"preview": as_stored(settings, moving), "thumbnail": as_stored(settings, still)}

@@ -2,6 +2,7 @@
 
     engine = "preview"          # optional; so is everything but a prompt's text
     run = true                  # false: only register the prompts
+    frames = 121                # what is rendered has so many; until then it is waited for
     num_steps = 20              # fields of an inference, for all runs
 
     [[prompt]]
@@ -75,6 +76,7 @@ class Request(Frozen):
 
     engine: str | None = None
     run: bool = True
+    frames: int | None = Field(None, ge=1)
     prompt: Annotated[tuple[WantedPrompt, ...], Field(min_length=1, max_length=MOST_PROMPTS)]
     recipe: Annotated[tuple[Recipe, ...], Field(max_length=MOST_PROMPTS)] = ()
     settings: Mapping[str, Any] = Field(default={})
@@ -101,9 +103,19 @@ def read_request(directory: Path) -> Request | None:
     return None
 
 
+def declared_frames(directory: Path) -> int | None:
+    """How many frames a scene directory says that it will have; None: it says nothing.
+
+    Raises:
+        InputError: its request cannot be used.
+    """
+    request = read_request(directory)
+    return None if request is None else request.frames
+
+
 def _from_toml(file: Path) -> Request:
     values = read_toml(file, MOST)
-    own = {"engine", "run", "prompt", "recipe"}
+    own = {*Request.model_fields} - {"settings"}
     fields = {name: value for name, value in values.items() if name not in own}
     fields = Transfer.named(fields, str(file))
     asked = {k: v for k, v in values.items() if k in own}

@@ -67,7 +67,11 @@ def dispatch_queue(
 
 
 def batches_of(catalog: Catalog, settings: Settings, runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs in batches, in their order; one whose inputs are unusable is alone and will say why."""
+    """Runs in batches, in their order.
+
+    One whose inputs are unusable, or others than they were, is alone: what there is to say of it
+    comes out when it starts.
+    """
     jobs: dict[tuple[str, str], list[Job]] = {}
     order = {run.id: number for number, run in enumerate(runs)}
     by_id = {run.id: run for run in runs}
@@ -75,7 +79,9 @@ def batches_of(catalog: Catalog, settings: Settings, runs: Sequence[Run]) -> lis
     prompts = catalog.find_prompts(run.prompt_id for run in runs if run.prompt_id)
     for run in runs:
         try:
-            job = job_of(catalog, settings, run, prompts.get(run.prompt_id or ""))
+            # nothing is encoded in a tick; what has changed is made anew when its run starts
+            prompt = prompts.get(run.prompt_id or "")
+            job = job_of(catalog, settings, run, prompt, looking="unchanged")
             settings.engine(run.engine)
         except CosmosError:
             batches.append([run])

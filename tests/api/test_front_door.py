@@ -240,6 +240,7 @@ WRONG: dict[str, tuple[Call, str]] = {
     "ids of none": (lambda a: a.batch_inference(["street", None]), "prompt_ids.1"),
     "ids of numbers": (lambda a: a.execute_runs([1, 2]), "run_ids.0"),
     "ids unknown": (lambda a: a.execute_runs(["rs_nothing"]), "rs_nothing"),
+    "again unknown": (lambda a: a.run_again(["rs_nothing"]), "rs_nothing"),
     "ids bytes": (lambda a: a.execute_runs(b"rs_1"), "run_ids"),
     "ids endless": (lambda a: a.plan_inference(ENDLESS), "prompt_ids"),
     "run ids unknown": (lambda a: a.execute_run("rs_nothing"), "rs_nothing"),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from cosmos_pipelines.errors import (
 from cosmos_pipelines.files import part_of
 from cosmos_pipelines.operations import Order, Video
 from cosmos_pipelines.remote import process
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 _ids = itertools.count(1)
@@ -86,11 +87,6 @@ def wait_for_log(backend: LocalBackend, handle: Handle, text: bytes) -> None:
         if text in seen:
             return
     raise AssertionError(f"the log ended without {text!r}: {seen!r}")
-
-
-def until(true: Callable[[], object]) -> None:
-    while not true():
-        time.sleep(0.01)
 
 
 def gone(pid: int) -> bool:
@@ -433,7 +429,7 @@ def test_cancel_ends_grandchildren_also_those_that_left_the_session(
         handle.boot_id,
         f"COSMOS_RUN_DIR={handle.run_dir}",
     )
-    until(lambda: len(process.members(leader)) >= 5)
+    until(lambda: len(process.members(leader)) >= 5, "all processes")
     pids = process.members(leader)
     backend.cancel(handle, 0.3)
     assert all(gone(pid) for pid in pids)
@@ -460,7 +456,7 @@ def test_the_first_reason_to_stop_stays(backend: LocalBackend) -> None:
     wait_for_log(backend, handle, b"up\n")
     first = threading.Thread(target=backend.cancel, args=(handle, 1, "timeout"))
     first.start()
-    until((Path(handle.run_dir) / "stop").exists)
+    until((Path(handle.run_dir) / "stop").exists, "the request to stop")
     backend.cancel(handle, 0.1, "cancelled")
     first.join()
     assert backend.outcome(handle).stopped == "timeout"
@@ -637,7 +633,7 @@ def test_a_run_that_ended_after_its_launchers_death_is_collected(
     dead.kill()
     dead.wait()
     (backend.runs / work.id / "go").touch()
-    until((backend.runs / work.id / "exit_code").exists)
+    until((backend.runs / work.id / "exit_code").exists, "the exit code")
     handle = backend.find(work.id)
     assert handle
     assert backend.outcome(handle).exit_code == 6
@@ -663,7 +659,7 @@ def test_a_launcher_killed_at_any_moment_leaves_at_most_one_start(
     source = video(tmp_path / "color.mp4", b"x" * 1_000_000)
     work = script("echo once", inputs={"color.mp4": source})
     dead = launcher(backend, work)
-    until(lambda: backend.work.exists() or dead.poll() is not None)
+    until(lambda: backend.work.exists() or dead.poll() is not None, "its first step")
     time.sleep(delay_ms / 1000)
     dead.kill()
     dead.wait()
@@ -681,7 +677,7 @@ def test_a_start_on_its_way_when_its_launcher_is_killed_is_awaited(
     slow.write_text(f'echo $$ >{tmp_path}/pid\nsleep 0.5\nexec sh {ROOT}/gpu_scripts/run.sh "$@"\n')
     work = script("echo once")
     dead = launcher(LocalBackend(backend.work, scripts=slow.parent), work)
-    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "a process")
     dead.kill()
     dead.wait()
     assert backend.find(work.id) is None

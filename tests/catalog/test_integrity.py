@@ -10,7 +10,7 @@ from sqlalchemy import text
 from cosmos_pipelines.catalog import Catalog, Run
 from cosmos_pipelines.catalog.integrity import Problem, fix, verify
 from cosmos_pipelines.files import part_of
-from tests.catalog.rows import OWNER, add_prompt, add_run, complete
+from tests.catalog.rows import OWNER, add_run, complete
 
 
 @pytest.fixture
@@ -33,9 +33,7 @@ def kinds(problems: list[Problem]) -> list[tuple[str, str]]:
     return [(problem.kind, problem.id) for problem in problems]
 
 
-def test_a_sound_catalog_has_no_problems(catalog: Catalog, outputs: Path, tmp_path: Path) -> None:
-    catalog.put_scene("city", str(tmp_path), "d", {}, None)
-    add_prompt(catalog, scene="city")
+def test_a_sound_catalog_has_no_problems(catalog: Catalog, outputs: Path) -> None:
     finished(catalog, outputs)
     run = add_run(catalog)
     catalog.claim(run.id, OWNER)
@@ -85,15 +83,6 @@ def test_a_run_in_work_that_nobody_holds_is_told_but_left_for_adoption(
     problems = verify(catalog, outputs)
     assert kinds(problems) == [("lost", run.id)]
     assert fix(catalog, problems) == []
-
-
-def test_a_prompt_without_its_scene_is_told(
-    catalog: Catalog, outputs: Path, tmp_path: Path
-) -> None:
-    catalog.put_scene("gone", str(tmp_path / "gone"), "d", {}, None)
-    gone, unknown = add_prompt(catalog, scene="gone"), add_prompt(catalog, scene="unknown")
-    found = kinds(verify(catalog, outputs))
-    assert sorted(found) == sorted([("scene_missing", gone.id), ("scene_missing", unknown.id)])
 
 
 def test_a_directory_without_a_row_is_moved_aside_not_removed(

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory  # noqa: TID253
 from sqlalchemy import create_engine, text
 
 from cosmos_pipelines.catalog import Catalog
+from cosmos_pipelines.catalog.database import Transaction
 from cosmos_pipelines.catalog.migrate import SCRIPTS
 from cosmos_pipelines.catalog.tables import HEAD, VERSION_TABLE, metadata
 from cosmos_pipelines.errors import CosmosError, InputError, StateError
@@ -64,12 +65,41 @@ def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path
     subprocess.run([sys.executable, "-c", program, url], check=True)
 
 
+def drop_what_0003_added(tx: Transaction) -> None:
+    for column in ("sources", "rendered_in"):
+        tx.connection.execute(text(f"ALTER TABLE scenes DROP COLUMN {column}"))
+
+
+def test_paths_below_the_project_that_an_older_version_kept_whole_become_relative(
+    catalog_url: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "project"
+    with Catalog.open(catalog_url) as catalog:
+        catalog.put_scene("city", f"{home}/inputs/videos/city", "d", {})
+        catalog.put_scene("shot@12345678", f"{home}er/shot", "d", {})
+        videos = (f"{home}/clips/a.mp4", "/b.mp4")
+        of_files = [
+            catalog.add_run("upscale", "preview", "local", {}, source={"video": video, "more": 1})
+            for video in videos
+        ]
+        other = catalog.add_run("transfer", "preview", "local", {})
+        with catalog.write() as tx:  # as 0002 left it
+            drop_what_0003_added(tx)
+            tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0002'"))
+    with Catalog.open(catalog_url, home) as catalog:
+        paths = {scene.key: scene.path for scene in catalog.list_scenes()}
+        assert paths == {"city": "inputs/videos/city", "shot@12345678": f"{home}er/shot"}
+        sources = [catalog.get_run(run.id).source for run in (*of_files, other)]
+        assert sources == [{"video": "clips/a.mp4", "more": 1}, {"video": "/b.mp4", "more": 1}, {}]
+
+
 def test_a_catalog_of_the_first_version_keeps_its_runs(catalog_url: str) -> None:
     with Catalog.open(catalog_url) as catalog:
         prompt, _ = catalog.add_prompt("text", None, "city", "name", {})
         run = catalog.add_run("transfer", "preview", "local", {}, prompt_id=prompt.id)
         with catalog.write() as tx:  # as 0001 left it
             tx.connection.execute(text("ALTER TABLE runs DROP COLUMN progress"))
+            drop_what_0003_added(tx)
             tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
     with Catalog.open(catalog_url) as catalog:
         assert catalog.get_run(run.id) == run

@@ -16,6 +16,7 @@ import pytest
 from tests.cli.conftest import Cosmos, on_terminal, start
 from tests.support.project import Project
 from tests.support.stand_in_engine import registered
+from tests.support.waiting import LONG_S
 
 Prompt = Callable[..., str]
 
@@ -196,7 +197,7 @@ def test_ctrl_c_stops_the_run_and_records_it(
         while "stand-in: 1 sample(s)" not in command.stderr.readline():
             assert command.poll() is None
         command.send_signal(signal.SIGINT)
-        out, err = command.communicate(timeout=120)
+        out, err = command.communicate(timeout=LONG_S)
     assert command.returncode == 130
     assert out == ""
     assert err.splitlines()[-1] == "Interrupted."
@@ -215,7 +216,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_run(
         command.stderr.readline()
         command.stderr.close()
         command.stdout.close()
-        command.wait(timeout=120)
+        command.wait(timeout=LONG_S)
     assert command.returncode == 0
     assert [run["status"] for run in cosmos("list", "runs", "--json").json] == ["completed"]
 
@@ -305,7 +306,7 @@ def test_watching_the_status_prints_what_changes_and_ends_with_ctrl_c(
         while "1 pending" not in (line := command.stdout.readline()):
             assert line
         command.send_signal(signal.SIGINT)
-        out, err = command.communicate(timeout=60)
+        out, err = command.communicate(timeout=LONG_S)
     assert command.returncode == 130
     assert run not in out
     assert err == "Interrupted.\n"
@@ -316,8 +317,8 @@ def test_following_a_log_ends_with_the_run(
 ) -> None:
     run = cosmos("create", "run", prompt("slow 0.2")).out.strip()
     with piped(project, "logs", "-f", run) as follower, piped(project, "run", run) as command:
-        out, err = follower.communicate(timeout=120)
-        command.communicate(timeout=120)
+        out, err = follower.communicate(timeout=LONG_S)
+        command.communicate(timeout=LONG_S)
     assert (follower.returncode, err) == (0, "")
     assert [x.split("frame ")[1] for x in out.splitlines() if "frame" in x] == [
         f"{i}/6" for i in range(1, 7)

@@ -89,9 +89,9 @@ def _begin(fault: Fault, step: str, place: Place) -> Orchestrator:
         place.host.slow(SLOW)
         orchestrator.go()
         begun = place.upload_begun if step == "during upload" else place.download_begun
-        until(begun, "the first bytes", 20)
+        until(begun, "the first bytes")
     if step in ALIVE:
-        until(lambda: len(place.starts()) > 0, "the start", 20)
+        until(lambda: len(place.starts()) > 0, "the start")
     if step == "running" and not fault.behaviour:
         orchestrator.wait_for("frame 1/6")
     return orchestrator

@@ -104,7 +104,7 @@ def mend_after_5_s(place: Place) -> None:
 def mend(place: Place) -> None:
     """Mend the link."""
     place.host.mend()
-    until(lambda: place.host.port_open(22), "the mended link", 10)
+    until(lambda: place.host.port_open(22), "the mended link")
 
 
 def stop_sshd(place: Place) -> None:

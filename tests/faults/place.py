@@ -72,7 +72,7 @@ class Orchestrator:
 
     def wait_for(self, words: str) -> None:
         """Wait until it says this."""
-        until(lambda: self.said(words), f"the words {words!r}", 30)
+        until(lambda: self.said(words), f"the words {words!r}")
 
     def go(self) -> None:
         """Let it go on from where it stopped."""

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.waiting import LONG_S, until
 
 RUN_SH = Path(__file__).resolve().parents[2] / "gpu_scripts" / "run.sh"
 SHELLS = {"sh": ["sh"], "dash": ["dash"], "bash": ["bash"], "busybox": ["busybox", "sh"]}
@@ -44,7 +45,7 @@ def run(
         env={**os.environ, **env},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=LONG_S,
     )
 
 
@@ -54,11 +55,6 @@ def start(shell: list[str], folder: Path, *argv: str) -> subprocess.Popen[bytes]
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-
-def until(true: Callable[[], object]) -> None:
-    while not true():
-        time.sleep(0.01)
 
 
 def result(folder: Path) -> dict[str, Any]:
@@ -139,7 +135,7 @@ def test_a_second_start_is_refused_and_touches_nothing(shell: list[str], folder:
 
 def test_of_many_starters_at_once_one_starts(shell: list[str], folder: Path) -> None:
     racers = [start(shell, folder, "sh", "-c", "echo once; sleep 0.3") for _ in range(8)]
-    codes = sorted(r.wait(60) for r in racers)
+    codes = sorted(r.wait(LONG_S) for r in racers)
     assert codes == [0] + [64] * 7
     assert log(folder) == "once\n"
 
@@ -148,7 +144,7 @@ def test_of_many_starters_at_once_one_starts(shell: list[str], folder: Path) -> 
 def test_a_wrong_call_is_refused(shell: list[str], folder: Path, argv: list[str]) -> None:
     words = [w.replace("{run}", str(folder)) for w in argv]
     done = subprocess.run(
-        [*shell, str(RUN_SH), *words], capture_output=True, check=False, timeout=60
+        [*shell, str(RUN_SH), *words], capture_output=True, check=False, timeout=LONG_S
     )
     assert done.returncode == 64
     assert b"usage" in done.stderr
@@ -163,18 +159,18 @@ def test_a_missing_run_folder_is_refused(shell: list[str], tmp_path: Path) -> No
 
 def test_term_is_passed_on_and_the_end_recorded(shell: list[str], folder: Path) -> None:
     script = start(shell, folder, "sh", "-c", "echo up; exec sleep 60")
-    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n")
+    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n", "its first word")
     script.send_signal(signal.SIGTERM)
-    assert script.wait(30) == 143
+    assert script.wait(LONG_S) == 143
     assert (folder / "exit_code").read_text() == "143\n"
     assert result(folder)["exit_code"] == 143
 
 
 def test_int_ends_the_program_too(shell: list[str], folder: Path) -> None:
     script = start(shell, folder, "sh", "-c", "echo up; exec sleep 60")
-    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n")
+    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n", "its first word")
     script.send_signal(signal.SIGINT)
-    assert script.wait(30) == 143
+    assert script.wait(LONG_S) == 143
 
 
 FINISHES = 'trap "echo bye; printf x >outputs/last.txt; exit 7" TERM; echo up; sleep 1 & wait'
@@ -182,18 +178,18 @@ FINISHES = 'trap "echo bye; printf x >outputs/last.txt; exit 7" TERM; echo up; s
 
 def test_a_program_may_finish_its_work_after_term(shell: list[str], folder: Path) -> None:
     script = start(shell, folder, "sh", "-c", FINISHES)
-    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n")
+    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n", "its first word")
     script.send_signal(signal.SIGTERM)
-    assert script.wait(30) == 7
+    assert script.wait(LONG_S) == 7
     assert log(folder) == "up\nbye\n"
     assert list(result(folder)["outputs"]) == ["last.txt"]
 
 
 def test_term_to_the_whole_group_is_recorded_as_well(shell: list[str], folder: Path) -> None:
     script = start(shell, folder, "sh", "-c", FINISHES)
-    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n")
+    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n", "its first word")
     os.killpg(script.pid, signal.SIGTERM)
-    assert script.wait(30) in (7, 143)  # bash may forget the 7
+    assert script.wait(LONG_S) in (7, 143)  # bash may forget the 7
     assert result(folder)["exit_code"] == script.returncode
     assert list(result(folder)["outputs"]) == ["last.txt"]
 
@@ -201,12 +197,12 @@ def test_term_to_the_whole_group_is_recorded_as_well(shell: list[str], folder: P
 def test_many_signals_do_not_lose_the_exit_code(shell: list[str], folder: Path) -> None:
     program = "trap : TERM; echo up; while [ ! -e go ]; do sleep 0.02; done; exit 9"
     script = start(shell, folder, "sh", "-c", program)
-    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n")
+    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n", "its first word")
     for _ in range(20):
         script.send_signal(signal.SIGTERM)
         time.sleep(0.01)
     (folder / "go").touch()
-    assert script.wait(30) == 9
+    assert script.wait(LONG_S) == 9
     assert (folder / "exit_code").read_text() == "9\n"
 
 
@@ -215,7 +211,7 @@ def test_term_to_the_group_while_outputs_are_hashed_does_not_spoil_the_record(
 ) -> None:
     program = "head -c 60000000 /dev/zero >outputs/a.mp4; echo made"
     process = start(shell, folder, "sh", "-c", program)
-    until(lambda: "made" in (log(folder) if (folder / "run.log").exists() else ""))
+    until(lambda: "made" in (log(folder) if (folder / "run.log").exists() else ""), "a result")
     while process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         time.sleep(0.01)
@@ -225,9 +221,9 @@ def test_term_to_the_group_while_outputs_are_hashed_does_not_spoil_the_record(
 
 def test_a_hang_up_changes_nothing(shell: list[str], folder: Path) -> None:
     script = start(shell, folder, "sh", "-c", "echo up; sleep 0.3; exit 5")
-    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n")
+    until(lambda: (folder / "run.log").exists() and log(folder) == "up\n", "its first word")
     script.send_signal(signal.SIGHUP)
-    assert script.wait(30) == 5
+    assert script.wait(LONG_S) == 5
 
 
 def test_the_result_is_valid_json_whatever_the_outputs_are_called(
@@ -306,14 +302,14 @@ def test_the_log_is_appended_to(shell: list[str], folder: Path) -> None:
 
 def test_the_start_names_the_process_itself(shell: list[str], folder: Path) -> None:
     script = start(shell, folder, "sleep", "60")
-    until((folder / "pid").exists)
+    until((folder / "pid").exists, "a process")
     pid, ticks, boot_id = (folder / "pid").read_text().split()
     stat = Path(f"/proc/{script.pid}/stat").read_text()
     assert int(pid) == script.pid
     assert ticks == stat.rpartition(")")[2].split()[19]
     assert boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     script.terminate()
-    script.wait(30)
+    script.wait(LONG_S)
 
 
 def test_a_request_to_stop_is_heard_at_any_moment_of_the_start(
@@ -330,7 +326,7 @@ def test_a_request_to_stop_is_heard_at_any_moment_of_the_start(
         time.sleep(n % 30 / 5000)
         script.terminate()
         try:
-            return script.wait(10)
+            return script.wait(LONG_S)
         finally:
             script.kill()
 
@@ -350,7 +346,7 @@ def test_a_full_disk_leaves_a_record_or_no_exit_code(shell: list[str], folder: P
     )
     argv = ["unshare", "--mount", "--map-root-user", "sh", "-c", inside, "sh"]
     argv += [str(folder), str(folder), *shell, str(RUN_SH), str(folder)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LONG_S)
     said, _, record = done.stdout.partition("{")
     assert said.splitlines()[0] == "code 28"
     assert "up" in said

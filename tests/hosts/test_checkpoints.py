@@ -253,7 +253,7 @@ def test_it_is_no_stray_container_and_can_be_stopped(
 
     asking = threading.Thread(target=ask)
     asking.start()
-    until(lambda: bool(weighed.hub.downloads("large.pt")), "the download", 20)
+    until(lambda: bool(weighed.hub.downloads("large.pt")), "the download")
     with Catalog.open(weighed.settings.catalog_url) as catalog:
         told = status(catalog, weighed.settings)
         assert (told["stray"], told["left"]) == ([], [])

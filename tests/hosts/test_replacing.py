@@ -127,7 +127,7 @@ def test_two_set_ups_at_once_wait_for_each_other(bare: Ready, tmp_path: Path) ->
     results: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: results.append(made(bare, first, dockerfile=slow)))
     thread.start()
-    until(lambda: any("building" in line for line in first), "the build", 20)
+    until(lambda: any("building" in line for line in first), "the build")
     time.sleep(0.5)
     second: list[str] = []
     record = made(bare, second, dockerfile=other)

@@ -160,8 +160,8 @@ def test_an_interruption_leaves_the_earlier_scene_whole(tmp_path: Path) -> None:
     source = renders.render(tmp_path / "renders")
     prepare_scene(source, tmp_path / "city")
     before = {p.name: p.read_bytes() for p in (tmp_path / "city").iterdir()}
-    for name in ("color.0001.png", "segmentation.0001.png"):
-        os.utime(source / name, (1, 1))
+    renders.save(source / "color.0001.png", renders.colour(9))
+    renders.save(source / "segmentation.0001.png", renders.segments(9))
 
     def stop(name: str, done: int, total: int) -> None:
         if name == "segmentation":

@@ -15,6 +15,7 @@ import av
 
 from tests.models import trees
 from tests.models.simulated import videos
+from tests.support.waiting import LONG_S
 
 TRANSFER1: Final = "cosmos_transfer1/diffusion/inference/transfer.py"
 
@@ -53,7 +54,7 @@ class Host:
     def run(self, *words: str | Path, **more: str) -> Ended:
         """A process until its end."""
         with self.start(*words, **more) as process:
-            said = process.communicate(timeout=60)[0]
+            said = process.communicate(timeout=LONG_S)[0]
             return Ended(process.returncode, said)
 
     def python(self, *words: str | Path, **more: str) -> Ended:

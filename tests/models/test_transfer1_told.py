@@ -10,6 +10,7 @@ import pytest
 
 from tests.models.running import Ended, Host, Transfer1, clip
 from tests.models.simulated import videos
+from tests.support.waiting import LONG_S
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_it_sleeps_as_told_until_a_signal(work: Transfer1, how: str, end: signal
         process.terminate()
         time.sleep(0.3)
         process.kill()
-        assert process.wait(10) == -end
+        assert process.wait(LONG_S) == -end
 
 
 def test_it_runs_only_in_the_root_of_the_checkout_that_pythonpath_has(

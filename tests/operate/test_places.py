@@ -12,9 +12,10 @@ import pytest
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.operate.kill import kill_stray
 from cosmos_pipelines.operate.status import status
-from tests.runs.test_execute import elsewhere, pending, until
+from tests.runs.test_execute import elsewhere, pending
 from tests.support.project import Project, make_project, settings_in
 from tests.support.stand_in_engine import registered
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -40,8 +41,8 @@ def hanging(project: Project) -> Run:
     """A run whose model works for ever and whose process was killed."""
     run = pending(project, "hang")
     with elsewhere(project, run) as process:
-        until(lambda: project.catalog.get_run(run.id).status == "running")
-        until(lambda: project.backend.active() == [run.id])
+        until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
+        until(lambda: project.backend.active() == [run.id], "its order")
         process.send_signal(signal.SIGKILL)
     return project.catalog.get_run(run.id)
 
@@ -63,7 +64,7 @@ def test_a_run_without_process_and_program_has_vanished(project: Project) -> Non
     handle = project.backend.find(run.id)
     assert handle is not None
     os.killpg(int(handle.marks["pid"]), signal.SIGKILL)
-    until(lambda: project.backend.active() == [])
+    until(lambda: project.backend.active() == [], "the end of its order")
     assert seen(project) == [("vanished", run.id, f"cosmos run {run.id}")]
     found = status(project.catalog, project.settings)["left"][0]["found"]
     assert "its order does not run on" in found
@@ -92,7 +93,7 @@ def test_a_stray_order_whose_run_was_given_up_goes_on_with_that_run(project: Pro
 def test_stopping_stray_orders_leaves_runs_in_work_alone(project: Project) -> None:
     run = pending(project, "hang")
     with elsewhere(project, run) as process:
-        until(lambda: project.backend.active() == [run.id])
+        until(lambda: project.backend.active() == [run.id], "its order")
         assert kill_stray(project.catalog, project.settings) == []
         assert project.backend.active() == [run.id]
         process.send_signal(signal.SIGINT)

@@ -13,9 +13,10 @@ from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.cli.app import COMMANDS
 from cosmos_pipelines.errors import ErrorKind, UnknownId
 from cosmos_pipelines.operate.why import CAUSES, explain, telling
-from tests.runs.test_execute import elsewhere, execute, pending, until
+from tests.runs.test_execute import elsewhere, execute, pending
 from tests.support.project import Project, make_project
 from tests.support.stand_in_engine import registered
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -88,9 +89,9 @@ def test_a_run_that_was_never_started_says_so(project: Project) -> None:
 def test_a_run_in_work_says_what_it_does_and_one_left_behind_who_is_gone(project: Project) -> None:
     run = pending(project, "slow 3")
     with elsewhere(project, run) as process:
-        until(lambda: project.catalog.get_run(run.id).status == "running")
+        until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
         log = project.run_directory(run) / "logs" / "run.log"
-        until(lambda: log.exists() and log.read_text().strip() != "")
+        until(lambda: log.exists() and log.read_text().strip() != "", "its first line")
         told = why(project, run.id)
         assert "runs on" in told["cause"]
         assert told["evidence"][0]["text"] == "stand-in: 1 sample(s)"

@@ -12,9 +12,10 @@ import pytest
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import enter, plan_transfer
 from tests.models.trees import path_with_torchrun
-from tests.page.test_server import Served, until
+from tests.page.test_server import Served
 from tests.support.cosmos_models import cosmos_project
 from tests.support.project import Project, write_video
+from tests.support.waiting import LONG_S, until
 
 CHROMIUM = shutil.which("chromium")
 
@@ -46,15 +47,15 @@ def test_a_batch_that_the_daemon_executes_shows_its_videos_and_why_one_has_none(
     page = Served(settings.home)
     try:
         good, blocked = (run.id for run in runs)
-        until(lambda: catalog.get_run(good).status == "completed", 120)
-        until(lambda: catalog.get_run(blocked).error_kind == "blocked")
+        until(lambda: catalog.get_run(good).status == "completed", "the run")
+        until(lambda: catalog.get_run(blocked).error_kind == "blocked", "the blocked run")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             tab = browser.new_page(viewport={"width": 1400, "height": 1200})
             tab.goto(f"{page.url}/assets/inference_videos?view=partitions&partition={good}")
             picture = tab.locator(f"img[src*='/cosmos/preview/run/{good}']").first
             picture.wait_for()
-            until(lambda: picture.evaluate("img => img.naturalWidth > 0"))
+            until(lambda: picture.evaluate("img => img.naturalWidth > 0"), "the preview")
             for shown in ("Cosmos-Transfer1", "960 x 704", "model seconds", "chunks"):
                 tab.get_by_text(shown, exact=True).first.wait_for()
             tab.goto(f"{page.url}/runs/{catalog.get_run(blocked).dagster_run_id}")
@@ -62,4 +63,4 @@ def test_a_batch_that_the_daemon_executes_shows_its_videos_and_why_one_has_none(
             browser.close()
     finally:
         page.process.send_signal(signal.SIGINT)
-        page.process.wait(40)
+        page.process.wait(LONG_S)

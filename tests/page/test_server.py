@@ -7,11 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -26,7 +24,8 @@ from cosmos_pipelines.page.server import application, is_loopback, serve, url_of
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import enter, plan_transfer
 from cosmos_pipelines.settings import Settings
-from tests.support.project import Project, make_project
+from tests.support.project import Project, make_project, write_video
+from tests.support.waiting import LONG_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -80,6 +79,19 @@ def test_the_player_shows_prompt_and_engine_and_escapes_them(
     assert "A &lt;b&gt;quiet&lt;/b&gt; city" in text
     assert f'src="/cosmos/video/{made[1].id}.mp4"' in text
     assert "PREVIEW" in text
+
+
+def test_the_player_says_that_a_video_is_of_an_older_render(
+    client: TestClient, made: tuple[Project, Run]
+) -> None:
+    project, run = made
+    assert "Out of date" not in client.get(f"/cosmos/player/{run.id}").text
+    scene = project.settings.inputs / "shots" / "city"
+    before = (scene / "color.mp4").read_bytes()
+    write_video(scene / "color.mp4", frames=12, width=160, height=96, seed=9)
+    assert "color of shots/city was rendered again" in client.get(f"/cosmos/player/{run.id}").text
+    (scene / "color.mp4").write_bytes(before)
+    assert "Out of date" not in client.get(f"/cosmos/player/{run.id}").text
 
 
 @pytest.mark.parametrize(
@@ -161,16 +173,7 @@ def served(made: tuple[Project, Run]) -> Iterator[Served]:
     yield page
     if page.process.poll() is None:
         page.process.send_signal(signal.SIGINT)
-        page.process.wait(40)
-
-
-def until(what: Callable[[], Any], seconds: float = 60) -> Any:
-    """What `what()` gives once it is true."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.1)
-    return found
+        page.process.wait(LONG_S)
 
 
 def test_dagster_and_our_routes_are_on_one_port(served: Served, made: tuple[Project, Run]) -> None:
@@ -202,11 +205,14 @@ def test_a_browser_sees_lineage_previews_and_player_without_errors(
         page.goto(f"{served.url}/assets/inference_videos?view=partitions&partition={run.id}")
         picture = page.locator(f"img[src*='/cosmos/preview/run/{run.id}']")
         picture.first.wait_for()
-        until(lambda: picture.first.evaluate("img => img.naturalWidth > 0"))
+        until(lambda: picture.first.evaluate("img => img.naturalWidth > 0"), "the preview")
         page.screenshot(path=tmp_path / "video.png")
 
         page.goto(f"{served.url}/cosmos/player/{run.id}")
-        until(lambda: page.locator("video").evaluate("v => v.readyState >= 2 && v.videoWidth"))
+        until(
+            lambda: page.locator("video").evaluate("v => v.readyState >= 2 && v.videoWidth"),
+            "the video",
+        )
         page.screenshot(path=tmp_path / "player.png")
         browser.close()
     assert wrong == []
@@ -214,9 +220,9 @@ def test_a_browser_sees_lineage_previews_and_player_without_errors(
 
 
 def test_a_daemon_that_dies_is_started_again(served: Served) -> None:
-    first = until(served.daemon)
+    first = until(served.daemon, "the daemon")
     first.kill()
-    second = until(lambda: (d := served.daemon()) and d.pid != first.pid and d)
+    second = until(lambda: (d := served.daemon()) and d.pid != first.pid and d, "another daemon")
     assert second.is_running()
 
 
@@ -224,21 +230,24 @@ def test_the_daemon_executes_what_is_queued(served: Served, made: tuple[Project,
     project, done = made
     planned = plan_transfer(project.catalog, project.settings, str(done.prompt_id), {"seed": 5})
     run = enter(project.catalog, project.settings, planned, queued=True)
-    until(lambda: project.catalog.get_run(run.id).status == "completed", 120)
+    until(lambda: project.catalog.get_run(run.id).status == "completed", "the queued run")
     assert project.catalog.get_run(run.id).dagster_run_id
 
 
 def test_ctrl_c_ends_the_page_and_its_daemon(served: Served) -> None:
-    daemon = until(served.daemon)
+    daemon = until(served.daemon, "the daemon")
     served.process.send_signal(signal.SIGINT)
-    assert served.process.wait(40) == 0
+    assert served.process.wait(LONG_S) == 0
     assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
 
 
 def test_the_daemon_ends_with_a_page_that_is_killed(made: tuple[Project, Run]) -> None:
     page = Served(made[0].settings.home)
-    daemon = until(page.daemon)
-    until(lambda: Path(f"/proc/{daemon.pid}/fd/0").exists())
+    daemon = until(page.daemon, "the daemon")
+    until(lambda: Path(f"/proc/{daemon.pid}/fd/0").exists(), "its stdin")
     page.process.kill()
     page.process.wait()
-    until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE)
+    until(
+        lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE,
+        "the end of the daemon",
+    )

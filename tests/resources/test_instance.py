@@ -6,8 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance
 
-from cosmos_pipelines.resources.instance import TEMPLATE, instance_directory, open_instance
+from cosmos_pipelines.resources.instance import (
+    TEMPLATE,
+    daemon_reference,
+    instance_directory,
+    open_instance,
+)
 from cosmos_pipelines.settings import Settings
 
 
@@ -23,6 +29,20 @@ def test_a_dagster_yaml_that_is_there_stays(tmp_path: Path) -> None:
     (directory / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     instance_directory(Settings(home=tmp_path))
     assert (directory / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_sensors_run_in_threads_also_where_an_earlier_version_made_the_file(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    file = instance_directory(settings) / "dagster.yaml"
+    for text, threads in (
+        (TEMPLATE.read_text().partition("\nsensors:")[0], True),
+        ("sensors: {use_threads: false}\n", False),
+        (TEMPLATE.read_text(), True),
+    ):
+        file.write_text(text)
+        with DagsterInstance.from_ref(daemon_reference(settings)) as instance:
+            assert instance.get_sensor_settings()["use_threads"] is threads
+        assert file.read_text() == text
 
 
 def older(settings: Settings) -> bytes:

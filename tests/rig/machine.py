@@ -6,17 +6,18 @@ import os
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from tests.rig.link import Link
+from tests.support.waiting import until
+
+__all__ = ["Machine", "run", "until"]
 
 SCRIPTS: Final = Path(__file__).parent / "host"
 SYSTEM_SIZE: Final = "24G"  # sparse: it takes what is written
 DATA_SIZE: Final = "6G"
-BOOT_S: Final = 60.0
 
 
 def run(argv: Sequence[str | Path], *, input: bytes | None = None, timeout_s: float = 60) -> bytes:
@@ -30,15 +31,6 @@ def run(argv: Sequence[str | Path], *, input: bytes | None = None, timeout_s: fl
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise RuntimeError(f"{' '.join(map(str, argv))} ended with {done.returncode}: {said}")
     return bytes(done.stdout)
-
-
-def until(condition: Callable[[], bool], what: str, within_s: float = BOOT_S) -> None:
-    """Wait for a condition; fails with `what` if it does not come."""
-    end = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not within {within_s:g} s")
-        time.sleep(0.02)
 
 
 class Machine:

@@ -53,7 +53,7 @@ def test_a_cut_link_carries_nothing_until_it_is_mended(gpu1: Host) -> None:
     gpu1.cut()
     assert not gpu1.port_open(22)
     gpu1.mend()
-    until(lambda: gpu1.port_open(22), "the mended link", 10)
+    until(lambda: gpu1.port_open(22), "the mended link")
 
 
 def test_a_full_disk_takes_no_more_than_was_left(gpu1: Host) -> None:
@@ -106,7 +106,7 @@ def test_a_fleet_whose_session_was_killed_ends_and_is_swept(fleet: Fleet) -> Non
     assert address.startswith("10.77.") and address != fleet.hosts["gpu1"].address
     child.kill()
     child.wait()
-    until(lambda: not Path("/proc", pid).exists(), "the end of its host", 10)
+    until(lambda: not Path("/proc", pid).exists(), "the end of its host")
     # Whoever takes the slot next sweeps what is left of it.
     again = Fleet(1)
     try:

@@ -31,6 +31,7 @@ from cosmos_pipelines.runs.lost import lost_runs
 from cosmos_pipelines.runs.plan import enter, plan_transfer, plan_upscale
 from tests.support.project import Project, make_project, write_video
 from tests.support.stand_in_engine import StandIn, registered
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,14 +72,6 @@ def elsewhere(project: Project, *runs: Run, **environment: str) -> subprocess.Po
         stdout=subprocess.PIPE,
         text=True,
     )
-
-
-def until(what: object, seconds: float = 20) -> None:
-    """Wait until `what()` is true."""
-    end = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def wait_for_frame(process: subprocess.Popen[str], number: int) -> None:
@@ -212,7 +205,7 @@ def test_a_run_that_ended_while_nobody_looked_is_collected(project: Project) -> 
     wait_for_frame(process, 1)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    until(lambda: project.backend.active() == [])
+    until(lambda: project.backend.active() == [], "the end of its order")
     (done,) = execute(project, run)
     assert (done.status, done.attempt) == ("completed", 1)
 
@@ -287,7 +280,7 @@ def test_ctrl_c_stops_the_model_and_records_cancelled(project: Project) -> None:
 def test_a_kill_from_another_process_is_recorded_as_cancelled(project: Project) -> None:
     run = pending(project, "hang")
     process = elsewhere(project, run)
-    until(lambda: project.catalog.get_run(run.id).status == "running")
+    until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
     (ended,) = kill(project.catalog, project.settings, run.id)
     assert (ended.status, ended.error_kind) == ("cancelled", "cancelled")
     process.communicate(timeout=30)
@@ -308,7 +301,7 @@ def test_a_model_that_ignores_the_request_to_stop_is_killed(project: Project) ->
 def test_a_lost_run_can_be_killed(project: Project) -> None:
     run = pending(project, "hang")
     process = elsewhere(project, run)
-    until(lambda: project.catalog.get_run(run.id).status == "running")
+    until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     (ended,) = kill(project.catalog, project.settings, run.id)
@@ -456,7 +449,7 @@ def test_a_disk_that_fills_up_here_does_not_stop_the_model_and_loses_nothing(
 def test_the_log_can_be_followed_while_it_is_written(project: Project) -> None:
     run = pending(project, "slow 0.1")
     process = elsewhere(project, run)
-    until(lambda: project.catalog.get_run(run.id).status == "running")
+    until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
     lines = list(log_lines(project.catalog, project.settings, run.id, follow=True))
     process.communicate(timeout=30)
     assert [line.split()[-1] for line in lines if "frame" in line] == [
@@ -494,7 +487,7 @@ def test_how_far_a_run_is_can_be_read_while_it_runs(project: Project, tmp_path: 
     gate.touch()
     run = pending(project, f"wait {gate}")
     process = elsewhere(project, run)
-    until(lambda: project.catalog.get_run(run.id).progress)
+    until(lambda: project.catalog.get_run(run.id).progress, "its progress")
     (active,) = status(project.catalog, project.settings)["active"]
     assert active["progress"] == {
         "done": 1, "total": 6, "text": "transfer 1 of 1: frame 1 of 6"

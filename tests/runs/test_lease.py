@@ -45,7 +45,7 @@ def test_a_lease_is_renewed_after_the_catalog_was_locked_for_a_moment(
         assert catalog.claim(run.id, "me", lease_s=0.6)
         held = lease.Lease(catalog, "me")
         with held.keep([run.id]):
-            until(lambda: catalog.asked >= 4, "the next renewals", 20)
+            until(lambda: catalog.asked >= 4, "the next renewals")
             left = catalog.get_run(run.id).leased_until
         assert left is not None
         assert left > utc_now()

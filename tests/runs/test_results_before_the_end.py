@@ -114,7 +114,7 @@ def test_a_completed_run_names_the_load_to_stop(project: Project) -> None:
         stdout=subprocess.DEVNULL,
     )
     try:
-        until(lambda: project.catalog.get_run(runs[0].id).status == "completed", "a video", 60)
+        until(lambda: project.catalog.get_run(runs[0].id).status == "completed", "a video")
         with pytest.raises(StateError, match="nothing to stop") as refused:
             kill(project.catalog, project.settings, runs[0].id)
         assert "--batch" in (refused.value.hint or "")

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.support.waiting import until
 
 PROGRAM = Path("/usr/sbin/sshd")
 START_S = 10.0
@@ -116,11 +117,8 @@ def running_sshd() -> Iterator[Sshd]:
         server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log)
     sshd = Sshd(server.pid, written.port, written.user, base, written.home)
     try:
-        until = time.monotonic() + START_S
-        while not _answers(sshd.port):
-            assert server.poll() is None, (base / "log").read_text()
-            assert time.monotonic() < until, f"sshd does not answer on port {sshd.port}"
-            time.sleep(0.02)
+        until(lambda: server.poll() is not None or _answers(sshd.port), f"sshd on port {sshd.port}")
+        assert server.poll() is None, (base / "log").read_text()
         yield sshd
     finally:
         if server.poll() is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EIGHT = 8
-MEET_S = 20
+MEET_S = 120
 
 
 def together(act: str, *arguments: object, count: int = EIGHT) -> list[int]:
@@ -44,7 +44,7 @@ def meet(place: Path, number: int, count: int = EIGHT) -> None:
     until = time.monotonic() + MEET_S
     while len(list(place.iterdir())) < count:
         if time.monotonic() > until:
-            raise TimeoutError(f"{number} is alone at {place}")
+            raise TimeoutError(f"{number} is alone at {place} after {MEET_S} s")
 
 
 def _main(act: str, count: str, *arguments: str) -> list[int]:

@@ -34,6 +34,7 @@ from tests.rig.machine import until
 from tests.support.gpu_host import STAND_IN, RemoteProject, remote_project
 from tests.support.project import settings_in
 from tests.support.stand_in_engine import registered
+from tests.support.waiting import LONG_S
 
 _ids = itertools.count(1)
 FINISHING = """
@@ -114,7 +115,7 @@ def test_what_comes_home_and_what_was_there_belongs_to_no_root(remote: RemotePro
     owners = remote.host.console("find", "/data/cosmos", "-printf", "%u\n").split()
     assert set(owners) == {b"ops"}
     assert b"outputs" in remote.host.console("ls", f"/data/cosmos/runs/{run.id}")
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG_S)
     assert remote.catalog.get_run(run.id).status == "completed"
 
 
@@ -240,7 +241,7 @@ def test_a_host_that_stays_away_fails_the_run_and_its_work_is_found_later(
         )  # fmt: skip
         assert (away.status, away.error_kind) == ("failed", "unreachable")
         gpu1.mend()
-        until(lambda: gpu1.port_open(22), "the mended link", 10)
+        until(lambda: gpu1.port_open(22), "the mended link")
         (done,) = remote.execute(run)
         assert done.status == "completed"
         assert remote.model_log(run).count("stand-in: 1 sample") == 1
@@ -270,7 +271,7 @@ def test_a_model_that_ignores_the_request_to_stop_is_killed(remote: RemoteProjec
     assert any("TERM is ignored" in line for line in process.stdout)
     (ended,) = kill(remote.catalog, remote.settings, run.id)
     assert (ended.status, ended.error_kind) == ("cancelled", "cancelled")
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG_S)
     assert remote.backend.active() == []
 
 
@@ -363,7 +364,7 @@ def test_a_power_cut_leaves_a_lost_run_that_can_be_run_again(remote: RemoteProje
     remote.host.console("sync")
     remote.host.power_off()
     remote.host.boot()
-    process.communicate(timeout=90)
+    process.communicate(timeout=LONG_S)
     lost = remote.catalog.get_run(run.id)
     assert (lost.status, lost.error_kind) == ("failed", "lost")
     assert "frame 2/" in remote.model_log(run)
@@ -518,7 +519,7 @@ def test_a_restarted_sshd_costs_no_byte_of_the_log(remote: RemoteProject) -> Non
     with after(1, remote.host.restart_sshd):
         got = b"".join(remote.backend.follow(handle))
     assert got.decode().splitlines() == [f"line {i}" for i in range(1, 31)]
-    until(lambda: not remote.host.processes("tail -c"), "the end of what followed", 20)
+    until(lambda: not remote.host.processes("tail -c"), "the end of what followed")
 
 
 def test_a_full_disk_on_the_host_is_said_and_a_second_try_completes(remote: RemoteProject) -> None:
@@ -541,7 +542,7 @@ def test_ctrl_c_stops_the_container_and_records_cancelled(remote: RemoteProject)
     process = remote.elsewhere(run)
     wait_for_frame(process, 1)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG_S)
     ended = remote.catalog.get_run(run.id)
     assert (ended.status, ended.error_kind) == ("cancelled", "cancelled")
     assert remote.containers() == []
@@ -554,7 +555,7 @@ def test_a_closed_follower_leaves_nothing_behind_on_the_host(remote: RemoteProje
     next(stream)
     stream.close()
     following = ("tail -c", "docker wait")
-    until(lambda: not any(map(remote.host.processes, following)), "the end of what followed", 20)
+    until(lambda: not any(map(remote.host.processes, following)), "the end of what followed")
     assert remote.backend.alive(handle)
 
 

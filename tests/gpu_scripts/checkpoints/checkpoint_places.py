@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.hub import Hub, serving
+from tests.support.waiting import LONG_S
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "gpu_scripts" / "checkpoints"
 REPO = "maker/model"
@@ -87,7 +88,7 @@ class Places:
     def run(self, manifest: Path, *words: str, **env: str) -> Said:
         """The program to its end."""
         process = self.start(manifest, *words, **env)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=LONG_S)
         return Said(process.returncode, out, err)
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.gpu_scripts.checkpoints.checkpoint_places import BIG, REPO, Places, entry, placed
 from tests.support.hub import COMMIT
+from tests.support.waiting import until
 
 PINNED = "a" * 40
 
@@ -103,10 +103,10 @@ def test_a_killed_download_goes_on_in_another_process(places: Places) -> None:
     manifest = places.manifest(entry("base.pt", md5=md5(BIG)))
     process = places.start(manifest, "download", "--pause=30")  # it waits after the cut
     parts = places.checkpoints / REPO
-    until = time.monotonic() + 20
-    while not any(p.stat().st_size >= 300_000 for p in parts.glob(".*.part")):
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    until(
+        lambda: any(p.stat().st_size >= 300_000 for p in parts.glob(".*.part")),
+        "the part before the cut",
+    )
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (parts / "base.pt").exists()

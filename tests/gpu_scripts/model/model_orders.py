@@ -7,11 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support.waiting import LONG_S
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "gpu_scripts"
 SMALL_MODEL = Path(__file__).with_name("small_model.py")
@@ -166,19 +167,12 @@ def start(
 
 def carry_out(order: Order) -> Done:
     argv = argv_of(order.folder, order.place())
-    return Done(order.folder, start(order.folder, argv, order.env).wait(120))
+    return Done(order.folder, start(order.folder, argv, order.env).wait(LONG_S))
 
 
 def carried_out(folder: Path, *does: Sequence[str], **more: Any) -> Done:
     """Both, for parts that do this."""
     return carry_out(Order(folder, does, **more))
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
 
 
 def said(folder: Path, pattern: str) -> Callable[[], re.Match[str] | None]:

@@ -21,8 +21,8 @@ from tests.gpu_scripts.model.model_orders import (
     run_id,
     said,
     start,
-    until,
 )
+from tests.support.waiting import LONG_S, until
 
 sys.path.append(str(SCRIPTS / "model"))
 
@@ -53,13 +53,13 @@ def test_a_failure_is_kept_as_soon_as_it_is_known(folder: Path) -> None:
     """While another sample is in work: the host may die then."""
     order = Order(folder, [["blocked a"], [], ["hang"]])
     script = start(folder, argv_of(folder, order.place()))
-    until(said(folder, r"hangs (\d+)"))
-    until(said(folder, f"{run_id(1)} transfer: done"))
+    until(said(folder, r"hangs (\d+)"), "its log")
+    until(said(folder, f"{run_id(1)} transfer: done"), "its log")
     finished = Done(folder, -1)
     assert finished.kept.keys() == {0}
     assert finished.finished["outputs"].keys() == {f"{run_id(1)}.mp4"}
     script.send_signal(signal.SIGTERM)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
 
 
 def test_all_that_failed_alone_is_kept_too(folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_log_without_room_ends_nothing(folder: Path) -> None:
     argv = argv_of(folder, Order(folder, [[], ["blocked a"], []]).place())
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=LONG_S
         )
     assert (done.returncode, done.stderr) == (1, "")
     kept = Done(folder, 1)

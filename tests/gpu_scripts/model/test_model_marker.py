@@ -15,6 +15,7 @@ import pytest
 from tests.gpu_scripts.model.model_orders import Done, argv_of, run_id, start
 from tests.models import trees
 from tests.support.videos import write_video
+from tests.support.waiting import LONG_S
 
 SAYS = {
     "loaded": ["Saved sample args to"],
@@ -63,7 +64,7 @@ def carried_out(place: Path, folder: Path, *prompts: str, **spec: Any) -> Done:
     argv = argv_of(folder, command([str(folder / s["spec"]) for s in samples], folder))
     env = {"PYTHONPATH": str(place / "code"), "COSMOS_CWD": str(place / "code")}
     env |= {"HF_HOME": str(place / "hf"), "PATH": os.environ["PATH"]}
-    return Done(folder, start(folder, argv, env).wait(60))
+    return Done(folder, start(folder, argv, env).wait(LONG_S))
 
 
 def command(specs: Sequence[str], folder: Path) -> list[str]:

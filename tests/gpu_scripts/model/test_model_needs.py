@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.gpu_scripts.model.model_orders import Done, Order, argv_of, carried_out, start
+from tests.support.waiting import LONG_S
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_a_request_that_cannot_be_read_is_refused(folder: Path, content: str | N
     (folder / "request.json").unlink()
     if content is not None:
         (folder / "request.json").write_text(content)
-    assert start(folder, argv_of(folder, command)).wait(20) == 2
+    assert start(folder, argv_of(folder, command)).wait(LONG_S) == 2
     assert Done(folder, 2).log.startswith("REFUSED: validation: ")
 
 
@@ -161,7 +162,7 @@ def test_lines_that_are_not_one_for_each_part_are_refused(folder: Path) -> None:
 
 def test_a_call_without_a_command_is_refused(folder: Path) -> None:
     Order(folder, [[]]).place()
-    assert start(folder, argv_of(folder, [])).wait(20) == 2
+    assert start(folder, argv_of(folder, [])).wait(LONG_S) == 2
     assert "usage: model_run.py" in Done(folder, 2).log
 
 

@@ -25,9 +25,9 @@ from tests.gpu_scripts.model.model_orders import (
     run_id,
     said,
     start,
-    until,
 )
 from tests.support.videos import Pixels, pixels, write_video
+from tests.support.waiting import LONG_S, until
 
 BITS, BAR, HEIGHT = 9, 8, 32
 OF_RUN_SH = ("sh", "cat", "date", "dd", "dirname", "find", "grep", "ln", "mv", "paste", "rm")
@@ -230,9 +230,11 @@ def test_a_signal_while_ffmpeg_works_ends_it_and_keeps_what_is_finished(
     folder = tmp_path / "run"
     wanted = order(folder, 20, 12, env=slow_ffmpeg(tmp_path, word))
     script = start(folder, argv_of(folder, wanted.place()), wanted.env)
-    until(lambda: (folder / "ffmpeg.pid").exists() and (folder / "ffmpeg.pid").read_text())
+    until(
+        lambda: (folder / "ffmpeg.pid").exists() and (folder / "ffmpeg.pid").read_text(), "ffmpeg"
+    )
     script.send_signal(signal.SIGTERM)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
     done = Done(folder, 143)
     assert done.failed == {}
     assert done.record["samples"] == {}
@@ -248,9 +250,9 @@ def test_the_model_goes_on_while_pieces_are_joined(tmp_path: Path) -> None:
     wanted.samples = [wanted.samples[0], second]
     wanted.lines = [*wanted.lines, {"prompt": "prompt 1", "does": []}]
     script = start(folder, argv_of(folder, wanted.place()), wanted.env)
-    until(said(folder, f"{run_id(1)} upscale: done"))
+    until(said(folder, f"{run_id(1)} upscale: done"), "its log")
     script.send_signal(signal.SIGTERM)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
     assert (folder / "outputs" / f"{run_id(1)}.mp4").exists()
 
 

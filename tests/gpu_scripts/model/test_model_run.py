@@ -24,8 +24,8 @@ from tests.gpu_scripts.model.model_orders import (
     run_id,
     said,
     start,
-    until,
 )
+from tests.support.waiting import LONG_S, until
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ def test_samples_with_specs_of_their_own_are_left_out_by_them(folder: Path) -> N
 def started(order: Order, pattern: str) -> tuple[subprocess.Popen[bytes], list[int]]:
     """The order, once its log says something; the numbers in that."""
     script = start(order.folder, argv_of(order.folder, order.place()), order.env)
-    until(said(order.folder, pattern))
+    until(said(order.folder, pattern), "its log")
     found = said(order.folder, pattern)()
     assert found
     return script, [int(word) for word in found[1].split()]
@@ -329,7 +329,7 @@ def test_a_signal_ends_the_model_and_keeps_what_is_finished(
 ) -> None:
     script, pids = started(Order(folder, [[], ["hang"], []]), r"hangs (\d+)")
     script.send_signal(number)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
     done = Done(folder, 143)
     assert done.made == videos(0)
     assert done.record["samples"].keys() == {run_id(0)}
@@ -341,7 +341,7 @@ def test_what_ignores_the_signal_is_killed_with_all_its_children(folder: Path) -
     """One of them in a session of its own, as torchrun's workers are."""
     script, pids = started(Order(folder, [[], ["stubborn"]]), r"stubborn (\d+ \d+)\n")
     script.send_signal(signal.SIGTERM)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
     assert len(pids) == 2
     assert not any(map(lives, pids))
     assert Done(folder, 143).made == videos(0)
@@ -351,14 +351,14 @@ def test_a_signal_to_all_processes_is_no_failure_of_the_model(folder: Path) -> N
     script, pids = started(Order(folder, [[], ["hang"], []]), r"hangs (\d+)")
     os.kill(pids[0], signal.SIGTERM)  # a moment before us
     script.send_signal(signal.SIGTERM)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
     assert Done(folder, 143).failed == {}
 
 
 def test_a_model_that_somebody_else_stops_is_not_started_again(folder: Path) -> None:
     script, pids = started(Order(folder, [[], ["hang"], []]), r"hangs (\d+)")
     os.kill(pids[0], signal.SIGTERM)
-    assert script.wait(20) == 1
+    assert script.wait(LONG_S) == 1
     done = Done(folder, 1)
     assert done.kinds == {1: "lost", 2: "lost"}
     assert done.loads == 1
@@ -366,7 +366,7 @@ def test_a_model_that_somebody_else_stops_is_not_started_again(folder: Path) -> 
 
 def test_a_child_that_the_model_leaves_behind_is_ended(folder: Path) -> None:
     script, pids = started(Order(folder, [["orphan"]]), r"orphan (\d+)\n")
-    assert script.wait(20) == 0
+    assert script.wait(LONG_S) == 0
     assert not lives(pids[0])
 
 
@@ -376,19 +376,19 @@ def test_a_text_that_is_still_being_written_is_waited_for(folder: Path) -> None:
     place = folder / "made" / "video_0"
     (place / "output.mp4").write_text("video of prompt 0")
     (place / "prompt.txt").write_text("")
-    with pytest.raises(AssertionError):
-        until(said(folder, "done in|FAILED"), 0.6)
+    with pytest.raises(TimeoutError):
+        until(said(folder, "done in|FAILED"), "its log", 0.6)
     (place / "prompt.txt").write_text("prompt 0")
-    until(said(folder, "done in"))
+    until(said(folder, "done in"), "its log")
     script.send_signal(signal.SIGTERM)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
     assert Done(folder, 143).made == videos(0)
 
 
 def test_a_command_that_does_not_exist_is_launch_failed(folder: Path) -> None:
     order = Order(folder, [[], []])
     command = ["no-such-torchrun", *order.place()[1:]]
-    done = Done(folder, start(folder, argv_of(folder, command)).wait(20))
+    done = Done(folder, start(folder, argv_of(folder, command)).wait(LONG_S))
     assert done.code == 1
     assert done.kinds == {0: "launch_failed", 1: "launch_failed"}
     assert "no-such-torchrun" in done.failed[1][1]
@@ -396,7 +396,7 @@ def test_a_command_that_does_not_exist_is_launch_failed(folder: Path) -> None:
 
 def test_the_program_needs_the_standard_library_only(folder: Path) -> None:
     argv = argv_of(folder, Order(folder, [[], ["blocked a"], []]).place())
-    assert start(folder, [argv[0], "-S", *argv[1:]]).wait(30) == 1
+    assert start(folder, [argv[0], "-S", *argv[1:]]).wait(LONG_S) == 1
     assert Done(folder, 1).made == videos(0, 2)
 
 
@@ -417,7 +417,7 @@ def test_a_full_disk_is_told_as_one(folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=LONG_S,
     )
     told = done.stdout + done.stderr
     assert done.returncode == 1, told

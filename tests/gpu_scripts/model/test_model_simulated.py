@@ -16,9 +16,10 @@ import av
 import numpy as np
 import pytest
 
-from tests.gpu_scripts.model.model_orders import Done, argv_of, run_id, said, start, until
+from tests.gpu_scripts.model.model_orders import Done, argv_of, run_id, said, start
 from tests.models import trees
 from tests.support.videos import write_video
+from tests.support.waiting import LONG_S, until
 
 SAYS = {
     "loaded": ["running preprocessor"],
@@ -110,7 +111,7 @@ def placed(
 
 def made(place: Path, folder: Path, prompts: Sequence[str], **change: Any) -> Done:
     argv = placed(place, folder, prompts, **change)
-    return Done(folder, start(folder, argv, env_of(place)).wait(120))
+    return Done(folder, start(folder, argv, env_of(place)).wait(LONG_S))
 
 
 def sim(*does: str) -> list[str]:
@@ -188,10 +189,10 @@ def test_a_hanging_model_is_stopped_and_what_is_finished_stays(
     place: Path, folder: Path, word: str
 ) -> None:
     script = start(folder, placed(place, folder, sim("", word, "")), env_of(place))
-    until(said(folder, f"{run_id(1)} transfer: chunk|{run_id(0)} transfer: done"))
-    until(said(folder, r"(?s)done in.*Starting diffusion sampling"))
+    until(said(folder, f"{run_id(1)} transfer: chunk|{run_id(0)} transfer: done"), "its log")
+    until(said(folder, r"(?s)done in.*Starting diffusion sampling"), "its log")
     script.send_signal(signal.SIGTERM)
-    assert script.wait(30) == 143
+    assert script.wait(LONG_S) == 143
     assert sizes(Done(folder, 143)) == whole(0)
     assert not list(processes_of(folder))
 
@@ -269,7 +270,7 @@ def upscale(place: Path, folder: Path) -> tuple[list[str], list[int]]:
 
 def test_an_upscale_in_pieces_has_every_frame_once_in_order(place: Path, folder: Path) -> None:
     argv, shades = upscale(place, folder)
-    done = Done(folder, start(folder, argv, env_of(place)).wait(120))
+    done = Done(folder, start(folder, argv, env_of(place)).wait(LONG_S))
     assert done.code == 0, done.log
     with av.open(str(folder / "outputs" / f"{run_id(0)}.mp4")) as container:
         stream = container.streams.video[0]
@@ -302,6 +303,6 @@ def test_a_batch_of_transfer2_5_tells_what_it_has_skipped(place: Path, folder: P
     command = [sys.executable, "examples/inference.py", "-i", *specs, "-o", str(folder / "made")]
     argv = argv_of(folder, command)
     env = env_of(place, "transfer2_5")
-    done = Done(folder, start(folder, argv, env).wait(60))
+    done = Done(folder, start(folder, argv, env).wait(LONG_S))
     assert done.kinds == {1: "blocked", 2: "out_of_memory", 3: "lost"}, done.log
     assert list(sizes(done)) == [0]

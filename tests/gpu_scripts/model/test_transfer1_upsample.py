@@ -16,9 +16,10 @@ import av
 import numpy as np
 import pytest
 
-from tests.gpu_scripts.model.model_orders import Done, argv_of, lives, run_id, said, start, until
+from tests.gpu_scripts.model.model_orders import Done, argv_of, lives, run_id, said, start
 from tests.models import trees
 from tests.support.videos import write_video
+from tests.support.waiting import LONG_S, until
 
 WEIGHTS = "nvidia/Cosmos-UpsamplePrompt1-12B-Transfer/consolidated.safetensors"
 OURS = """
@@ -104,7 +105,7 @@ def env_of(host: Path, code: str, **more: str) -> dict[str, str]:
 
 def made(host: Path, folder: Path, *prompts: str, code: str = "ours", **env: str) -> Done:
     argv = placed(host, folder, prompts)
-    return Done(folder, start(folder, argv, env_of(host, code, **env)).wait(60))
+    return Done(folder, start(folder, argv, env_of(host, code, **env)).wait(LONG_S))
 
 
 def answers(done: Done) -> dict[int, str]:
@@ -228,18 +229,18 @@ def test_without_the_code_it_is_launch_failed(host: Path, folder: Path, tmp_path
 def test_a_source_that_cannot_be_read_loses_none_of_the_others(host: Path, folder: Path) -> None:
     argv = placed(host, folder, ["first", "second"])
     (folder / "inputs" / "wide.mp4").write_bytes(b"no video")
-    done = Done(folder, start(folder, argv, env_of(host, "ours")).wait(60))
+    done = Done(folder, start(folder, argv, env_of(host, "ours")).wait(LONG_S))
     assert done.kinds == {0: "validation"}
     assert set(answers(done)) == {1}
 
 
 def test_a_signal_ends_it_and_keeps_what_was_answered(host: Path, folder: Path) -> None:
     script = start(folder, placed(host, folder, ["first", "hang", "x"]), env_of(host, "ours"))
-    until(said(folder, r"hangs (\d+)\n"))
+    until(said(folder, r"hangs (\d+)\n"), "its log")
     found = said(folder, r"hangs (\d+)\n")()
     assert found
     script.send_signal(signal.SIGTERM)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
     done = Done(folder, 143)
     assert set(answers(done)) == {0}
     assert done.failed == {}
@@ -250,8 +251,8 @@ def test_each_answer_and_failure_is_kept_as_soon_as_it_is_known(host: Path, fold
     """While another prompt is in work: the host may die then."""
     prompts = ["first", "raise it broke", "third", "hang", "x"]
     script = start(folder, placed(host, folder, prompts), env_of(host, "ours"))
-    until(said(folder, r"hangs (\d+)\n"))
-    until(lambda: f"{run_id(2)}.txt" in Done(folder, -1).finished["outputs"])
+    until(said(folder, r"hangs (\d+)\n"), "its log")
+    until(lambda: f"{run_id(2)}.txt" in Done(folder, -1).finished["outputs"], "a text")
     kept = Done(folder, -1)
     answer = (folder / "outputs" / f"{run_id(0)}.txt").read_bytes()
     facts = {"sha256": hashlib.sha256(answer).hexdigest(), "size": len(answer)}
@@ -259,7 +260,7 @@ def test_each_answer_and_failure_is_kept_as_soon_as_it_is_known(host: Path, fold
     assert kept.finished["outputs"].keys() == {f"{run_id(n)}.txt" for n in (0, 2)}
     assert kept.kept == {1: ("model_failed", "RuntimeError: it broke")}
     script.send_signal(signal.SIGTERM)
-    assert script.wait(20) == 143
+    assert script.wait(LONG_S) == 143
 
 
 def test_what_failed_is_told_again_at_the_end(host: Path, folder: Path) -> None:
@@ -269,7 +270,7 @@ def test_what_failed_is_told_again_at_the_end(host: Path, folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text())
     request["samples"][0]["source"] = "inputs/none.mp4"
     (folder / "request.json").write_text(json.dumps(request))
-    done = Done(folder, start(folder, argv, env_of(host, "ours")).wait(60))
+    done = Done(folder, start(folder, argv, env_of(host, "ours")).wait(LONG_S))
     assert done.kinds == {0: "validation", 1: "model_failed", 3: "model_failed", 4: "lost"}
     assert done.kept == done.failed
     last = [line.split()[1] for line in done.log.splitlines()[-4:]]
@@ -280,14 +281,14 @@ def test_what_failed_is_told_again_at_the_end(host: Path, folder: Path) -> None:
 def test_a_text_is_on_record_before_it_is_told(host: Path, folder: Path) -> None:
     argv = placed(host, folder, ["first"])
     (folder / "finished.json").mkdir()
-    log = Done(folder, start(folder, argv, env_of(host, "ours")).wait(60)).log
+    log = Done(folder, start(folder, argv, env_of(host, "ours")).wait(LONG_S)).log
     assert log.index("finished.json cannot be written") < log.index("enhance: done in")
 
 
 def test_an_answer_that_cannot_be_written_fails_its_prompt_alone(host: Path, folder: Path) -> None:
     argv = placed(host, folder, ["first", "second"])
     (folder / "outputs" / f"{run_id(0)}.txt").mkdir(parents=True)
-    done = Done(folder, start(folder, argv, env_of(host, "ours")).wait(60))
+    done = Done(folder, start(folder, argv, env_of(host, "ours")).wait(LONG_S))
     assert done.failed == {0: ("model_failed", "A file cannot be read or written: Is a directory.")}
     assert done.finished["outputs"].keys() == {f"{run_id(1)}.txt"}
 
@@ -305,7 +306,7 @@ def test_what_cannot_be_done_is_refused_before_the_model_is_started(
     host: Path, folder: Path, change: dict[str, Any], says: str
 ) -> None:
     argv = placed(host, folder, ["first"], **change)
-    assert start(folder, argv, env_of(host, "ours")).wait(30) == 2
+    assert start(folder, argv, env_of(host, "ours")).wait(LONG_S) == 2
     (line,) = Done(folder, 2).log.splitlines()
     assert line.startswith(f"REFUSED: {says}")
 
@@ -317,6 +318,6 @@ def test_two_at_once_do_not_share_their_pictures(host: Path, tmp_path: Path) -> 
         start(folder, placed(host, folder, [f"prompt {n}"]), env_of(host, "simulator"))
         for n, folder in enumerate(folders)
     ]
-    assert [script.wait(60) for script in scripts] == [0, 0]
+    assert [script.wait(LONG_S) for script in scripts] == [0, 0]
     for folder in folders:
         assert {p.name for p in (folder / "tmp").iterdir()} == {"frame_1.png", "frame_2.png"}

@@ -20,6 +20,7 @@ from cosmos_pipelines.remote.files.transfer import (
 from cosmos_pipelines.remote.ssh.connection import Connection
 from tests.support.contents import random_file
 from tests.support.sshd import Sshd
+from tests.support.waiting import LONG_S
 
 MIB = 1 << 20
 
@@ -185,7 +186,7 @@ def test_a_full_disk_here_is_told_and_nothing_is_left(
     with pytest.raises(DiskFull):
         fetch(way, file, small_disk)
     assert files_in(small_disk) == []
-    assert way.run(["echo", "on"], timeout_s=10).stdout == b"on\n"
+    assert way.run(["echo", "on"], timeout_s=LONG_S).stdout == b"on\n"
 
 
 def test_more_names_than_a_command_takes_go_in_groups(

@@ -17,6 +17,7 @@ from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host
 from tests.support.contents import random_file
+from tests.support.waiting import LONG_S
 from tests.support.ways import without_openssh
 
 CAS = "/home/ops/cosmos/cas"
@@ -44,7 +45,7 @@ def test_files_go_there_and_back_and_belong_to_the_user(way: Connection, tmp_pat
     put_files(way, [file], CAS)
     get_file(way, f"{CAS}/{file.sha256}", tmp_path / "b", file.sha256)
     assert (tmp_path / "b").read_bytes() == file.path.read_bytes()
-    owner = way.run(["stat", "-c", "%U", f"{CAS}/{file.sha256}"], timeout_s=20).stdout
+    owner = way.run(["stat", "-c", "%U", f"{CAS}/{file.sha256}"], timeout_s=LONG_S).stdout
     assert owner == b"ops\n"
 
 

@@ -15,6 +15,7 @@ from cosmos_pipelines.errors import LinkLost, Unreachable
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host, until
+from tests.support.waiting import LONG_S
 
 COUNT = 'n=0; while [ $n -lt 60 ]; do n=$((n + 1)); echo "line $n"; sleep 0.15; done'
 FOR_EVER = "while :; do date; sleep 0.1; done"
@@ -38,7 +39,7 @@ def after(seconds: float, *acts: object) -> Iterator[None]:
 
 
 def within(limit_s: float, started: float) -> bool:
-    """Whether a bound was kept; generous, the machine may be busy."""
+    """Whether a bound was kept; generous, the machine may be busy: what is cut would last 600 s."""
     return time.monotonic() - started < limit_s
 
 
@@ -60,22 +61,22 @@ def test_a_link_cut_for_good_in_a_stream_is_lost_in_time(
     started = time.monotonic()
     with pytest.raises(LinkLost, match="was lost during `sh -c`"):
         list(stream)
-    assert within(20, started)
+    assert within(100, started)
 
 
 def test_a_link_cut_for_good_in_a_call_is_lost_in_time(impatient: Connection, gpu1: Host) -> None:
     started = time.monotonic()
     with after(0.5, gpu1.cut), pytest.raises(LinkLost, match="was lost during `sleep 600`"):
-        impatient.run(["sleep", "600"], timeout_s=60)
-    assert within(25, started)
+        impatient.run(["sleep", "600"], timeout_s=LONG_S)
+    assert within(100, started)
 
 
 def test_a_link_cut_while_much_is_sent_is_lost_in_time(impatient: Connection, gpu1: Host) -> None:
     parts = (b"x" * 100_000 for _ in iter(int, 1))
     started = time.monotonic()
     with after(0.5, gpu1.cut), pytest.raises(LinkLost):
-        impatient.run(["sh", "-c", "cat > /dev/null"], timeout_s=60, input=parts)
-    assert within(25, started)
+        impatient.run(["sh", "-c", "cat > /dev/null"], timeout_s=LONG_S, input=parts)
+    assert within(100, started)
 
 
 def test_no_route_is_unreachable_in_time_and_nothing_was_done(
@@ -84,9 +85,9 @@ def test_no_route_is_unreachable_in_time_and_nothing_was_done(
     gpu1.cut()
     started = time.monotonic()
     with pytest.raises(Unreachable, match=r"gpu1 \(10\.77\.") as caught:
-        impatient.run(["true"], timeout_s=60)
+        impatient.run(["true"], timeout_s=LONG_S)
     assert not isinstance(caught.value, LinkLost)
-    assert within(20, started)
+    assert within(100, started)
 
 
 def test_a_name_that_nobody_knows_is_unreachable(fleet: Fleet) -> None:
@@ -115,17 +116,17 @@ def test_a_restarted_sshd_ends_streams_as_lost_and_is_reconnected_to(
     gpu1.restart_sshd()
     with pytest.raises(LinkLost):
         list(stream)
-    assert connection.run(["echo", "back"], timeout_s=20).stdout == b"back\n"
-    until(lambda: not gpu1.processes("while :"), "the end of what was streamed", 10)
+    assert connection.run(["echo", "back"], timeout_s=LONG_S).stdout == b"back\n"
+    until(lambda: not gpu1.processes("while :"), "the end of what was streamed")
 
 
 def test_an_open_connection_waits_a_moment_for_a_server_that_restarts(
     connection: Connection, gpu1: Host
 ) -> None:
-    assert connection.run(["true"], timeout_s=20).exit_code == 0
+    assert connection.run(["true"], timeout_s=LONG_S).exit_code == 0
     gpu1.stop_sshd()
     with after(1.0, gpu1.start_sshd):
-        assert connection.run(["echo", "back"], timeout_s=20).stdout == b"back\n"
+        assert connection.run(["echo", "back"], timeout_s=LONG_S).stdout == b"back\n"
 
 
 def test_a_power_cut_is_lost_and_the_booted_host_is_reconnected_to(
@@ -139,9 +140,9 @@ def test_a_power_cut_is_lost_and_the_booted_host_is_reconnected_to(
         list(stream)
     with pytest.raises(Unreachable):
         impatient.run(["true"], timeout_s=5)
-    assert within(40, started)
+    assert within(100, started)
     gpu1.boot()
-    assert impatient.run(["hostname"], timeout_s=20).stdout == b"gpu1\n"
+    assert impatient.run(["hostname"], timeout_s=LONG_S).stdout == b"gpu1\n"
 
 
 def test_a_dead_host_behind_a_living_jump_is_lost_in_time(
@@ -157,14 +158,14 @@ def test_a_dead_host_behind_a_living_jump_is_lost_in_time(
         started = time.monotonic()
         with pytest.raises(LinkLost):
             list(stream)
-        assert within(25, started)
+        assert within(100, started)
         gpu2.mend()
-        assert connection.run(["hostname"], timeout_s=30).stdout == b"gpu2\n"
+        assert connection.run(["hostname"], timeout_s=LONG_S).stdout == b"gpu2\n"
 
 
 def test_a_slow_link_is_not_taken_for_a_dead_one(impatient: Connection, gpu1: Host) -> None:
     impatient.open()
     gpu1.slow("4mbit")
     data = b"x" * 3_000_000
-    assert impatient.run(["wc", "-c"], timeout_s=60, input=data).stdout == b"3000000\n"
+    assert impatient.run(["wc", "-c"], timeout_s=LONG_S, input=data).stdout == b"3000000\n"
     assert len(b"".join(impatient.stream(["head", "-c", "3000000", "/dev/zero"]))) == 3_000_000

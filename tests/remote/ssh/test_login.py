@@ -15,11 +15,12 @@ from cosmos_pipelines.errors import HostKeyChanged, HostKeyUnknown, LoginRefused
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host, run
+from tests.support.waiting import LONG_S
 
 
 def who(target: Target) -> str:
     with Connection(target) as connection:
-        return connection.run(["id", "-un"], timeout_s=20).stdout.decode().strip()
+        return connection.run(["id", "-un"], timeout_s=LONG_S).stdout.decode().strip()
 
 
 def direct(fleet: Fleet, host: Host, **more: object) -> Target:
@@ -182,7 +183,7 @@ def test_a_jump_leads_to_a_host_behind_another(
         f"  UserKnownHostsFile {fleet.known_hosts}\n"
     )
     with Connection(Target("behind", config_file=config)) as connection:
-        done = connection.run(["sh", "-c", "hostname; echo $SSH_CONNECTION"], timeout_s=20)
+        done = connection.run(["sh", "-c", "hostname; echo $SSH_CONNECTION"], timeout_s=LONG_S)
     assert done.stdout.decode().split()[:2] == ["gpu2", gpu1.address]
     known_hosts = tmp_path / "known_hosts"
     known_hosts.write_text(

@@ -16,6 +16,7 @@ from cosmos_pipelines.errors import LinkLost, Refused
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection, Target
 from cosmos_pipelines.remote.ssh.session import MOST_SAID
 from tests.rig.host import Host, until
+from tests.support.waiting import LONG_S
 
 NASTY = [
     "", " ", "two words", "it's", '"quoted"', "line\nbreak", "$(reboot)", "`reboot`", "$HOME",
@@ -28,13 +29,13 @@ def sh(connection: Connection, script: str, timeout_s: float = 20) -> Completed:
 
 
 def test_words_arrive_exactly_as_they_were_given(connection: Connection) -> None:
-    done = connection.run(["printf", r"%s\0", *NASTY], timeout_s=20)
+    done = connection.run(["printf", r"%s\0", *NASTY], timeout_s=LONG_S)
     assert done.stdout.split(b"\0")[:-1] == [word.encode() for word in NASTY]
 
 
 def test_the_environment_arrives_exactly_as_it_was_given(connection: Connection) -> None:
     env = {f"COSMOS_{n}": word for n, word in enumerate(NASTY)}
-    done = connection.run(["env", "-0"], timeout_s=20, env=env)
+    done = connection.run(["env", "-0"], timeout_s=LONG_S, env=env)
     there = dict(pair.split(b"=", 1) for pair in done.stdout.split(b"\0") if pair)
     assert {k: there[k.encode()].decode() for k in env} == env
 
@@ -47,7 +48,7 @@ def test_exit_codes_come_back(connection: Connection, code: int) -> None:
 def test_a_program_that_does_not_exist_or_is_killed_has_an_exit_code_too(
     connection: Connection,
 ) -> None:
-    missing = connection.run(["no-such-program"], timeout_s=20)
+    missing = connection.run(["no-such-program"], timeout_s=LONG_S)
     assert missing.exit_code == 127 and b"no-such-program" in missing.stderr
     assert sh(connection, "kill -9 $$").exit_code == 137
 
@@ -59,22 +60,24 @@ def test_standard_error_stays_apart(connection: Connection) -> None:
 
 def test_binary_data_is_unharmed_both_ways(connection: Connection) -> None:
     data = os.urandom(1 << 20)
-    done = connection.run(["cat"], timeout_s=60, input=data)
+    done = connection.run(["cat"], timeout_s=LONG_S, input=data)
     assert done.stdout == data
-    done = connection.run(["sh", "-c", "cat >&2"], timeout_s=60, input=data)
+    done = connection.run(["sh", "-c", "cat >&2"], timeout_s=LONG_S, input=data)
     assert (done.stdout, done.stderr) == (b"", data)
 
 
 def test_input_can_come_in_parts_while_output_goes_on(connection: Connection) -> None:
     parts = [os.urandom(100_000) for _ in range(80)]
-    done = connection.run(["tee", "/dev/stderr"], timeout_s=60, input=iter(parts))
+    done = connection.run(["tee", "/dev/stderr"], timeout_s=LONG_S, input=iter(parts))
     sent = b"".join(parts)
     assert done.stdout == sent
     assert done.stderr == sent[-MOST_SAID:]
 
 
 def test_a_program_that_does_not_read_its_input_ends_in_order(connection: Connection) -> None:
-    done = connection.run(["sh", "-c", "echo enough; exit 7"], timeout_s=60, input=b"x" * 8_000_000)
+    done = connection.run(
+        ["sh", "-c", "echo enough; exit 7"], timeout_s=LONG_S, input=b"x" * 8_000_000
+    )
     assert (done.exit_code, done.stdout) == (7, b"enough\n")
 
 
@@ -84,7 +87,7 @@ def test_a_failure_of_the_input_is_raised_here(connection: Connection) -> None:
         raise FileNotFoundError("gone")
 
     with pytest.raises(FileNotFoundError, match="gone"):
-        connection.run(["cat"], timeout_s=60, input=parts())
+        connection.run(["cat"], timeout_s=LONG_S, input=parts())
     assert sh(connection, "true").exit_code == 0
 
 
@@ -171,7 +174,7 @@ def test_closing_a_stream_ends_its_program_there(connection: Connection, gpu1: H
     next(stream)
     assert gpu1.processes("sleep 4711")
     stream.close()
-    until(lambda: not gpu1.processes("sleep 4711"), "the end of the program", 10)
+    until(lambda: not gpu1.processes("sleep 4711"), "the end of the program")
 
 
 def test_a_closed_connection_opens_again_when_it_is_used(connection: Connection) -> None:
@@ -184,7 +187,7 @@ def test_nothing_is_left_running_here_after_close(at_gpu1: Target) -> None:
     before = set(threading.enumerate())
     with Connection(replace(at_gpu1, lost_after_s=3)) as connection:
         sh(connection, "true")
-    until(lambda: not (set(threading.enumerate()) - before), "the end of our threads", 10)
+    until(lambda: not (set(threading.enumerate()) - before), "the end of our threads")
 
 
 def test_a_closed_port_is_told_from_a_host_that_is_gone(connection: Connection, gpu1: Host) -> None:

@@ -14,6 +14,7 @@ from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
 from cosmos_pipelines.remote.ssh.streams import draw, feed
 from tests.support.sshd import Sshd
+from tests.support.waiting import LONG_S
 from tests.support.ways import without_openssh
 
 
@@ -34,7 +35,7 @@ def test_a_connection_outlives_half_a_gigabyte_and_the_ends_of_programs(
     def end_programs() -> None:
         nonlocal ends
         while not over.is_set():
-            loop.run(["true"], timeout_s=20)
+            loop.run(["true"], timeout_s=LONG_S)
             ends += 1
 
     beside = threading.Thread(target=end_programs)
@@ -45,7 +46,7 @@ def test_a_connection_outlives_half_a_gigabyte_and_the_ends_of_programs(
         over.set()
         beside.join()
     assert size == 600_000_000
-    assert loop.run(["echo", "on"], timeout_s=10).stdout == b"on\n"
+    assert loop.run(["echo", "on"], timeout_s=LONG_S).stdout == b"on\n"
     assert ends > 1
 
 
@@ -93,10 +94,10 @@ def test_processes_share_one_connection_and_need_not_end_it(target: Target, shor
     assert second.usable()
     with second.start(["sh", "-c", "echo $SSH_CONNECTION"]) as started:
         one = started.output.read()
-        started.wait(10)
+        started.wait(LONG_S)
     with first.start(["sh", "-c", "echo $SSH_CONNECTION"]) as started:
         assert started.output.read() == one
-        started.wait(10)
+        started.wait(LONG_S)
     second.close()
     assert not first.open
 

@@ -1,0 +1,55 @@
+"""The job that says again, after something changed, which videos are up to date and scenes there.
+
+It is a job because Dagster keeps one evaluation of a check for each partition and Dagster run; a
+second one that belongs to no run is refused by its database.
+"""
+
+from typing import Any, Final
+
+import dagster as dg
+from pydantic import Field
+
+from cosmos_pipelines.assets.scenes import whether_there
+from cosmos_pipelines.assets.steps import as_dagster_failure
+from cosmos_pipelines.assets.video_checks import report, report_event, up_to_date
+from cosmos_pipelines.resources.dagster_resources import CatalogResource
+from cosmos_pipelines.runs.outdated import Now
+
+RECHECK: Final = "check_up_to_date"
+
+
+class RecheckForm(dg.Config):
+    """What changed."""
+
+    runs: list[str] = Field([], description="Runs whose videos are compared with what is there.")
+    scenes: list[str] = Field([], description="Scenes that are looked for.")
+
+
+@dg.op(description="Compares videos with what they were made of, as it is now.")
+def compare_again(
+    context: dg.OpExecutionContext, config: RecheckForm, catalog: CatalogResource
+) -> None:
+    """Record the check up_to_date of each run's video, and `there` of each scene."""
+    with as_dagster_failure(), catalog.open() as (store, settings):
+        now, stale = Now(store, settings), 0
+        runs = [r for r in store.find_runs(config.runs).values() if r.status == "completed"]
+        now.know(runs)
+        for scene in store.find_scenes(config.scenes).values():
+            report_event(context, whether_there(settings, scene))
+        for run in runs:
+            found = up_to_date(now, run)
+            stale += not found.passed
+            report(context, run, [found])
+        context.log.info(f"{stale} of {len(runs)} videos are out of date.")
+
+
+@dg.job(name=RECHECK, description="Say of videos whether they are up to date, and of scenes "
+        "whether they are there.")  # fmt: skip
+def check_up_to_date() -> None:
+    """What the sensor `up_to_date` asks for."""
+    compare_again()
+
+
+def recheck_config(runs: list[str], scenes: list[str]) -> dict[str, Any]:
+    """The run configuration of the job."""
+    return {"ops": {compare_again.name: {"config": {"runs": runs, "scenes": scenes}}}}
