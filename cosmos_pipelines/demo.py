@@ -5,12 +5,13 @@ What exists already is not made again, so a second demo is quick and adds nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosmos_pipelines.api import CosmosAPI
+    from cosmos_pipelines.media.progress import OnProgress
+    from cosmos_pipelines.operations import ModelType
     from cosmos_pipelines.runs.log import OnLine
 
 SCENE = "demo_city"
@@ -25,11 +26,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "demo_structure": {"weights": {"vis": 0.1, "edge": 0.6, "depth": 0.3}, "seed": 7},
 }
 
-Progress = Callable[[str, int, int], None]
-
 
 def demo(
-    api: CosmosAPI, *, progress: Progress | None = None, on_line: OnLine | None = None
+    api: CosmosAPI, *, progress: OnProgress | None = None, on_line: OnLine | None = None
 ) -> dict[str, Any]:
     """Make whatever of the demo is missing; returns its runs and where their results are."""
     scene = _scene(api, progress)
@@ -58,14 +57,14 @@ def demo(
     return {"scene": scene.name, "runs": [*runs, enhanced, *([larger] if larger else [])]}
 
 
-def render(directory: Path, progress: Progress | None = None) -> None:
+def render(directory: Path, progress: OnProgress | None = None) -> None:
     """Render the demo's scene as PNG sequences, as a renderer would write them."""
     from cosmos_pipelines.media.demo_scene import render_demo
 
     render_demo(directory, progress=lambda i, n: progress("render", i, n) if progress else None)
 
 
-def _scene(api: CosmosAPI, progress: Progress | None) -> Path:
+def _scene(api: CosmosAPI, progress: OnProgress | None) -> Path:
     """The demo's scene, rendered and prepared unless it is there."""
     scene = api.settings.inputs / SCENE
     if not (scene / "scene.json").is_file():
@@ -81,7 +80,11 @@ def _completed(api: CosmosAPI, prompt_id: str, recipe: str) -> dict[str, Any] | 
 
 
 def _of_type(
-    api: CosmosAPI, model_type: str, *, prompt_id: str | None = None, parent: str | None = None
+    api: CosmosAPI,
+    model_type: ModelType,
+    *,
+    prompt_id: str | None = None,
+    parent: str | None = None,
 ) -> dict[str, Any] | None:
     runs = api.list_runs(prompt_id=prompt_id, model_type=model_type, status="completed", limit=None)
     return next((run for run in runs if parent in (None, run["parent_run_id"])), None)

@@ -26,7 +26,11 @@ known and translated only at the doors: command line, Dagster asset, web page.
 from __future__ import annotations
 
 import difflib
+import errno
+import re
+import reprlib
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Final, Literal
 
 ErrorKind = Literal[
@@ -43,7 +47,51 @@ ErrorKind = Literal[
     "disk_full",
 ]
 
+LONGEST_NAME: Final = 1000
+"""Characters of a path that are told."""
+_LONG_WORD: Final = re.compile(r"(\S{80})\S{1000,}")
+"""What nobody has meant to type, and no error repeats; paths are shorter."""
+MISTYPED: Final = 300
+"""Characters of a word above which nobody looks for one like it."""
+SHOWN: Final = 80
+"""Characters of a value that an error repeats."""
+
+_OF_INPUT: Final = (
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EEXIST, errno.ENOTEMPTY,
+)  # fmt: skip
+"""What the system says of a file that was named wrongly, or is not what it should be."""
 _EXIT_BY_KIND: Final[dict[str, int]] = {"validation": 2, "disk_full": 1, "cancelled": 130}
+
+
+def shown(value: object, *, quoted: bool = True) -> str:
+    """A value as an error repeats it: its `repr`, or its text if not `quoted`; a long one is cut.
+
+    What has no end of its own (a text of a megabyte, a list in itself) is never written out whole.
+    """
+    if isinstance(value, PurePath):
+        return repr(named(value)) if quoted else named(value)
+    try:
+        if isinstance(value, str | bytes):
+            text = repr(value[: SHOWN + 1]) if quoted else str(value[: SHOWN + 1])
+        else:
+            text = reprlib.repr(value) if quoted else str(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = f"a {type(value).__name__} too long to write"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 4]}...{text[-1]}"
+
+
+def named(path: object) -> str:
+    """A file's name as an error tells it: whole, unless it is longer than any that is meant."""
+    text = str(path)
+    return text if len(text) <= LONGEST_NAME else f"{text[:100]}...{text[-100:]}"
+
+
+def nearest(wanted: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Those of `known` that look most like `wanted`, which nobody has mistyped if it is long."""
+    if len(wanted) > MISTYPED:
+        return []
+    return difflib.get_close_matches(wanted, list(known), n=n, cutoff=0.5)
 
 
 class CosmosError(Exception):
@@ -52,9 +100,9 @@ class CosmosError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = _LONG_WORD.sub(r"\1...", message)
         self.hint = hint
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
@@ -72,10 +120,10 @@ class UnknownId(InputError):
     def __init__(
         self, kind: str, wanted: str, known: Iterable[str] = (), *, see: str | None = None
     ) -> None:
-        near = difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.5)
+        near = nearest(wanted, known)
         see = see or f"See `cosmos list {kind}s`."
         hint = f"Did you mean {', '.join(near)}?" if near else see
-        super().__init__(f"There is no {kind} {wanted!r}.", hint=hint)
+        super().__init__(f"There is no {kind} {shown(wanted)}.", hint=hint)
         self.near = near
 
 
@@ -178,6 +226,20 @@ class HostKeyUnknown(NotAllowed):
 
 class HostKeyChanged(NotAllowed):
     """The host shows another key than the one in known_hosts."""
+
+
+def of_file(error: OSError) -> CosmosError | None:
+    """What the system refused of a file that somebody has named, as ours; None if none is named.
+
+    Where a place knows more of the file, it says so itself (`files`, `foreign`, `media.files`).
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = "" if error.filename is None else f"{named(error.filename)}: "
+        return DiskFull(f"{where}no room left on this machine.", hint="Free some and do it again.")
+    if error.filename is None or error.strerror is None:
+        return None
+    said = f"{named(error.filename)}: {error.strerror}."
+    return InputError(said) if error.errno in _OF_INPUT else CosmosError(said)
 
 
 def exit_code_of(kind: str | None) -> int:

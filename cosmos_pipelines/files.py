@@ -66,13 +66,19 @@ def sweep_parts(directory: Path, name: str | None = None) -> None:
     Processes of other machines, which may share the directory, cannot be seen from here: what they
     made is removed a day after it was last written.
     """
-    for path in directory.glob(f"*{PART}"):
+    for path in parts_in(directory, name):
         made = _MADE.fullmatch(path.name)
-        if made is None or (name is not None and made[1] != _shortened(name)):
-            continue
-        if _abandoned(path, made[2], int(made[3])):
+        if made is not None and _abandoned(path, made[2], int(made[3])):
             with suppress(CosmosError):  # another user's; it is in nobody's way
                 remove(path)
+
+
+def parts_in(directory: Path, name: str | None = None) -> Iterator[Path]:
+    """What `part_of` has named in a directory, of all targets or of one."""
+    for path in directory.glob(f"*{PART}"):
+        made = _MADE.fullmatch(path.name)
+        if made is not None and (name is None or made[1] == _shortened(name)):
+            yield path
 
 
 def _shortened(name: str) -> str:

@@ -18,13 +18,22 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as BadVariable
 
 from cosmos_pipelines.engines import ENGINES, Engine, engine_named
 from cosmos_pipelines.engines.registry import Tables
-from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.errors import SettingsError, named
+from cosmos_pipelines.foreign import absolute, expanded, is_utf8
 from cosmos_pipelines.operations.base import Job
 from cosmos_pipelines.remote.ssh.config import Target
-from cosmos_pipelines.settings_file import FILE, explain_settings, find_home, read_settings
+from cosmos_pipelines.settings_file import (
+    FILE,
+    deepest_variable,
+    explain_settings,
+    explain_variable,
+    find_home,
+    read_settings,
+)
 from cosmos_pipelines.settings_tables import Docker, Execution, Paths, Remote, Ui
 
 __all__ = ["USUAL_S", "Docker", "Settings", "environment_of", "load_settings", "tables_of"]
@@ -70,7 +79,7 @@ class Settings(_Read):
     @field_validator("home", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+        return absolute(value)
 
     @property
     def inputs(self) -> Path:
@@ -112,7 +121,7 @@ class Settings(_Read):
             )
 
         def path(given: Path | None) -> Path | None:
-            return None if given is None else self.home / given.expanduser()
+            return None if given is None else self.home / expanded(given)
 
         return Target(
             host=self.remote.host,
@@ -161,7 +170,7 @@ def load_settings(home: Path | None = None) -> Settings:
     Raises:
         SettingsError: no project here, a file that is no TOML, or a wrong name or value.
     """
-    given = home or (Path(h) if (h := os.environ.get("COSMOS_HOME")) else find_home())
+    given = _home(home)
     if given is None:
         raise SettingsError(
             f"No {FILE} here or in any directory above.",
@@ -173,20 +182,20 @@ def load_settings(home: Path | None = None) -> Settings:
     if (dagster_home := os.environ.get("DAGSTER_HOME")) and not values.get("dagster_home"):
         values["dagster_home"] = dagster_home
     values["home"] = given
-    named = sorted({*values, *_named_outside()} - {*Settings.model_fields})
-    tables = ENGINES.tables(named)
+    others = sorted({*values, *_named_outside()} - {*Settings.model_fields})
+    tables = ENGINES.tables(others)
     said = {name: values.pop(name) for name, _ in tables if name in values}
-    for name in named:
+    for name in others:
         if ENGINES.error_of(name):  # told where it is used, and by `cosmos doctor`
             values.pop(name, None)
     wrong: list[str] = []
     settings = _checked(Settings, values, wrong, file, text)
     own = _checked(tables_of(tables), said, wrong, file, text)
     if settings is None or wrong:
-        raise SettingsError("; ".join(wrong))
+        raise SettingsError(f"{'; '.join(wrong)}.")
     settings._tables = own
     # COSMOS_HOME must not move home away from the file that was read
-    return settings.model_copy(update={"home": given.expanduser().resolve()})
+    return settings.model_copy(update={"home": given})
 
 
 Kind = TypeVar("Kind", bound=BaseSettings)
@@ -201,6 +210,33 @@ def _checked(
     except ValidationError as e:
         wrong.append(explain_settings(e, file, text))
         return None
+    except RecursionError:
+        raise SettingsError(
+            f"{deepest_variable()} has too many levels of lists and objects."
+        ) from None
+    except BadVariable as e:
+        raise SettingsError(
+            f"{explain_variable(e)}.",
+            hint="Give one setting by COSMOS_TABLE__NAME, as COSMOS_EXECUTION__ENGINE=preview.",
+        ) from None
+
+
+def _home(given: Path | None) -> Path | None:
+    """The project's directory, absolute: the one given, that of COSMOS_HOME, the nearest."""
+    chosen = given or (Path(h) if (h := os.environ.get("COSMOS_HOME")) else None)
+    if chosen is None:
+        return find_home()
+    home = absolute(chosen, kind=SettingsError)
+    try:
+        if not is_utf8(home):
+            what = "has a name that is no UTF-8"
+        elif home.is_dir():
+            return home
+        else:
+            what = "is not a directory" if home.exists() else "is not there"
+    except OSError as e:
+        what = f"cannot be a project's directory: {e.strerror}"
+    raise SettingsError(f"The home {named(chosen)} {what}.", hint="See --home and COSMOS_HOME.")
 
 
 def environment_of(settings: Settings) -> Mapping[str, str]:

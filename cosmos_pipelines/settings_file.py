@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.errors import SettingsError, shown
+from cosmos_pipelines.foreign import absolute, parse_toml, read_text
 
 FILE: Final = "cosmos.toml"
 
 
 def find_home(start: Path | None = None) -> Path | None:
     """The nearest directory at or above `start` (default: here) that holds cosmos.toml."""
-    here = (start or Path.cwd()).resolve()
+    try:
+        here = absolute(start or Path.cwd())
+    except FileNotFoundError:
+        raise SettingsError("The current directory is gone.", hint="`cd` into another.") from None
     return next((d for d in (here, *here.parents) if (d / FILE).is_file()), None)
 
 
 def read_settings(file: Path) -> tuple[dict[str, Any], str]:
     """Its values and its text; nothing of a file that is not there. Raises SettingsError."""
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {}, ""
-    text = file.read_text(encoding="utf-8")
-    try:
-        return tomllib.loads(text), text
-    except tomllib.TOMLDecodeError as e:
-        raise SettingsError(f"{file} is not valid TOML: {e}.") from None
+    text = read_text(file, kind=SettingsError)
+    return parse_toml(text, str(file), kind=SettingsError), text
 
 
 def explain_settings(error: ValidationError, file: Path, text: str) -> str:
@@ -38,7 +38,7 @@ def explain_settings(error: ValidationError, file: Path, text: str) -> str:
     for e in error.errors(include_url=False):
         names = [str(x) for x in e["loc"]]
         where = place_of(names, file, text)
-        what = f"{e['input']!r}: {e['msg']}"
+        what = f"{shown(e['input'])}: {e['msg']}"
         if e["type"] == "extra_forbidden":
             what = "is not a setting"
             if len(names) == 1 and isinstance(e["input"], dict):
@@ -49,11 +49,32 @@ def explain_settings(error: ValidationError, file: Path, text: str) -> str:
 
 def place_of(names: list[str], file: Path, text: str) -> str:
     """Where a setting is set: its variable, or its file and line."""
-    variable = "COSMOS_" + "__".join(names).upper()
-    if variable in os.environ:
-        return f"environment variable {variable}"
+    for count in range(len(names), 0, -1):  # a table may be given whole, as JSON
+        if variable := _variable("COSMOS_" + "__".join(names[:count])):
+            return f"environment variable {variable}"
     line = _line_of(names, text)
     return f"{file}, line {line}" if line else str(file)
+
+
+def explain_variable(error: Exception) -> str:
+    """What is wrong with a variable that should hold JSON (`pydantic_settings.SettingsError`)."""
+    found = re.search(r'field "(\w+)"', str(error))
+    field = found[1] if found else ""
+    variable = _variable(f"COSMOS_{field}") or f"COSMOS_{field}".upper()
+    why = error.__cause__
+    said = f"is not valid JSON: {shown(why, quoted=False)}" if why else "cannot be read"
+    return f"environment variable {variable} {said}"
+
+
+def deepest_variable() -> str:
+    """The variable of ours that has the most lists and objects in it, as an error names it."""
+    ours = [name for name in os.environ if name.upper().startswith("COSMOS_")]
+    return f"environment variable {max(ours, key=lambda name: len(os.environ[name]))}"
+
+
+def _variable(name: str) -> str | None:
+    """What a variable is really called; upper and lower case are the same."""
+    return next((known for known in os.environ if known.upper() == name.upper()), None)
 
 
 def _line_of(names: list[str], text: str) -> int | None:

@@ -53,6 +53,10 @@ READ_BY_NAME = {
     "the JSON of a run": ("container_id",),
     "who reads a manifest's file": ("about",),
     "the settings of a run": ("create_new", "seg"),
+    "who reads a scene.json": (
+        "source_values", "value_of_white", "value_of_black", "holes_are", "cut_off_share",
+        "lowest_value", "highest_value", "max_error", "mean_error",
+    ),
 }  # fmt: skip
 
 PUBLIC = HOME / "cosmos_pipelines" / "api"

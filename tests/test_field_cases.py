@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 
+from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media.decode import pictures_of
 from cosmos_pipelines.media.probe import Probe, probe
 from cosmos_pipelines.media.shown import Shown
+from cosmos_pipelines.runs.scene_requests import read_request, register_request
+from cosmos_pipelines.settings import load_settings
 from tests.cli.conftest import Said, spawn
 
 FIELD = Path(__file__).parent / "cases" / "field"
@@ -164,3 +167,18 @@ def _cosmos3(tried: Case, scene: str) -> str:
     if said.code == 0:
         return "Cosmos 3 takes it"
     return f"Cosmos 3 refuses: {said.err[said.err.index('`cosmos prepare`') :].strip().rstrip('.')}"
+
+
+@case("08")
+def byte_order_marks_in_requests(tried: Case) -> Iterator[str]:
+    settings = load_settings(tried.project)
+    for name, file in (("a", "prompt.txt"), ("b", "scene.toml")):
+        scene = tried.put(f"../project/inputs/videos/{name}", color="color.mp4")
+        shutil.copy(tried.files / name / file, scene)
+        request = read_request(scene)
+        assert request is not None
+        with Catalog.open(settings.catalog_url) as catalog:
+            prompts, runs = register_request(catalog, settings, scene, request)
+        yield f"{file}: {[prompt.text for prompt in prompts]}, {len(runs)} run"
+    typed = tried.cosmos("create", "prompt", "A wet street at night", "a")
+    yield from told(typed, "exists already")

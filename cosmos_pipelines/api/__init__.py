@@ -6,33 +6,44 @@ methods that execute runs import Dagster: the import takes a second.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
+from cosmos_pipelines.api.arguments import Record, SceneDir
+from cosmos_pipelines.api.front_door import front_door
 from cosmos_pipelines.api.operations import Operations
-from cosmos_pipelines.api.project import Record
 from cosmos_pipelines.api.records import Records
-from cosmos_pipelines.api.runs import OnLine, Runs
+from cosmos_pipelines.api.runs import Inference, OnLine, Runs
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
+@front_door
 class CosmosAPI(Records, Runs, Operations):
     """Scenes, prompts, recipes and runs of one project.
 
     The three parts do not know each other; methods that need two parts are here.
 
+    A record stands for its id in every argument that takes an id. The value None of an argument is
+    the same as no value.
+
     Args:
         home: the project's directory; default: `COSMOS_HOME`, else the nearest cosmos.toml upwards.
+
+    Every method raises:
+        InputError: an argument is missing, unknown or of a wrong type; the sentence names it.
     """
 
     def create_and_run(
-        self, text: str, scene_dir: Path | str, *, on_line: OnLine | None = None, **settings: Any
+        self,
+        text: str,
+        scene_dir: SceneDir,
+        *,
+        upscale: bool = False,
+        on_line: OnLine | None = None,
+        **settings: Inference,
     ) -> Record:
-        """Register a prompt and execute its inference in one call."""
+        """Register a prompt and execute its inference; `settings` as for `quick_inference`."""
         negative = settings.get("negative_prompt")
         prompt = self.create_prompt(text, scene_dir, negative_prompt=negative)
-        return self.quick_inference(prompt["id"], on_line=on_line, **settings)
+        return self.quick_inference(prompt["id"], upscale=upscale, on_line=on_line, **settings)
 
     def recover(self, *, on_line: OnLine | None = None) -> list[Record]:
         """Adopt and finish the runs whose process died."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
 
-from cosmos_pipelines.api.project import Project, Record
+from cosmos_pipelines.api.arguments import Id, Place, Record, Words
+from cosmos_pipelines.api.project import Project
 
 
 class Operations(Project):
@@ -31,16 +33,32 @@ class Operations(Project):
         return rows
 
     def host_setup(
-        self, engine: str, *, on_line: Callable[[str], None] | None = None, **request: Any
+        self,
+        engine: str,
+        *,
+        source: Place | None = None,
+        base: str | None = None,
+        dockerfile: Place | None = None,
+        image: str | None = None,
+        arguments: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Record:
         """Set up the GPU host for an engine: code, image, smoke test.
 
-        `request`: source, base, dockerfile, image, arguments; see `hosts.arrive.SetupRequest`.
+        `source`: a checkout to copy, instead of cloning; `base`: another base image; `dockerfile`:
+        the user's own, with build `arguments`; `image`: an image that is on the host already.
         """
         from cosmos_pipelines.hosts.arrive import SetupRequest
         from cosmos_pipelines.hosts.setup import set_up
 
-        return set_up(self.settings, engine, SetupRequest(**request), on_line)
+        request = SetupRequest(
+            source=None if source is None else Path(source),
+            base=base,
+            dockerfile=None if dockerfile is None else Path(dockerfile),
+            image=image,
+            arguments=arguments or {},
+        )
+        return set_up(self.settings, engine, request, on_line)
 
     def host_checkpoints(
         self,
@@ -48,7 +66,7 @@ class Operations(Project):
         action: Literal["verify", "download", "stop"] = "verify",
         *,
         deep: bool = False,
-        only: Sequence[str] = (),
+        only: Words = (),
         on_line: Callable[[str], None] | None = None,
     ) -> Record:
         """Verify or download an engine's checkpoints on the GPU host, or stop that order."""
@@ -58,7 +76,7 @@ class Operations(Project):
             return stop_checkpoints(self.settings, engine)
         return checkpoints(self.settings, engine, action, deep=deep, only=only, on_line=on_line)
 
-    def why(self, run_id: str) -> Record:
+    def why(self, run_id: Id) -> Record:
         """Say why a run failed, or its state: the cause, the evidence, the next command."""
         from cosmos_pipelines.operate.why import explain
 
@@ -68,14 +86,14 @@ class Operations(Project):
         """Return the active runs."""
         return [run.as_dict() for run in self.catalog.active_runs()]
 
-    def stream_logs(self, run_id: str, follow: bool = False) -> Iterator[str]:
+    def stream_logs(self, run_id: Id, follow: bool = False) -> Iterator[str]:
         """Yield the lines of a run's log; with `follow` until the run has ended."""
         from cosmos_pipelines.operate.logs import log_lines
 
         return log_lines(self.catalog, self.settings, run_id, follow=follow)
 
     def kill(
-        self, run_id: str | None = None, *, all: bool = False, batch: bool = False
+        self, run_id: Id | None = None, *, all: bool = False, batch: bool = False
     ) -> list[Record]:
         """Stop one run, or all active and queued runs; return the runs after the stop.
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pydantic import InstanceOf
+
+from cosmos_pipelines.api.arguments import Place
 from cosmos_pipelines.settings import Settings, load_settings
+from cosmos_pipelines.settings_file import FILE
 
 if TYPE_CHECKING:
     from cosmos_pipelines.catalog.store import Catalog
-
-Record = dict[str, Any]
 
 
 class Project:
     """Settings and catalog of one project."""
 
-    def __init__(self, home: Path | None = None, *, settings: Settings | None = None) -> None:
-        self.settings = settings or load_settings(home)
+    def __init__(
+        self, home: Place | None = None, *, settings: InstanceOf[Settings] | None = None
+    ) -> None:
+        self.settings = settings or load_settings(None if home is None else _home_of(Path(home)))
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -26,3 +30,8 @@ class Project:
         from cosmos_pipelines.catalog.store import Catalog
 
         return Catalog.open(self.settings.catalog_url)
+
+
+def _home_of(given: Path) -> Path:
+    """Return a project's directory; the path of its cosmos.toml stands for the directory."""
+    return given.parent if given.name == FILE else given

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cosmos_pipelines.api.project import Project, Record
+from cosmos_pipelines.api.arguments import (
+    Count,
+    Fields,
+    Id,
+    Limit,
+    Place,
+    Rate,
+    Rating,
+    Record,
+    SceneDir,
+    Step,
+    Thing,
+    Words,
+)
+from cosmos_pipelines.api.project import Project
+from cosmos_pipelines.foreign import expanded
+from cosmos_pipelines.media.progress import OnProgress
+from cosmos_pipelines.operations import ModelType, Transfer
+from cosmos_pipelines.runs.inputs import DepthHoles, DepthValues
 
 if TYPE_CHECKING:
     from cosmos_pipelines.catalog.deletion import Deletion
@@ -16,30 +35,50 @@ class Records(Project):
     """Register, find, export and delete records."""
 
     def prepare_scene(
-        self, directory: Path | str, *, name: str | None = None, **how: Any
+        self,
+        directory: Place,
+        *,
+        name: str | None = None,
+        fps: Rate | None = None,
+        description: str | None = None,
+        depth_values: DepthValues = "distance",
+        depth_holes: DepthHoles | None = None,
+        step: Step = 1,
+        progress: OnProgress | None = None,
     ) -> Record:
         """Encode a rendered directory as a scene below the inputs root and register it.
 
-        `how`: fps, description, depth_values (`distance` or `nearness`), depth_holes (`far`, `near`
-        or `none`), step (between frame numbers) and progress, called with the pass, the frames done
-        and the frames in all.
+        `fps`: of picture sequences, as 24, 23.976 or "30000/1001"; default: the rate of a video
+        beside them, else 24. `depth_holes`: how a depth of 0 is shown. `step`: between frame
+        numbers. `progress` is called with the pass, the frames done and the frames in all.
         """
         from cosmos_pipelines.runs.inputs import prepare
 
-        return prepare(self.catalog, self.settings, Path(directory), name, **how)
+        return prepare(
+            self.catalog,
+            self.settings,
+            Path(directory),
+            name,
+            fps=None if fps is None else Fraction(fps),
+            description=description,
+            depth_values=depth_values,
+            depth_holes=depth_holes,
+            step=step,
+            progress=progress,
+        )
 
     def list_scenes(self) -> list[Record]:
         """Return all registered scenes."""
         return [row.as_dict() for row in self.catalog.list_scenes()]
 
-    def get_scene(self, key: str) -> Record:
+    def get_scene(self, key: Id) -> Record:
         """Return one scene. Raises UnknownId."""
         return self.catalog.get_scene(key).as_dict()
 
     def create_prompt(
         self,
         text: str,
-        scene_dir: Path | str,
+        scene_dir: SceneDir,
         *,
         negative_prompt: str | None = None,
         name: str | None = None,
@@ -59,80 +98,81 @@ class Records(Project):
         )
         return prompt.as_dict() | {"created": created}
 
-    def get_prompt(self, prompt_id: str) -> Record:
+    def get_prompt(self, prompt_id: Id) -> Record:
         """Return one prompt, with the ids of its runs. Raises UnknownId."""
         prompt = self.catalog.get_prompt(prompt_id)
         runs = self.catalog.list_runs(prompt_id=prompt.id, limit=None)
         return prompt.as_dict() | {"runs": [run.id for run in runs]}
 
     def list_prompts(
-        self, *, scene: str | None = None, limit: int | None = 50, offset: int = 0
+        self, *, scene: Id | None = None, limit: Limit = 50, offset: Count = 0
     ) -> list[Record]:
         """Return prompts, newest first."""
         rows = self.catalog.list_prompts(scene=scene, limit=limit, offset=offset)
         return [row.as_dict() for row in rows]
 
-    def search_prompts(self, words: str, limit: int = 20) -> list[Record]:
+    def search_prompts(self, words: str, limit: Count = 20) -> list[Record]:
         """Return the prompts whose text or name has all `words`, best first."""
         from cosmos_pipelines.catalog.search import search_prompts
 
         return [row.as_dict() for row in search_prompts(self.catalog, words, limit)]
 
-    def create_recipe(self, name: str, *, engine: str | None = None, **fields: Any) -> Record:
+    def create_recipe(
+        self, name: str, *, engine: str | None = None, **fields: Annotated[Any, Fields(Transfer)]
+    ) -> Record:
         """Store transfer settings under a name; a recipe of the same name is replaced."""
-        from cosmos_pipelines.operations import Transfer
         from cosmos_pipelines.runs.engine_choice import engine_for
 
-        Transfer.parse(fields, what="recipe")
+        given = Transfer.parse(fields, what="recipe").model_dump(mode="json", exclude_unset=True)
         chosen = engine_for(self.settings, "transfer", engine)
-        return self.catalog.put_recipe(name, chosen.name, "transfer", fields).as_dict()
+        return self.catalog.put_recipe(name, chosen.name, "transfer", given).as_dict()
 
     def list_recipes(self) -> list[Record]:
         """Return all recipes."""
         return [row.as_dict() for row in self.catalog.list_recipes()]
 
-    def get_run(self, run_id: str) -> Record:
+    def get_run(self, run_id: Id) -> Record:
         """Return one run. Raises UnknownId."""
         return self.catalog.get_run(run_id).as_dict()
 
     def list_runs(
         self,
         *,
-        status: str | None = None,
-        prompt_id: str | None = None,
-        model_type: str | None = None,
-        limit: int | None = 50,
-        offset: int = 0,
+        status: Words | None = None,
+        prompt_id: Id | None = None,
+        model_type: ModelType | None = None,
+        limit: Limit = 50,
+        offset: Count = 0,
     ) -> list[Record]:
-        """Return runs, newest first."""
+        """Return runs, newest first; with `status` only the runs of one or several statuses."""
         rows = self.catalog.list_runs(
             status=status, prompt_id=prompt_id, model_type=model_type, limit=limit, offset=offset
         )
         return [row.as_dict() for row in rows]
 
-    def rate(self, run_id: str, rating: int) -> Record:
+    def rate(self, run_id: Id, rating: Rating) -> Record:
         """Rate a run's result from 1 to 5."""
         return self.catalog.rate(run_id, rating).as_dict()
 
-    def tag(self, run_id: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Record:
+    def tag(self, run_id: Id, add: Words = (), remove: Words = ()) -> Record:
         """Add and remove tags of a run."""
         return self.catalog.tag(run_id, add, remove).as_dict()
 
-    def show(self, thing: str | Path) -> Record:
+    def show(self, thing: Thing) -> Record:
         """Return a prompt, run, scene or recipe by id or name; or how a video file was made."""
         from cosmos_pipelines.operate.show import show
 
         return show(self.catalog, thing)
 
-    def plan_deletion(self, kind: Literal["prompt", "run"], thing_id: str) -> Record:
+    def plan_deletion(self, kind: Literal["prompt", "run"], thing_id: Id) -> Record:
         """Return what `delete_prompt` or `delete_run` would remove."""
         return self._deletion(kind, thing_id).as_dict()
 
-    def delete_prompt(self, prompt_id: str) -> Record:
+    def delete_prompt(self, prompt_id: Id) -> Record:
         """Delete a prompt with its runs and their files."""
         return self._delete("prompt", prompt_id)
 
-    def delete_run(self, run_id: str) -> Record:
+    def delete_run(self, run_id: Id) -> Record:
         """Delete a run with its 4K runs and their files."""
         return self._delete("run", run_id)
 
@@ -147,17 +187,19 @@ class Records(Project):
             "fixed": [p.as_dict() for p in fixed],
         }
 
-    def export(self, what: Literal["runs", "prompts"], path: Path | str) -> Record:
+    def export(self, what: Literal["runs", "prompts"], path: Place) -> Record:
         """Write all runs or prompts to a .csv or .json file."""
         from cosmos_pipelines.catalog.export import export
 
-        return {"path": str(path), "rows": export(self.catalog, what, Path(path))}
+        path = expanded(path)
+        return {"path": str(path), "rows": export(self.catalog, what, path)}
 
-    def backup(self, path: Path | str) -> Record:
+    def backup(self, path: Place) -> Record:
         """Copy an SQLite catalog to a new file, while other processes use the catalog."""
         from cosmos_pipelines.catalog.backup import backup
 
-        return {"path": str(path), "bytes": backup(self.catalog, Path(path))}
+        path = expanded(path)
+        return {"path": str(path), "bytes": backup(self.catalog, path)}
 
     def _deletion(self, kind: Literal["prompt", "run"], thing_id: str) -> Deletion:
         from cosmos_pipelines.catalog.deletion import plan_deletion

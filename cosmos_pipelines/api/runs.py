@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cosmos_pipelines.api.project import Project, Record
+from cosmos_pipelines.api.arguments import Fields, Id, Place, Record, Words
+from cosmos_pipelines.api.project import Project
+from cosmos_pipelines.operations import Enhance, Transfer, Upscale
 
 if TYPE_CHECKING:
     from cosmos_pipelines.runs.plan import Planned
 
 OnLine = Callable[[str | None, str], None]
+
+_WHERE = ("engine", "backend")
+_RUN = ("recipe", *_WHERE, "tags", "batch_name", "queue")
+Transfers = Annotated[Any, Fields(Transfer)]
+Inference = Annotated[Any, Fields(Transfer, _RUN)]
+Enhances = Annotated[Any, Fields(Enhance)]
+Enhancement = Annotated[Any, Fields(Enhance, (*_WHERE, "queue", "on_line"))]
+Upscales = Annotated[Any, Fields(Upscale)]
+Upscaling = Annotated[Any, Fields(Upscale, ("video", *_WHERE))]
 
 
 class Runs(Project):
@@ -19,39 +30,37 @@ class Runs(Project):
 
     def create_run(
         self,
-        prompt_id: str,
+        prompt_id: Id,
         *,
-        recipe: str | None = None,
+        recipe: Id | None = None,
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
-        tags: Sequence[str] = (),
-        **fields: Any,
+        tags: Words = (),
+        **fields: Transfers,
     ) -> Record:
         """Register a pending transfer run; with `queue` the daemon will execute the run."""
         planned = self._plan_transfer(prompt_id, fields, recipe, engine)
         return self._enter(planned, backend=backend, queued=queue, tags=tags)
 
-    def execute_runs(
-        self, run_ids: Sequence[str], *, on_line: OnLine | None = None
-    ) -> list[Record]:
+    def execute_runs(self, run_ids: Words, *, on_line: OnLine | None = None) -> list[Record]:
         """Execute pending runs, retry failed runs, adopt lost runs; batched where possible."""
         from cosmos_pipelines.materialize import materialize_runs
 
         runs = materialize_runs(self.catalog, self.settings, run_ids, on_line=on_line)
         return [run.as_dict() for run in runs]
 
-    def execute_run(self, run_id: str, *, on_line: OnLine | None = None) -> Record:
+    def execute_run(self, run_id: Id, *, on_line: OnLine | None = None) -> Record:
         """Execute one run and return its record (a failed run raises no error)."""
         return self.execute_runs([run_id], on_line=on_line)[0]
 
     def quick_inference(
         self,
-        prompt_id: str,
+        prompt_id: Id,
         *,
         upscale: bool = False,
         on_line: OnLine | None = None,
-        **settings: Any,
+        **settings: Inference,
     ) -> Record:
         """Register and execute a transfer run; with `upscale` also its 4K run.
 
@@ -61,17 +70,17 @@ class Runs(Project):
 
     def batch_inference(
         self,
-        prompt_ids: Sequence[str],
+        prompt_ids: Words,
         *,
-        recipe: str | None = None,
+        recipe: Id | None = None,
         engine: str | None = None,
         backend: str | None = None,
-        tags: Sequence[str] = (),
+        tags: Words = (),
         batch_name: str | None = None,
         upscale: bool = False,
         queue: bool = False,
         on_line: OnLine | None = None,
-        **fields: Any,
+        **fields: Transfers,
     ) -> list[Record]:
         """Register and execute a transfer run for each prompt; share model loads where possible.
 
@@ -94,19 +103,19 @@ class Runs(Project):
             runs += self.execute_runs(larger, on_line=on_line)
         return runs
 
-    def enhance_prompt(self, prompt_id: str, **settings: Any) -> Record:
+    def enhance_prompt(self, prompt_id: Id, **settings: Enhancement) -> Record:
         """Make a better prompt from a prompt; return the enhance run."""
         return self.enhance_prompts([prompt_id], **settings)[0]
 
     def enhance_prompts(
         self,
-        prompt_ids: Sequence[str],
+        prompt_ids: Words,
         *,
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
         on_line: OnLine | None = None,
-        **fields: Any,
+        **fields: Enhances,
     ) -> list[Record]:
         """Make better prompts in one model load; if one prompt is refused, no run is registered."""
         planned = self._plan_enhance(prompt_ids, fields, engine)
@@ -117,32 +126,32 @@ class Runs(Project):
 
     def create_upscale(
         self,
-        run_id: str | None = None,
+        run_id: Id | None = None,
         *,
-        video: Path | str | None = None,
+        video: Place | None = None,
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
-        **fields: Any,
+        **fields: Upscales,
     ) -> Record:
         """Register an upscale of a run's video, or of a video file."""
         planned = self._plan_upscale(run_id, video, fields, engine)
         return self._enter(planned, backend=backend, queued=queue)
 
     def upscale_run(
-        self, run_id: str | None = None, *, on_line: OnLine | None = None, **settings: Any
+        self, run_id: Id | None = None, *, on_line: OnLine | None = None, **settings: Upscaling
     ) -> Record:
         """Register and execute an upscale; `settings` as for `create_upscale`."""
         return self.execute_run(self.create_upscale(run_id, **settings)["id"], on_line=on_line)
 
     def plan_inference(
         self,
-        prompt_ids: Sequence[str],
+        prompt_ids: Words,
         *,
-        recipe: str | None = None,
+        recipe: Id | None = None,
         engine: str | None = None,
         backend: str | None = None,
-        **fields: Any,
+        **fields: Transfers,
     ) -> list[Record]:
         """Return the orders of `batch_inference`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
@@ -152,11 +161,11 @@ class Runs(Project):
 
     def plan_enhance(
         self,
-        prompt_ids: Sequence[str],
+        prompt_ids: Words,
         *,
         engine: str | None = None,
         backend: str | None = None,
-        **fields: Any,
+        **fields: Enhances,
     ) -> list[Record]:
         """Return the orders of `enhance_prompts`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
@@ -167,12 +176,12 @@ class Runs(Project):
 
     def plan_upscale(
         self,
-        run_id: str | None = None,
+        run_id: Id | None = None,
         *,
-        video: Path | str | None = None,
+        video: Place | None = None,
         engine: str | None = None,
         backend: str | None = None,
-        **fields: Any,
+        **fields: Upscales,
     ) -> list[Record]:
         """Return the order of `upscale_run`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
@@ -208,7 +217,7 @@ class Runs(Project):
     ) -> Planned:
         from cosmos_pipelines.runs.plan import plan_upscale
 
-        file = Path(video) if video else None
+        file = None if video is None else Path(video)
         return plan_upscale(self.catalog, self.settings, run_id, fields, video=file, engine=engine)
 
     def _enter(self, planned: Planned, **where: Any) -> Record:

@@ -29,8 +29,8 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
     """Check one scene directory and enter it."""
     with as_dagster_failure(), catalog.open() as (store, settings):
         directory = directory_of(store, settings, context.partition_key)
+        request = read_request(directory)  # refused before anything is encoded
         scene = register_scene(store, settings, directory)
-        request = read_request(directory)
         if request is not None:
             prompts, runs = register_request(store, settings, directory, request)
             record(context.instance, store, settings, *prompts, *runs)

@@ -1,4 +1,4 @@
-"""The checks of `cosmos doctor`: the type of a check, and making checks in their order. Pure.
+"""The checks of `cosmos doctor`: the type of a check, and running checks in their order. Pure.
 
 A check is skipped if a check that it needs has failed: the reason would be the same.
 """

@@ -58,11 +58,13 @@ def here(directory: Path) -> dict[str, str]:
 def records(folder: Path) -> dict[str, str]:
     """Return the texts of those records that the run folder has."""
     files = {name: folder / name for name in RECORDS}
-    return {
-        f"folder/{name}": file.read_text(encoding="utf-8", errors="replace")[-LONGEST:]
-        for name, file in files.items()
-        if file.is_file()
-    }
+    return {f"folder/{name}": _end_of(file) for name, file in files.items() if file.is_file()}
+
+
+def _end_of(file: Path) -> str:
+    with file.open("rb") as f:
+        f.seek(max(0, file.stat().st_size - LONGEST))
+        return f.read(LONGEST).decode(errors="replace")
 
 
 def gpus_here(first: int | None = None) -> gpu.GpuState:

@@ -9,6 +9,7 @@ An order runs under `run.sh` in its own session and outlives the process that la
 from __future__ import annotations
 
 import fcntl
+import os
 import socket
 import sys
 import time
@@ -22,7 +23,7 @@ from cosmos_pipelines.backends.base import BEAT_S, Backend, Handle, StopReason
 from cosmos_pipelines.backends.carriers import process
 from cosmos_pipelines.backends.staging import stage
 from cosmos_pipelines.backends.tar_bundle import SCRIPTS
-from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
+from cosmos_pipelines.errors import BackendError, InputError, OutputMissing, StateError
 from cosmos_pipelines.files import (
     WrongContent,
     copy_verified,
@@ -33,6 +34,7 @@ from cosmos_pipelines.files import (
     sweep_parts,
     write_text,
 )
+from cosmos_pipelines.foreign import read_bytes
 from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote.gpu import GpuState
 
@@ -79,16 +81,22 @@ class LocalBackend(Backend):
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:  # noqa: ARG002
         """See `Backend.find`."""
         run_dir = self._dir(order_id)
-        text = _read(run_dir / run_folder.STARTED)
-        if text is None:
+        if not os.path.lexists(run_dir / run_folder.STARTED):
             return None
+        try:
+            text = _read(run_dir / run_folder.STARTED) or ""
+        except BackendError:  # whatever it is, it names no process
+            text = ""
         pid, started, boot_id = run_folder.read_start(text)
         host = socket.gethostname()
         return Handle(order_id, str(run_dir), boot_id, host, process.marks_of(pid, started))
 
     def order_of(self, handle: Handle) -> Order:
         """See `Backend.order_of`."""
-        return Order.model_validate_json((_run_dir(handle) / run_folder.ORDER).read_bytes())
+        text = _read(_run_dir(handle) / run_folder.ORDER)
+        if text is None:
+            raise BackendError("lost", f"The run folder {handle.run_dir} has no order.json.")
+        return run_folder.read_order(text, handle.order_id)
 
     def running_s(self, handle: Handle) -> float:
         """See `Backend.running_s`; an order of an earlier boot counts from this boot on."""
@@ -254,7 +262,10 @@ def _run_dir(handle: Handle) -> Path:
 
 
 def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    """Read a record of a run folder; None if there is none. Raises BackendError."""
+    if not os.path.lexists(path):
         return None
+    try:
+        return read_bytes(path, run_folder.MOST).decode(errors="replace")
+    except InputError as e:
+        raise run_folder.unreadable(path.name, e) from None

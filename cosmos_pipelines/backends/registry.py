@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.errors import SettingsError, shown
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def carrier_of(settings: Settings, name: str) -> Carrier:
 def _kind(name: str) -> Kind:
     if name not in BACKENDS:
         raise SettingsError(
-            f"There is no backend {name!r}.", hint=f"Known: {', '.join(sorted(BACKENDS))}."
+            f"There is no backend {shown(name)}.", hint=f"Known: {', '.join(sorted(BACKENDS))}."
         )
     return BACKENDS[name]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cosmos_pipelines.catalog.database import copy_into
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError, InputError
+from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.files import writing
 
 
@@ -28,19 +29,11 @@ def backup(catalog: Catalog, path: Path) -> int:
         raise InputError(f"There is no directory {path.parent}.")
     try:
         with writing(path, new=True, durable=True) as part:
-            _copy(catalog, part, path)
+            copy_into(catalog, part, path)
             size = part.stat().st_size
     except FileExistsError:
         raise _exists(path) from None
     return size
-
-
-def _copy(catalog: Catalog, part: Path, path: Path) -> None:
-    try:
-        with catalog.engine.execution_options(cosmos_begin="").connect() as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
-    except CosmosError as e:
-        raise type(e)(f"{path} cannot be written: {e.message}", hint=e.hint) from e
 
 
 def _exists(path: Path) -> InputError:

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, DateTime, Dialect, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from cosmos_pipelines.catalog.records import iso
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, UnknownId, shown
 
+LONGEST_ID: Final = 1000
+"""Characters of what is looked for by its id or name."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
     """Return `value` (text or JSON) without characters that PostgreSQL refuses: NUL, surrogates."""
+    return in_texts(lambda text: _UNSTORABLE.sub("", text), value)
+
+
+def in_texts(change: Callable[[str], str], value: Any) -> Any:
+    """Return `value` (text or JSON) with each text in it changed, keys too."""
     if isinstance(value, str):
-        return _UNSTORABLE.sub("", value)
+        return change(value)
     if isinstance(value, dict):
-        return {storable(str(k)): storable(v) for k, v in value.items()}
+        return {change(str(k)): in_texts(change, v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [storable(v) for v in value]
+        return [in_texts(change, v) for v in value]
     return value
+
+
+def wanted_id(kind: str, word: str) -> str:
+    """An id, the beginning of one or a name, as it may be looked for.
+
+    Raises:
+        UnknownId: nothing is called so, it is so long; a database would refuse to look for it.
+    """
+    if len(word) > LONGEST_ID:
+        raise UnknownId(kind, word)
+    return str(storable(word))
 
 
 def to_json(value: Any) -> str:
@@ -35,8 +54,18 @@ def to_json(value: Any) -> str:
     """
     try:
         return json.dumps(storable(value), allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError) as e:
-        raise InputError(f"A value cannot be stored as JSON: {e}.") from None
+    except (TypeError, ValueError, RecursionError) as e:
+        raise InputError(f"A value cannot be stored as JSON: {shown(e, quoted=False)}.") from None
+
+
+def json_of(value: Mapping[str, Any]) -> dict[str, Any]:
+    """`value` as it is stored.
+
+    Raises:
+        InputError: not JSON.
+    """
+    read: dict[str, Any] = json.loads(to_json(dict(value)))
+    return read
 
 
 class Json(TypeDecorator[Any]):

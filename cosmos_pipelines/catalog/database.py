@@ -191,7 +191,12 @@ _KNOWN_ERRORS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
     ("No space left on device", DiskFull, "no room is left on its disk", "Free some space."),
     ("readonly database", InputError, "it is read-only", "Check the file's permissions."),
     ("unable to open database", InputError, "it cannot be opened", "Check the permissions."),
-    ("file is not a database", InputError, "it is not an SQLite database", "Restore a backup."),
+    (
+        "file is not a database",
+        InputError,
+        "it is not an SQLite database",
+        "Restore a backup, or remove it to begin anew.",
+    ),
     ("malformed", InputError, "it is damaged", "Restore a backup."),
     ("database is locked", CosmosError, "another process keeps it locked", "Try again later."),
     ("disk I/O error", CosmosError, "its disk cannot be read or written", "Check the disk."),
@@ -214,6 +219,19 @@ def _translate(context: ExceptionContext, where: str) -> None:
         ) from cause
     if context.is_disconnect:
         raise CosmosError(f"The connection to the catalog {where} was lost: {message}") from cause
+
+
+def copy_into(database: Database, part: Path, path: Path) -> None:
+    """Copy an SQLite database into a new file `part`, which is going to be `path`.
+
+    Raises:
+        DiskFull, CosmosError: it cannot be written; names `path`.
+    """
+    try:
+        with database.engine.execution_options(cosmos_begin="").connect() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
+    except CosmosError as e:
+        raise type(e)(f"{path} cannot be written: {e.message}", hint=e.hint) from e
 
 
 def sqlite_path(url: URL) -> Path | None:

@@ -144,7 +144,7 @@ def _refuse_active(connection: Connection, found: Sequence[Run]) -> None:
         if run.status in ACTIVE or run.leased(now):
             raise StateError(
                 f"Run {run.id} is {run.status} and cannot be deleted.",
-                hint=f"Stop the run first: `cosmos kill --run {run.id}`.",
+                hint=f"Stop the run first: `cosmos kill {run.id}`.",
             )
         if run.batch_id in active_orders:
             raise StateError(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError, DiskFull, InputError
+from cosmos_pipelines.errors import CosmosError, DiskFull, InputError, shown
 from cosmos_pipelines.files import write_text
 
 What = Literal["runs", "prompts"]
@@ -25,7 +25,7 @@ def export(catalog: Catalog, what: What, path: Path) -> int:
     """
     if path.suffix.lower() not in (".csv", ".json"):
         raise InputError(
-            f"{path.name!r} is neither .csv nor .json.", hint="Name the file after its format."
+            f"{shown(path.name)} is neither .csv nor .json.", hint="Name the file after its format."
         )
     records: list[Run] | list[Prompt]
     if what == "runs":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines import ids
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, shown
 
 ASIDE: Final = ".deleting-"
 """Prefix of a directory's name while its rows are being deleted."""
@@ -23,7 +23,7 @@ def run_directory(outputs_root: Path, run_id: str) -> Path:
         InputError: not a run id: its directory could be anywhere.
     """
     if not ids.is_run_id(run_id):
-        raise InputError(f"{run_id!r} is not a run id.")
+        raise InputError(f"{shown(run_id)} is not a run id.")
     return outputs_root / f"run_{run_id}"
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from cosmos_pipelines.catalog.database import BUSY_S, Database, sqlite_path
+from cosmos_pipelines.catalog.first import have_file
 from cosmos_pipelines.catalog.tables import HEAD, VERSION_TABLE
 from cosmos_pipelines.errors import CosmosError, InputError, StateError
 
@@ -28,11 +29,20 @@ def bring_up_to_date(database: Database) -> None:
     path = sqlite_path(database.url)
     if path is not None:
         _make_directory(path.parent)
+        have_file(path, _migrate)
     with database.read() as connection:
-        if _version(connection) == HEAD:
+        version = _version(connection)
+        if version == HEAD:
             return
+        if version is None and (taken := _foreign_tables(connection)):
+            raise _of_another_program(database.where, taken)
     if path is not None:
         _write_ahead(database)
+    _migrate(database)
+
+
+def _migrate(database: Database) -> None:
+    """Bring it to the newest version in one transaction, if no other process was faster."""
     with database.engine.execution_options(cosmos_begin="BEGIN IMMEDIATE").begin() as connection:
         if not database.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -90,15 +100,25 @@ def _upgrade(connection: Connection, version: str | None, where: str) -> None:
             hint="Update this installation.",
         )
     if version is None and (taken := _foreign_tables(connection)):
-        raise InputError(
-            f"The database {where} has tables of another program ({', '.join(taken)}).",
-            hint="Set another database for the catalog.",
-        )
+        raise _of_another_program(where, taken)
     command.upgrade(config, "head")
 
 
 def _foreign_tables(connection: Connection) -> list[str]:
+    """Tables that keep us out: in PostgreSQL, which Dagster may share, those of our names."""
+    from sqlalchemy import inspect
+
     from cosmos_pipelines.catalog.tables import metadata
 
-    names = sorted(metadata.tables)
-    return [name for name in names if connection.dialect.has_table(connection, name)]
+    names = inspect(connection).get_table_names()
+    if connection.dialect.name != "sqlite":
+        names = [name for name in names if name in metadata.tables]
+    return sorted(names)
+
+
+def _of_another_program(where: str, tables: list[str]) -> InputError:
+    more = f" and {len(tables) - 5} more" if len(tables) > 5 else ""
+    return InputError(
+        f"The database {where} has tables of another program ({', '.join(tables[:5])}{more}).",
+        hint="Set another database for the catalog.",
+    )

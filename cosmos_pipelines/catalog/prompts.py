@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from cosmos_pipelines import ids
-from cosmos_pipelines.catalog.columns import storable, to_json
+from cosmos_pipelines.catalog.columns import in_texts, json_of, storable, wanted_id
 from cosmos_pipelines.catalog.database import Database
 from cosmos_pipelines.catalog.records import Prompt
 from cosmos_pipelines.catalog.tables import prompts
@@ -43,7 +43,7 @@ class Prompts(Database):
             InputError: an empty or too long text, or parameters that are not JSON.
             UnknownId: no prompt `parent_prompt_id`.
         """
-        from cosmos_pipelines.operations.text import clean_text
+        from cosmos_pipelines.operations.text import clean_name, clean_text, visible
 
         text = clean_text(text)
         negative = (negative_prompt or "").strip()
@@ -51,10 +51,9 @@ class Prompts(Database):
             "text": text,
             "negative_prompt": clean_text(negative, "negative prompt") if negative else None,
             "scene": storable(scene),
-            "name": " ".join(clean_text(name, "name").split()),
-            "parameters": storable(dict(parameters)),
+            "name": clean_name(name),
+            "parameters": storable(in_texts(visible, json_of(parameters))),
         }
-        to_json(values["parameters"])
         prompt_id = ids.prompt_id(
             text, values["negative_prompt"], values["scene"], values["parameters"]
         )
@@ -84,11 +83,14 @@ class Prompts(Database):
             UnknownId: no such prompt; the message offers similar ids and names.
             InputError: several prompts; the message names them.
         """
+        from cosmos_pipelines.operations.text import tidy
+
+        wanted = wanted_id("prompt", wanted)
         exact = self._prompt(wanted)
         if exact is not None:
             return exact
         with self.read() as connection:
-            found = _matching(connection, wanted)
+            found = _matching(connection, " ".join(tidy(wanted).split()))
             if len(found) == 1:
                 return found[0]
             if found:
@@ -124,7 +126,6 @@ class Prompts(Database):
 
 
 def _matching(connection: Connection, wanted: str) -> list[Prompt]:
-    wanted = storable(wanted)
     if not wanted:
         return []
     start = wanted if wanted.startswith("ps_") else f"ps_{wanted}"
@@ -140,6 +141,6 @@ def _matching(connection: Connection, wanted: str) -> list[Prompt]:
 
 
 def _ambiguous(wanted: str, found: list[Prompt]) -> str:
-    shown = ", ".join(f"{p.id} ({p.name}, scene {p.scene})" for p in found[:SHOWN])
+    those = ", ".join(f"{p.id} ({p.name}, scene {p.scene})" for p in found[:SHOWN])
     more = ", ..." if len(found) > SHOWN else ""
-    return f"Several prompts are called {wanted!r}: {shown}{more}."
+    return f"Several prompts are called {wanted!r}: {those}{more}."

@@ -10,11 +10,11 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cosmos_pipelines import ids
-from cosmos_pipelines.catalog.columns import storable
+from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database, Transaction
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run
 from cosmos_pipelines.catalog.tables import runs
-from cosmos_pipelines.errors import InputError, UnknownId
+from cosmos_pipelines.errors import InputError, UnknownId, shown
 
 COLUMNS = tuple(runs.c[name] for name in Run.__dataclass_fields__)
 LEASE_S = 30
@@ -59,7 +59,7 @@ class Runs(Database):
             raise InputError(f"An operation is one of {', '.join(MODEL_TYPES)}, not {model_type}.")
         run_id = run_id or ids.new_run_id()
         if not ids.is_run_id(run_id):
-            raise InputError(f"{run_id!r} is not a run id (rs_ and 32 hex digits).")
+            raise InputError(f"{shown(run_id)} is not a run id (rs_ and 32 hex digits).")
         values = {
             "id": run_id,
             "model_type": model_type,
@@ -96,7 +96,7 @@ class Runs(Database):
             UnknownId: no such run; the message offers similar ids.
             InputError: several runs; the message names them.
         """
-        wanted = storable(wanted)
+        wanted = wanted_id("run", wanted)
         if wanted in LATEST and (newest := self.list_runs(model_type=LATEST[wanted], limit=1)):
             return newest[0]
         start = wanted if wanted.startswith("rs_") else f"rs_{wanted}"
@@ -107,8 +107,8 @@ class Runs(Database):
         if len(found) == 1 and wanted:
             return run_of(found[0])
         if found and wanted:
-            shown = ", ".join(row.id for row in found[:5])
-            message = f"Several runs begin with {wanted!r}: {shown}."
+            those = ", ".join(row.id for row in found[:5])
+            message = f"Several runs begin with {shown(wanted)}: {those}."
             raise InputError(message, hint="Give more of the id.")
         raise UnknownId("run", wanted, [row.id for row in self.rows(select(runs.c.id))])
 
@@ -118,7 +118,7 @@ class Runs(Database):
         Raises:
             UnknownId, InputError: as in `get_run`.
         """
-        wanted = list(wanted)
+        wanted = [wanted_id("run", word) for word in wanted]
         exact = self.find_runs(wanted)
         found = [exact.get(word) or self.get_run(word) for word in wanted]
         return list({run.id: run for run in found}.values())
@@ -180,7 +180,7 @@ class Runs(Database):
             UnknownId: no such run.
         """
         if rating is not None and rating not in range(1, 6):
-            raise InputError(f"A rating is 1 to 5, not {rating}.")
+            raise InputError(f"A rating is 1 to 5, not {shown(rating)}.")
         run = self.get_run(run_id)
         with self.write() as tx:
             _set(tx, run.id, rating=rating)
@@ -248,12 +248,13 @@ def _statuses(status: str | Collection[str]) -> list[str]:
     wanted = [status] if isinstance(status, str) else list(status)
     for name in wanted:
         if name not in STATUSES:
-            raise InputError(f"There is no status {name!r}.", hint=f"One of {', '.join(STATUSES)}.")
+            raise InputError(
+                f"There is no status {shown(name)}.", hint=f"One of {', '.join(STATUSES)}."
+            )
     return wanted
 
 
 def _tags(tags: Iterable[str]) -> set[str]:
-    clean = {" ".join(storable(tag).split()).lower() for tag in tags}
-    if "" in clean:
-        raise InputError("A tag must not be empty.")
-    return clean
+    from cosmos_pipelines.operations.text import clean_name
+
+    return {clean_name(tag, "tag").lower() for tag in tags}

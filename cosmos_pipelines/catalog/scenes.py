@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cosmos_pipelines.catalog.columns import storable
+from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database
 from cosmos_pipelines.catalog.records import MODEL_TYPES, Recipe, SceneRow
 from cosmos_pipelines.catalog.tables import recipes, scenes
@@ -48,7 +48,7 @@ class Scenes(Database):
         Raises:
             UnknownId: no such scene; the message offers similar keys.
         """
-        scene = self.find_scene(key)
+        scene = self.find_scene(wanted_id("scene", key))
         if scene is None:
             raise UnknownId("scene", key, [s.key for s in self.list_scenes()])
         return scene
@@ -75,9 +75,9 @@ class Scenes(Database):
         Raises:
             InputError: no name, or an unknown operation.
         """
-        name = storable(name).strip()
-        if not name:
-            raise InputError("A recipe needs a name.")
+        from cosmos_pipelines.operations.text import clean_name
+
+        name = clean_name(name, "recipe's name")
         if model_type not in MODEL_TYPES:
             raise InputError(f"A recipe is for one of {', '.join(MODEL_TYPES)}, not {model_type}.")
         values = {"engine": engine, "model_type": model_type, "config": dict(config)}
@@ -93,7 +93,10 @@ class Scenes(Database):
         Raises:
             UnknownId: no such recipe; the message offers similar names.
         """
-        rows = self.rows(select(*RECIPE_COLUMNS).where(recipes.c.name == name))
+        from cosmos_pipelines.operations.text import tidy
+
+        known = " ".join(tidy(wanted_id("recipe", name)).split())
+        rows = self.rows(select(*RECIPE_COLUMNS).where(recipes.c.name == known))
         if not rows:
             raise UnknownId("recipe", name, [r.name for r in self.list_recipes()])
         return Recipe(**rows[0]._mapping)

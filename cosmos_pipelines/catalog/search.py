@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, TextClause, select, text
 
-from cosmos_pipelines.catalog.columns import storable
+from cosmos_pipelines.catalog.columns import LONGEST_ID, storable
 from cosmos_pipelines.catalog.database import Database
 from cosmos_pipelines.catalog.prompts import COLUMNS, prompt_of
 from cosmos_pipelines.catalog.records import Prompt
@@ -23,6 +23,8 @@ MOST_WORDS: Final = 32
 LONGEST_WORD: Final = 200
 """Most characters of a word; PostgreSQL refuses words of more than 2,046 bytes in a query."""
 
+_MOST: Final = 100_000
+"""Characters that are looked at."""
 _BLANKS: Final = str.maketrans(dict.fromkeys(string.punctuation, " "))
 
 _SQLITE: Final = text(
@@ -60,7 +62,9 @@ def search_prompts(catalog: Database, words: str, limit: int = 20) -> list[Promp
 
 
 def _words(text: str) -> list[str]:
-    split = storable(text).translate(_BLANKS).split()
+    from cosmos_pipelines.operations.text import visible
+
+    split = storable(visible(text[:_MOST])).translate(_BLANKS).split()
     return list(dict.fromkeys(word[:LONGEST_WORD] for word in split))[:MOST_WORDS]
 
 
@@ -69,7 +73,7 @@ def _by_words(connection: Connection, statement: TextClause, query: str, limit: 
 
 
 def _by_id(connection: Connection, beginning: str, limit: int) -> list[str]:
-    if not beginning.startswith("ps_"):
+    if not beginning.startswith("ps_") or len(beginning) > LONGEST_ID:
         return []
     begins = prompts.c.id.startswith(beginning, autoescape=True)
     statement = select(prompts.c.id).where(begins).order_by(prompts.c.id).limit(limit)

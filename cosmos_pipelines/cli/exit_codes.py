@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from typer import TyperException
 
-from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.errors import CosmosError, of_file
 
 OK = 0
 FAILED = 1
@@ -23,8 +22,9 @@ WRONG_STATE = 3
 GPU_SIDE = 4
 INTERRUPTED = 130
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_UNUSABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+_LONG_WORD = re.compile(r"(\S{80})\S{1000,}")
+"""What nobody has meant to type, and no line of an error repeats; paths are shorter."""
 
 
 class ClosedPipe(Exception):
@@ -52,9 +52,13 @@ def say(text: str) -> None:
         sys.stderr.flush()
 
 
+def _cut(text: str) -> str:
+    return _LONG_WORD.sub(r"\1...", text)
+
+
 def tell(error: CosmosError | str) -> None:
     """Print an error as one line: what is wrong, where, what to do."""
-    say(f"error: {one_line(str(error))}")
+    say(f"error: {_cut(one_line(str(error)))}")
 
 
 def exit_code(error: BaseException, *, debug: bool = False) -> int:
@@ -72,8 +76,9 @@ def exit_code(error: BaseException, *, debug: bool = False) -> int:
         return error.exit_code
     if isinstance(error, TyperException):
         return _usage(error)
-    if isinstance(error, OSError) and not debug and (code := _of_file(error)):
-        return code
+    if isinstance(error, OSError) and not debug and (told := of_file(error)):
+        tell(told)
+        return told.exit_code
     return _unexpected(error, debug=debug)
 
 
@@ -83,17 +88,6 @@ def _usage(error: TyperException) -> int:
     message = one_line(error.format_message())
     tell(f"{message}{'' if message.endswith(('.', '?')) else '.'} See `{path} --help`.")
     return error.exit_code
-
-
-def _of_file(error: OSError) -> int | None:
-    where = f"{error.filename}: " if error.filename is not None else ""
-    if error.errno in _FULL:
-        tell(f"{where}no room left on this machine. Free some space and try again.")
-        return FAILED
-    if isinstance(error, _UNUSABLE) and where:
-        tell(f"{where}{error.strerror}.")
-        return BAD_INPUT
-    return None
 
 
 def _unexpected(error: BaseException, *, debug: bool) -> int:

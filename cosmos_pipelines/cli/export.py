@@ -23,7 +23,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write all runs or prompts to a .csv or .json file."""
-    written = open_api(ctx).export(what, file.expanduser())
+    written = open_api(ctx).export(what, file)
     if as_json:
         write_json(written)
     else:

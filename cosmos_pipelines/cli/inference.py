@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from cosmos_pipelines.cli.parameters import (
 )
 from cosmos_pipelines.cli.progress import shown_lines
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.foreign import expanded, read_stream, read_text
 from cosmos_pipelines.operations import Transfer
 
 app = new_app()
@@ -92,13 +93,12 @@ def inference(
 
 
 def _read(file: Path) -> list[str]:
-    """Return the ids or names in a file, one a line."""
-    try:
-        if str(file) == "-":
-            text = sys.stdin.read()
-        else:
-            text = file.expanduser().read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{file} is not a text file (UTF-8).") from None
+    """Return the ids or names in a file, one a line; `-` and shell pipes are read as well."""
+    if str(file) == "-":
+        text = read_stream(0, "standard input")
+    elif opened := re.fullmatch(r"/dev/(?:fd/(\d{1,6})|stdin)", str(file)):
+        text = read_stream(int(opened[1] or 0), str(file) if opened[1] else "standard input")
+    else:
+        text = read_text(expanded(file))
     lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
     return [line for line in lines if line]

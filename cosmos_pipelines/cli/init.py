@@ -14,6 +14,7 @@ from cosmos_pipelines.cli.output import write
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.files import write_text
+from cosmos_pipelines.foreign import absolute
 from cosmos_pipelines.settings import Settings, tables_of
 from cosmos_pipelines.settings_file import FILE
 
@@ -32,7 +33,7 @@ def init(
     ] = Path(),
 ) -> None:
     """Start a project: write a commented cosmos.toml."""
-    directory = directory.expanduser().resolve()
+    directory = absolute(directory)
     file = directory / FILE
     if file.exists():
         raise _exists(file)

@@ -23,9 +23,17 @@ app = new_app()
 @app.command()
 def kill(
     ctx: typer.Context,
+    wanted: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RS_ID",
+            help="The run to stop, by its id or the beginning of it.",
+            autocompletion=complete_runs,
+        ),
+    ] = None,
     run: Annotated[
         str | None,
-        typer.Option(metavar="RS_ID", help="The run to stop.", autocompletion=complete_runs),
+        typer.Option(metavar="RS_ID", help="The same.", autocompletion=complete_runs),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Stop every active run and empty the queue.")
@@ -40,8 +48,9 @@ def kill(
     as_json: Json = False,
 ) -> int | None:
     """Stop one run, or all runs. --all and --stray first show what they would stop, and ask."""
-    if [run is not None, everything, left].count(True) != 1:
-        raise InputError("Give one of --run RS_ID, --all and --stray.")
+    if [wanted is not None, run is not None, everything, left].count(True) != 1:
+        raise InputError("Give one of RS_ID, --all and --stray.")
+    run = run if wanted is None else wanted
     api = open_api(ctx)
     if left:
         return _stray(api, force=force, as_json=as_json)

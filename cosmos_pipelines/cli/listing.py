@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -18,7 +18,10 @@ from cosmos_pipelines.cli.output import (
     write_table,
 )
 from cosmos_pipelines.cli.parameters import Json, complete_prompts, open_api
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.operations import ModelType
 
 Limit = Annotated[int, typer.Option(min=1, help="Number of rows at most, newest first.")]
 Offset = Annotated[int, typer.Option(min=0, help="Number of the newest rows to leave out.")]
@@ -94,7 +97,11 @@ def runs(
     api = open_api(ctx)
     prompt_id = api.get_prompt(prompt)["id"] if prompt else None
     rows = api.list_runs(
-        status=status, prompt_id=prompt_id, model_type=model_type, limit=limit, offset=offset
+        status=status,
+        prompt_id=prompt_id,
+        model_type=cast("ModelType | None", model_type),
+        limit=limit,
+        offset=offset,
     )
     _print(rows, RUNS, "id", ids=ids, as_json=as_json)
 
@@ -125,7 +132,7 @@ def _print(
 
 def _one_of(option: str, value: str | None, known: Sequence[str]) -> None:
     if value is not None and value not in known:
-        raise InputError(f"{option} {value!r} is not one of {', '.join(known)}.")
+        raise InputError(f"{option} {shown(value)} is not one of {', '.join(known)}.")
 
 
 def _size(color: dict[str, Any]) -> str:

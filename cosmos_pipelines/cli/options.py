@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -15,7 +14,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, shown
+from cosmos_pipelines.foreign import parse_json
 from cosmos_pipelines.operations.base import Operation
 
 SLOT = "fields"
@@ -100,12 +100,10 @@ def _shaped(value: Any, field: FieldInfo) -> Any:
     kind = _bare(field.annotation)
     if _models_in(kind):
         try:
-            return json.loads(value)
-        except ValueError as e:
-            raise InputError(
-                f"{value[:80]!r} is not JSON: {e}.",
-                hint='Give a list of objects, such as \'[{"prompt": "..."}]\'.',
-            ) from None
+            return parse_json(value, shown(value))
+        except InputError as e:
+            hint = 'Give a list of objects, such as \'[{"prompt": "..."}]\'.'
+            raise InputError(e.message, hint=hint) from None
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return dict(zip(kind.model_fields, value, strict=True))
     return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmos_pipelines.errors import CosmosError, InputError
+from cosmos_pipelines.errors import CosmosError, InputError, shown
 
 if TYPE_CHECKING:
     from cosmos_pipelines.api import CosmosAPI
@@ -30,7 +30,7 @@ def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
     pairs = [word.partition("=") for word in words]
     for key, sign, _ in pairs:
         if not key or not sign:
-            raise InputError(f"{option} {key!r} is not of the form KEY=VALUE.")
+            raise InputError(f"{option} {shown(key)} is not of the form KEY=VALUE.")
     return {key: value for key, _, value in pairs}
 
 

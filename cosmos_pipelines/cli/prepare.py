@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +12,6 @@ from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
 from cosmos_pipelines.cli.parameters import Json, open_api
 from cosmos_pipelines.cli.progress import shown_steps
-from cosmos_pipelines.errors import InputError
-from cosmos_pipelines.media.rates import snapped
 
 app = new_app()
 
@@ -65,13 +62,12 @@ def prepare(
     The scene is written below the project's inputs; a directory that is below inputs already is
     prepared in place.
     """
-    rate = _rate(fps) if fps is not None else None
     api = open_api(ctx)
     with shown_steps() as progress:
         made = api.prepare_scene(
             directory,
             name=name,
-            fps=rate,
+            fps=fps,
             description=description,
             depth_values=depth,
             depth_holes=depth_holes,
@@ -86,16 +82,3 @@ def prepare(
         say(note)
     for ignored in made["ignored"]:
         say(f"ignored: {ignored}")
-
-
-def _rate(text: str) -> Fraction:
-    """Parse a frame rate; 23.976, 29.97 and 59.94 mean the exact NTSC rates."""
-    try:
-        rate = snapped(Fraction(text))
-    except (ValueError, ZeroDivisionError):
-        raise InputError(
-            f"--fps {text!r} is not a frame rate.", hint="Give a rate such as 24 or 30000/1001."
-        ) from None
-    if not 1 <= rate <= 240:
-        raise InputError(f"--fps {text} is not between 1 and 240.")
-    return rate

@@ -18,7 +18,7 @@ from cosmos_pipelines.doctor.here import checks_here
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.engines.fields import faults_of
 from cosmos_pipelines.engines.registry import Found
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, shown
 from cosmos_pipelines.operations import OPERATIONS, ModelType
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.settings import Settings
@@ -53,7 +53,9 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
     def known_backend() -> Finding:
         if backend in BACKENDS:
             return ok(backend)
-        return fail(f"there is no backend {backend!r}", f"Known: {', '.join(sorted(BACKENDS))}.")
+        return fail(
+            f"there is no backend {shown(backend)}", f"Known: {', '.join(sorted(BACKENDS))}."
+        )
 
     def known_engine(kind: ModelType) -> Finding:
         return ok(engine_for(settings, kind).label)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, warn
 from cosmos_pipelines.backends.ssh.script import parts
@@ -13,9 +12,11 @@ from cosmos_pipelines.doctor.host import HostChecks
 from cosmos_pipelines.doctor.image import ImageCheck
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.hosts import orders as host_orders
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.manifest import Checkpoint, Manifest
+from cosmos_pipelines.hosts.records import Smoke, read_set_up, read_sizes
 
 ASK_S: Final = 60.0
 """Seconds for one script that reads the sizes of all checkpoints."""
@@ -68,19 +69,16 @@ class EngineChecks:
     def set_up(self) -> Finding:
         """Whether the image on the host is the image that passed the smoke test."""
         argv = host_setup_script.record_argv(self._host.remote_dir, self._engine.name)
-        try:
-            recorded = json.loads(self._ask(argv).get("record", "{}"))
-        except ValueError:
-            recorded = {}
-        if not recorded:
+        recorded = read_set_up(self._ask(argv).get("record", ""))
+        if recorded is None:
             return warn("no set-up of the engine is recorded", self._set_up)
-        smoke = recorded.get("smoke") or {}
-        if not smoke.get("passed"):
+        smoke = recorded.smoke or Smoke()
+        if not smoke.passed:
             return fail(f"the smoke test failed: {_why(smoke)}", self._set_up)
         digest = self._image.digest
-        if digest and smoke.get("image_digest") != digest:
+        if digest and smoke.image_digest != digest:
             return warn("the image on the host is not the tested image", self._set_up)
-        return ok(f"the smoke test passed on {str(recorded.get('recorded_at'))[:10]}")
+        return ok(f"the smoke test passed on {str(recorded.recorded_at)[:10]}")
 
     def checkpoints(self) -> Finding:
         """Whether all checkpoints are on the host, by size; one script reads all sizes."""
@@ -90,8 +88,8 @@ class EngineChecks:
         roots = [self._places.get(name, "-") for name in ("checkpoints", "huggingface")]
         argv = host_setup_script.sizes_argv(self._host.remote_dir, *roots)
         answer = self._ask(argv, asked)
-        sizes = [int(word) if word.isdigit() else None for word in answer.get("sizes", "").split()]
-        known = {name: _sizes(answer.get(name, "")) for name in ("checkpoints", "huggingface")}
+        sizes = [whole(word) for word in answer.get("sizes", "").split()]
+        known = {name: read_sizes(answer.get(name, "")) for name in ("checkpoints", "huggingface")}
         pairs = list(zip(needed, sizes, strict=False))
         bad = [file for file, size in pairs if size is None or not _right(file, size, known)]
         return self._judge(bad, pairs)
@@ -124,23 +122,16 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _why(smoke: dict[str, Any]) -> str:
+def _why(smoke: Smoke) -> str:
     """Return the reason why a smoke test has not passed."""
-    if smoke.get("missing"):
-        return _some(smoke["missing"])
-    if smoke.get("exit_code"):
-        return host_orders.how_it_ended(smoke["exit_code"])
+    if smoke.missing:
+        return _some(smoke.missing)
+    if smoke.exit_code:
+        return host_orders.how_it_ended(smoke.exit_code)
     return "it did not end well"
 
 
-def _sizes(text: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text)["files"])
-    except (ValueError, LookupError, TypeError):
-        return {}
-
-
-def _right(file: Checkpoint, size: int, known: dict[str, dict[str, Any]]) -> bool:
+def _right(file: Checkpoint, size: int, known: dict[str, dict[str, int]]) -> bool:
     """Whether a file has its published or recorded size, or any size if neither is known."""
     base, branch, path = file.place
     if "*" in path:
@@ -150,5 +141,5 @@ def _right(file: Checkpoint, size: int, known: dict[str, dict[str, Any]]) -> boo
     if branch is not None:  # the snapshot's name is not known here
         keys = [k for k in recorded if k.startswith(f"{base}/snapshots/") and k.endswith(path)]
         key = keys[0] if len(keys) == 1 else key
-    wanted = file.size or (recorded.get(key) or {}).get("size")
+    wanted = file.size or recorded.get(key)
     return size == wanted if wanted is not None else size > 0

@@ -23,6 +23,7 @@ from cosmos_pipelines.errors import (
     SettingsError,
     Unreachable,
 )
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote import gpu
 from cosmos_pipelines.remote.ssh.config import Hop, route
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection, Target
@@ -186,10 +187,11 @@ class HostChecks:
     def _room(self, directory: str, see: str) -> Finding:
         done = self.ask(["sh", "-c", _FREE, "cosmos", directory])
         words = done.stdout.decode(errors="replace").split()
-        if done.exit_code != 0 or len(words) < 6 or not words[3].isdigit():
+        free = whole(words[3]) if done.exit_code == 0 and len(words) >= 6 else None
+        if free is None:
             return fail(f"the free space of {directory} cannot be read: {said_of(done)}", "")
         do = f"Free some space: `ssh {self.target.host} {see}` lists what uses it."
-        return room(int(words[3]) / (1 << 20), directory, do, low_gib=LOW_GIB)
+        return room(free / (1 << 20), directory, do, low_gib=LOW_GIB)
 
     def write_access(self) -> Finding:
         """Whether files and hard links can be made in `remote_dir`."""
@@ -218,10 +220,11 @@ class HostChecks:
         done = self.ask(["date", "+%s"])
         middle = (before + time.time()) / 2
         words = done.stdout.decode(errors="replace").split()
-        if not words or not words[0].isdigit():
+        now = whole(words[0]) if words else None
+        if now is None:
             do = f"See `ssh {self.target.host} date`."
             return warn(f"the host's clock cannot be read: {said_of(done)}", do)
-        ahead = int(words[0]) + 0.5 - middle
+        ahead = now + 0.5 - middle
         if abs(ahead) <= CLOCK_S:
             return ok(f"within {CLOCK_S:.0f} s of this machine's clock")
         found = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's clock"

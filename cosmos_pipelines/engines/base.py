@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Self
 from pydantic import Field
 
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations.base import (
     Directory,
-    Frozen,
     Job,
     ModelType,
     Operation,

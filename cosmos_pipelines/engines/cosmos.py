@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast, get_args
 
 from pydantic import Field
 
 from cosmos_pipelines.engines.base import Engine, EngineOptions, RunProgress
 from cosmos_pipelines.errors import ErrorKind, InputError
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations.base import (
     RUN_FOLDER,
     Directory,
     Expected,
-    Frozen,
     Job,
     Operation,
     Order,
@@ -67,9 +67,10 @@ IGNORES: Final = (
 )
 """Lines that are no failure, whatever words they have."""
 
-_MADE: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): done in ")
+_MADE: Final = re.compile(r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): done in ")
 _PROGRESS: Final = re.compile(
-    r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): chunk (\d+)/(\d+)(?:, step (\d+)/(\d+))?"
+    r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): chunk ([0-9]{1,9})/([0-9]{1,9})"
+    r"(?:, step ([0-9]{1,9})/([0-9]{1,9}))?"
 )
 _FAILED: Final = r"^FAILED {}: (\w+): (.+)$"
 _REFUSED: Final = re.compile(r"^REFUSED: (\w+): (.+)$", re.MULTILINE)
@@ -137,11 +138,13 @@ class Cosmos(Engine):
         """See `Engine.diagnose`: the reason that `model_run.py` gave for this run, or the order."""
         if run_id is not None and run_id in outcome.failed:
             return outcome.failed[run_id]
-        reasons = re.findall(_FAILED.format(run_id), log_tail, re.MULTILINE) if run_id else []
+        failed = _FAILED.format(re.escape(run_id)) if run_id else None
+        reasons = re.findall(failed, log_tail, re.MULTILINE) if failed else []
         if outcome.stopped is None:
             reasons = reasons or _REFUSED.findall(log_tail)
         for kind, sentence in reversed(reasons):
-            return Verdict(kind=cast(ErrorKind, kind), message=sentence)
+            if kind in get_args(ErrorKind):
+                return Verdict(kind=cast(ErrorKind, kind), message=sentence)
         return super().diagnose(outcome, log_tail, run_id)
 
     def directories(self) -> tuple[Directory, ...]:

@@ -35,8 +35,10 @@ SHORTEST_SIDE: Final = 16
 MAX_TEXT: Final = 9_500
 """Most characters of a prompt to enhance: the longer result may have at most 10,000."""
 
-_PROGRESS: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): frame (\d+)/(\d+)")
-_MADE: Final = re.compile(r"\[(\d+)/(\d+)\] (rs_\w+) (\w+): done, ")
+_PROGRESS: Final = re.compile(
+    r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): frame ([0-9]{1,9})/([0-9]{1,9})"
+)
+_MADE: Final = re.compile(r"\[([0-9]{1,9})/([0-9]{1,9})\] (rs_\w+) (\w+): done, ")
 _ERROR: Final = re.compile(r"^ERROR: (.+)$", re.MULTILINE)
 
 

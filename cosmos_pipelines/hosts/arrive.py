@@ -19,7 +19,9 @@ from typing import Any, Final
 
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
 from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.hosts import setup_script as host_setup_script
+from cosmos_pipelines.hosts.records import SetUp, read_set_up
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
 
@@ -87,15 +89,16 @@ def arrive(target: EngineOnHost, *, code: bool = True) -> Arrived:
     others = [source for name, source in target.directories.items() if name != "code"]
     code_directory = target.directories["code"] if code else ""
     argv = host_setup_script.arrive(target.host.remote_dir, target.engine, code_directory, *others)
-    parts = target.host.ask(argv, timeout_s=ARRIVE_S).parts
-    words = parts["free"].split()
-    free = int(words[3]) / (1 << 20) if len(words) > 3 and words[3].isdigit() else 0.0
-    room = f"{free:.0f} GiB free below {parts['root']}"
+    answer = target.host.ask(argv, timeout_s=ARRIVE_S)
+    root, parts = answer.part("root"), answer.parts
+    words = answer.part("free").split()
+    free = (whole(words[3]) or 0) / (1 << 20) if len(words) > 3 else 0.0
+    room = f"{free:.0f} GiB free below {root}"
     target.tell(f"{target.host.host}: Docker {daemon.version}; {room}.")
     if free < NEEDED_GIB:
         target.tell(f"warning: {free:.0f} GiB may be too little for image and weights.")
     return Arrived(
-        root=parts["root"],
+        root=root,
         code=parts.get("code"),
         commit=parts.get("commit", "").strip(),
         changed=" ".join(parts.get("changed", "").split()),
@@ -113,14 +116,10 @@ def _docker(host: HostFolder) -> docker_answers.Daemon:
     raise docker_answers.parse_problem(done.stderr.decode(errors="replace")).error(host.host)
 
 
-def recorded(target: EngineOnHost) -> dict[str, Any]:
-    """Return the record of the last set-up; empty if there is none or it cannot be read."""
+def recorded(target: EngineOnHost) -> SetUp:
+    """Return the record of the last set-up; an empty one if none is there or can be read."""
     argv = host_setup_script.record_argv(target.host.remote_dir, target.engine)
-    try:
-        facts = json.loads(target.host.ask(argv, timeout_s=LOOK_S).parts.get("record", "{}"))
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
+    return read_set_up(target.host.ask(argv, timeout_s=LOOK_S).parts.get("record", "")) or SetUp()
 
 
 def root_of(host: HostFolder) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from cosmos_pipelines.hosts.arrive import EngineOnHost, arrive, root_of
 from cosmos_pipelines.hosts.follow_order import Ended, follow, result_of
 from cosmos_pipelines.hosts.manifest import read_manifest
 from cosmos_pipelines.hosts.orders import Action
+from cosmos_pipelines.hosts.records import read_checkpoints
 from cosmos_pipelines.hosts.session import (
     OnLine,
     engine_on_host,
@@ -183,8 +183,12 @@ def _result(target: EngineOnHost, backend: SshBackend, ended: Ended) -> dict[str
             "model_failed",
             f"checkpoints.py on {host} ended with exit code {outcome.exit_code}: {ended.last}",
         )
-    result: dict[str, Any] = json.loads(result_of(backend, ended.handle))
-    return result
+    try:
+        return read_checkpoints(result_of(backend, ended.handle))
+    except InputError as e:
+        raise BackendError(
+            "model_failed", f"The result of checkpoints.py on {host} cannot be read: {e}"
+        ) from None
 
 
 def _check_only(setup: HostSetup, only: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from cosmos_pipelines.backends.ssh.folder import LOOK_S
 from cosmos_pipelines.errors import BackendError, InputError, StateError
+from cosmos_pipelines.foreign import absolute
 from cosmos_pipelines.hosts import code_tar
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.arrive import Arrived, EngineOnHost
@@ -41,7 +42,7 @@ def have_code(target: EngineOnHost, arrived: Arrived, source: Path | None) -> st
     wanted = target.setup.commit
     if has_own_code(target):
         return _own_code(target, arrived, source)
-    source = source.expanduser().resolve() if source is not None else None
+    source = absolute(source) if source is not None else None
     if source is not None and not source.is_dir():
         raise InputError(f"{source} is not a directory.")
     another = source is not None and not code_tar.has_commit(source, wanted)
@@ -148,6 +149,6 @@ def _copy(target: EngineOnHost, root: str, source: Path) -> str:
             f"The copy to {target.host.host} ended early; the code on the host is unchanged.",
             hint="Start the command again.",
         )
-    sent = target.host.answered(done).parts["commit"].strip()
+    sent = target.host.answered(done).part("commit").strip()
     target.tell(f"code: {sent[:28]} is there.")
     return sent

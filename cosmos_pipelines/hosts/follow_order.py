@@ -14,8 +14,10 @@ from typing import Final
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.foreign import read_text
 from cosmos_pipelines.hosts.lines import lines_of
 from cosmos_pipelines.hosts.orders import RESULT
+from cosmos_pipelines.hosts.records import MOST
 from cosmos_pipelines.operations.base import Outcome
 
 KEPT: Final = 2000
@@ -72,4 +74,4 @@ def result_of(backend: SshBackend, handle: Handle) -> str:
     with tempfile.TemporaryDirectory(prefix="cosmos-") as folder:
         file = Path(folder) / RESULT
         backend.collect(handle, {RESULT: file})
-        return file.read_text(encoding="utf-8")
+        return read_text(file, MOST)

@@ -6,16 +6,17 @@ import hashlib
 import json
 import posixpath
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from cosmos_pipelines.backends.ssh.folder import LOOK_S
 from cosmos_pipelines.backends.tar_bundle import with_lf
-from cosmos_pipelines.errors import BackendError, InputError
+from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.foreign import expanded, read_bytes
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.arrive import EngineOnHost, SetupRequest
 from cosmos_pipelines.hosts.lines import stream_lines
+from cosmos_pipelines.hosts.records import SetUp
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import Image
@@ -36,7 +37,7 @@ class CandidateImage:
 
 
 def have_image(
-    target: EngineOnHost, root: str, commit: str, request: SetupRequest, recorded: Mapping[str, Any]
+    target: EngineOnHost, root: str, commit: str, request: SetupRequest, recorded: SetUp
 ) -> CandidateImage:
     """Provide the image on the host; a new image gets the engine's tag later, see `settle`.
 
@@ -55,7 +56,7 @@ def have_image(
     if (
         existing is not None
         and labels.items() <= existing.labels.items()
-        and (recorded.get("image_id"), recorded.get("dockerfile")) == (existing.id, recipe)
+        and (recorded.image_id, recorded.dockerfile) == (existing.id, recipe)
     ):
         target.tell(f"image: {target.setup.image} is there, {existing.digest}.")
         return CandidateImage(existing, target.setup.image, recipe)
@@ -117,11 +118,8 @@ def _recipe(
     target: EngineOnHost, commit: str, request: SetupRequest
 ) -> tuple[bytes, dict[str, str], dict[str, str]]:
     """Return the Dockerfile, the image's labels and the build arguments."""
-    file = (request.dockerfile or target.scripts / target.setup.dockerfile).expanduser()
-    try:
-        text = with_lf(file.read_bytes())
-    except OSError as e:
-        raise InputError(f"{file} cannot be read: {e.strerror}.") from e
+    file = request.dockerfile or target.scripts / target.setup.dockerfile
+    text = with_lf(read_bytes(expanded(file)))
     arguments = {**request.arguments, **({"BASE": request.base} if request.base else {})}
     built_with = json.dumps(arguments, sort_keys=True).encode() if arguments else b""
     labels = {

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from cosmos_pipelines.errors import SettingsError
-from cosmos_pipelines.operations.base import Frozen, explain
+from cosmos_pipelines.foreign import read_json
+from cosmos_pipelines.frozen import Frozen, explain
 
 
 class Checkpoint(Frozen):
@@ -24,7 +24,7 @@ class Checkpoint(Frozen):
         description="the checkpoint directory, or the cache from which libraries load by name"
     )
     size: int | None = Field(description="bytes; None: published nowhere")
-    md5: str | None = Field(pattern=r"[0-9a-f]{32}")
+    md5: str | None = Field(pattern=r"^[0-9a-f]{32}$")
     revision: str | None = Field(description="None: the main branch")
     gated: bool = Field(description="its licence must have been accepted")
     needed_for: tuple[str, ...] = Field(description="operations; none: known, but not needed")
@@ -68,8 +68,6 @@ class Manifest(Frozen):
 def read_manifest(file: Path) -> Manifest:
     """Read a manifest. Raises SettingsError if the file is missing or cannot be read."""
     try:
-        return Manifest.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        return Manifest.model_validate(read_json(file, kind=SettingsError))
     except ValidationError as e:
         raise SettingsError(f"{file}: {explain(e)}.") from None
-    except (OSError, ValueError) as e:
-        raise SettingsError(f"{file} cannot be read: {e}.") from e

@@ -22,7 +22,7 @@ TOKEN: Final = "token"  # noqa: S105 - the name of the directory and of the file
 Action = Literal["verify", "download"]
 
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
-_PROGRESS: Final = re.compile(r"\[(\d+)/(\d+)\] (\d{1,3}) % (.*)")
+_PROGRESS: Final = re.compile(r"\[([0-9]{1,9})/([0-9]{1,9})\] ([0-9]{1,3}) % (.*)")
 
 
 def of_host(order_id: str) -> bool:

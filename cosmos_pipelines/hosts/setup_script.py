@@ -123,15 +123,16 @@ part root "$(pwd -P)"
 
 _RECORD: Final = """
 cd && cd -- "$1/engines/$2" 2>/dev/null || exit 0
-[ ! -f setup.json ] || part record "$(cat setup.json)"
+[ ! -f setup.json ] || part record "$(head -c 17000000 setup.json)"
 """
 
 # One line of input for each file: target, directory, branch or -, path or *; answers with its size.
 _SIZES: Final = """
 cd && cd -- "$1" 2>/dev/null || exit 0
 checkpoints=$2 huggingface=$3
-part checkpoints "$(cat "$checkpoints/.cosmos-sizes.json" 2>/dev/null)"
-part huggingface "$(cat "$huggingface/.cosmos-sizes.json" 2>/dev/null)"
+sizes() { [ ! -f "$1/.cosmos-sizes.json" ] || head -c 17000000 "$1/.cosmos-sizes.json"; }
+part checkpoints "$(sizes "$checkpoints")"
+part huggingface "$(sizes "$huggingface")"
 part sizes "$(
     while IFS='	' read -r target base branch path; do
         case $target in checkpoints) base=$checkpoints/$base ;; *) base=$huggingface/$base ;; esac

@@ -15,11 +15,14 @@ from typing import Final
 
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
 from cosmos_pipelines.errors import BackendError, InputError
+from cosmos_pipelines.foreign import read_text
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.orders import TOKEN
 from cosmos_pipelines.operations.base import Directory
 
 VARIABLE: Final = "HF_TOKEN"
+LONGEST: Final = 64 << 10
+"""Bytes of a file that holds a token; a token has some dozens."""
 
 
 def token_of(environment: Mapping[str, str], file: Path | None) -> str | None:
@@ -45,10 +48,9 @@ def _read(file: Path) -> str:
                 f"Other users can read {file} (mode {stat.S_IMODE(facts.st_mode):o}).",
                 hint=f"`chmod 600 {file}`.",
             )
-        token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError) as e:
-        reason = getattr(e, "strerror", None) or "it is not a text file"
-        raise InputError(f"The token file {file} cannot be read: {reason}.") from None
+        token = read_text(file, LONGEST).strip()
+    except OSError as e:
+        raise InputError(f"The token file {file} cannot be read: {e.strerror}.") from None
     if not token:
         raise InputError(f"The token file {file} is empty.")
     return token

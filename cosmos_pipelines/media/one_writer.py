@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cosmos_pipelines.files import part_of, remove, saying_why_not_written
+from cosmos_pipelines.files import part_of, parts_in, remove, saying_why_not_written
 from cosmos_pipelines.media.files import saying_why_not_read
 
 
@@ -61,7 +61,7 @@ def _opened(directory: Path) -> int | None:
 @contextmanager
 def staging_in(dest: Path) -> Iterator[Path]:
     """A directory inside `dest`, which is locked; it vanishes afterwards."""
-    for left in dest.glob(".prepare*.part"):
+    for left in parts_in(dest, ".prepare"):
         remove(left)  # we hold the lock: its maker was killed
     staging = part_of(dest / ".prepare")
     with saying_why_not_written(staging):

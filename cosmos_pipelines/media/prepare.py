@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.files import flush_directory, move, write_json
-from cosmos_pipelines.media import making, scene
+from cosmos_pipelines.foreign import absolute
+from cosmos_pipelines.media import encode_pass, scene
 from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.depth_range import DepthHoles, DepthValues
+from cosmos_pipelines.media.encode_pass import Plan
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
-from cosmos_pipelines.media.making import Plan
 from cosmos_pipelines.media.one_writer import sole_writer, staging_in
 from cosmos_pipelines.media.plain import ShownOtherwise
+from cosmos_pipelines.media.progress import OnProgress
+from cosmos_pipelines.media.publish import check_replaceable, publish
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
 from cosmos_pipelines.media.scene import Scene, prepared_name
-from cosmos_pipelines.media.scene_file import SCENE_FILE, entries_of, products, read_scene_file
+from cosmos_pipelines.media.scene_file import entries_of, products, read_scene_file
 from cosmos_pipelines.media.sequence import Survey, survey
 from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at
 
 __all__ = ["Scene", "load_scene", "prepare_scene"]
-
-Progress = Callable[[str, int, int], None]
 
 
 def prepare_scene(
@@ -39,7 +39,7 @@ def prepare_scene(
     depth_values: DepthValues = "distance",
     depth_holes: DepthHoles | None = None,
     step: int = 1,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Make `dest`/{color,depth,segmentation,edge,vis}.mp4 and scene.json from renders in `source`.
 
@@ -57,7 +57,7 @@ def prepare_scene(
         DiskFull: no room; `dest` is as it was.
     """
     asked = Asked(fps, depth_values, depth_holes, step)
-    source, dest = source.expanduser().resolve(), dest.expanduser().resolve()
+    source, dest = absolute(source), absolute(dest)
     with saying_why_not_read(dest):
         there = dest.exists()
     if there and not dest.is_dir():
@@ -91,12 +91,12 @@ def _prepare(
     asked: Asked,
     name: str | None,
     description: str | None,
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> dict[str, Any]:
     """As `prepare_scene`, once nobody else writes to `dest`."""
     earlier = read_scene_file(dest)
     found = _survey(source, dest, earlier)
-    settings = {**asked.facts(), "version": making.VERSION}
+    settings = {**asked.facts(), "version": encode_pass.VERSION}
     prints = {n: fingerprint(p, source, settings) for n, p in found.passes.items()}
     head = {
         "name": name or earlier.get("name") or dest.name,
@@ -108,7 +108,8 @@ def _prepare(
     sources = look_at(found.passes.values(), asked.step)
     plan = _plan(sources, asked)
     kept = {n: e for n, e in kept.items() if _fits(e, plan)}
-    _refuse_to_overwrite(sources, plan, dest, earlier)
+    mine = {file for s in sources for file in s.found.files}  # the user's: they stay
+    check_replaceable(dest, earlier, keep=mine)
     with staging_in(dest) as staging:
         entries = _make_all(sources, plan, staging, kept, progress)
         for n, e in entries.items():
@@ -123,7 +124,7 @@ def _prepare(
             "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "notes": notes_of(sources, plan, entries, rate_given=asked.fps is not None),
         }
-        _publish(record, staging, dest, earlier)
+        record = publish(record, staging, dest, earlier, keep=mine)
     return {**record, "path": str(dest), "unchanged": False}
 
 
@@ -186,21 +187,8 @@ def _file_of(source: Source, plan: Plan, dest: Path) -> str:
     """What the pass is called in `dest`: its usual name unless that is the source's own."""
     usual = f"{source.name}.mp4"
     itself = dest / usual == source.found.files[0]
-    encoded = itself and not making.usable_as_it_is(source, plan)
+    encoded = itself and not encode_pass.usable_as_it_is(source, plan)
     return prepared_name(source.name) if encoded else usual
-
-
-def _refuse_to_overwrite(
-    sources: list[Source], plan: Plan, dest: Path, earlier: Mapping[str, Any]
-) -> None:
-    ours = {e.get("file") for e in entries_of(earlier).values()}
-    for source in sources:
-        target = dest / _file_of(source, plan, dest)
-        if target != source.found.files[0] and target.exists() and target.name not in ours:
-            raise MediaError(
-                f"{target} is there already and was not made from {source.found.label}.",
-                hint="Move it away or prepare into another directory.",
-            )
 
 
 def _make_all(
@@ -208,7 +196,7 @@ def _make_all(
     plan: Plan,
     staging: Path,
     kept: Mapping[str, Entry],
-    progress: Progress | None,
+    progress: OnProgress | None,
 ) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for source in sources:
@@ -221,13 +209,13 @@ def _make_all(
             facts: Entry = {"made": "kept", "source_sha256": hash_of(target)}
         else:
             target = staging / file
-            done = _steps(source.name, making.steps(source, plan), progress)
-            facts = making.make(source, target, plan, done)
+            done = _steps(source.name, encode_pass.steps(source, plan), progress)
+            facts = encode_pass.make(source, target, plan, done)
         entries[source.name] = entry_of(source, target, facts)
     return entries
 
 
-def _steps(name: str, total: int, progress: Progress | None) -> Callable[[], None]:
+def _steps(name: str, total: int, progress: OnProgress | None) -> Callable[[], None]:
     done = 0
 
     def step() -> None:
@@ -237,22 +225,3 @@ def _steps(name: str, total: int, progress: Progress | None) -> Callable[[], Non
             progress(name, done, total)
 
     return step
-
-
-def _publish(
-    record: Mapping[str, Any], staging: Path, dest: Path, earlier: Mapping[str, Any]
-) -> None:
-    """Everything is written by now: move it into place.
-
-    The record first, since by it we know our own files if we are killed here; color last, since
-    a scene is taken as prepared as soon as it has that.
-    """
-    used = {entry["file"] for entry in record["passes"].values()}
-    for entry in entries_of(earlier).values():
-        if entry["file"] not in used and entry["made"] != "kept":
-            (dest / str(entry["file"])).unlink(missing_ok=True)
-    write_json(staging / SCENE_FILE, record)
-    videos = sorted(staging.glob("*.mp4"), key=lambda path: path.name.startswith("color."))
-    for made in (staging / SCENE_FILE, *videos):
-        move(made, dest / made.name)
-    flush_directory(dest)  # the catalog is about to say that the scene is there

@@ -13,14 +13,17 @@ from typing import Any, Final
 
 import av
 
-from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.errors import InputError, MediaError
 from cosmos_pipelines.files import writing
+from cosmos_pipelines.foreign import parse_json
 from cosmos_pipelines.media.containers import ANY_TAGS, opened
-from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.files import check_regular, saying_why_not_read
 from cosmos_pipelines.media.probe import probe
 
 KEY: Final = "cosmos"
 """The member of the JSON object by which we know our own comments."""
+LONGEST: Final = 1 << 20
+"""Characters of a comment that are looked at."""
 
 
 def tags(meta: Mapping[str, Any]) -> dict[str, str]:
@@ -68,13 +71,14 @@ def read(path: Path) -> dict[str, Any] | None:
     Raises:
         MediaError: missing, not readable or not a video.
     """
+    check_regular(path)
     with saying_why_not_read(path):
         path.open("rb").close()
     with opened(path) as container:
         text = container.metadata.get("comment") or container.metadata.get("COMMENT") or ""
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = parse_json(text[:LONGEST], str(path))
+    except InputError:
         return None
     meta = found.get(KEY) if isinstance(found, dict) else None
     return meta if isinstance(meta, dict) else None

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cosmos_pipelines.media.encode_pass import Plan
 from cosmos_pipelines.media.files import hash_of
-from cosmos_pipelines.media.making import Plan
 from cosmos_pipelines.media.numbering import step_of
 from cosmos_pipelines.media.probe import Probe, probe
 from cosmos_pipelines.media.sources import DEFAULT_FPS, Source
@@ -16,7 +16,7 @@ Entry = dict[str, Any]
 
 
 def entry_of(source: Source, file: Path, facts: Entry) -> Entry:
-    """One pass: its mp4 as measured, how it was made (`facts`, from making), and its source."""
+    """A pass: its mp4 as measured, how it was made (`facts` of encode_pass), and its source."""
     found = probe(file)
     own = {k: v for k, v in facts.items() if k not in ("source_sha256", "notes")}
     return {

@@ -58,8 +58,8 @@ def load_scene(directory: Path) -> Scene:
     """Read and check a directory of control videos, with or without its scene.json.
 
     `color.mp4`, `depth.mp4`, ... are taken first, else videos that are named like the pass; in
-    place of those that are shown otherwise, what was prepared of them. Hashes come from scene.json
-    where size and time of the file are as recorded, else from the bytes.
+    place of those that are shown otherwise, what was prepared of them. Hashes are those of the
+    bytes, whatever scene.json says.
 
     Raises:
         ShownOtherwise: that has not been prepared yet, or has changed since.
@@ -74,7 +74,7 @@ def load_scene(directory: Path) -> Scene:
     for found in passes.values():
         check_plain(found, hint=f"Run `cosmos prepare {directory}`.")
     _check(directory, passes)
-    hashes = {name: _hash(p, record, name) for name, p in passes.items()}
+    hashes = {name: hash_of(p.path) for name, p in passes.items()}
     text = json.dumps(sorted(hashes.items()))
     return Scene(
         name=str(record.get("name") or directory.absolute().name),
@@ -145,13 +145,3 @@ def _check(directory: Path, passes: Mapping[str, Probe]) -> None:
         if len(set(values.values())) > 1:
             each = ", ".join(f"{file} {value}" for file, value in values.items())
             raise MediaError(f"The passes of {directory} differ in {what}: {each}.")
-
-
-def _hash(found: Probe, record: Mapping[str, Any], name: str) -> str:
-    passes = record.get("passes")
-    entry = passes.get(name) if isinstance(passes, dict) else None
-    if isinstance(entry, dict) and entry.get("file") == found.path.name:
-        known = (entry.get("size"), entry.get("mtime_ns"))
-        if known == (found.size, found.mtime_ns) and entry.get("sha256"):
-            return str(entry["sha256"])
-    return hash_of(found.path)

@@ -144,7 +144,7 @@ def _vanished(run: Run, lost: bool) -> Left:
     if lost:
         return Left("vanished", run.id, run.backend, sentence, f"cosmos run {run.id}")
     sentence += f"; {run.leased_by} should notice this within seconds"
-    return Left("vanished", run.id, run.backend, sentence, f"cosmos kill --run {run.id}")
+    return Left("vanished", run.id, run.backend, sentence, f"cosmos kill {run.id}")
 
 
 def _stray(order: str, place: Place, given_up: str | None) -> Left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,9 @@ def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:
         UnknownId: no prompt, run, scene, recipe or file has this name.
         MediaError: the file is not a readable video.
     """
-    path = Path(thing)
-    if path.is_file():
-        return _show_file(path)
     text = str(thing)
+    if _names_file(text):
+        return _show_file(Path(thing))
     if text.startswith(("rs_", "latest")):
         return {"type": "run"} | catalog.get_run(text).as_dict()
     if is_prompt_id(text) or text.startswith("ps_"):
@@ -35,6 +35,14 @@ def show(catalog: Catalog, thing: str | Path) -> dict[str, Any]:
         names = _all_names(catalog)
         see = "See `cosmos list prompts`, `runs`, `scenes` or `recipes`."
         raise UnknownId("prompt, run, scene, recipe or file", text, names, see=see) from None
+
+
+def _names_file(text: str) -> bool:
+    """Whether there is something called so that is no directory."""
+    try:
+        return not stat.S_ISDIR(Path(text).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _all_names(catalog: Catalog) -> list[str]:

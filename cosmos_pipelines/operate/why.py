@@ -173,7 +173,7 @@ def _not_failed(run: Run, lost: bool) -> tuple[str, list[tuple[str, str]]]:
         "downloading": "downloads its results and verifies them",
     }[run.status]
     follow = (f"cosmos logs -f {run.id}", "follows the log")
-    stop = (f"cosmos kill --run {run.id}", "stops the run")
+    stop = (f"cosmos kill {run.id}", "stops the run")
     return f"The run has not failed: it {doing}; {run.leased_by} executes it.", [follow, stop]
 
 

@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from cosmos_pipelines.errors import ErrorKind, InputError
+from cosmos_pipelines.frozen import Frozen
 
 ModelType = Literal["transfer", "enhance", "upscale"]
 OrderKind = Literal["transfer", "enhance", "upscale", "checkpoints", "smoke"]
@@ -27,30 +28,51 @@ CONTROL_PASS = {"vis": "vis", "edge": "edge", "depth": "depth", "seg": "segmenta
 """The scene's pass that feeds a control; `vis` and `edge` can be computed from `color`."""
 
 
-class Frozen(BaseModel):
-    """An immutable record that refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any], *, what: str | None = None) -> Self:
-        """Build the record from untrusted fields.
-
-        Raises:
-            InputError: one line that names each wrong field, its value and the allowed values.
-        """
-        try:
-            return cls.model_validate(dict(fields))
-        except ValidationError as e:
-            raise InputError(f"{what or cls.__name__.lower()}: {explain(e)}.") from None
-
-
 class Operation(Frozen):
     """Settings of one GPU operation. CLI options, forms and JSON columns derive from the fields."""
 
     model_type: ClassVar[ModelType]
     ours: ClassVar[frozenset[str]] = frozenset()
     """Fields on the use of the result, which no engine reads."""
+
+    @classmethod
+    def aliases(cls) -> dict[str, str]:
+        """Return the other names of fields: the names of their options on the command line."""
+        return {
+            option.removeprefix("--").replace("-", "_"): name
+            for name, field in cls.model_fields.items()
+            if isinstance(field.json_schema_extra, dict)
+            for option in cast("list[str]", field.json_schema_extra.get("cli", []))
+        }
+
+    @classmethod
+    def named(cls, fields: Mapping[str, Any], what: str | None = None) -> dict[str, Any]:
+        """Return `fields` by their own names.
+
+        Raises:
+            InputError: a field is given by two of its names.
+        """
+        aliases = cls.aliases()
+        found: dict[str, Any] = {}
+        for given, value in fields.items():
+            name = aliases.get(given, given)
+            if name in found:
+                said = f"{name} is given twice, by two of its names."
+                raise InputError(f"{what}: {said}" if what else said, hint="Leave one out.")
+            found[name] = value
+        return found
+
+    @classmethod
+    def parse(
+        cls,
+        fields: Mapping[str, Any],
+        *,
+        what: str | None = None,
+        kind: type[InputError] = InputError,
+    ) -> Self:
+        """Build as `Frozen.parse` does; fields may have the names of their options."""
+        named = cls.named(fields, what) if isinstance(fields, Mapping) else fields
+        return super().parse(named, what=what, kind=kind)
 
     def config(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, as stored in `execution_config`."""
@@ -140,7 +162,7 @@ class Expected(Frozen):
 class Directory(Frozen):
     """A directory of the host that is kept after runs (code, weights), as an order sees it."""
 
-    name: str = Field(pattern=r"[a-z_]+", description="the place holder: `code` for `{code}`")
+    name: str = Field(pattern=r"^[a-z_]+$", description="the place holder: `code` for `{code}`")
     source: str = Field(description="path on the host; a relative path is below `remote_dir`")
     target: str = Field(description="path in a container")
 
@@ -237,17 +259,3 @@ class Outcome(Frozen):
     samples: Mapping[str, Mapping[str, Any]] = Field(
         default={}, description="by run: what the program recorded of a finished run: seconds"
     )
-
-
-def explain(error: ValidationError) -> str:
-    """Put all problems of a pydantic error into one line: `weights.vis 1.5 should be at most 1`."""
-    parts = []
-    for e in error.errors(include_url=False):
-        where = ".".join(str(x) for x in e["loc"]) or "value"
-        if e["type"] == "extra_forbidden":
-            parts.append(f"{where} is not a setting")
-            continue
-        message = e["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        shown = "" if isinstance(e["input"], Mapping | BaseModel) else f" {e['input']!r}"
-        parts.append(f"{where}{shown} {message}")
-    return "; ".join(parts)

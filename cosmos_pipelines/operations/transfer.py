@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations.base import (
     CONTROL_PASS,
     CONTROLS,
-    Frozen,
     ModelType,
     Operation,
     Preset,
 )
+from cosmos_pipelines.operations.text import tidy
 
 Weight = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, AfterValidator(tidy)]
+"""Words for the model, without what nobody sees."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _lines_of(size: object) -> object:
+    """720 and "720p" are "720"."""
+    number = isinstance(size, int) and not isinstance(size, bool)
+    return str(size).removesuffix("p") if number or isinstance(size, str) else size
 
 
 class ControlWeights(Frozen):
@@ -28,6 +37,16 @@ class ControlWeights(Frozen):
     edge: Weight = 0.0
     depth: Weight = 0.0
     seg: Weight = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_order(cls, value: Any) -> Any:
+        """Four numbers are the weights in the standard order."""
+        if isinstance(value, list | tuple) and len(value) == len(CONTROLS):
+            return dict(zip(CONTROLS, value, strict=True))
+        if isinstance(value, Mapping | cls):
+            return value
+        raise ValueError(f"is neither four numbers ({', '.join(CONTROLS)}) nor names with numbers")
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -49,8 +68,8 @@ class ControlWeights(Frozen):
 class Region(Frozen):
     """A part of the picture with its own prompt; the part is found by a text, or is a box."""
 
-    prompt: str = Field(min_length=1, max_length=10_000)
-    mask_prompt: str | None = Field(None, description="A text that finds the region.")
+    prompt: Text = Field(min_length=1, max_length=10_000)
+    mask_prompt: Text | None = Field(None, description="A text that finds the region.")
     box: tuple[Fraction, Fraction, Fraction, Fraction] | None = Field(
         None, description="The region as four fractions of the picture, in the model's order."
     )
@@ -59,6 +78,8 @@ class Region(Frozen):
     def _one(self) -> Self:
         if (self.mask_prompt is None) == (self.box is None):
             raise ValueError("a region has either a mask_prompt or a box")
+        if not self.prompt or self.mask_prompt == "":
+            raise ValueError("a region's prompt and mask_prompt have words")
         return self
 
 
@@ -87,7 +108,7 @@ class Transfer(Operation):
     )
     blur_strength: Preset = Field("medium", description="Blur of the vis control.")
     canny_threshold: Preset = Field("medium", description="Threshold of the edge control.")
-    negative_prompt: str | None = Field(
+    negative_prompt: Text | None = Field(
         None, max_length=10_000, description="What to avoid; default: as in the prompt."
     )
     sigma_max: float | None = Field(
@@ -96,12 +117,12 @@ class Transfer(Operation):
         le=200,
         description="Noise that generation starts from; low values keep more of the colour pass.",
     )
-    control_prompt: str | None = Field(
+    control_prompt: Text | None = Field(
         None,
         max_length=2_000,
         description="What seg looks for if the model computes seg, as `road . car . tree`.",
     )
-    mask_prompt: str | None = Field(
+    mask_prompt: Text | None = Field(
         None,
         max_length=2_000,
         description="Controls count only in the area that this text finds.",
@@ -115,9 +136,9 @@ class Transfer(Operation):
     use_distilled: bool = Field(
         False, description="The fast variant, if the engine has a fast variant for the controls."
     )
-    resolution: Literal["256", "480", "720", "1080"] | None = Field(
-        None, description="Working size, if the engine offers a choice."
-    )
+    resolution: Annotated[
+        Literal["256", "480", "720", "1080"] | None, BeforeValidator(_lines_of)
+    ] = Field(None, description="Working size, if the engine offers a choice.")
     max_frames: int | None = Field(
         None, ge=1, le=5000, description="Number of frames of the scene to use, from the first."
     )

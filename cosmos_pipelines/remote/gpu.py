@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
+from cosmos_pipelines.foreign import whole
+
 FIELDS: Final = ("index", "uuid", "memory.total", "memory.used", "utilization.gpu",
                  "temperature.gpu", "power.draw", "driver_version", "name")  # fmt: skip
 """The name comes last: only the name may hold a comma."""
@@ -144,11 +146,11 @@ class Peak:
 
 def _gpu(line: str) -> Gpu | None:
     words = [word.strip() for word in line.split(",", len(FIELDS) - 1)]
-    if len(words) != len(FIELDS) or not words[0].isdigit():
+    if len(words) != len(FIELDS) or (index := whole(words[0])) is None:
         return None
     total, used, load, temperature, power = (_number(word) for word in words[2:7])
     return Gpu(
-        index=int(words[0]),
+        index=index,
         uuid=words[1],
         name=words[8],
         driver=words[7],
@@ -162,7 +164,7 @@ def _gpu(line: str) -> Gpu | None:
 
 def _number(word: str) -> float | None:
     """A number; None for `[N/A]`, `[Not Supported]`, `[Unknown Error]`, `ERR!` and the like."""
-    return float(word) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", word, re.ASCII) else None
+    return float(word) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", word, re.ASCII) else None
 
 
 def _whole(number: float | None) -> int | None:

@@ -44,8 +44,9 @@ class Bundles:
             if run.batch_id not in self._looks:
                 self._looks[run.batch_id] = self._look(run, order)
             texts = self._looks[run.batch_id] | self._own(run)
-            env = json.loads(texts.get("order.json", "{}")).get("env", {})
-            ours = [environment_of(self._settings), self._settings.docker.env, env]
+            ours = [environment_of(self._settings), self._settings.docker.env]
+            if "order.json" in texts:  # as we wrote or checked it
+                ours.append(json.loads(texts["order.json"])["env"])
             known = {secret for one in ours for secret in secrets_of(one)}
             clean = {name: without_secrets(text, known) for name, text in texts.items()}
             _replace(run_directory(self._settings.outputs, run.id) / FOLDER, clean)

@@ -56,9 +56,9 @@ def timing_of(record: Mapping[str, Any], order: Order, run_id: str) -> dict[str,
     """
     sample = record.get("samples", {}).get(run_id)
     cost = order.costs.get(run_id)
-    if not isinstance(sample, Mapping) or cost is None:
+    if sample is None or cost is None:
         return {}
-    return {"timing": {"seconds": sample["seconds"], "load_s": sample["load_s"] or 0, **cost}}
+    return {"timing": {"seconds": sample["seconds"], "load_s": sample.get("load_s") or 0, **cost}}
 
 
 def _completed(catalog: Catalog, model_type: ModelType) -> list[Run]:

@@ -5,27 +5,36 @@ The command line, the Python API, the Dagster page's forms and the sensors all c
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+import os
+import unicodedata
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from cosmos_pipelines.catalog.records import Prompt, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import InputError, MediaError
+from cosmos_pipelines.errors import InputError, MediaError, shown
+from cosmos_pipelines.foreign import absolute, expanded, is_utf8
+from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.operations import Video
 from cosmos_pipelines.settings import Settings
+
+LONGEST_NAME: Final = 255
+"""Bytes of a file's name, on most file systems."""
+LONGEST_KEY: Final = 1000
+"""Bytes of a scene's name with the directories in it; a path has 4,096."""
+LONGEST_PREVIEW: Final = 150
+"""Bytes of a preview's name without its ending; that of what is being written is longer."""
 
 DepthValues = Literal["distance", "nearness"]
 """What a rendered depth pass says: how far a point is, or (as models do) how near."""
 
 DepthHoles = Literal["far", "near", "none"]
 """What a depth of 0 is: nothing measured, shown far or near; or a depth like any other."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with the pass, the frames done and the frames in all."""
 
 
 def scene_key(settings: Settings, directory: Path) -> str:
@@ -34,18 +43,24 @@ def scene_key(settings: Settings, directory: Path) -> str:
     A directory elsewhere is `<name>@<8 hex digits of its absolute path's hash>`.
 
     Raises:
-        InputError: a name that cannot be a key (control characters, commas, `...`).
+        InputError: a name that cannot be a key (control characters, commas, `...`, no UTF-8).
     """
-    directory = directory.resolve()
-    root = settings.inputs.resolve()
+    directory = absolute(directory)
+    root = absolute(settings.inputs)
     if directory.is_relative_to(root) and directory != root:
         key = directory.relative_to(root).as_posix()
     else:
-        digest = hashlib.sha256(str(directory).encode()).hexdigest()[:8]
+        digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]
         key = f"{directory.name}@{digest}"
+    if not is_utf8(directory):
+        raise InputError(
+            f"The name of the scene directory {shown(directory)} is no UTF-8.",
+            hint="Rename it; `convmv` does so for many.",
+        )
     if not key.isprintable() or "," in key or "..." in key:
         raise InputError(
-            f"The scene directory {key!r} has a comma, '...' or a control character in its name.",
+            f"The scene directory {shown(key)} has a comma, '...' or a character that cannot be "
+            "seen in its name.",
             hint="Rename it.",
         )
     return key
@@ -58,27 +73,56 @@ def scene_directory(settings: Settings, given: str | Path) -> Path:
         InputError: a relative path that leaves the inputs root and the current directory's tree.
         MediaError: there is no such directory.
     """
-    path = Path(given).expanduser()
-    if path.is_absolute():
-        candidates = [path]
-    else:
-        roots = (settings.inputs, settings.home, Path.cwd())
-        candidates = [root / path for root in roots]
-    for candidate in candidates:
-        if candidate.is_dir():
+    path = expanded(given)
+    roots = (settings.inputs, settings.home, Path.cwd())
+    forms = [path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))]
+    # an absolute path takes the place of each root
+    for candidate in (root / form for form in forms for root in roots):
+        if _is_directory(candidate):
             _confine(settings, path, candidate)
-            return candidate.resolve()
+            return absolute(candidate)
     raise MediaError(
-        f"There is no scene directory {str(given)!r}.",
+        f"There is no scene directory {shown(path)}.",
         hint=f"Scenes live in {settings.inputs}; `cosmos prepare DIR` makes one.",
     )
 
 
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as e:
+        if e.errno != errno.ENAMETOOLONG:
+            raise
+        return False
+
+
+def check_scene_name(name: str) -> None:
+    """Refuse a name, perhaps of directories in each other (`town/street`), that no scene can have.
+
+    Raises:
+        InputError: says why.
+    """
+    for part in name.split("/"):
+        if part in ("", ".", ".."):
+            raise InputError(f"The scene name {shown(name)} leaves the inputs root, or is empty.")
+        if part.startswith("."):
+            raise InputError(f"The scene name {shown(name)} begins with a dot: it would be hidden.")
+        if not part.isprintable() or not part.strip() or "," in part or "..." in part:
+            raise InputError(
+                f"The scene name {shown(name)} has a comma, '...' or a character that cannot be "
+                "seen."
+            )
+        if len(os.fsencode(part)) > LONGEST_NAME or len(os.fsencode(name)) > LONGEST_KEY:
+            raise InputError(
+                f"The scene name {shown(name)} is too long: {LONGEST_NAME} bytes are allowed."
+            )
+
+
 def _confine(settings: Settings, given: Path, found: Path) -> None:
-    if given.is_absolute() or found.resolve().is_relative_to(settings.inputs.resolve()):
+    if given.is_absolute() or absolute(found).is_relative_to(absolute(settings.inputs)):
         return
     raise InputError(
-        f"The relative path {str(given)!r} is not below the inputs root {settings.inputs}.",
+        f"The relative path {shown(given)} is not below the inputs root {settings.inputs}.",
         hint="Give a scene elsewhere by its absolute path.",
     )
 
@@ -94,7 +138,7 @@ def prepare(
     depth_values: DepthValues = "distance",
     depth_holes: DepthHoles | None = None,
     step: int = 1,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Encode a rendered directory as a scene below the inputs root and register it.
 
@@ -106,12 +150,15 @@ def prepare(
     """
     from cosmos_pipelines.media.prepare import prepare_scene
 
-    source = directory.expanduser().resolve()
-    root = settings.inputs.resolve()
+    source = absolute(directory)
+    root = absolute(settings.inputs)
     inside = source.is_relative_to(root) and source != root
-    dest = source if inside and name is None else (root / (name or source.name)).resolve()
+    if name is not None:
+        check_scene_name(name)
+    dest = source if inside and name is None else absolute(root / (name or source.name))
     if dest == root or not dest.is_relative_to(root):
-        raise InputError(f"The scene name {name!r} leaves the inputs root {root}.")
+        raise InputError(f"The scene name {shown(name)} leaves the inputs root {root}.")
+    scene_key(settings, dest)  # before anything is encoded
     made = prepare_scene(
         source,
         dest,
@@ -139,6 +186,12 @@ def register_scene(catalog: Catalog, settings: Settings, directory: Path) -> Sce
     if not (directory / "color.mp4").exists():
         prepare_scene(directory, directory)
     scene = load_scene(directory)
+    for probe in scene.passes.values():
+        if not is_utf8(probe.path.name):
+            raise MediaError(
+                f"The name of {shown(probe.path)} is no UTF-8.",
+                hint="Rename it; `convmv` does so for many.",
+            )
     facts = {
         name: {
             "file": probe.path.name,
@@ -188,7 +241,10 @@ def _as_measured(settings: Settings, scene: SceneRow) -> bool:
 
 def scene_preview(settings: Settings, key: str) -> Path:
     """Where the moving picture of a scene lies."""
-    return settings.outputs / "previews" / "scenes" / (key.replace("/", "__") + ".webp")
+    name = key.replace("/", "__")
+    if "__" in key or len(os.fsencode(name)) > LONGEST_PREVIEW:
+        name = f"{name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return settings.outputs / "previews" / "scenes" / f"{name}.webp"
 
 
 def register_prompt(
@@ -201,18 +257,30 @@ def register_prompt(
     name: str | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> tuple[Prompt, bool]:
-    """Enter a prompt for a scene; the same content again gives the same prompt and False."""
+    """Enter a prompt for a scene; the same content again gives the same prompt and False.
+
+    All words are checked before the scene, which may have to be encoded.
+
+    Raises:
+        InputError: a text or name is empty or too long, or a parameter is not JSON.
+        MediaError: one line that says what is wrong with the scene.
+    """
+    from cosmos_pipelines.catalog.columns import json_of
     from cosmos_pipelines.naming import smart_name
-    from cosmos_pipelines.operations.text import clean_text
+    from cosmos_pipelines.operations.text import clean_name, clean_text
 
     text = clean_text(text)
+    name = None if name is None else clean_name(name)
+    if negative_prompt and negative_prompt.strip():
+        negative_prompt = clean_text(negative_prompt, "negative prompt")
+    parameters = json_of(parameters or {})
     row = _scene_in(catalog, settings, scene_directory(settings, scene))
     return catalog.add_prompt(
         text,
         negative_prompt,
         row.key,
         name or smart_name(text, catalog.prompt_names()),
-        dict(parameters or {}),
+        parameters,
     )
 
 

@@ -16,7 +16,8 @@ from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
-from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.errors import InputError, StateError, shown
+from cosmos_pipelines.foreign import absolute, is_utf8
 from cosmos_pipelines.ids import new_run_id, order_id
 from cosmos_pipelines.operations import (
     Enhance,
@@ -65,7 +66,7 @@ def plan_transfer(
     if recipe is not None:
         known = catalog.get_recipe(recipe)
         base, engine = dict(known.config), engine or known.engine
-    given = Transfer.parse({**base, **fields}, what="inference")
+    given = Transfer.parse({**base, **Transfer.named(fields)}, what="inference")
     scene = current_scene(catalog, settings, prompt.scene)
     chosen = engine_for(settings, "transfer", engine)
     steered = "weights" in chosen.uses.get("transfer", ())
@@ -131,7 +132,9 @@ def plan_upscale(
         )
     if video is None or parent_run_id is not None:
         raise InputError("Give either a run or --video FILE to upscale.")
-    source = video.expanduser().resolve()
+    source = absolute(video)
+    if not is_utf8(source):
+        raise InputError(f"The name of {shown(source)} is no UTF-8.", hint="Rename it.")
     inputs = {"video": measured(source)}
     return _planned(chosen, operation, "", None, inputs, {"source": {"video": str(source)}})
 

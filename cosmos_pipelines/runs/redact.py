@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.foreign import parse_json
+
 MASK: Final = "***"
 SHORTEST: Final = 4
 """A shorter value is no secret, and removing it everywhere would spoil the text."""
@@ -50,8 +53,8 @@ def without_secrets(text: str, known: Iterable[str] = ()) -> str:
     for value in sorted(known, key=len, reverse=True):
         text = text.replace(value, MASK).replace(json.dumps(value)[1:-1], MASK)
     try:
-        read = json.loads(text)
-    except ValueError:
+        read = parse_json(text, "")
+    except InputError:
         return _plain(text)
     if isinstance(read, dict | list):
         return json.dumps(_inside(read), indent=1, ensure_ascii=False)

@@ -6,7 +6,6 @@ rate compared with the prediction; a text must say something new.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from loguru import logger
 
 from cosmos_pipelines.backends.base import Backend, Handle
+from cosmos_pipelines.backends.run_folder import MOST, read_samples
 from cosmos_pipelines.catalog.folders import run_directory
 from cosmos_pipelines.catalog.records import Prompt, Run
-from cosmos_pipelines.errors import CosmosError, DiskFull, MediaError, RunFailed
+from cosmos_pipelines.errors import CosmosError, DiskFull, InputError, MediaError, RunFailed
 from cosmos_pipelines.files import move
+from cosmos_pipelines.foreign import read_bytes, read_text
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.settings import Settings
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 RECORD: Final = "record.json"
 """Below the outputs: times of each sample and load, by `gpu_scripts/model/model_run.py`."""
+LONGEST_TEXT: Final = 1 << 20
+"""Bytes of an enhancer's answer that are read; a prompt has 10,000 characters."""
 
 
 def collect_run(
@@ -45,7 +48,9 @@ def collect_run(
         RunFailed: what came out is not what was asked for (kind `output_missing`, `model_failed`).
         DiskFull: no room here; what is finished stays where it was made.
     """
-    (expected,) = (e for e in order.expected if e.run_id == run.id)
+    expected = next((e for e in order.expected if e.run_id == run.id), None)
+    if expected is None:
+        raise RunFailed(run.id, "output_missing", f"The order {order.id} names no file of the run.")
     received = _received(context.settings, expected)
     context.backend.collect(handle, {expected.name: received}, outcome)
     try:
@@ -91,11 +96,10 @@ def record_of(
     kept = run_directory(settings.outputs, run_id) / "logs" / RECORD
     try:
         backend.collect(handle, {RECORD: kept}, outcome)
-        record = json.loads(kept.read_bytes())
-    except (CosmosError, ValueError) as e:
+        return {"samples": read_samples(read_text(kept, MOST))}
+    except CosmosError as e:
         logger.warning("No record of order {id}: {error}", id=order_id, error=e)
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
@@ -104,11 +108,17 @@ def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
 
     prompt = context.prompt_of(run)
     assert prompt is not None
-    text = received.read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        text = read_bytes(received, LONGEST_TEXT).decode(errors="replace").strip()
+    except InputError as e:
+        raise RunFailed(run.id, "model_failed", f"The enhancer's answer is no text: {e}") from None
     if not text or text == prompt.text:
         said = "nothing" if not text else "the prompt it was given"
         raise RunFailed(run.id, "model_failed", f"The enhancer answered {said}.")
-    text = clean_text(text)
+    try:
+        text = clean_text(text, "enhanced prompt")
+    except InputError as e:
+        raise RunFailed(run.id, "model_failed", f"The enhancer answered badly: {e}") from None
     file = received.with_name("enhanced.txt")
     move(received, file, durable=True)  # before the catalog calls the run completed
     outputs = {

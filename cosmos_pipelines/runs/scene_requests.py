@@ -20,19 +20,20 @@ A `prompt.txt` is one prompt with the default settings.
 
 from __future__ import annotations
 
-import tomllib
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import engine_named
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.foreign import read_text, read_toml
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations import Transfer
-from cosmos_pipelines.operations.base import Frozen
+from cosmos_pipelines.operations.text import clean_name, clean_text
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import Planned, enter, plan_transfer
@@ -40,14 +41,33 @@ from cosmos_pipelines.settings import Settings
 
 TOML: Final = "scene.toml"
 TEXT: Final = "prompt.txt"
+MOST: Final = 1 << 20
+"""Bytes of either file."""
+MOST_PROMPTS: Final = 1000
+"""Prompts, or recipes, of one directory."""
+MOST_RUNS: Final = 2000
+"""Prompts times recipes."""
+
+
+Text = Annotated[str, AfterValidator(clean_text)]
+Name = Annotated[str, AfterValidator(clean_name)]
 
 
 class WantedPrompt(Frozen):
     """One `[[prompt]]`."""
 
-    text: str
-    negative: str | None = None
-    name: str | None = None
+    text: Text
+    negative: Annotated[str, AfterValidator(lambda text: clean_text(text, "negative"))] | None = (
+        None
+    )
+    name: Name | None = None
+
+
+class Recipe(Frozen):
+    """One `[[recipe]]`: a stored one's name, fields of an inference, or both."""
+
+    name: Name | None = None
+    fields: Mapping[str, Any] = Field(default={})
 
 
 class Request(Frozen):
@@ -55,9 +75,16 @@ class Request(Frozen):
 
     engine: str | None = None
     run: bool = True
-    prompt: tuple[WantedPrompt, ...]
-    recipe: tuple[Mapping[str, Any], ...] = ()
+    prompt: Annotated[tuple[WantedPrompt, ...], Field(min_length=1, max_length=MOST_PROMPTS)]
+    recipe: Annotated[tuple[Recipe, ...], Field(max_length=MOST_PROMPTS)] = ()
     settings: Mapping[str, Any] = Field(default={})
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        runs = len(self.prompt) * max(1, len(self.recipe))
+        if runs > MOST_RUNS:
+            raise ValueError(f"asks for {runs:,} runs; {MOST_RUNS:,} are allowed")
+        return self
 
 
 def read_request(directory: Path) -> Request | None:
@@ -66,33 +93,36 @@ def read_request(directory: Path) -> Request | None:
     Raises:
         InputError: the file cannot be used; names it and what is wrong.
     """
-    file = directory / TOML
-    if file.is_file():
+    file, text = directory / TOML, directory / TEXT
+    if os.path.lexists(file):
         return _from_toml(file)
-    text = directory / TEXT
-    if text.is_file():
-        try:
-            return Request(prompt=(WantedPrompt(text=text.read_text(encoding="utf-8").strip()),))
-        except UnicodeDecodeError:
-            raise InputError(f"{text} is no UTF-8 text.") from None
+    if os.path.lexists(text):
+        return Request.parse({"prompt": [{"text": read_text(text, MOST)}]}, what=str(text))
     return None
 
 
 def _from_toml(file: Path) -> Request:
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise InputError(f"{file} is not valid TOML: {e}.") from None
+    values = read_toml(file, MOST)
     own = {"engine", "run", "prompt", "recipe"}
     fields = {name: value for name, value in values.items() if name not in own}
-    request = Request.parse(
-        {**{k: v for k, v in values.items() if k in own}, "settings": fields}, what=str(file)
-    )
+    fields = Transfer.named(fields, str(file))
+    asked = {k: v for k, v in values.items() if k in own}
+    if isinstance(recipes := asked.get("recipe"), list):
+        asked["recipe"] = [_split(recipe, str(file)) for recipe in recipes]
+    request = Request.parse({**asked, "settings": fields}, what=str(file))
     if request.engine is not None:
         engine_named(request.engine)
-    for recipe in request.recipe or ({},):
-        Transfer.parse({**fields, **_fields(recipe)}, what=str(file))
+    for recipe in request.recipe or (Recipe(),):
+        Transfer.parse({**fields, **recipe.fields}, what=str(file))
     return request
+
+
+def _split(recipe: Any, what: str) -> Any:
+    """A recipe's name and, apart from it, its fields."""
+    if not isinstance(recipe, dict):
+        return recipe
+    fields = {name: value for name, value in recipe.items() if name != "name"}
+    return {"name": recipe.get("name"), "fields": Transfer.named(fields, what)}
 
 
 def register_request(
@@ -116,7 +146,8 @@ def register_request(
     ]
     if not request.run:
         return prompts, []
-    recipes = [_stored(catalog, settings, request, recipe) for recipe in request.recipe or ({},)]
+    wanted = request.recipe or (Recipe(),)
+    recipes = [_stored(catalog, settings, request, recipe) for recipe in wanted]
     planned = [
         plan_transfer(catalog, settings, prompt.id, fields, recipe=name, engine=request.engine)
         for prompt in prompts
@@ -127,20 +158,15 @@ def register_request(
 
 
 def _stored(
-    catalog: Catalog, settings: Settings, request: Request, recipe: Mapping[str, Any]
+    catalog: Catalog, settings: Settings, request: Request, recipe: Recipe
 ) -> tuple[str | None, dict[str, Any]]:
     """A recipe's name and the fields that override it."""
-    fields, name = _fields(recipe), recipe.get("name")
-    if name is None:
-        return None, {**request.settings, **fields}
-    if fields:
+    if recipe.name is None:
+        return None, {**request.settings, **recipe.fields}
+    if recipe.fields:
         engine = engine_for(settings, "transfer", request.engine).name
-        catalog.put_recipe(str(name), engine, "transfer", fields)
-    return str(name), dict(request.settings)
-
-
-def _fields(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in recipe.items() if name != "name"}
+        catalog.put_recipe(recipe.name, engine, "transfer", dict(recipe.fields))
+    return recipe.name, dict(request.settings)
 
 
 def _exists(catalog: Catalog, plan: Planned) -> bool:

@@ -7,6 +7,7 @@ one that cannot be used is reported once, with the reason, and looked at again w
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import dagster as dg
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES
 from cosmos_pipelines.errors import CosmosError, MediaError
 from cosmos_pipelines.files import PART
+from cosmos_pipelines.foreign import absolute, as_text
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.media.sequence import PASSES, VIDEOS, find_passes, recognise
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
@@ -64,7 +66,7 @@ def new_scenes(
             now.state = seen.state
         elif (seen and seen.look == now.look) or (directory / MARKER).exists():
             if problem := problem_of(settings, directory):
-                context.log.warning(f"{name} is not taken: {problem}")
+                context.log.warning(as_text(f"{name} is not taken: {problem}"))
                 now.state = "bad"
             elif len(taken) < A_TICK:
                 now.state = "taken"
@@ -81,25 +83,35 @@ def new_scenes(
     )
 
 
-def scene_directories(root: Path) -> Iterator[Path]:
-    """Directories below `root` that hold a scene: videos or pictures, or a directory a pass."""
-    if not root.is_dir():
+def scene_directories(root: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Directories below `root` that hold a scene: videos or pictures, or a directory a pass.
+
+    One that cannot be listed is passed over, as are links to where we come from (`above`).
+    """
+    if (real := absolute(root)) in above:
         return
-    for child in sorted(root.iterdir()):
-        if not child.is_dir() or child.name.startswith("."):
+    for child in _listed(root):
+        if child.name.startswith(".") or not child.is_dir():
             continue
         if _is_scene(child):
             yield child
         else:
-            yield from scene_directories(child)
+            yield from scene_directories(child, above | {real})
+
+
+def _listed(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
 
 
 def _is_scene(directory: Path) -> bool:
-    for item in directory.iterdir():
+    for item in _listed(directory):
         if item.suffix.lower() in VIDEOS | PICTURES and item.is_file():
             return True
         named = item.is_dir() and recognise(item.name)[0] is not None
-        if named and any(f.suffix.lower() in PICTURES for f in item.iterdir()):
+        if named and any(f.suffix.lower() in PICTURES for f in _listed(item)):
             return True
     return False
 
@@ -117,10 +129,10 @@ def look_of(directory: Path) -> str:
         try:
             stat = path.stat()
         except FileNotFoundError:  # renamed while we looked; the next look will differ
-            digest.update(f"{path} vanished".encode())
+            digest.update(os.fsencode(path) + b" vanished")
             continue
         name = path.relative_to(directory).as_posix()
-        digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
     return digest.hexdigest()[:24]
 
 
@@ -161,4 +173,4 @@ def _summary(seen: dict[str, Seen]) -> str:
     counts = {state: sum(s.state == state for s in seen.values()) for state in ("taken", "bad")}
     settling = [name for name, s in seen.items() if s.state == "settling"]
     waiting = f"; not settled yet: {', '.join(settling[:5])}" if settling else ""
-    return f"{counts['taken']} scenes known, {counts['bad']} unusable{waiting}."
+    return as_text(f"{counts['taken']} scenes known, {counts['bad']} unusable{waiting}.")

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 TIMEOUT_S = 60.0
 REDIRECTS = 5
+LONGEST = 64 << 20
+"""Bytes of a list of files."""
 _REDIRECT = (301, 302, 303, 307, 308)
 _AGAIN = (408, 429, 500, 502, 503, 504)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -104,8 +106,11 @@ class Hub:
 
         def ask() -> tuple[str, list[str]]:
             with self._get(url, {}, entry) as answer:
-                info = json.load(answer)
-            return str(info["sha"]), [str(file["rfilename"]) for file in info["siblings"]]
+                text = answer.read(LONGEST + 1)
+            if len(text) > LONGEST:
+                raise ValueError(f"its answer has more than {LONGEST >> 20} MiB")
+            told = json.loads(text)
+            return str(told["sha"]), [str(one["rfilename"]) for one in told["siblings"]]
 
         try:
             commit, names = self.patiently(ask)
@@ -115,7 +120,7 @@ class Hub:
                     problem = f"{self.host} lists {shown(name)} in {entry.repo}"
                     raise Refused(f"{problem}: this path leads out of the directory")
             return commit, names
-        except (ValueError, KeyError, TypeError) as e:
+        except (ValueError, KeyError, TypeError, RecursionError) as e:
             raise Refused(f"{self.host} does not list the files of {entry.repo}: {e}") from e
 
     def _checked(self, facts: Facts, entry: Entry) -> Facts:
@@ -233,6 +238,6 @@ def _facts(headers: Mapping[str, str]) -> Facts:
     size = headers.get("x-linked-size") or headers.get("content-length") or ""
     return Facts(
         commit=headers.get("x-repo-commit"),
-        size=int(size) if size.isdigit() else None,
+        size=int(size) if re.fullmatch("[0-9]{1,18}", size) else None,
         etag=etag.removeprefix("W/").strip('"'),
     )

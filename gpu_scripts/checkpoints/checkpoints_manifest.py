@@ -74,7 +74,7 @@ def read_manifest(file: Path) -> list[Entry]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))["files"]
         return [_entry(row) for row in rows]
-    except (OSError, KeyError, TypeError) as e:
+    except (OSError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise ValueError(f"{file} cannot be read: {e}") from e
 
 
@@ -212,7 +212,9 @@ class Place:
     def known(self, file: Path) -> dict[str, Any]:
         """Return the recorded facts of a file: size, and sha256 or git (the hash of a git blob)."""
         facts = self._record["files"].get(self._key(file))
-        return dict(facts) if isinstance(facts, dict) else {}
+        types = {"size": int, "sha256": str, "git": str}
+        known = facts.items() if isinstance(facts, dict) else ()
+        return {name: value for name, value in known if isinstance(value, types.get(name, ()))}
 
     def note(self, file: Path, facts: dict[str, Any]) -> None:
         """Record a file's facts."""
@@ -234,10 +236,11 @@ class Place:
         return file.relative_to(self.root).as_posix()
 
     def _read(self) -> None:
-        with suppress(OSError, ValueError, AttributeError):  # no record yet, or an unusable record
+        # no record yet, or an unusable record
+        with suppress(OSError, ValueError, AttributeError, TypeError, RecursionError):
             read = json.loads((self.root / RECORD).read_text(encoding="utf-8"))
             for part in self._record:
-                self._record[part] |= read.get(part) or {}
+                self._record[part] |= dict(read.get(part) or {})
 
     def _save(self, part: str, key: str, value: object) -> None:
         self.root.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ def _check_files(files: tuple[str, ...], hint: str) -> None:
     place = os.environ.get("COSMOS_CHECKPOINTS")
     if not place:
         raise Refused("launch_failed", "COSMOS_CHECKPOINTS, the checkpoints' directory, is not set")
-    sizes = _sizes(Path(place))
+    sizes = sizes_of(Path(place))
     missing, wrong = [], []
     for name in files:
         files_found = [file for file in name.split("|") if _size(Path(place, file))]
@@ -105,12 +105,14 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _sizes(place: Path) -> dict[str, int]:
+def sizes_of(place: Path) -> dict[str, int]:
     """Return the sizes that `checkpoints.py` recorded; empty if it did not download the files."""
     try:
         known = json.loads((place / SIZES).read_text(encoding="utf-8"))["files"]
         return {name: int(facts["size"]) for name, facts in known.items() if "size" in facts}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+    except (OverflowError, RecursionError):  # what a number or a list has no end of
         return {}
 
 

@@ -179,7 +179,7 @@ def read_fields(path: Path) -> Fields:
     """
     try:
         return Fields(json.loads(path.read_text(encoding="utf-8")), path.name)
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise Refused("validation", f"cannot read {path.name}: {e}") from None
 
 

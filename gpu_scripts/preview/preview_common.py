@@ -102,7 +102,7 @@ def read_request(path: Path, operation: str, needed: Iterable[str]) -> list[Samp
     """
     try:
         request = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise BadRequest(f"cannot read {path.name}: {e}") from None
     if not isinstance(request, dict) or request.get("operation") != operation:
         raise BadRequest(f"{path.name} is not a request for {operation}")

@@ -7,8 +7,9 @@ import pytest
 from pydantic import Field
 
 from cosmos_pipelines.assets.forms import config_of, given
+from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations import OPERATIONS, Operation, Transfer
-from cosmos_pipelines.operations.base import Frozen, ModelType
+from cosmos_pipelines.operations.base import ModelType
 from tests.support.dagster_project import QUIET
 
 

@@ -127,7 +127,7 @@ def test_a_damaged_database_is_named_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_directory_in_place_of_the_database_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match="is a directory"):
         Catalog.open(f"sqlite:///{tmp_path}")
 
 

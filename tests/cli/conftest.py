@@ -63,19 +63,19 @@ def spawn(
     *words: object,
     env: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
+    stdin_bytes: bytes = b"",
     **options: Any,
 ) -> Said:
     """Run `cosmos` in a process of its own."""
     done = subprocess.run(
         [*prefix, sys.executable, "-m", "cosmos_pipelines.cli", *map(str, words)],
         env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
+        input=stdin_bytes,
         capture_output=True,
-        encoding="utf-8",
         check=False,
         **options,
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 WITH_STAND_IN = """

@@ -283,6 +283,7 @@ def test_an_unknown_run_is_refused_everywhere(cosmos: Cosmos) -> None:
         ["logs", "rs_nothing"],
         ["rate", "rs_nothing", "3"],
         ["tag", "rs_nothing", "good"],
+        ["kill", "rs_nothing"],
         ["kill", "--run", "rs_nothing"],
         ["delete", "run", "rs_nothing"],
     ):
@@ -298,7 +299,7 @@ def test_prompts_files_that_cannot_be_used_are_refused(
     empty.write_text("# nothing yet\n\n", encoding="utf-8")
     refused(cosmos("inference", "--prompts-file", tmp_path / "missing"), "missing")
     refused(cosmos("inference", "--prompts-file", tmp_path), str(tmp_path))
-    refused(cosmos("inference", "--prompts-file", binary), "text file")
+    refused(cosmos("inference", "--prompts-file", binary), "UTF-16")
     refused(cosmos("inference", "--prompts-file", empty), "No prompt")
     refused(cosmos("inference"), "No prompt")
     assert left() == []
@@ -314,7 +315,8 @@ def test_words_that_exclude_each_other_are_refused(cosmos: Cosmos, prompt: str) 
     refused(cosmos("upscale"), "--video")
     refused(cosmos("upscale", "rs_1", "--video", "x.mp4"))
     refused(cosmos("kill"), "--all")
-    refused(cosmos("kill", "--all", "--run", "rs_1"), "--all")
+    for two in (["--all", "--run", "rs_1"], ["--all", "rs_1"], ["rs_1", "--run", "rs_1"]):
+        refused(cosmos("kill", *two), "--all")
     refused(cosmos("status", "--watch", "--json"), "--json")
     refused(cosmos("create", "prompt", "x", "city", "--parameter", "novalue"), "KEY=VALUE")
     refused(cosmos("list", "runs", "--status", "done"), "completed")

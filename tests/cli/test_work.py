@@ -121,7 +121,7 @@ def test_a_detached_run_waits_in_the_queue_and_can_be_stopped(
     assert {run["id"] for run in state["queued"]} == {first["id"], second, third}
     assert "Queued" in cosmos("status").out
 
-    killed = cosmos("kill", "--run", second, "--json").json
+    killed = cosmos("kill", second[:12], "--json").json
     assert [run["status"] for run in killed] == ["cancelled"]
     refused = cosmos("kill", "--all")
     assert refused.code == 2

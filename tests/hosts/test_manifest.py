@@ -85,7 +85,7 @@ def test_a_manifest_that_is_none_is_told_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text('{"engine": "x", "files": [{"repo": "a/b"}]}')
     with pytest.raises(SettingsError, match=r"m\.json: files\.0\.path"):
         read_manifest(tmp_path / "m.json")
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="There is no"):
         read_manifest(tmp_path / "none.json")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media.decode import pictures_of
 from cosmos_pipelines.media.encode import EXACT
@@ -145,6 +146,9 @@ def test_another_rate_name_or_a_damaged_result_is_noticed(tmp_path: Path) -> Non
     assert (named["name"], named["unchanged"]) == ("Town", False)
     assert (tmp_path / "city/color.mp4").stat().st_ino == inode
     (tmp_path / "city/color.mp4").write_bytes(b"spoilt")
+    with pytest.raises(MediaError, match=r"color\.mp4 is there already .* was changed since"):
+        prepare_scene(source, tmp_path / "city", fps=Fraction(25))
+    (tmp_path / "city/color.mp4").unlink()
     assert not prepare_scene(source, tmp_path / "city", fps=Fraction(25))["unchanged"]
     assert probe(tmp_path / "city/color.mp4").frames == 6
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from cosmos_pipelines.errors import DiskFull, MediaError
+from cosmos_pipelines.files import part_of
 from cosmos_pipelines.media.prepare import prepare_scene
 from tests.media import renders
 
@@ -139,7 +140,7 @@ def test_files_that_we_did_not_make_are_never_overwritten(tmp_path: Path) -> Non
     source = renders.render(tmp_path / "renders")
     renders.video(tmp_path / "city/depth.mp4")
     before = (tmp_path / "city/depth.mp4").read_bytes()
-    with pytest.raises(MediaError, match=r"depth\.mp4 is there already and was not made from"):
+    with pytest.raises(MediaError, match=r"depth\.mp4 is there already and was not made by"):
         prepare_scene(source, tmp_path / "city")
     assert (tmp_path / "city/depth.mp4").read_bytes() == before
 
@@ -173,8 +174,9 @@ def test_an_interruption_leaves_the_earlier_scene_whole(tmp_path: Path) -> None:
 
 def test_one_that_was_killed_is_swept_up(tmp_path: Path) -> None:
     source, dest = renders.render(tmp_path / "renders"), tmp_path / "city"
-    (dest / ".prepare-1.part").mkdir(parents=True)
-    (dest / ".prepare-1.part/color.mp4.part").touch()
+    left = part_of(dest / ".prepare")
+    left.mkdir(parents=True)
+    (left / "color.mp4.part").touch()
     prepare_scene(source, dest)
     assert sorted(p.name for p in dest.iterdir()) == [
         "color.mp4", "depth.mp4", "scene.json", "segmentation.mp4",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -157,3 +158,54 @@ def test_directories_that_hold_no_pictures_are_not_scenes(tmp_path: Path) -> Non
 def test_no_inputs_directory_is_no_error(empty: Project, looks: Looks) -> None:
     shutil.rmtree(empty.settings.inputs)
     assert looks.once() == []
+
+
+def test_names_that_are_no_utf_8_hide_no_other_scene(empty: Project, looks: Looks) -> None:
+    empty.scene("city")
+    empty.scene("caf\udce9")  # a byte of Latin-1
+    (empty.scene("town") / "read me \udce9.txt").touch()
+    looks.once()
+    assert "caf" in looks.said
+    assert looks.said.encode("utf-8")
+    assert looks.once() == ["city", "town"]
+    assert looks.once() == []
+
+
+def test_links_in_a_circle_are_followed_once(empty: Project, looks: Looks) -> None:
+    empty.scene("deep/city")
+    (empty.settings.inputs / "deep" / "again").symlink_to(empty.settings.inputs)
+    (empty.settings.inputs / "deep" / "self").symlink_to("self")
+    looks.once()
+    assert looks.once() == ["deep/city"]
+
+
+def test_a_hostile_scene_json_is_reported_and_hides_no_other(empty: Project, looks: Looks) -> None:
+    (empty.settings.home / "victim.txt").write_text("mine")
+    bad = empty.settings.inputs / "bad"
+    renders.sequence(bad, "color.%04d.png", renders.colour)
+    entry = {"file": "../../../victim.txt", "made": "encoded"}
+    record = {"created_by": "cosmos prepare 1", "passes": {"depth": entry}}
+    (bad / "scene.json").write_text(json.dumps(record))
+    empty.scene("city")
+    looks.once()
+    assert looks.once() == ["city"]
+    assert "1 unusable" in looks.said or looks.once() == []
+    assert (empty.settings.home / "victim.txt").read_text() == "mine"
+
+
+def test_a_directory_that_cannot_be_listed_hides_no_other(
+    empty: Project, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may list everything: the system refuses here as it refuses others."""
+    empty.scene("city")
+    closed = empty.scene("closed")
+    real = Path.iterdir
+
+    def refuse(self: Path) -> Any:
+        if self == closed:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    looks.once()
+    assert looks.once() == ["city"]

@@ -99,7 +99,12 @@ class DockerCarrier(Carrier):
 
     def read(self, answer: str) -> Carried:
         """See `Carrier.read`."""
-        (found,) = parse_inspect(answer)
+        containers = parse_inspect(answer)
+        if len(containers) != 1:
+            raise BackendError(
+                "launch_failed", f"Docker named {len(containers)} containers, not one."
+            )
+        found = containers[0]
         marks = {"container_id": found.id, "container_name": found.name}
         if digest := found.labels.get(IMAGE_LABEL):
             marks["image_digest"] = digest

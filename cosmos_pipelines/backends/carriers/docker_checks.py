@@ -10,6 +10,7 @@ from typing import Final
 from cosmos_pipelines.backends.carriers.base import Ask, CarrierChecks
 from cosmos_pipelines.backends.carriers.container import image_of
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     Daemon,
@@ -66,7 +67,7 @@ class DockerChecks(CarrierChecks):
         """Whether the daemon is new enough."""
         daemon = self._daemon
         found = f"{daemon.version}, {daemon.cpus} CPUs, {daemon.memory / (1 << 30):.0f} GiB memory"
-        numbers = tuple(int(x) for x in daemon.version.split(".")[:2] if x.isdigit())
+        numbers = tuple(n for x in daemon.version.split(".")[:2] if (n := whole(x)) is not None)
         if len(numbers) == 2 and numbers < OLDEST_DOCKER:
             oldest = ".".join(map(str, OLDEST_DOCKER))
             return fail(found, f"Update Docker on {self._host} to {oldest} or newer.")

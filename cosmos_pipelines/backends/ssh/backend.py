@@ -82,7 +82,7 @@ class SshBackend(Backend):
         seen = self._look(handle.order_id, run_folder.ORDER)
         if run_folder.ORDER not in seen.files:
             raise BackendError("lost", f"The run folder {handle.run_dir} on {handle.host} is gone.")
-        return Order.model_validate_json(seen.files[run_folder.ORDER])
+        return run_folder.read_order(seen.files[run_folder.ORDER], handle.order_id)
 
     def running_s(self, handle: Handle) -> float:
         """See `Backend.running_s`; the time stands still while the host is unreachable."""

@@ -22,7 +22,10 @@ def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
     found |= {file: ask(argv) for file, argv in host.carrier.facts(name).items()}
     if order_id is not None:
         for record in facts.RECORDS:
-            if text := ask(["cat", "--", f"{host.path(order_id)}/{record}"], quiet=True):
+            if text := ask(
+                ["tail", "-c", str(facts.LONGEST), "--", f"{host.path(order_id)}/{record}"],
+                quiet=True,
+            ):
                 found[f"folder/{record}"] = text
     return found
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,8 @@ from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.carriers.base import Carried, Carrier, Start
 from cosmos_pipelines.backends.ssh import script as host_script
-from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.errors import BackendError, shown
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 
@@ -155,7 +157,7 @@ class Answer:
             carried=self._carried(order_id),
             folder=self.parts.get("folder"),
             files=self.parts,
-            log_size=int(self.parts.get("size") or 0),
+            log_size=self._number("size") if self.parts.get("size") else 0,
             clock=self._clock(),
             read_at=time.monotonic(),
         )
@@ -195,8 +197,30 @@ class Answer:
     def _clock(self) -> Clock | None:
         if "uptime" not in self.parts:
             return None
-        uptime, ticks, now = (self.parts[name] for name in ("uptime", "ticks", "now"))
-        return Clock(float(uptime), int(ticks), float(now))
+        uptime = re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", self.part("uptime").strip())
+        if uptime is None:
+            raise self._strange("uptime")
+        return Clock(float(uptime[0]), max(1, self._number("ticks")), float(self._number("now")))
+
+    def part(self, name: str) -> str:
+        """Return a part that must be there. Raises BackendError."""
+        if name not in self.parts:
+            raise self._strange(name)
+        return self.parts[name]
+
+    def _number(self, name: str) -> int:
+        number = whole(self.part(name).strip())
+        if number is None:
+            raise self._strange(name)
+        return number
+
+    def _strange(self, name: str) -> BackendError:
+        found = f": {shown(self.parts[name])}" if name in self.parts else ""
+        return BackendError(
+            "launch_failed",
+            f"{self.host} did not answer with the {name} that was asked for{found}.",
+            hint=f"Do the shell, df, date and {self.carrier.noun}s of {self.host} work as usual?",
+        )
 
 
 def handle_of(seen: Seen, host: HostFolder) -> Handle:

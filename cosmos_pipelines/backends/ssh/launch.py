@@ -45,14 +45,14 @@ class Launching:
         answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts))
         if isinstance(seen_or_start, Seen):
             return seen_or_start
-        root = answer.parts["root"]
+        root = answer.part("root")
         self._upload(order, root)
         if "scripts" not in answer.parts:
             self._bring(scripts, root)
         places = Places(
             root=root,
             scripts=f"{root}/scripts/{scripts.name}",
-            user=answer.parts["user"],
+            user=answer.part("user"),
             project=self.project,
         )
         bundle = order_bundle(order, self.host.carrier.folder(order.id, places))

@@ -38,7 +38,7 @@ look() { # FOLDER FILE...
     part folder "$(pwd -P)"
     shift
     for file do
-        [ ! -f "$file" ] || part "$file" "$(cat -- "$file")"
+        [ ! -f "$file" ] || part "$file" "$(head -c 17000000 -- "$file")" # one too long is told
     done
     part size "$(stat -c %s run.log 2>/dev/null || echo 0)"
 }

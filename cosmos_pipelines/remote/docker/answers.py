@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
-from cosmos_pipelines.errors import BackendError, ErrorKind
+from cosmos_pipelines.errors import BackendError, ErrorKind, InputError
+from cosmos_pipelines.foreign import parse_json
 
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -129,6 +130,8 @@ _PROBLEMS: Final[tuple[tuple[str, ProblemKind, str], ...]] = (
     (r"docker: (command )?not found|docker: no such file or directory", "no_docker",
      "Install Docker on the host: https://docs.docker.com/engine/install/."),
 )  # fmt: skip
+_OTHER_SHAPE: Final = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""What is raised where an answer has another shape."""
 _PREFIX: Final = re.compile(r"^(docker: )?(error response from daemon: )?", re.IGNORECASE)
 
 
@@ -167,19 +170,19 @@ def parse_info(text: str) -> Daemon | Problem:
     Raises:
         BackendError: the text is not what Docker prints.
     """
+    facts = _json(text)
     try:
-        facts = json.loads(text)
         if errors := facts.get("ServerErrors"):
             return parse_problem("\n".join(errors))
         return Daemon(
-            version=facts["ServerVersion"],
-            root=facts["DockerRootDir"],
+            version=_text(facts["ServerVersion"]),
+            root=_text(facts["DockerRootDir"]),
             runtimes=tuple(sorted(facts.get("Runtimes") or {})),
             live_restore=bool(facts.get("LiveRestoreEnabled")),
             memory=int(facts.get("MemTotal") or 0),
             cpus=int(facts.get("NCPU") or 0),
         )
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except _OTHER_SHAPE:
         raise _unreadable(text) from None
 
 
@@ -187,34 +190,48 @@ def _container(facts: Mapping[str, Any]) -> Container:
     try:
         state, config = facts["State"], facts["Config"]
         return Container(
-            id=facts["Id"],
-            name=facts["Name"].removeprefix("/"),
-            status=state["Status"],
+            id=_text(facts["Id"]),
+            name=_text(facts["Name"]).removeprefix("/"),
+            status=cast(Status, _text(state["Status"])),
             oom_killed=bool(state.get("OOMKilled")),
             started_at=_time(state.get("StartedAt")),
-            labels=dict(config.get("Labels") or {}),
+            labels=_labels(config.get("Labels")),
         )
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except _OTHER_SHAPE:
         raise _unreadable(json.dumps(facts)) from None
 
 
 def _image(facts: Mapping[str, Any]) -> Image:
     try:
         return Image(
-            id=facts["Id"],
-            digests=tuple(facts.get("RepoDigests") or ()),
+            id=_text(facts["Id"]),
+            digests=tuple(map(_text, facts.get("RepoDigests") or ())),
             size=int(facts.get("Size") or 0),
-            labels=dict((facts.get("Config") or {}).get("Labels") or {}),
+            labels=_labels((facts.get("Config") or {}).get("Labels")),
         )
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except _OTHER_SHAPE:
         raise _unreadable(json.dumps(facts)) from None
 
 
-def _json_list(text: str) -> list[Any]:
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _labels(value: Mapping[str, Any] | None) -> dict[str, str]:
+    return {_text(name): _text(word) for name, word in (value or {}).items()}
+
+
+def _json(text: str) -> Any:
     try:
-        found = json.loads(text or "[]")
-    except ValueError:
+        return parse_json(text, "Docker's answer")
+    except InputError:
         raise _unreadable(text) from None
+
+
+def _json_list(text: str) -> list[Any]:
+    found = _json(text or "[]")
     if not isinstance(found, list):
         raise _unreadable(text)
     return found

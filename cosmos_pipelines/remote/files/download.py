@@ -15,6 +15,7 @@ from typing import IO, Final, NamedTuple, Self
 from cosmos_pipelines.errors import BackendError, DiskFull, LinkLost, OutputMissing
 from cosmos_pipelines.files import PART, move, room_for, sha256_of
 from cosmos_pipelines.files import part_of as own_part_of
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.files import scripts as host_scripts
 from cosmos_pipelines.remote.files.meter import Meter, Report
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
@@ -158,14 +159,14 @@ class _Stream:
         while b"\n" not in self._rest:
             self._rest += self._more()
         line, _, self._rest = self._rest.partition(b"\n")
-        try:
-            return int(line)
-        except ValueError:
+        size = whole(line.decode(errors="replace").strip())
+        if size is None:
             raise BackendError(
                 "launch_failed",
                 f"{self._host} answered {line[:100]!r} instead of a file's size.",
                 hint="Does the host's shell print something at every login?",
-            ) from None
+            )
+        return size
 
     def copy(self, target: IO[bytes], size: int, digest: hashlib._Hash, meter: Meter) -> str:
         """Write the next `size` bytes to `target`; return the hash of all bytes so far."""

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from cosmos_pipelines.errors import BackendError, InputError, LinkLost
 from cosmos_pipelines.files import sha256_of
+from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.files import scripts as host_scripts
 from cosmos_pipelines.remote.files.meter import Meter, Report
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
@@ -106,7 +107,9 @@ def _look(connection: Connection, cas: str, names: Sequence[str]) -> tuple[dict[
         raise _failed(connection, cas, done)
     disk, _, listing = done.stdout.partition(b"\n")
     pairs = (line.rpartition(b" ") for line in listing.splitlines())
-    sizes = {name.decode(): int(size) for name, _, size in pairs}
+    told = {name.decode(errors="replace"): whole(size.decode(errors="replace"))
+            for name, _, size in pairs}  # fmt: skip
+    sizes = {name: size for name, size in told.items() if size is not None}
     free = _FREE.search(disk + b" ")
     return sizes, int(free[1]) * 1024 if free else 1 << 62
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.foreign import expanded
 
 Options = dict[str, list[str]]
 """Lower-case names of ssh_config(5) and their values."""
@@ -124,7 +125,8 @@ def _read_by_ssh(target: Target) -> Options:
     words += ["-p", str(target.port)] if target.port else []
     done = subprocess.run(
         [*words, "--", target.host],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=READ_S,
+        capture_output=True, encoding="utf-8", errors="replace", check=False,
+        stdin=subprocess.DEVNULL, timeout=READ_S,
     )  # fmt: skip
     if done.returncode != 0:
         errors = done.stderr.strip().splitlines() or ["no reason given"]
@@ -139,7 +141,7 @@ def _read_by_ssh(target: Target) -> Options:
 def _read_by_paramiko(target: Target) -> Options:
     from paramiko import SSHConfig
 
-    file = target.config_file or Path("~/.ssh/config").expanduser()
+    file = target.config_file or expanded("~/.ssh/config")
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     if re.search(r"(?im)^\s*(include|match)\b", text):
         raise SettingsError(
@@ -170,7 +172,7 @@ def _hop(target: Target, options: Options) -> Hop:
               "d": str(Path.home()), "%": "%"}  # fmt: skip
 
     def path(text: str) -> Path:
-        return Path(_filled(text, tokens)).expanduser()
+        return expanded(_filled(text, tokens))
 
     files = [*options["userknownhostsfile"], *options["globalknownhostsfile"]]
     command = first("proxycommand", "none")
@@ -200,4 +202,4 @@ def _agent(named: str, tokens: dict[str, str]) -> Path | None:
     if variable == "SSH_AUTH_SOCK" or named.startswith("$"):
         socket = os.environ.get(variable)
         return Path(socket) if socket else None
-    return Path(_filled(named, tokens)).expanduser()
+    return expanded(_filled(named, tokens))

@@ -7,7 +7,6 @@ wildcards.
 from __future__ import annotations
 
 import base64
-import binascii
 import fnmatch
 import hashlib
 import hmac
@@ -54,7 +53,7 @@ def keys_of(name: str, file: Path) -> Iterator[KnownKey]:
         patterns, kind, text = words[:3]
         try:
             blob = base64.b64decode(text, validate=True)
-        except binascii.Error:
+        except ValueError:
             continue
         if _matches(name, patterns):
             yield KnownKey(file, kind, blob, revoked=marker == "@revoked")
@@ -81,6 +80,6 @@ def _fits(name: str, pattern: str) -> bool:
 def _is_hash_of(name: str, pattern: str) -> bool:
     try:
         salt, digest = (base64.b64decode(part) for part in pattern.split("|")[2:4])
-    except (ValueError, binascii.Error):
+    except ValueError:
         return False
     return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import shlex
 import socket
 from collections.abc import Iterator
@@ -176,7 +175,7 @@ def _public_part(file: Path) -> bytes | None:
     try:
         words = Path(f"{file}.pub").read_text(errors="replace").split()
         return base64.b64decode(words[1]) if len(words) > 1 else None
-    except (OSError, binascii.Error):
+    except (OSError, ValueError):
         return None
 
 

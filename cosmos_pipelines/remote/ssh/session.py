@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from cosmos_pipelines.errors import LinkLost
+from cosmos_pipelines.errors import BackendError, LinkLost
 from cosmos_pipelines.remote.ssh.link import Link
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 256 << 10
 PACKET: Final = 32 << 10
+MOST: Final = 256 << 20
+"""Bytes of an answer; files come another way."""
+MOST_SAID: Final = 1 << 20
+"""Bytes of standard error that are kept, the last ones."""
 LOOK_S: Final = 0.2
 """Seconds between two reads of standard error while standard output is silent."""
 
@@ -81,6 +85,11 @@ class Session:
         out = bytearray()
         for chunk in self.chunks(LOOK_S):
             out += chunk
+            if len(out) > MOST:
+                raise BackendError(
+                    "launch_failed",
+                    f"{self._link.host}: `{self._words}` printed more than {MOST >> 20} MiB.",
+                )
             if self._failure is not None:
                 raise self._failure
             if time.monotonic() > self._until:
@@ -123,6 +132,7 @@ class Session:
     def _drain(self) -> None:
         while self.channel.recv_stderr_ready():
             self.stderr += self.channel.recv_stderr(CHUNK)
+            del self.stderr[:-MOST_SAID]
 
     def _send(self, parts: Iterable[bytes], timeout_s: float) -> None:
         """Send the input until the program takes no more, which is not an error."""
