@@ -195,7 +195,7 @@ _KNOWN_ERRORS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
         "file is not a database",
         InputError,
         "it is not an SQLite database",
-        "Restore a backup, or remove it to begin anew.",
+        "Restore a backup, or remove the file to start a new catalog.",
     ),
     ("malformed", InputError, "it is damaged", "Restore a backup."),
     ("database is locked", CosmosError, "another process keeps it locked", "Try again later."),

@@ -1,8 +1,8 @@
-"""The catalog's SQLite file before it is opened: made whole if there is none, else looked at.
+"""The catalog's SQLite file before it is opened: a new file is made whole, an old file is checked.
 
-SQLite itself takes a file of 0 bytes for a new database, and removes the log of what it had been.
-A new catalog is therefore made under another name, and gets its own when all tables are in it: a
-file of 0 bytes under that name was emptied, whoever was killed when.
+SQLite itself takes a file of 0 bytes for a new database, and removes the log of the old database.
+A new catalog is therefore made under another name and renamed when it has all tables: a file of
+0 bytes under the catalog's name was emptied, even if a process was killed.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ _SMALLEST: Final = 512
 """Bytes of the smallest page."""
 _VERSIONS: Final = (18, b"\2\2")
 """Where the header says that the log is written ahead (sqlite.org/fileformat2.html, 1.3)."""
-_ANEW: Final = "Restore a backup, or remove it to begin anew."
+_ANEW: Final = "Restore a backup, or remove the file to start a new catalog."
 
 
 def have_file(path: Path, fill: Callable[[Database], None]) -> None:
-    """Have an SQLite database at `path`; a new one is filled before it has its name.
+    """Check the SQLite database at `path`, or make one; a new one is filled before it has its name.
 
     Raises:
-        InputError: what is there was emptied, or is no SQLite database; it is left as it is.
-        DiskFull, CosmosError: it cannot be written.
+        InputError: the file was emptied, or is not an SQLite database; the file is not changed.
+        DiskFull, CosmosError: the file cannot be written.
     """
     logs = [log for log in _logs(path) if log.exists()]
-    if os.path.lexists(path):  # looked at after the logs: others make their log after the file
+    if os.path.lexists(path):  # after the logs: other processes make their log after the file
         _check(path, logs)
     elif logs:
         raise InputError(
-            f"There is no catalog {path}, but {logs[0]} is there without it.",
-            hint=f"Put the catalog back beside it, or remove {logs[0].name} to begin anew.",
+            f"There is no catalog {path}, but its log {logs[0]} exists.",
+            hint=f"Restore the catalog, or remove {logs[0].name} to start a new catalog.",
         )
     else:
         _make(path, fill)
 
 
 def _logs(path: Path) -> list[Path]:
-    """What SQLite keeps beside a database of what has not come into its file yet."""
+    """Return the paths of SQLite's logs, whose changes are not in the database's file yet."""
     return [path.with_name(f"{path.name}-{log}") for log in ("wal", "journal")]
 
 
@@ -59,14 +59,14 @@ def _check(path: Path, logs: list[Path]) -> None:
     except OSError as e:
         raise InputError(f"The catalog {path} cannot be opened: {e.strerror}.") from None
     if size == 0:
-        beside = f" Keep {logs[0].name}: it may have some of it." if logs else ""
+        beside = f" Keep {logs[0].name}: it may have some of the catalog." if logs else ""
         raise InputError(
-            f"The catalog {path} has 0 bytes: it was emptied, or never was one.{beside}",
+            f"The catalog {path} has 0 bytes: the file was emptied, or is not a catalog.{beside}",
             hint=_ANEW,
         )
     if begins != _MAGIC or size < _SMALLEST:
         raise InputError(
-            f"The catalog {path}: it is not an SQLite database, but a file of something else.",
+            f"The catalog {path} is not an SQLite database.",
             hint=_ANEW,
         )
 
@@ -80,4 +80,4 @@ def _make(path: Path, fill: Callable[[Database], None]) -> None:
                 file.seek(_VERSIONS[0])
                 file.write(_VERSIONS[1])
     except FileExistsError:
-        return  # another process was faster, with a whole one
+        return  # another process was faster, with a whole file

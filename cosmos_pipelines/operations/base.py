@@ -57,8 +57,8 @@ class Operation(Frozen):
         for given, value in fields.items():
             name = aliases.get(given, given)
             if name in found:
-                said = f"{name} is given twice, by two of its names."
-                raise InputError(f"{what}: {said}" if what else said, hint="Leave one out.")
+                problem = f"{name} is given twice, by two of its names."
+                raise InputError(f"{what}: {problem}" if what else problem, hint="Leave one out.")
             found[name] = value
         return found
 

@@ -109,8 +109,8 @@ class Hub:
                 text = answer.read(LONGEST + 1)
             if len(text) > LONGEST:
                 raise ValueError(f"its answer has more than {LONGEST >> 20} MiB")
-            told = json.loads(text)
-            return str(told["sha"]), [str(one["rfilename"]) for one in told["siblings"]]
+            info = json.loads(text)
+            return str(info["sha"]), [str(file["rfilename"]) for file in info["siblings"]]
 
         try:
             commit, names = self.patiently(ask)

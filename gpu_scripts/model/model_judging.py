@@ -61,9 +61,9 @@ def judged(load: Load) -> dict[int, Failure]:
     missing = [part for part in range(load.parts) if part not in load.reached]
     tried = missing if load.end.code == 0 else [n for n in missing if n // size <= last]
     failures = {}
-    for part, said in _shared_out(tried, load).items():
+    for part, printed in _shared_out(tried, load).items():
         at_the_end = load.end.code != 0 and part // size == last
-        failures[part] = _worst(said, of_the_end(load.end) if at_the_end else None)
+        failures[part] = _worst(printed, of_the_end(load.end) if at_the_end else None)
     return failures
 
 
@@ -76,7 +76,7 @@ def _shared_out(tried: Sequence[int], load: Load) -> dict[int, list[Failure]]:
     failure for them.
     """
     size = load.batch_size
-    said: dict[int, list[Failure]] = {}
+    shared: dict[int, list[Failure]] = {}
     units = _units(tried, size, load.exact)
     for k, unit in enumerate(units):
         following = units[k + 1][0] if k + 1 < len(units) else load.parts
@@ -87,8 +87,8 @@ def _shared_out(tried: Sequence[int], load: Load) -> dict[int, list[Failure]]:
         share, rest = divmod(len(lines), len(unit))
         for n, part in enumerate(unit):
             own = lines if rest else lines[n * share : (n + 1) * share]
-            said[part] = [line.failure for line in own]
-    return said
+            shared[part] = [line.failure for line in own]
+    return shared
 
 
 def _units(parts: Sequence[int], batch_size: int, exact: bool) -> list[list[int]]:
@@ -106,13 +106,13 @@ def _units(parts: Sequence[int], batch_size: int, exact: bool) -> list[list[int]
     return units
 
 
-def _worst(said: Sequence[Failure], at_the_end: Failure | None) -> Failure:
+def _worst(failures: Sequence[Failure], at_the_end: Failure | None) -> Failure:
     """Choose the cause: a failure of the host counts most, else the first printed failure."""
-    for failure in said:
+    for failure in failures:
         if failure.kind in OF_THE_PLACE:
             return failure
-    if said:
-        return said[0]
+    if failures:
+        return failures[0]
     return at_the_end or Failure("output_missing", "The model printed no error and wrote no video.")
 
 

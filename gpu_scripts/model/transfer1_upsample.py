@@ -114,8 +114,8 @@ class Enhancement:
         self._log.pass_on(data)  # after the record: a reader of "done" finds the text recorded
 
     def _scan(self, line: str) -> None:
-        if ours := OURS.match(line):
-            failed, kind, sentence, at, done = ours.groups()
+        if match := OURS.match(line):
+            failed, kind, sentence, at, done = match.groups()
             self._begun = True
             self._current = None if failed or done else at
             for prompt in self._request.prompts:

@@ -46,8 +46,8 @@ def test_an_emptied_catalog_is_not_taken_for_a_new_one(path: Path) -> None:
     opened(path).close()
     path.write_bytes(b"")
     said = refused(path)
-    assert "has 0 bytes: it was emptied" in said
-    assert "Restore a backup, or remove it to begin anew." in said
+    assert "has 0 bytes: the file was emptied" in said
+    assert "Restore a backup, or remove the file to start a new catalog." in said
 
 
 def test_what_an_emptied_catalog_has_beside_it_is_not_lost(path: Path) -> None:
@@ -62,7 +62,7 @@ def test_what_an_emptied_catalog_has_beside_it_is_not_lost(path: Path) -> None:
     assert "cosmos.db-wal" in refused(path)
     path.unlink()
     said = refused(path)
-    assert "cosmos.db-wal is there without it" in said
+    assert "cosmos.db-wal exists" in said
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_another_file_is_not_taken_for_a_catalog(path: Path, content: bytes, sai
     path.write_bytes(content)
     told = refused(path)
     assert said in told
-    assert "Restore a backup, or remove it to begin anew." in told
+    assert "Restore a backup, or remove the file to start a new catalog." in told
 
 
 def test_the_database_of_another_program_is_not_taken_for_a_catalog(path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Faults struck at every step of a run on a GPU host: `make faults` prints the whole table."""
+"""Faults at every step of a run on a GPU host: `make faults` prints the whole table."""

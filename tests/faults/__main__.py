@@ -1,4 +1,4 @@
-"""The whole matrix, or the cells whose fault and step hold these words: faults [FAULT [STEP]]"""
+"""Test the whole matrix, or the cells whose fault and step have these words: [FAULT [STEP]]"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WIDTH = 33
 
 
 def main(fault_words: str = "", step_words: str = "") -> int:
-    """Print a row for each fault, what was not true, and how many cells were."""
+    """Print a row for each fault, the untrue statements, and the number of true cells."""
     if reason := missing():
         print(f"0 of 0 cells true: {reason}")
         return 1
@@ -26,14 +26,14 @@ def main(fault_words: str = "", step_words: str = "") -> int:
         rows = _rows(chosen, steps, fleet, fleet.hosts["gpu1"])
     finally:
         fleet.stop()
-    true = sum(not said for row in rows for said in row)
+    true = sum(not problems for row in rows for problems in row)
     count = sum(map(len, rows))
     print(f"{true} of {count} cells true")
     return 0 if true == count > 0 else 1
 
 
 def _rows(faults: list[Fault], steps: list[str], fleet: Fleet, host: Host) -> list[list[list[str]]]:
-    """Each cell's untrue statements, told as they are found."""
+    """Test the cells and print the rows; return each cell's untrue statements."""
     print("| fault".ljust(WIDTH + 2) + "| " + " | ".join(steps) + " |")
     print("|" + "-" * (WIDTH + 1) + "|" + "|".join("-" * (len(s) + 2) for s in steps) + "|")
     rows = []
@@ -41,13 +41,13 @@ def _rows(faults: list[Fault], steps: list[str], fleet: Fleet, host: Host) -> li
         print(f"| {fault.name.ljust(WIDTH - 1)} ", end="", flush=True)
         row, notes = [], []
         for step in steps:
-            shown = "-"  # it cannot strike there: see faults.py
+            shown = "-"  # the fault cannot strike at this step: see faults.py
             if step in fault.strikes_at:
                 began = time.monotonic()
-                said = _cell(fault, step, fleet, host)
-                row.append(said)
-                notes += [f"{fault.name} / {step}: {one}" for one in said]
-                shown = f"{'UNTRUE' if said else 'true'} {time.monotonic() - began:.0f} s"
+                problems = _cell(fault, step, fleet, host)
+                row.append(problems)
+                notes += [f"{fault.name} / {step}: {problem}" for problem in problems]
+                shown = f"{'UNTRUE' if problems else 'true'} {time.monotonic() - began:.0f} s"
             print(f"| {shown.ljust(len(step))} ", end="", flush=True)
         print("|", flush=True)
         if notes:

@@ -1,4 +1,4 @@
-"""One cell of the matrix: a fault at a step, and what is not true afterwards."""
+"""A cell of the matrix: a fault at a step, and the untrue statements afterwards."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ STOPS = {
     "during download": "collect",
     "recording": "record",
 }
-"""Where the orchestrator stops for a step; it goes on by itself for those that last."""
+"""Where the orchestrator stops for a step; `-`: it does not stop, the step itself takes time."""
 
 
 def untrue(fault: Fault, step: str, fleet: Fleet, host: Host) -> list[str]:
-    """What is not true after a fault at a step; a trace if this very test broke."""
+    """Return the untrue statements after a fault at a step; a traceback if this test failed."""
     with ExitStack() as stack:
         try:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "home"
@@ -41,7 +41,7 @@ def untrue(fault: Fault, step: str, fleet: Fleet, host: Host) -> list[str]:
             place.lease_s = fault.lease_s
             stack.callback(place.close)
             return list(_untrue(fault, step, place))
-        except Exception:  # noqa: BLE001 - a matrix goes on
+        except Exception:  # noqa: BLE001 - the other cells are tested
             return [traceback.format_exc()]
 
 
@@ -56,7 +56,7 @@ def _untrue(fault: Fault, step: str, place: Place) -> Iterator[str]:
     place.release_answers()
     if place.host.on:
         place.host.slow(None)
-    place.open_gate()  # the model goes on while the fault lasts, where it can
+    place.open_gate()  # the model continues during the fault, if it can
     fault.relief(place)
     place.open_gate()
     first.end()
@@ -71,7 +71,7 @@ def _untrue(fault: Fault, step: str, place: Place) -> Iterator[str]:
 
 
 def _begin(fault: Fault, step: str, place: Place) -> Orchestrator:
-    """An orchestrator that is at the step."""
+    """Start an orchestrator; return it when it is at the step."""
     if step == "during upload":
         place.enlarge_input()
     if step == "during download":
@@ -98,20 +98,20 @@ def _begin(fault: Fault, step: str, place: Place) -> Orchestrator:
 
 
 def _wrong_end(allowed: tuple[str, ...], place: Place, first: Orchestrator) -> Iterator[str]:
-    """What the catalog says after the first orchestrator that is not so."""
+    """Yield a wrong state of the run in the catalog after the first orchestrator."""
     run = place.run
     end: str | None = run.error_kind if run.status == "failed" else run.status
     if run.id in [left.id for left in lost_runs(place.catalog)]:
         end = LEFT
     if end not in allowed:
         yield (
-            f"it is {end} ({run.error_message}) instead of {' or '.join(allowed)}:\n"
+            f"the run is {end} ({run.error_message}) instead of {' or '.join(allowed)}:\n"
             + "\n".join(first.lines[-12:])
         )
 
 
 def _finish(place: Place) -> Iterator[str]:
-    """Execute it again, as a user does; once is enough."""
+    """Execute the run again, as a user does; the run must then be completed."""
     if place.run.status == DONE:
         return
     again = place.orchestrate()
@@ -119,13 +119,13 @@ def _finish(place: Place) -> Iterator[str]:
     if place.run.status != DONE:
         run = place.run
         yield (
-            f"executed again it is {run.status}, {run.error_kind}: {run.error_message}\n"
+            f"executed again the run is {run.status}, {run.error_kind}: {run.error_message}\n"
             + "\n".join(again.lines[-12:])
         )
 
 
 def _wrong_result(place: Place) -> Iterator[str]:
-    """What is wrong with the video and the log."""
+    """Yield the faults of the video, the log and the record."""
     run = place.run
     if run.status != DONE:
         return
@@ -142,17 +142,18 @@ def _wrong_result(place: Place) -> Iterator[str]:
     if sha256_of(video) != run.outputs["sha256"]:
         yield "the video is not the one that was recorded"
     if story.get("run_id") != run.id:
-        yield "the video does not tell its run"
+        yield "the video's metadata has another run"
     log = (place.settings.outputs / f"run_{run.id}" / "logs" / "run.log").read_text()
-    told = [line.split()[-1] for line in log.splitlines() if "frame" in line or "stand-in" in line]
-    if told != ["sample(s)", *(f"{i}/6" for i in range(1, 7))]:
-        yield f"the log has not each line once: {told}"
+    lines = [line for line in log.splitlines() if "frame" in line or "stand-in" in line]
+    logged = [line.split()[-1] for line in lines]
+    if logged != ["sample(s)", *(f"{i}/6" for i in range(1, 7))]:
+        yield f"the log does not have each line once: {logged}"
     if run.container_id is None or run.image_digest is None or run.host is None:
         yield f"the record lacks {run.container_id=} {run.image_digest=} {run.host=}"
 
 
 def _wrong_starts(allowed: int, place: Place) -> Iterator[str]:
-    """Starts too many."""
+    """Yield a wrong number of starts of the model."""
     found = place.starts()
     if len(found) != len(set(found)):
         yield f"an order was started twice: {found}"
@@ -161,14 +162,14 @@ def _wrong_starts(allowed: int, place: Place) -> Iterator[str]:
 
 
 def _remains(ended_may_stay: bool, place: Place) -> Iterator[str]:
-    """What is left running, half-written or leased."""
+    """Yield remaining containers, half-written files and leases."""
     if holder := place.run.leased_by:
         yield f"the run is still leased by {holder}"
-    there, containers = place.left_there(), place.containers(running=ended_may_stay)
+    on_host, containers = place.left_on_host(), place.containers(running=ended_may_stay)
     if ended_may_stay:
-        there = [name for name in there if name != f"runs/{place.run.batch_id}"]
+        on_host = [name for name in on_host if name != f"runs/{place.run.batch_id}"]
     for what, left in (
-        ("containers", containers), ("on the host", there), ("here", place.left_here())
+        ("containers", containers), ("on the host", on_host), ("here", place.left_in_project())
     ):  # fmt: skip
         if left:
             yield f"left {what}: {left}"

@@ -1,4 +1,4 @@
-"""The faults: what strikes, what becomes of it by itself, and what is true afterwards."""
+"""The faults: the strike, the relief, and the state of the run afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS: Final = (
     "recording",
 )
 BEFORE: Final = frozenset(STEPS[:3])
-"""Nothing runs on the host yet."""
+"""The model is not started yet."""
 ALIVE: Final = frozenset(STEPS[3:5])
 """The model runs."""
 ENDED: Final = frozenset(STEPS[5:])
@@ -32,7 +32,7 @@ SHORT_LEASE_S: Final = 2
 
 DONE: Final = "completed"
 LEFT: Final = "left behind"
-"""In work for nobody, and `cosmos status` says so."""
+"""Active without a process, and `cosmos status` lists the run as lost."""
 
 
 def nothing(_: Place) -> None:
@@ -43,8 +43,8 @@ def nothing(_: Place) -> None:
 class Fault:
     """A fault.
 
-    `strike` happens while the orchestrator stands at the step, `relief` after it has gone on, and
-    `late_relief` after it has ended; then the run is executed once more.
+    `strike` happens while the orchestrator stops at the step, `relief` after it has continued, and
+    `late_relief` after it has ended; then the run is executed again.
     """
 
     name: str
@@ -52,40 +52,40 @@ class Fault:
     relief: Callable[[Place], None] = nothing
     late_relief: Callable[[Place], None] = nothing
     ends: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """How the first orchestrator may leave the run, by step: DONE, LEFT, or a failure's kind."""
+    """Allowed states after the first orchestrator, by step: DONE, LEFT, or a kind of error."""
     starts: dict[str, int] = field(default_factory=dict)
-    """How often the model is started in all, where that is not once."""
+    """Number of starts of the model by step, if it is not 1."""
     behaviour: str | None = None
-    """What the model does at its first start instead of its work."""
+    """What the model does at its first start, instead of the prompt's behaviour."""
     wait_s: float = 20
     lease_s: int = LEASE_S
     leaves: frozenset[str] = frozenset()
-    """Steps where what has ended may stay on the host, since nobody can reach it."""
+    """Steps after which an ended container may stay on the host, which cannot be reached."""
     here: bool = False
-    """The project is on a small disk."""
+    """Whether the project is on a small disk."""
     catalog_apart: bool = False
-    """Its catalog is on another one."""
+    """Whether the catalog is on another disk."""
     strikes_at: frozenset[str] = frozenset(STEPS)
 
     def end(self, step: str) -> tuple[str, ...]:
-        """How the run may stand after the first orchestrator."""
+        """Return the allowed states of the run after the first orchestrator."""
         return self.ends.get(step, (DONE,))
 
 
 def at(steps: Iterable[str], *then: str) -> dict[str, tuple[str, ...]]:
-    """The same end for several steps."""
+    """Return the same allowed states for several steps."""
     return dict.fromkeys(steps, then)
 
 
 def twice(steps: frozenset[str]) -> dict[str, int]:
-    """The model must be started anew where the fault took its first work."""
+    """Return 2 starts for steps at which the fault destroys the first result."""
     return dict.fromkeys(steps, 2)
 
 
-# What strikes ---------------------------------------------------------------------------------
+# Strikes and reliefs --------------------------------------------------------------------------
 
 
-def kill_ours(place: Place) -> None:
+def kill_orchestrator(place: Place) -> None:
     """Kill the orchestrator."""
     place.orchestrators[0].kill()
 
@@ -96,7 +96,7 @@ def cut(place: Place) -> None:
 
 
 def mend_after_5_s(place: Place) -> None:
-    """Mend the link after a while that is longer than a connection lives."""
+    """Mend the link after 5 s, when the connection is already dead."""
     time.sleep(5)
     mend(place)
 
@@ -113,24 +113,24 @@ def stop_sshd(place: Place) -> None:
 
 
 def start_sshd(place: Place) -> None:
-    """Start sshd again, after its absence was felt."""
+    """Start sshd again after 1 s, when the orchestrator has noticed the fault."""
     time.sleep(1)
     place.host.start_sshd()
 
 
 def stop_docker(place: Place) -> None:
-    """Stop the engine, and with it all containers."""
+    """Stop the Docker daemon with all containers."""
     place.host.stop_docker()
 
 
 def stop_docker_alone(place: Place) -> None:
-    """Stop the engine only."""
+    """Stop only the Docker daemon."""
     place.host._set_live_restore(True)
     place.host.stop_docker()
 
 
 def start_docker(place: Place) -> None:
-    """Start the engine again, after its absence was felt."""
+    """Start the Docker daemon again after 1 s, when the orchestrator has noticed the fault."""
     time.sleep(1)
     place.host.start_docker()
 
@@ -147,46 +147,46 @@ def boot(place: Place) -> None:
     place.host.boot()
 
 
-def fill_there(place: Place) -> None:
-    """Fill the disk of our directory on the host."""
+def fill_host_disk(place: Place) -> None:
+    """Fill the disk of the project's directory on the host."""
     place.host.fill_disk()
 
 
-def free_there(place: Place) -> None:
-    """Free it."""
+def free_host_disk(place: Place) -> None:
+    """Free the disk of the project's directory on the host."""
     place.host.free_disk()
 
 
-def fill_here(place: Place) -> None:
-    """Fill our own disk."""
+def fill_project_disk(place: Place) -> None:
+    """Fill the disk of the project."""
     place.fill()
 
 
-def free_here(place: Place) -> None:
-    """Free it."""
+def free_project_disk(place: Place) -> None:
+    """Free the disk of the project."""
     (place.home / ".filler").unlink()
 
 
 def kill_container(place: Place) -> None:
-    """Kill the container as another user of the host may."""
+    """Kill the container, as another user of the host may do."""
     place.host.docker("kill", place.container())
 
 
 def take_memory(place: Place) -> None:
-    """Leave the container little memory; its model wants much."""
+    """Limit the container's memory; the model allocates more."""
     place.host.docker("update", "--memory=256m", "--memory-swap=256m", place.container())
 
 
 def start_another(place: Place) -> None:
-    """Execute the same run a second time, at the same time; it must be refused."""
+    """Execute the same run in a second orchestrator, which must be refused."""
     another = place.orchestrate()
     code = another.end()
     assert code == 3, f"the second orchestrator ended with {code}: {another.lines[-5:]}"
 
 
 def freeze(place: Place) -> None:
-    """Let the orchestrator stand still; another takes its run over when its lease has ended."""
-    with place.catalog.write():  # not in a transaction of its own: SQLite lets nobody else write
+    """Freeze the orchestrator; another takes the run over when the lease has ended."""
+    with place.catalog.write():  # not frozen in a transaction: SQLite would block all writers
         place.orchestrators[0].freeze()
     place.release_answers()
     place.host.slow(None)
@@ -198,17 +198,17 @@ def freeze(place: Place) -> None:
 
 
 def thaw(place: Place) -> None:
-    """Let it go on."""
+    """Let the frozen orchestrator continue."""
     place.orchestrators[0].thaw()
 
 
 ONLY_ALIVE: Final = ALIVE
-"""Before there is no container, afterwards it has ended by itself: nothing to strike."""
+"""Steps with a running container; at the other steps the fault has nothing to strike."""
 ONLY_RUNNING: Final = frozenset({"running"})
-"""It is the model's own doing, which it does while it runs."""
+"""The step of faults of the model itself, which happen while it runs."""
 
 FAULTS: Final = (
-    Fault("our process killed (-9)", kill_ours,
+    Fault("our process killed (-9)", kill_orchestrator,
           ends=at(STEPS, LEFT)),
     Fault("link cut for 5 s", cut, mend_after_5_s),
     Fault("link cut for good, mended later", cut, late_relief=mend, wait_s=3,
@@ -219,13 +219,13 @@ FAULTS: Final = (
           ends=at(ALIVE, "lost"), starts=twice(ALIVE)),
     Fault("power cut, booted again", power_off, boot,
           ends=at(ALIVE, "lost"), starts=twice(ALIVE)),
-    Fault("disk full on the host", fill_there, late_relief=free_there,
+    Fault("disk full on the host", fill_host_disk, late_relief=free_host_disk,
           ends=at(BEFORE | ALIVE, "disk_full"), starts=twice(ALIVE)),
-    Fault("disk full here", fill_here, late_relief=free_here, here=True, catalog_apart=True,
-          ends=at(STEPS[:7], "disk_full")),
-    # Where the catalog has no room either, nobody can record a failure.
-    Fault("disk full here, catalog too", fill_here, late_relief=free_here, here=True,
-          ends=at(STEPS, LEFT, "disk_full")),
+    Fault("disk full here", fill_project_disk, late_relief=free_project_disk, here=True,
+          catalog_apart=True, ends=at(STEPS[:7], "disk_full")),
+    # If the catalog's disk is full too, no failure can be recorded.
+    Fault("disk full here, catalog too", fill_project_disk, late_relief=free_project_disk,
+          here=True, ends=at(STEPS, LEFT, "disk_full")),
     Fault("container killed by another", kill_container, strikes_at=ONLY_ALIVE,
           ends=at(ALIVE, "lost"), starts=twice(ALIVE)),
     Fault("container out of memory (137)", take_memory, strikes_at=ONLY_ALIVE,

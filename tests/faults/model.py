@@ -1,8 +1,8 @@
-"""The stand-in with a mark for each of its starts: model.py REQUEST.json
+"""The stand-in, which records each of its starts: model.py REQUEST.json
 
-/starts/log         gets the order's id, one line a start
-/models/behaviour   what to do instead of what the prompt says
-/models/padding     so many bytes are added to each video, in a box that no player reads
+/starts/log         one line for each start: the order's id
+/models/behaviour   the behaviour, instead of the prompt's
+/models/padding     number of bytes to add to each video, in a box that no player reads
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 try:
-    import stand_in  # beside this file, where it is executed
+    import stand_in  # beside this file on the host
 except ImportError:
     from tests.models import stand_in
 
@@ -21,14 +21,14 @@ MODELS = Path("/models")
 
 
 def mark() -> None:
-    """Note this start where no fault reaches it."""
+    """Record this start outside of the run folder, where no fault can remove it."""
     order = json.loads(Path("order.json").read_text(encoding="utf-8"))
     with Path("/starts/log").open("a", encoding="utf-8") as log:
         log.write(f"{order['id']}\n")
 
 
 def pad(video: Path, size: int) -> None:
-    """Make a video file larger, not otherwise."""
+    """Make a video file larger without a change of its content."""
     with video.open("ab") as file:
         file.write((size + 8).to_bytes(4, "big") + b"free" + os.urandom(size))
 

@@ -1,8 +1,7 @@
-"""Executes one run and stops at one step, until a line comes: orchestrator.py HOME STEP RUN_ID
+"""Executes a run and stops at a step until a line comes on stdin: orchestrator.py HOME STEP RUN_ID
 
-It says `AT <step>` when it is there, and each line of the log. STEP is `-` for none. LEASE_S: how
-long its leases are.
-Backend and catalog are the real ones, with a stop before some of their verbs.
+The process prints each line of the log, and `AT <step>` at the step. STEP `-`: no stop. LEASE_S:
+length of the leases. Backend and catalog are the real ones, with a stop before some of their calls.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ PROGRAM = "/models/model.py"
 
 
 class Stops:
-    """Where to stop, once."""
+    """The step at which the process stops once."""
 
     wanted = "-"
 
     @classmethod
     def at(cls, step: str) -> None:
-        """Stop here, if this is where to stop."""
+        """Stop if `step` is the wanted step."""
         if step == cls.wanted:
             cls.wanted = "-"
             print(f"AT {step}", flush=True)
@@ -45,7 +44,7 @@ class Stops:
 
 
 class SteppedLaunching(Launching):
-    """Stops before it uploads and before it starts."""
+    """Stops before the upload and before the start of the container."""
 
     def _upload(self, order: Order, root: str) -> None:
         Stops.at("upload")
@@ -57,7 +56,7 @@ class SteppedLaunching(Launching):
 
 
 class SteppedBackend(SshBackend):
-    """Stops when the run has ended, and before its output is brought."""
+    """Stops after the end of the run, and before the download of its output."""
 
     def outcome(self, handle: Handle) -> Outcome:
         Stops.at("outcome")
@@ -80,7 +79,7 @@ class SteppedCatalog(Catalog):
 
 
 def main(home: str, step: str, run_id: str) -> int:
-    """Execute; 3 if another process has the run."""
+    """Execute the run; return 3 if another process has the run."""
     Stops.wanted = step
     lease.LEASE_S = claim.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
     settings = load_settings(Path(home))

@@ -1,4 +1,4 @@
-"""Where a cell of the matrix happens: a project here, a host there, orchestrators in between."""
+"""The project, the host and the orchestrators of a cell of the matrix."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tests.support.project import PASSES, settings_in, write_video
 from tests.support.stand_in_engine import registered
 
 LARGE: Final = 5 << 20
-"""Bytes; such a file is sent and resumed alone, and takes seconds on a slow link."""
+"""Bytes; a file of this size is sent and resumed alone, and takes seconds on a slow link."""
 SLOW: Final = "8mbit"
 END_S: Final = 60.0
-"""Seconds in which any orchestrator comes to its end."""
+"""Longest time in seconds to the end of an orchestrator."""
 
 DOCKER: Final = """#!/bin/sh
-# Answers late: a container that was started runs for a while before anybody is told.
+# Answers late: a started container runs for a while before the answer.
 /usr/bin/docker "$@"; code=$?
 while [ "$1" = run ] && [ -e /opt/rig/hold ]; do sleep 0.02; done
 exit $code
@@ -40,7 +40,7 @@ exit $code
 
 
 class Orchestrator:
-    """A process that executes the run, and what it says."""
+    """A process that executes the run, with its output."""
 
     def __init__(self, home: Path, step: str, run_id: str, lease_s: int) -> None:
         self._process = subprocess.Popen(
@@ -62,51 +62,51 @@ class Orchestrator:
         for line in self._process.stdout:
             self.lines.append(line.rstrip("\n"))
 
-    def said(self, words: str) -> bool:
-        """Whether it said this; fails when it has ended without."""
+    def printed(self, words: str) -> bool:
+        """Whether the process printed `words`; fails if it ended without them."""
         ended = not self._reader.is_alive()
         if any(words in line for line in self.lines):
             return True
-        assert not ended, f"it ended before {words!r}:\n" + "\n".join(self.lines[-30:])
+        assert not ended, f"the process ended before {words!r}:\n" + "\n".join(self.lines[-30:])
         return False
 
     def wait_for(self, words: str) -> None:
-        """Wait until it says this."""
-        until(lambda: self.said(words), f"the words {words!r}")
+        """Wait until the process prints `words`."""
+        until(lambda: self.printed(words), f"the words {words!r}")
 
     def go(self) -> None:
-        """Let it go on from where it stopped."""
+        """Let the process continue from the step where it stopped."""
         if self._process.poll() is None:
             assert self._process.stdin is not None
             self._process.stdin.write("\n")
 
     def freeze(self) -> None:
-        """Let it stand still, as on a laptop that was closed."""
+        """Stop the process, as on a laptop that was closed."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on as if nothing had been."""
+        """Let the frozen process continue."""
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill it as a full memory or an impatient user does."""
+        """Kill the process, as a full memory or an impatient user does."""
         self._process.kill()
         self._process.wait()
 
     def end(self, within_s: float = END_S) -> int:
-        """Its exit code; it is killed if it does not come to its end."""
+        """Wait for the end; return the exit code. Kills the process if it does not end in time."""
         try:
             code = self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             self.kill()
             tail = "\n".join(self.lines[-30:])
-            raise AssertionError(f"it did not end within {within_s:g} s:\n{tail}") from None
+            raise AssertionError(f"no end within {within_s:g} s:\n{tail}") from None
         self._reader.join(10)
         return code
 
 
 class Place:
-    """One run of one project, whose model is the stand-in on the host."""
+    """A run of a project whose model is the stand-in on the host."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Place:
     ) -> None:
         self.home, self.host = home, host
         self.fill = fill
-        """Fills the disk that the project is on."""
+        """Fills the project's disk."""
         self._prepare_host()
         text = SETTINGS.format(config=fleet.ssh_config, wait_s=wait_s, lost_after_s=3)
         text = text.replace("connect_timeout_s = 3", "connect_timeout_s = 2")
@@ -150,7 +150,7 @@ class Place:
         docker.chmod(0o755)
 
     def enter_run(self) -> Run:
-        """A pending run."""
+        """Enter a pending run."""
         with registered(program=PROGRAM):
             prompt, _ = register_prompt(self.catalog, self.settings, "wait /models/gate", "city")
             planned = plan_transfer(self.catalog, self.settings, prompt.id, {}, engine="stand_in")
@@ -159,17 +159,17 @@ class Place:
 
     @property
     def run(self) -> Run:
-        """The run as the catalog has it now."""
+        """The run as it is in the catalog now."""
         return self.catalog.get_run(self.run_id)
 
     def orchestrate(self, step: str = "-") -> Orchestrator:
-        """Begin to execute the run in a process of its own, which stops at `step`."""
+        """Start to execute the run in a new process, which stops at `step`."""
         made = Orchestrator(self.home, step, self.run_id, self.lease_s)
         self.orchestrators.append(made)
         return self.orchestrators[-1]
 
     def close(self) -> None:
-        """End what is left of it here."""
+        """Kill the orchestrators and close the catalog."""
         for orchestrator in self.orchestrators:
             orchestrator.kill()
         self.catalog.close()
@@ -181,19 +181,19 @@ class Place:
         (self.models / "gate").touch()
 
     def open_gate(self) -> None:
-        """Let the model go on."""
+        """Let the model continue."""
         if self.host.on:
             (self.host.root / "data/models/gate").unlink(missing_ok=True)
 
     def behave(self, words: str | None) -> None:
-        """Let the model do this from its next start on; None: its work."""
+        """Set the model's behaviour from its next start on; None: the prompt's behaviour."""
         if words is None:
             (self.host.root / "data/models/behaviour").unlink(missing_ok=True)
         else:
             (self.models / "behaviour").write_text(words)
 
     def hold_answers(self) -> None:
-        """From now on Docker does not answer to `run` until `release_answers`."""
+        """Let `docker run` not answer until `release_answers`."""
         (self.host.root / "opt/rig/hold").touch()
 
     def release_answers(self) -> None:
@@ -202,46 +202,46 @@ class Place:
             (self.host.root / "opt/rig/hold").unlink(missing_ok=True)
 
     def starts(self) -> list[str]:
-        """The order's id for each start of the model."""
+        """Return the order's id of each start of the model."""
         log = self.host.root / "home/ops/starts/log"
         return log.read_text().split() if log.exists() else []
 
     def container(self) -> str:
-        """The name of the container that runs."""
+        """Return the name of the running container."""
         (name,) = self.host.docker("ps", "--format={{.Names}}").split()
         return name
 
     def containers(self, *, running: bool = False) -> list[str]:
-        """Names of all containers, or of those that run."""
+        """Return the names of all containers, or of the running containers."""
         which = [] if running else ["--all"]
         return self.host.docker("ps", *which, "--format={{.Names}}").split()
 
-    def left_there(self) -> list[str]:
-        """Run folders, half-written files and uploads on the host."""
-        ours = self.host.root / "data/cosmos"
-        found = {*ours.glob("runs/*"), *ours.rglob("*.part"), *ours.glob("cas/.incoming/*")}
-        return sorted(p.relative_to(ours).as_posix() for p in found if p.name != ".lock")
+    def left_on_host(self) -> list[str]:
+        """Return the run folders, half-written files and uploads on the host."""
+        base = self.host.root / "data/cosmos"
+        found = {*base.glob("runs/*"), *base.rglob("*.part"), *base.glob("cas/.incoming/*")}
+        return sorted(p.relative_to(base).as_posix() for p in found if p.name != ".lock")
 
-    def left_here(self) -> list[str]:
-        """Half-written files in the project."""
+    def left_in_project(self) -> list[str]:
+        """Return the half-written files in the project."""
         return sorted(p.relative_to(self.home).as_posix() for p in self.home.rglob("*.part"))
 
     # Large files on a slow link ---------------------------------------------------------------
 
     def enlarge_input(self) -> None:
-        """Make the scene's colour pass a file that takes its time; before the run is entered."""
+        """Make the scene's colour pass a large file; call this before `enter_run`."""
         pad(self.settings.inputs / "city/color.mp4", LARGE)
 
     def enlarge_output(self) -> None:
-        """Let the model make such a file."""
+        """Let the model make a large file."""
         (self.models / "padding").write_text(str(LARGE))
 
     def upload_begun(self) -> bool:
-        """Whether a part of a large input is there."""
+        """Whether a part of a large input is on the host."""
         return any(_bytes_in(self.host.root / "data/cosmos/cas"))
 
     def download_begun(self) -> bool:
-        """Whether a part of the output is here."""
+        """Whether a part of the output is in the project."""
         return any(_bytes_in(self.settings.outputs / f"run_{self.run_id}"))
 
 
@@ -249,13 +249,13 @@ def _bytes_in(directory: Path) -> Iterator[int]:
     for part in directory.glob("*.part"):
         try:
             yield part.stat().st_size
-        except FileNotFoundError:  # it is whole now
+        except FileNotFoundError:  # the file is whole now
             continue
 
 
 @contextmanager
 def small_disk(directory: Path, size: str = "64m") -> Iterator[Callable[[], None]]:
-    """A disk of its own at this directory; what is yielded fills it to the last byte."""
+    """Mount a small disk at this directory; yield a function that fills it to the last byte."""
     directory.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory], check=True)
     filler = directory / ".filler"

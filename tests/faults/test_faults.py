@@ -1,4 +1,4 @@
-"""A part of the matrix that `make faults` goes through as a whole."""
+"""Some cells of the matrix; `make faults` tests all cells."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A fleet of real hosts: own address, root, sshd and Docker daemon each, on links one can cut."""
+"""A fleet of real hosts, each with address, root file system, sshd, Docker daemon and a link."""

@@ -1,4 +1,4 @@
-"""Fixtures of the rig. Tests that use them run on one worker: `xdist_group("rig")`."""
+"""Fixtures of the rig. Tests with these fixtures run on one worker: `xdist_group("rig")`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.rig.host import Host
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests of the rig together, so that a session starts one fleet."""
+    """Put all tests of the rig on one worker, so that a session starts one fleet."""
     for item in items:
         if "fleet" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("rig"))
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
-    """Hosts gpu1 and gpu2, booted; skipped with the reason where the rig cannot run."""
+    """Hosts gpu1 and gpu2, booted; skips with the reason if the rig cannot run."""
     if reason := missing():
         pytest.skip(reason)
     fleet = Fleet()
@@ -35,18 +35,18 @@ def fleet() -> Iterator[Fleet]:
 
 @pytest.fixture
 def gpu1(fleet: Fleet) -> Iterator[Host]:
-    """The first host, whole before and after the test."""
+    """The first host, healed before and after the test."""
     yield from _healed(fleet.hosts["gpu1"])
 
 
 @pytest.fixture
 def gpu2(fleet: Fleet) -> Iterator[Host]:
-    """The second host, whole before and after the test."""
+    """The second host, healed before and after the test."""
     yield from _healed(fleet.hosts["gpu2"])
 
 
 def _healed(host: Host) -> Iterator[Host]:
-    if not host.whole:  # healing it after another test failed
+    if not host.whole:  # the healing after another test failed
         host.heal()
     host.whole = False
     yield host
@@ -55,13 +55,13 @@ def _healed(host: Host) -> Iterator[Host]:
 
 @pytest.fixture
 def at_gpu1(fleet: Fleet, gpu1: Host) -> Target:
-    """The first host by its alias, as ops."""
+    """The first host by its alias, as user ops."""
     return Target("gpu1", config_file=fleet.ssh_config)
 
 
 @pytest.fixture
 def connection(at_gpu1: Target) -> Iterator[Connection]:
-    """A connection to the first host; a dead link is noticed after 15 s."""
+    """A connection to the first host, which notices a dead link after 15 s."""
     with Connection(at_gpu1) as connection:
         yield connection
 

@@ -1,8 +1,8 @@
-"""The fleet: hosts gpu1, gpu2, ... on a network of their own, and what a client needs there.
+"""The fleet: hosts gpu1, gpu2, ... on a separate network, and the SSH files of a client.
 
-Several sessions on one machine take different slots, hence different names and addresses. A slot's
-remains of a session that was killed are swept when the slot is taken again; its hosts have ended
-with that session, because each lives as long as a pipe from it.
+Several sessions on one machine take different slots, hence different names and addresses. The hosts
+of a killed session end with the session, because each lives as long as a pipe from it; files and
+links that remain are removed when another session takes the slot.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NEEDED: Final = (
 
 
 def missing() -> str | None:
-    """Why the rig cannot run on this machine; None if it can."""
+    """Return why the rig cannot run on this machine; None if it can."""
     if os.geteuid() != 0:
         return "the rig makes hosts of namespaces, which needs root"
     if absent := [program for program in NEEDED if not _which(program)]:
@@ -45,7 +45,7 @@ def _which(program: str) -> str | None:
 
 
 class Fleet:
-    """Hosts by name in `hosts`; a client's files: its key, known_hosts, ssh configuration."""
+    """Hosts by name in `hosts`; a client's files: key, known_hosts, ssh configuration."""
 
     def __init__(self, count: int = 2) -> None:
         self._lock, slot = _take_slot()
@@ -62,21 +62,21 @@ class Fleet:
 
     @property
     def key(self) -> Path:
-        """The private key that every user of every host lets in; it has no passphrase."""
+        """The private key of every user of every host, without passphrase."""
         return self.client / "id_ed25519"
 
     @property
     def known_hosts(self) -> Path:
-        """Host keys of the fleet."""
+        """The file of the fleet's host keys."""
         return self.client / "known_hosts"
 
     @property
     def ssh_config(self) -> Path:
-        """A client's configuration: aliases gpu1, gpu2, ...; user ops; that key."""
+        """A client's configuration: aliases gpu1, gpu2, ...; user ops; the key."""
         return self.client / "config"
 
     def start(self) -> None:
-        """Boot all hosts; returns when they answer."""
+        """Boot all hosts; return when all answer."""
         self._bridge.create()
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key])
         public = self.key.with_suffix(".pub").read_text()
@@ -96,7 +96,7 @@ class Fleet:
         )
 
     def learn_host_keys(self) -> None:
-        """Write the hosts' present keys to `known_hosts`, read on their consoles."""
+        """Read the hosts' keys on their consoles and write them to `known_hosts`."""
         lines = []
         for host in self.hosts.values():
             keys = host.console("sh", "-c", "cat /system/ssh/*.pub").decode().splitlines()
@@ -104,7 +104,7 @@ class Fleet:
         self.known_hosts.write_text("".join(lines))
 
     def stop(self) -> None:
-        """End all hosts and remove what they left."""
+        """End all hosts and remove their files, links and cgroups."""
         try:
             for host in self.hosts.values():
                 host.power_off()
@@ -113,7 +113,7 @@ class Fleet:
             self._lock.close()
 
     def _sweep(self) -> None:
-        """Remove what this or an earlier session has in this slot."""
+        """Remove processes, links, cgroups and files of this slot, also of an earlier session."""
         for pid in _processes_of(self._place):
             os.kill(pid, signal.SIGKILL)
         for number in range(1, 10):
@@ -140,7 +140,7 @@ def _take_slot() -> tuple[IO[str], int]:
 
 
 def _processes_of(place: Path) -> list[int]:
-    """Ids of the processes that hold the hosts of a slot: `unshare ... boot.sh NAME PLACE ...`."""
+    """Return the pids of a slot's hosts on this machine: `unshare ... boot.sh NAME PLACE ...`."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:

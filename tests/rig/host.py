@@ -1,4 +1,4 @@
-"""One host and what can happen to it: link cut, power gone, servers dead, disk full."""
+"""A host and its faults: link cut, power off, servers stopped, disk full."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ class Host(Machine):
         self._filled: Path | None = None
         self._live_restore = False
         self.whole = True
-        """Nothing was done to it since it was healed."""
+        """Whether no test has used the host since the last healing."""
 
     def power_off(self) -> None:
-        """Cut the power: everything in it dies at once and says nothing on the wire."""
+        """Cut the power: all processes of the host die at once and send nothing."""
         super().power_off()
-        self._live_restore = False  # it was written to a layer in memory
+        self._live_restore = False  # the setting was in a layer in memory
 
     # Link -------------------------------------------------------------------------------------
 
     def cut(self) -> None:
-        """Cut its link: nothing goes in or out, and nobody is told."""
+        """Cut the host's link: no packet goes in or out, and no connection gets an error."""
         self.link.cut()
 
     def mend(self) -> None:
-        """Mend its link."""
+        """Mend the host's link."""
         self.link.mend()
 
     def slow(self, rate: str | None) -> None:
-        """Limit its link in both directions, as `1mbit`; None: as fast as it can."""
+        """Limit the host's link in both directions, as `1mbit`; None: no limit."""
         self.link.slow(rate)
 
     # Servers ----------------------------------------------------------------------------------
 
     def stop_sshd(self) -> None:
-        """End sshd and all its sessions at once; the port is closed then."""
+        """End sshd and all its sessions at once; the port is closed afterwards."""
         self.kill(*self.pids("sshd"), *self.pids("sshd-session"))
         until(lambda: not self.pids("sshd"), f"the end of {self.name}'s sshd")
 
@@ -64,7 +64,7 @@ class Host(Machine):
         self.start_sshd()
 
     def new_host_key(self) -> None:
-        """Give it other host keys, as a host that was installed anew has."""
+        """Give the host new host keys, as after a new installation."""
         for kind in ("ed25519", "ecdsa"):
             key = f"/system/ssh/host_{kind}"
             self.console("rm", "-f", key, f"{key}.pub")
@@ -72,7 +72,7 @@ class Host(Machine):
         self.restart_sshd()
 
     def stop_docker(self, *, crash: bool = False) -> None:
-        """Stop the Docker daemon; with `crash` by kill -9, so that it stops no container."""
+        """Stop the Docker daemon; with `crash` by kill -9, so that no container is stopped."""
         pids = self.pids("dockerd") + (self.pids("containerd") if crash else [])
         self.kill(*pids, number=signal.SIGKILL if crash else signal.SIGTERM)
         until(lambda: not self.pids("dockerd"), f"the end of {self.name}'s Docker daemon")
@@ -84,9 +84,9 @@ class Host(Machine):
         until(self.docker_answers, f"{self.name}'s Docker daemon")
 
     def restart_docker(self, live_restore: bool = False, *, crash: bool = False) -> None:
-        """Restart the Docker daemon, which keeps containers running only with `live_restore`.
+        """Restart the Docker daemon; with `live_restore` the containers keep running.
 
-        Without it they are stopped (`crash`: killed when the daemon comes up again).
+        Without `live_restore` the containers are stopped (`crash`: killed at the daemon's start).
         """
         self._set_live_restore(live_restore)
         self.stop_docker(crash=crash)
@@ -106,30 +106,30 @@ class Host(Machine):
     # Disk and GPU -----------------------------------------------------------------------------
 
     def fill_disk(self, leave_bytes: int = 0, where: str = "/data") -> None:
-        """Leave so many bytes on a disk: /data (6 GiB), or that of /home and /var/lib/docker."""
+        """Fill a disk except for `leave_bytes`: /data (6 GiB), or the disk of /home and Docker."""
         self.free_disk()
         place = self.root / where.strip("/")
         filler = place / ".filler"
         disk = os.statvfs(place)
-        wanted, at = disk.f_bavail * disk.f_frsize - leave_bytes, 0
+        wanted, filled = disk.f_bavail * disk.f_frsize - leave_bytes, 0
         with filler.open("wb") as file:
             for step in (1 << 28, 1 << 20, 1 << 12):
-                while at + step <= wanted:
+                while filled + step <= wanted:
                     try:
-                        os.posix_fallocate(file.fileno(), at, step)
-                    except OSError:  # the file system needs some of it for itself
+                        os.posix_fallocate(file.fileno(), filled, step)
+                    except OSError:  # the file system needs some bytes for itself
                         break
-                    at += step
+                    filled += step
         self._filled = Path(where.strip("/")) / ".filler"
 
     def free_disk(self) -> None:
-        """Remove what `fill_disk` wrote."""
+        """Remove the file that `fill_disk` wrote."""
         if self._filled is not None:
             (self.root / self._filled).unlink(missing_ok=True)
             self._filled = None
 
     def gpu(self, csv: str | None = None, *, broken: bool = False) -> None:
-        """Let the simulated nvidia-smi answer these rows (None: its own), or fail."""
+        """Let the simulated nvidia-smi print these rows (None: the default row), or fail."""
         rig = self.root / "opt/rig"
         (rig / "gpu.csv").unlink(missing_ok=True)
         (rig / "gpu-broken").unlink(missing_ok=True)
@@ -139,13 +139,13 @@ class Host(Machine):
             (rig / "gpu-broken").touch()
 
     def without_gpu(self) -> None:
-        """Take nvidia-smi away: a host without GPU. `heal` brings it back."""
+        """Remove nvidia-smi: a host without GPU. `heal` restores it."""
         (self.root / "usr/local/bin/nvidia-smi").unlink(missing_ok=True)
 
     # Images -----------------------------------------------------------------------------------
 
     def image(self, name: str) -> str:
-        """The id of an image in its daemon, made offline: `preview` or `busybox`."""
+        """Return the id of an image (`busybox`, `preview`, `models`), imported if missing."""
         reference = f"cosmos-rig/{name}:1"
         known = self.docker("images", "--quiet", "--no-trunc", reference)
         if not known:
@@ -165,7 +165,7 @@ class Host(Machine):
     # Between tests ----------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Undo what a test did to power, link, servers, disks and GPU; containers and files go."""
+        """Restore power, link, servers, disks and GPU; remove all containers and files."""
         if self._machine is not None and self._first_pid() is None:
             self.power_off()  # a boot that failed
         if self._machine is None:

@@ -22,10 +22,10 @@ LEFT_OUT: Final = {"__pycache__", "test", "tests", "idlelib", "ensurepip", "lib2
 
 
 class Images:
-    """Root file systems as tar files, made when they are first asked for, kept for the session.
+    """Root file systems as tar files, made at the first use, kept for the session.
 
-    `busybox`: a shell and its programs. `preview`: busybox and the very Python, numpy, PyAV and
-    Pillow that run these tests, so that what is computed in it is the same to the last bit.
+    `busybox`: a shell and its programs. `preview`: busybox, and the same Python, numpy, PyAV and
+    Pillow that run these tests, so that results in a container are the same to the last bit.
     `models`: preview with ffmpeg and the simulated torchrun, for the simulators of tests/models.
     """
 
@@ -33,7 +33,7 @@ class Images:
         self._place = place
 
     def tar(self, name: str) -> Path:
-        """The image's root file system as a tar file."""
+        """Return the image's root file system as a tar file."""
         path = self._place / f"{name}.tar"
         if not path.exists():
             part = path.with_suffix(".part")
@@ -68,10 +68,10 @@ def _preview(tar: tarfile.TarFile) -> None:
     for name in ("python3", "python"):
         _link(tar, f"usr/bin/{name}", f"/{PYTHON}/bin/{version}")
     binaries = [interpreter, *stdlib.glob("lib-dynload/*.so")]
-    for here, there in _installed(PACKAGES):
-        tar.add(here, f"{PYTHON}/lib/{version}/site-packages/{there}")
-        if ".so" in here.name:
-            binaries.append(here)
+    for file, name in _installed(PACKAGES):
+        tar.add(file, f"{PYTHON}/lib/{version}/site-packages/{name}")
+        if ".so" in file.name:
+            binaries.append(file)
     for library in sorted(_libraries(binaries)):
         tar.add(Path(library).resolve(), library.lstrip("/"))
 
@@ -83,9 +83,9 @@ def _models(tar: tarfile.TarFile) -> None:
     programs = [Path(found) for name in ("ffmpeg", "ffprobe") if (found := shutil.which(name))]
     for program in programs:
         tar.add(program.resolve(), f"usr/bin/{program.name}")
-    there = set(tar.getnames())
+    packed = set(tar.getnames())
     for library in sorted(_libraries(programs)):
-        if library.lstrip("/") not in there:
+        if library.lstrip("/") not in packed:
             tar.add(Path(library).resolve(), library.lstrip("/"))
 
 
@@ -97,7 +97,7 @@ def _installed(names: Iterable[str]) -> Iterable[tuple[Path, str]]:
 
 
 def _libraries(binaries: Iterable[Path]) -> set[str]:
-    """Shared libraries of the system that these need; those beside them are found by themselves."""
+    """Return the system's shared libraries of binaries, without the libraries of the packages."""
     done = subprocess.run(["ldd", *map(str, binaries)], capture_output=True, text=True, check=False)
     found = set(re.findall(r"(/\S+) \(0x", done.stdout))
     return {path for path in found if ".libs/" not in path}

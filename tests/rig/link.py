@@ -13,31 +13,31 @@ def _ip(*words: str, check: bool = True) -> None:
 
 
 class Bridge:
-    """The rig's own network `10.77.<slot>.0/24`; this machine is `.1` in it."""
+    """The rig's network `10.77.<slot>.0/24`; this machine has the address `.1`."""
 
     def __init__(self, slot: int) -> None:
         self.slot = slot
         self.name = f"cosmosbr{slot}"
 
     def create(self) -> None:
-        """Make it."""
+        """Make the bridge."""
         _ip("link", "add", self.name, "type", "bridge", "forward_delay", "0")
         _ip("addr", "add", f"10.77.{self.slot}.1/24", "dev", self.name)
         _ip("link", "set", self.name, "up")
 
     def remove(self) -> None:
-        """Remove it, if it is there."""
+        """Remove the bridge, if it exists."""
         _ip("link", "del", self.name, check=False)
 
 
 class Link:
-    """The link of the `number`th host: `cosmos<slot>gpu<number>` here, `eth0` there."""
+    """The link of host `number`: `cosmos<slot>gpu<number>` here, `eth0` on the host."""
 
     def __init__(self, bridge: Bridge, number: int) -> None:
         self.name = f"cosmos{bridge.slot}gpu{number}"
         self.address = f"10.77.{bridge.slot}.{10 + number}"
         self._bridge = bridge
-        # The same after a power cut, or the neighbour tables would be wrong for a while.
+        # The same MAC after a power cut, else the neighbour tables would be wrong for a while.
         self._mac = f"02:77:00:00:{bridge.slot:02x}:{number:02x}"
 
     def create(self) -> None:
@@ -51,17 +51,17 @@ class Link:
         _ip("-n", self.name, "link", "set", "lo", "up")
 
     def remove(self) -> None:
-        """Remove both ends and the namespace with all its connections, if they are there."""
+        """Remove both ends and the namespace with all its connections, if they exist."""
         _ip("link", "del", self.name, check=False)
         if Path("/run/netns", self.name).exists():
             _ip("netns", "del", self.name, check=False)
 
     def cut(self) -> None:
-        """Take the cable out."""
+        """Set the link down, as if the cable were out."""
         _ip("link", "set", self.name, "down")
 
     def mend(self) -> None:
-        """Put the cable in again."""
+        """Set the link up again."""
         _ip("link", "set", self.name, "up")
 
     def slow(self, rate: str | None) -> None:

@@ -1,4 +1,4 @@
-"""A machine made of namespaces: its power, and what one sees and does on its console."""
+"""A machine made of namespaces: its power, and commands on its console."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tests.support.waiting import until
 __all__ = ["Machine", "run", "until"]
 
 SCRIPTS: Final = Path(__file__).parent / "host"
-SYSTEM_SIZE: Final = "24G"  # sparse: it takes what is written
+SYSTEM_SIZE: Final = "24G"  # sparse: only written blocks take space
 DATA_SIZE: Final = "6G"
 
 
 def run(argv: Sequence[str | Path], *, input: bytes | None = None, timeout_s: float = 60) -> bytes:
-    """Standard output of a program; a failure shows what it said."""
+    """Run a program; return its standard output. Raises RuntimeError with the program's message."""
     given = {"input": input} if input is not None else {"stdin": subprocess.DEVNULL}
     done = subprocess.run(
         [str(word) for word in argv],
         capture_output=True, check=False, timeout=timeout_s, **given,  # type: ignore[call-overload]
     )  # fmt: skip
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise RuntimeError(f"{' '.join(map(str, argv))} ended with {done.returncode}: {said}")
+        message = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise RuntimeError(f"{' '.join(map(str, argv))} ended with {done.returncode}: {message}")
     return bytes(done.stdout)
 
 
@@ -46,7 +46,7 @@ class Machine:
     # Power ------------------------------------------------------------------------------------
 
     def prepare(self, public_key: str) -> None:
-        """Lay out its disks."""
+        """Make the host's disks."""
         (self._place / "root").mkdir(parents=True)
         (self._place / "authorized_keys").write_text(public_key)
         for disk, size in (("system", SYSTEM_SIZE), ("data", DATA_SIZE)):
@@ -56,11 +56,11 @@ class Machine:
                  "lazy_itable_init=1,nodiscard", image])  # fmt: skip
 
     def boot(self, *, wait: bool = True) -> None:
-        """Power on, with the disks as they are; nothing if it is on."""
+        """Power the host on, with the disks as they are; nothing if it is on."""
         if self._machine is None:
             self.link.create()
             with (self._place / "boot.log").open("ab") as log:
-                # Not `ip netns exec`: that mounts /sys anew, which hides the cgroups.
+                # Not `ip netns exec`: it mounts /sys again, which hides the cgroups.
                 self._machine = subprocess.Popen(
                     ["nsenter", f"--net=/run/netns/{self.link.name}", "unshare", "--mount", "--uts",
                      "--ipc", "--pid", "--fork", "--kill-child", "--propagation", "private",
@@ -81,7 +81,7 @@ class Machine:
             raise RuntimeError(f"{e}\n{log}") from None
 
     def power_off(self) -> None:
-        """Cut the power: everything in it dies at once and says nothing on the wire."""
+        """Cut the power: all processes of the host die at once and send nothing."""
         if self._machine is None:
             return
         self.link.cut()
@@ -96,11 +96,11 @@ class Machine:
 
     @property
     def on(self) -> bool:
-        """Whether it has power."""
+        """Whether the host has power."""
         return self._machine is not None
 
     def _first_pid(self) -> int | None:
-        """The id, out here, of its process 1; None if there is none."""
+        """Return this machine's pid of the host's process 1; None if it does not run."""
         if self._machine is None or self._machine.poll() is not None:
             return None
         pid = self._machine.pid
@@ -111,22 +111,22 @@ class Machine:
 
     @property
     def root(self) -> Path:
-        """Its root file system, seen from here; mind that links in it are followed out here."""
+        """The host's root as a path of this machine; absolute links lead out of it."""
         return Path(f"/proc/{self._first_pid()}/root")
 
     def console(self, *argv: str, input: bytes | None = None, timeout_s: float = 60) -> bytes:
-        """Standard output of a program run as root on its console: no network is needed."""
+        """Run a program as root on the host's console, without network; return standard output."""
         enter = ["nsenter", "-t", str(self._first_pid()), "-m", "-u", "-i", "-n", "-p", "-r", "-w"]
-        # A namespace of cgroups it has not. /usr/sbin must be found.
+        # The host has no namespace of cgroups. PATH needs /usr/sbin.
         path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return run([*enter, "env", "-i", path, *argv], input=input, timeout_s=timeout_s)
 
     def docker(self, *argv: str, input: bytes | None = None, timeout_s: float = 120) -> str:
-        """What its Docker daemon answers, asked on its console."""
+        """Run `docker` on the host's console; return the output."""
         return self.console("docker", *argv, input=input, timeout_s=timeout_s).decode().strip()
 
     def docker_answers(self) -> bool:
-        """Whether its Docker daemon answers a ping."""
+        """Whether the host's Docker daemon answers a ping."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(2)
             try:
@@ -137,7 +137,7 @@ class Machine:
                 return False
 
     def port_open(self, port: int) -> bool:
-        """Whether something listens on a port of its address."""
+        """Whether a program listens on a port of the host's address."""
         try:
             with socket.create_connection((self.address, port), timeout=1):
                 return True
@@ -145,18 +145,18 @@ class Machine:
             return False
 
     def pids(self, program: str) -> list[int]:
-        """Ids, in there, of its processes with this name."""
+        """Return the host's pids of its processes with this name."""
         found = []
         for status in (self.root / "proc").glob("[0-9]*/comm"):
             try:
                 if status.read_text().strip() == program:
                     found.append(int(status.parent.name))
             except OSError:
-                continue  # it has just ended
+                continue  # the process has just ended
         return found
 
     def processes(self, words: str) -> list[int]:
-        """Ids, in there, of its processes that have these words in their command line."""
+        """Return the host's pids of its processes with these words in the command line."""
         found = []
         for file in (self.root / "proc").glob("[0-9]*/cmdline"):
             try:
@@ -168,6 +168,6 @@ class Machine:
         return found
 
     def kill(self, *pids: int, number: int = signal.SIGKILL) -> None:
-        """Signal processes by their ids in there; those that are gone are no failure."""
+        """Signal processes by the host's pids; ended processes are no failure."""
         for pid in pids:
             self.console("sh", "-c", f"kill -{int(number)} {pid} 2>/dev/null || true")

@@ -1,4 +1,4 @@
-"""The rig itself: what the other tests rely on."""
+"""The rig: the promises that other tests rely on."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_fleet_whose_session_was_killed_ends_and_is_swept(fleet: Fleet) -> Non
     child.kill()
     child.wait()
     until(lambda: not Path("/proc", pid).exists(), "the end of its host")
-    # Whoever takes the slot next sweeps what is left of it.
+    # The next session in this slot removes the remains.
     again = Fleet(1)
     try:
         assert again.hosts["gpu1"].link.name == link

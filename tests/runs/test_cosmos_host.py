@@ -157,7 +157,7 @@ def test_a_run_that_hangs_is_stopped_and_its_finished_mates_stay(transfer1: Remo
 
 def test_what_was_made_before_the_power_was_cut_comes_home(transfer1: RemoteProject) -> None:
     one, two = transfers(transfer1, "one", "two [sim:hang]")
-    process = transfer1.elsewhere(one, two)
+    process = transfer1.in_another_process(one, two)
     log = transfer1.settings.outputs / f"run_{one.id}" / "logs" / "run.log"
     until(lambda: log.is_file() and f"{one.id} transfer: done in" in log.read_text(), "a video")
     transfer1.host.power_off()

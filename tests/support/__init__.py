@@ -1,1 +1,1 @@
-"""What tests in several packages stand on."""
+"""Fixtures and functions that tests in several packages use."""

@@ -1,4 +1,4 @@
-"""Catalogs on both databases. Migrating takes a third of a second, so most tests get a copy."""
+"""Catalogs on both databases. A migration takes a third of a second: most tests get a copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOTH = ["sqlite", "postgresql"]
 
 @pytest.fixture(params=BOTH)
 def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database without tables: once an SQLite file, once in PostgreSQL."""
+    """URL of an empty database without tables: an SQLite file, then one in PostgreSQL."""
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
     return f"sqlite:///{tmp_path / 'outputs' / 'cosmos.db'}"

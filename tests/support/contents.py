@@ -1,4 +1,4 @@
-"""Files with content that nothing can guess, and what they should be."""
+"""Files of random content, with their hash and size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cosmos_pipelines.remote.files.transfer import LocalFile
 
 
 def random_file(path: Path, size: int) -> LocalFile:
-    """A new file of `size` random bytes, as it was measured."""
+    """Write a file of `size` random bytes; return it with its hash and size."""
     content = os.urandom(size)
     path.write_bytes(content)
     return LocalFile(path, hashlib.sha256(content).hexdigest(), size)

@@ -1,4 +1,4 @@
-"""A project whose runs are made by simulators of NVIDIA's models, in containers of the rig."""
+"""A project whose runs use simulators of NVIDIA's models, in containers of the rig."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FRAMES: Final = 26
 
 
 def install(host: Host, engine: str, here: Path) -> None:
-    """Put what `cosmos host setup` and `checkpoints` would bring on a host, simulated."""
+    """Put simulated code, weights and image on a host, as `cosmos host setup` would."""
     family, own = FAMILY[engine], host.root / REMOTE_DIR / "engines" / engine
     own.mkdir(parents=True)
-    checkout(family, here / "code")  # git cannot work in another machine's root
+    checkout(family, here / "code")  # git refuses a directory in another machine's root
     shutil.copytree(here / "code", own / "code")
     for name in ("checkpoints", "huggingface"):
         (own / name).mkdir()
@@ -43,7 +43,7 @@ def install(host: Host, engine: str, here: Path) -> None:
 
 
 def cosmos_host(home: Path, fleet: Fleet, host: Host, engine: str) -> RemoteProject:
-    """A project of this engine on this host, with the scene `city` in all five passes."""
+    """Make a project of this engine on this host, with the scene `city` in all five passes."""
     install(host, engine, home.with_name(engine))
     text = SETTINGS.format(config=fleet.ssh_config, wait_s=30, lost_after_s=4)
     text = text.replace('engine = "stand_in"', f'engine = "{engine}"')

@@ -1,4 +1,4 @@
-"""A project whose engines are NVIDIA's, played here by the simulators of tests/models."""
+"""A project of NVIDIA's engines with the simulators of tests/models, on this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAMILY: Final = {
 
 
 def models_in(place: Path, engine: str) -> str:
-    """A simulated checkout with its weights below `place`; the engine's table of cosmos.toml."""
+    """Make a simulated checkout with weights below `place`; return the engine's settings."""
     family, own = FAMILY[engine], place / engine
     code, checkpoints, hub = (own / name for name in ("code", "checkpoints", "huggingface"))
     own.mkdir(parents=True)
@@ -35,7 +35,7 @@ def models_in(place: Path, engine: str) -> str:
 def cosmos_project(
     home: Path, engine: str = "cosmos_transfer1", more: str = "", **others: str
 ) -> Project:
-    """A project of this engine; `more` are further lines of its table.
+    """Make a project of this engine; `more` are further lines of its table.
 
     `others`: upscale_engine and enhance_engine.
     """
@@ -50,7 +50,7 @@ def cosmos_project(
 
 
 def all_passes(home: Path) -> Project:
-    """A project of Cosmos-Transfer1 with a scene of 4 frames in all five passes."""
+    """Make a project of Cosmos-Transfer1 with a scene of 4 frames in all five passes."""
     made = cosmos_project(home)
     made.scene(frames=4)
     for i, name in enumerate(("edge", "vis")):

@@ -1,11 +1,11 @@
-"""How often a piece of work asks the catalog, looks at videos and reads settings: counts, no times.
+"""Count the queries of the catalog, the reads of videos and of settings in a block of a test.
 
     with counting(project.settings) as counts:
         ...
     assert counts["probe"] <= 4
 
-The functions are the real ones, watched with `sys.setprofile`. SQL is counted where SQLAlchemy
-hands it to the database's driver (BEGIN counts, COMMIT does not), and only the catalog's.
+The functions are the real ones, watched with `sys.setprofile`. SQL statements are counted where
+SQLAlchemy gives them to the database's driver (BEGIN counts, COMMIT does not), only the catalog's.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ WATCHED: dict[CodeType, str] = {
         "compile": Preview.compile,
     }.items()
 }
-"""What is counted besides `statement` and `deep probe`; `decode` is of whole videos."""
+"""Functions that are counted, besides `statement` and `deep probe`; `decode`: whole videos."""
 
 
 @contextmanager
 def counting(settings: Settings) -> Iterator[Counter[str]]:
-    """What happens inside, in this process and the threads that are started there, by name."""
+    """Yield the block's counts by name, of this process and of threads started in the block."""
     counts: Counter[str] = Counter()
     catalog = make_url(settings.catalog_url)
 
@@ -63,14 +63,14 @@ def counting(settings: Settings) -> Iterator[Counter[str]]:
 
 
 def _watching(counts: Counter[str]) -> Callable[[FrameType, str, Any], None]:
-    begun: list[FrameType] = []  # kept, so that no other frame gets the same identity
+    begun: list[FrameType] = []  # kept: no later frame may get the same identity
 
     def watch(frame: FrameType, what: str, _: Any) -> None:
         if what != "call" or frame.f_code not in WATCHED:
             return
         name = WATCHED[frame.f_code]
-        if frame.f_code.co_flags & CO_GENERATOR:  # called again for each of its pictures
-            if any(one is frame for one in begun):
+        if frame.f_code.co_flags & CO_GENERATOR:  # called again for each picture
+            if any(known is frame for known in begun):
                 return
             begun.append(frame)
         counts[name] += 1

@@ -1,4 +1,4 @@
-"""A project with the stand-in as an engine, Dagster's definitions of it, and runs in it."""
+"""Prompts, runs, assets, jobs and sensors of a project with the stand-in as an engine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def add_prompt(project: Project, text: str = "works", scene: str = "city") -> Prompt:
-    """A prompt; its first word tells the stand-in what to do."""
+    """Register a prompt; the first word is the stand-in's behaviour."""
     return register_prompt(project.catalog, project.settings, text, scene)[0]
 
 
 def add_run(project: Project, text: str = "works", *, queued: bool = False, **fields: Any) -> Run:
-    """A pending inference run of the stand-in."""
+    """Add a pending inference run of the stand-in."""
     prompt = add_prompt(project, text)
     planned = plan_transfer(project.catalog, project.settings, prompt.id, fields, engine="stand_in")
     return enter(project.catalog, project.settings, planned, queued=queued)
@@ -36,7 +36,7 @@ def materialize(
     partition: str,
     **config: Any,
 ) -> dg.ExecuteInProcessResult:
-    """Execute one partition of an asset, as the page does, but in this process."""
+    """Execute one partition of an asset, as Dagster's page does, but in this process."""
     ops = {"ops": {asset.to_user_string(): {"config": config}}} if config else {}
     job = build_definitions(project.settings).resolve_implicit_global_asset_job_def()
     return job.execute_in_process(
@@ -51,7 +51,7 @@ def materialize(
 def run_job(
     project: Project, instance: dg.DagsterInstance, name: str, op: str, **config: Any
 ) -> dg.ExecuteInProcessResult:
-    """Execute one of the jobs with a filled form."""
+    """Execute a job with a filled form."""
     return (
         build_definitions(project.settings)
         .resolve_job_def(name)
@@ -64,14 +64,14 @@ def run_job(
 
 
 def metadata_of(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
-    """What the page shows of a partition: plain values by name; {} if it is not materialised."""
+    """Return a partition's metadata: plain values by name; {} if it is not materialised."""
     record = latest(instance, asset, partition)
     event = record and record.asset_materialization
     return {k: v.value for k, v in event.metadata.items()} if event else {}
 
 
 def failure_of(result: dg.ExecuteInProcessResult) -> dg.UserFailureData | None:
-    """Description and metadata of the failure that a step raised."""
+    """Return description and metadata of the failure that a step raised."""
     for event in result.all_events:
         if event.is_step_failure:
             return event.step_failure_data.user_failure_data
@@ -81,7 +81,7 @@ def failure_of(result: dg.ExecuteInProcessResult) -> dg.UserFailureData | None:
 def tick(
     project: Project, sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None
 ) -> tuple[Any, str | None]:
-    """One look of a sensor: what it returned, and its next cursor."""
+    """Evaluate a sensor once; return its result and the next cursor."""
     catalog = resources_of(project.settings)["catalog"]
     with dg.build_sensor_context(
         instance=instance, cursor=cursor, resources={"catalog": catalog}

@@ -1,4 +1,4 @@
-"""A disk that is soon full."""
+"""A small disk, which is soon full."""
 
 from __future__ import annotations
 

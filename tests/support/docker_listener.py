@@ -1,7 +1,7 @@
-"""What the real Docker client asks the engine for, given an argument vector.
+"""The request that the real Docker client sends for an argument vector.
 
-The client reads its words itself (CSV in `--mount`, quotation marks in `--gpus`, ...) and sends
-JSON over a socket. Here a socket listens and keeps the JSON, and no container is started.
+The client parses its arguments (CSV in `--mount`, quotation marks in `--gpus`, ...) and sends JSON
+to the Docker daemon's socket. This listener records the JSON and starts no container.
 """
 
 from __future__ import annotations
@@ -65,19 +65,19 @@ class _Listener(socketserver.ThreadingUnixStreamServer):
 
 
 class DockerListener:
-    """Answers the Docker client as an engine would that starts everything at once."""
+    """Answers the Docker client like a daemon that starts each container at once."""
 
     def __init__(self, listener: _Listener, address: str) -> None:
         self._listener = listener
         self.address = address
 
     def run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run a `docker` command against it."""
+        """Run a `docker` command with this listener as the daemon."""
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "DOCKER_HOST": self.address, "HOME": "/"}
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
 
     def asked_by(self, argv: list[str]) -> dict[str, Any]:
-        """The container that the client asks for."""
+        """Return the client's request for a container."""
         done = self.run(argv)
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == ID
@@ -86,7 +86,7 @@ class DockerListener:
 
 @pytest.fixture(scope="session")
 def docker_listener() -> Iterator[DockerListener]:
-    """Skips where there is no Docker client."""
+    """A listener for the session; skips the test if no Docker client is installed."""
     if not shutil.which("docker"):
         pytest.skip("no Docker client (Debian: apt-get install docker.io)")
     with tempfile.TemporaryDirectory(prefix="docker-") as directory:

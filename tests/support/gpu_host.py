@@ -1,4 +1,4 @@
-"""A project whose runs are executed in containers of a host of the rig."""
+"""A project whose runs are executed in containers on a host of the rig."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class RemoteProject:
     host: Host
 
     def pending(self, text: str = "works", *, engine: str = "stand_in", **fields: object) -> Run:
-        """A run whose stand-in behaves as `text` says."""
+        """Enter a pending run; `text` is the behaviour of the stand-in."""
         prompt, _ = register_prompt(self.catalog, self.settings, text, "city")
         planned = plan_transfer(self.catalog, self.settings, prompt.id, fields, engine=engine)
         return enter(self.catalog, self.settings, planned)
 
     def execute(self, *runs: Run) -> list[Run]:
-        """Execute them here and now."""
+        """Execute runs in this process."""
         return execute_runs(
             [run.id for run in runs],
             catalog=self.catalog,
@@ -72,8 +72,8 @@ class RemoteProject:
             backend=self.backend,
         )
 
-    def elsewhere(self, *runs: Run) -> subprocess.Popen[str]:
-        """Execute them in another process."""
+    def in_another_process(self, *runs: Run) -> subprocess.Popen[str]:
+        """Execute runs in another process."""
         return subprocess.Popen(
             [sys.executable, "-m", "tests.support.orchestrator", str(self.settings.home)]
             + [run.id for run in runs],
@@ -84,16 +84,16 @@ class RemoteProject:
         )
 
     def model_log(self, run: Run) -> str:
-        """What the model said, as it came home."""
+        """Return the downloaded log of a run's model."""
         folder = self.settings.outputs / f"run_{run.id}"
         return (folder / "logs" / "run.log").read_text()
 
     def containers(self) -> list[str]:
-        """Names of all containers on the host."""
+        """Return the names of all containers on the host."""
         return self.host.docker("ps", "--all", "--format={{.Names}}").split()
 
-    def left_there(self) -> list[str]:
-        """Run folders and half-written files on the host."""
+    def left_on_host(self) -> list[str]:
+        """Return the names of run folders and half-written files on the host."""
         runs = (self.host.root / "data/cosmos/runs").glob("*")
         parts = (self.host.root / "data/cosmos").rglob("*.part")
         return sorted({path.name for path in (*runs, *parts)} - {".lock"})
@@ -102,7 +102,7 @@ class RemoteProject:
 def remote_project(
     home: Path, fleet: Fleet, host: Host, *, wait_s: float = 60, lost_after_s: float = 4
 ) -> RemoteProject:
-    """The project, with image and stand-in on the host."""
+    """Make the project, with image and stand-in on the host."""
     host.image("preview")
     models = host.root / MODELS.lstrip("/")
     models.mkdir()

@@ -1,7 +1,7 @@
 """An engine that needs a set-up of its host, with a stand-in for NVIDIA's checkout, on the rig.
 
-Its code is a git repository that lies on the host, its image a small one that is built of the
-rig's own, its smoke test a program that imports nothing and says what it is told to say.
+The engine's code is a git repository on the host, its image a small one built from the rig's image,
+its smoke test a program that imports nothing and prints what a file tells it to print.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Rigged(Preview):
 
 @dataclass
 class Ready:
-    """A project, a bare host, and a repository of the engine's code on both."""
+    """A project, a host without set-up, and a repository of the engine's code on both machines."""
 
     settings: Settings
     host: Host
@@ -82,19 +82,19 @@ class Ready:
 
     @property
     def own(self) -> Path:
-        """The engine's directory on the host, seen from here."""
+        """The engine's directory on the host, as a path of this machine."""
         return self.host.root / OWN
 
     def code(self, name: str) -> bytes:
-        """A file of the code on the host."""
+        """Return the content of a file of the code on the host."""
         return (self.own / "code" / name).read_bytes()
 
     def smoke_finds(self, what: str) -> None:
-        """Let the next smoke test be `broken`, or `crash`; the code counts as unchanged."""
+        """Let the next smoke test fail (`broken`) or `crash`; the code counts as unchanged."""
         self.put(f"code/outputs/{what}")
 
     def put(self, name: str) -> None:
-        """A file of the user's in the engine's directory."""
+        """Make an empty file of the host's user in the engine's directory."""
         file = self.own / name
         file.parent.mkdir(exist_ok=True)
         file.touch()
@@ -103,7 +103,7 @@ class Ready:
 
 
 def git(source: Path, *words: str) -> str:
-    """What git says, to a user whom nothing but this knows."""
+    """Run git as a test user; return the output."""
     who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.autocrlf=false"]
     done = subprocess.run(
         ["git", *who, "-C", str(source), *words], check=True, capture_output=True, text=True
@@ -118,15 +118,15 @@ def _commit(source: Path, message: str) -> str:
 
 
 def publish(host: Host, source: Path) -> None:
-    """Have the repository on the host as well; git itself cannot work in another machine's root."""
-    there = host.root / REPOSITORY.lstrip("/")
-    subprocess.run(["rm", "-rf", str(there)], check=True)
-    subprocess.run(["cp", "-r", str(source / ".git"), str(there)], check=True)
-    subprocess.run(["chown", "-R", "2001:2001", str(there)], check=True)
+    """Copy the repository to the host; git refuses a directory in another machine's root."""
+    target = host.root / REPOSITORY.lstrip("/")
+    subprocess.run(["rm", "-rf", str(target)], check=True)
+    subprocess.run(["cp", "-r", str(source / ".git"), str(target)], check=True)
+    subprocess.run(["chown", "-R", "2001:2001", str(target)], check=True)
 
 
 def make_repository(source: Path) -> str:
-    """A stand-in for NVIDIA's checkout, as it comes from Windows; its commit."""
+    """Make a stand-in for NVIDIA's checkout, with Windows' line ends; return its commit."""
     source.mkdir(parents=True)
     git(source, "init", "--quiet", "--initial-branch=main")
     (source / "smoke.py").write_bytes(SMOKE.encode().replace(b"\n", b"\r\n"))
@@ -141,7 +141,7 @@ def make_repository(source: Path) -> str:
 
 @contextmanager
 def registered(setup: HostSetup) -> Iterator[None]:
-    """The engine as one of all while inside."""
+    """Register the engine inside the block."""
     before = ENGINES.get(NAME)
     ENGINES[NAME] = type("Rigged", (Rigged,), {"setup": setup})()
     try:
@@ -152,7 +152,7 @@ def registered(setup: HostSetup) -> Iterator[None]:
 
 
 def setup_of(commit: str, dockerfile: Path, **fields: object) -> HostSetup:
-    """What the engine needs."""
+    """Return the engine's set-up."""
     return HostSetup(
         repository=f"file://{REPOSITORY}",
         commit=commit,
@@ -169,13 +169,13 @@ def setup_of(commit: str, dockerfile: Path, **fields: object) -> HostSetup:
 
 
 def settings_for(home: Path, fleet: Fleet, docker: str = "") -> Settings:
-    """A project of the engine on the first host."""
+    """Return the settings of a project of the engine on the first host."""
     return settings_in(home, SETTINGS.format(config=fleet.ssh_config, docker=docker))
 
 
 @pytest.fixture
 def bare(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[Ready]:
-    """A project whose engine nobody has set up on the first host yet."""
+    """A project whose engine is not set up on the first host yet."""
     gpu1.image("preview")
     for image in (IMAGE, "cosmos-rig/other:1", f"cosmos-new-{NAME}:failed"):
         gpu1.console("sh", "-c", f"docker rmi -f {image} >/dev/null 2>&1 || true")

@@ -1,6 +1,6 @@
-"""A Hugging Face hub on this machine: real HTTP, the headers that the real one sends, small files.
+"""A Hugging Face hub on this machine: real HTTP, the headers of the real hub, small files.
 
-Large files lie on a second server, as the real one's do, which must never see a token.
+Large files lie on a second server, as at the real hub; this server must never see a token.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 from urllib.parse import unquote
 
 LARGE = 1000
-"""Bytes from which on a file is a large one: stored elsewhere, known by its SHA-256."""
+"""Least size in bytes of a large file: it is on the second server, with its SHA-256 as tag."""
 COMMIT = "c" * 40
 
 
 @dataclass
 class Asked:
-    """A request as it came."""
+    """A request that the hub received."""
 
     method: str
     path: str
@@ -35,39 +35,39 @@ class Asked:
 
 @dataclass
 class Hub:
-    """What the hub has, and how it behaves."""
+    """The hub's content and behaviour."""
 
     repos: dict[str, dict[str, bytes]] = field(default_factory=dict)
     commits: dict[str, list[str]] = field(default_factory=dict)
-    """Commits that exist, by repository; the first is what `main` means."""
+    """Commits by repository; the first is the commit of `main`."""
     gated: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     """Gated repositories whose licence the token's account has accepted."""
     token: str = "hf_the_right_one_123"
     cuts: dict[str, list[int]] = field(default_factory=dict)
-    """Path -> after so many bytes the connection breaks, each once."""
+    """Path -> numbers of bytes after which the connection breaks, each used once."""
     failures: dict[str, list[int]] = field(default_factory=dict)
-    """Path -> statuses that are answered first, each once."""
+    """Path -> statuses of the first answers, each used once."""
     resumes: bool = True
     asked: list[Asked] = field(default_factory=list)
     endpoint: str = ""
     store: str = ""
 
     def add(self, repo: str, files: dict[str, bytes]) -> None:
-        """Files of a repository by path."""
+        """Add files to a repository, by path."""
         self.repos.setdefault(repo, {}).update(files)
         self.commits.setdefault(repo, [COMMIT])
 
     def downloads(self, part: str) -> list[Asked]:
-        """The requests for content, not for headers, whose path has this part."""
-        return [one for one in self.asked if one.method == "GET" and part in one.path]
+        """Return the GET requests (without HEAD) whose path has this part."""
+        return [asked for asked in self.asked if asked.method == "GET" and part in asked.path]
 
 
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub
 
     def log_message(self, *_: Any) -> None:
-        """Nothing."""
+        """Write no log."""
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Store(_Handler):
     def _answer(self) -> None:
         self._note()
-        assert self.hub.asked[-1].token is None, "the store of large files was shown a token"
+        assert self.hub.asked[-1].token is None, "the store of large files got a token"
         path = unquote(self.path).lstrip("/")
         for part, statuses in self.hub.failures.items():
             if part in path and statuses:
@@ -182,7 +182,7 @@ class _Store(_Handler):
 
 
 def _within(namespace: Path, make: Callable[[], Any]) -> Any:
-    """What `make` makes in another network namespace: its sockets stay there."""
+    """Call `make` in another network namespace; its sockets stay in that namespace."""
 
     def work() -> None:
         with namespace.open() as file:
@@ -191,7 +191,7 @@ def _within(namespace: Path, make: Callable[[], Any]) -> Any:
         made.append(make())
 
     made: list[Any] = []
-    thread = threading.Thread(target=work)  # only this thread goes there
+    thread = threading.Thread(target=work)  # only this thread changes its namespace
     thread.start()
     thread.join()
     return made[0]
@@ -199,7 +199,7 @@ def _within(namespace: Path, make: Callable[[], Any]) -> Any:
 
 @contextmanager
 def serving(address: str = "127.0.0.1", namespace: Path | None = None) -> Iterator[Hub]:
-    """A hub and its store, each on a port of its own, here or in a network namespace."""
+    """Serve a hub and its store of large files, on two ports, also in a network namespace."""
     hub = Hub()
     servers = []
     for kind in (_Handler, _Store):

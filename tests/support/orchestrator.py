@@ -1,7 +1,7 @@
-"""Executes runs in a process of its own, which a test can kill: orchestrator.py HOME RUN_ID...
+"""Executes runs in a separate process, which a test can kill: orchestrator.py HOME RUN_ID...
 
-STAND_IN: where the stand-in lies on the side that executes it. LEASE_S: how long its leases are.
-DIE_AT: the status that it is killed before it would record.
+STAND_IN: path of the stand-in on the machine that executes it. LEASE_S: length of the leases.
+DIE_AT: a status; the process is killed before it records this status.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Mortal(Catalog):
     """Kills its process before it records the status DIE_AT."""
 
     def advance(self, run_id: str, owner: str, old: Any, new: Any, **given: Any) -> Run | None:
-        """As the catalog does, unless that is the end."""
+        """Advance the run, or kill this process at DIE_AT."""
         if new == os.environ.get("DIE_AT"):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().advance(run_id, owner, old, new, **given)
 
 
 def main(home: str, *run_ids: str) -> int:
-    """Execute; say each line of the log; 3 if another process has one of the runs."""
+    """Execute runs and print their log; return 3 if another process has one of the runs."""
     lease.LEASE_S = claim.LEASE_S = int(os.environ.get("LEASE_S", lease.LEASE_S))
     settings = load_settings(Path(home))
     with registered(program=os.environ.get("STAND_IN", str(PROGRAM))):

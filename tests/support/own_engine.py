@@ -1,4 +1,4 @@
-"""Packages with engines of their own, installed in a directory as pip would have it, offline.
+"""Packages with engines, installed offline into a directory, as pip would install them.
 
 `studio-tint` is the example of docs/engines.md, word for word.
 """
@@ -16,13 +16,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def documented() -> dict[str, str]:
-    """The files of the example: fenced blocks of docs/engines.md that name one, by path."""
+    """Return the example's files by path: the fenced blocks of docs/engines.md that name a file."""
     text = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
     return dict(re.findall(r"^```\w+ (\S+/\S+)\n(.*?)^```", text, re.M | re.S))
 
 
 def install_tint(site: Path) -> Path:
-    """Install the example in a directory that PYTHONPATH can name; returns it."""
+    """Install the example into a directory for PYTHONPATH; return the directory."""
     files = documented()
     project = tomllib.loads(files["studio-tint/pyproject.toml"])["project"]
     sources = {name.removeprefix("studio-tint/"): text for name, text in files.items()}
@@ -39,11 +39,11 @@ def install(site: Path, package: str, engines: Mapping[str, str], files: Mapping
     """Install a package (name and version) with entry points for engines."""
     name, version = package.split()
     entries = "\n".join(f"{engine} = {where}" for engine, where in engines.items())
-    told = f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata = f"{name.replace('-', '_')}-{version}.dist-info"
     written = {
         **files,
-        f"{told}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{told}/entry_points.txt": f"[{GROUP}]\n{entries}\n",
+        f"{metadata}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{metadata}/entry_points.txt": f"[{GROUP}]\n{entries}\n",
     }
     for path, text in written.items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Serves a project's page in a process of its own: pages.py HOME PORT."""
+"""Serves a project's page in a separate process: pages.py HOME PORT."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def say(text: str) -> None:
 
 
 def main(home: str, port: str) -> int:
-    """Serve until interrupted; says the URL once it answers."""
+    """Serve until interrupted; print the URL as soon as the page answers."""
     try:
         serve(load_settings(Path(home)), host="127.0.0.1", port=int(port), ready=say, say=say)
     except CosmosError as e:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the test session, with a fresh database for every test that asks."""
+"""A real PostgreSQL server for the test session, with a new database for each test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _programs() -> Path:
 
 
 def _run(*argv: str | Path) -> None:
-    """Run as the user postgres where we are root, whom PostgreSQL refuses."""
+    """Run a program, as the user postgres if this process is root: PostgreSQL refuses root."""
     as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     done = subprocess.run(
         [*as_postgres, *map(str, argv)],
@@ -47,7 +47,7 @@ def _run(*argv: str | Path) -> None:
 def postgres_server() -> Iterator[str]:
     """URL of the maintenance database of a server that only this process uses.
 
-    It listens on a Unix socket only, in a directory with a short name: 107 bytes are the limit.
+    The server listens on a Unix socket only; the socket's path may have at most 107 bytes.
     """
     programs = _programs()
     base = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
@@ -69,7 +69,7 @@ def postgres_server() -> Iterator[str]:
 
 @contextmanager
 def fresh_database(server: str, template: str = "template1") -> Iterator[str]:
-    """URL of a new database, dropped in the end; a copy of `template`, which nobody is using."""
+    """Yield the URL of a new database, a copy of `template`, which must have no connections."""
     name = f"test_{uuid.uuid4().hex}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
@@ -84,6 +84,6 @@ def fresh_database(server: str, template: str = "template1") -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """URL of an empty database of this test alone."""
+    """URL of an empty database, for one test."""
     with fresh_database(postgres_server) as url:
         yield url

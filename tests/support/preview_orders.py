@@ -1,4 +1,4 @@
-"""Carry out orders of the preview engine as a backend does, without one."""
+"""Execute orders of the preview engine without a backend."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Done:
     log: str
 
     def output(self, run_id: str) -> Path:
-        """The file that was expected of a run."""
+        """Return the expected output file of a run."""
         (name,) = (e.name for e in self.order.expected if e.run_id == run_id)
         return self.folder / "outputs" / name
 
     def outputs(self) -> list[str]:
-        """The names of all files that were left below `outputs/`."""
+        """Return the names of all files below `outputs/`."""
         return sorted(path.name for path in (self.folder / "outputs").glob("*"))
 
 
 def place(jobs: Sequence[Job], folder: Path) -> Order:
-    """Compile `jobs` and write their run folder."""
+    """Compile `jobs` and write the order's run folder."""
     order = Preview().compile(jobs, "order_1")
     (folder / "inputs").mkdir(parents=True)
     for name, video in order.inputs.items():
@@ -47,13 +47,13 @@ def place(jobs: Sequence[Job], folder: Path) -> Order:
 
 
 def started_by(order: Order, folder: Path) -> tuple[list[str], dict[str, str]]:
-    """The command of the order in its folder, and its environment."""
+    """Return the order's command for its folder, and the environment."""
     places = {"run": str(folder), "scripts": str(SCRIPTS), "python": sys.executable}
     return order.command(**places), {**os.environ, **order.environment(**places)}
 
 
 def carry_out(order: Order, folder: Path, *options: str) -> Done:
-    """Run the order's program in its folder, wait for its end."""
+    """Run the order's program in its folder and wait for the end."""
     words, env = started_by(order, folder)
     done = subprocess.run(
         [*words, *options],
@@ -68,5 +68,5 @@ def carry_out(order: Order, folder: Path, *options: str) -> Done:
 
 
 def made(jobs: Sequence[Job], folder: Path, *options: str) -> Done:
-    """Both."""
+    """Write the run folder of `jobs` and execute the order."""
     return carry_out(place(jobs, folder), folder, *options)

@@ -27,7 +27,7 @@ def write_video(
     fps: Fraction | int = 24,
     seed: int = 0,
 ) -> Path:
-    """A tiny moving H.264 video, different for every seed."""
+    """Write a tiny moving H.264 video, different for every seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rate = Fraction(fps)
     y, x = np.mgrid[0:height, 0:width]
@@ -45,26 +45,26 @@ def write_video(
 
 @dataclass(frozen=True)
 class Project:
-    """A project of one test."""
+    """A project for one test."""
 
     settings: Settings
     catalog: Catalog
     backend: LocalBackend
 
     def scene(self, name: str = "city", **shape: int) -> Path:
-        """A scene with colour, depth and segmentation videos."""
+        """Write a scene with colour, depth and segmentation videos."""
         directory = self.settings.inputs / name
-        for i, one in enumerate(PASSES):
-            write_video(directory / f"{one}.mp4", seed=40 * i, **shape)
+        for i, control in enumerate(PASSES):
+            write_video(directory / f"{control}.mp4", seed=40 * i, **shape)
         return directory
 
     def run_directory(self, run: Run) -> Path:
-        """Where a run's results are."""
+        """Return the directory of a run's results."""
         return self.settings.outputs / f"run_{run.id}"
 
 
 def make_project(home: Path) -> Project:
-    """An empty project in `home`."""
+    """Make an empty project in `home`."""
     settings = settings_in(home, "[execution]\ngrace_s = 2\n")
     backend = backend_for(settings)
     assert isinstance(backend, LocalBackend)
@@ -72,7 +72,7 @@ def make_project(home: Path) -> Project:
 
 
 def settings_in(home: Path, text: str) -> Settings:
-    """The settings of a new project with this cosmos.toml."""
+    """Write a new project's cosmos.toml; return the settings."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "cosmos.toml").write_text(text, encoding="utf-8")
     return load_settings(home)

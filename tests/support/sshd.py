@@ -1,4 +1,4 @@
-"""A real OpenSSH server on the loopback for one test session, as the user who runs the tests."""
+"""A real OpenSSH server on the loopback for a test session, as the user who runs the tests."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ Host loop
 
 @dataclass(frozen=True)
 class Sshd:
-    """Where the server is, and how to be let in."""
+    """The server's address, and the files for a login."""
 
     pid: int
     port: int
     user: str
     base: Path
-    """Holds `key`, `known_hosts` and `config`, a client's configuration with the host `loop`."""
+    """Directory of `key`, `known_hosts` and `config`, a client's configuration with host `loop`."""
     home: Path
-    """The home directory of whoever logs in: empty at the start."""
+    """The home directory of the user who logs in; empty at the start."""
 
     @property
     def config(self) -> Path:
-        """A file for `ssh -F`."""
+        """Path of the configuration for `ssh -F`."""
         return self.base / "config"
 
     def cut(self) -> None:
-        """End every connection at once; the server goes on, as do programs that were started."""
+        """End all connections at once; the server and the started programs continue."""
         for child in psutil.Process(self.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):  # it ends with its parent
+            with suppress(psutil.NoSuchProcess):  # the child ended with its parent
                 if child.name().startswith("sshd"):
                     child.kill()
 
@@ -108,7 +108,7 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def running_sshd() -> Iterator[Sshd]:
-    """Start a server, and end it with all its connections."""
+    """Start a server; end the server with all connections after the block."""
     base = Path(tempfile.mkdtemp(prefix="sshd-"))
     written = _write(base, _free_port())
     Path("/run/sshd").mkdir(exist_ok=True)  # for privilege separation; needs root

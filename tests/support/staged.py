@@ -1,4 +1,4 @@
-"""Fixtures: a project in which the stand-in is an engine, and its real Dagster instance."""
+"""Fixtures: a project with the stand-in as an engine, and the project's real Dagster instance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def staged(tmp_path: Path) -> Iterator[Project]:
-    """A project with the scene `city`, in which the stand-in is an engine."""
+    """A project with the scene `city` and the stand-in as an engine."""
     with registered():
         made = make_project(tmp_path / "home")
         made.scene()
@@ -26,7 +26,7 @@ def staged(tmp_path: Path) -> Iterator[Project]:
 
 @pytest.fixture
 def instance(staged: Project) -> Iterator[dg.DagsterInstance]:
-    """The project's real Dagster instance, which leaves stdout alone."""
+    """The project's real Dagster instance, which does not capture stdout."""
     from cosmos_pipelines.resources.instance import open_instance
 
     with open_instance(staged.settings, captures=False) as opened:

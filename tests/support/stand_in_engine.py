@@ -1,4 +1,4 @@
-"""An engine whose model is the stand-in `tests/models/stand_in.py`; it exists in tests only.
+"""An engine whose model is the stand-in `tests/models/stand_in.py`, for tests only.
 
 with registered(): engine_named("stand_in")
 """
@@ -19,10 +19,10 @@ PROGRAM = Path(__file__).resolve().parents[1] / "models" / "stand_in.py"
 
 
 class StandIn(Preview):
-    """Requests like the preview engine's; the prompt's first word says what shall go wrong.
+    """Makes requests like the preview engine's; a prompt's first word is the stand-in's behaviour.
 
-    `behaviour`, if given, says it for all samples; an upscale has no prompt. `program`: where the
-    stand-in lies on the side that executes it.
+    `behaviour`, if given, is the behaviour for all samples; an upscale has no prompt. `program`:
+    path of the stand-in on the machine that executes it.
     """
 
     name: ClassVar[str] = "stand_in"
@@ -36,7 +36,7 @@ class StandIn(Preview):
         self.timeout_s = timeout_s
 
     def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
-        """The preview engine's order with the stand-in as its program."""
+        """Return the preview engine's order with the stand-in as its program."""
         return (
             super()
             .compile(jobs, order_id)
@@ -50,10 +50,10 @@ class StandIn(Preview):
         )
 
     def diagnose(self, outcome: Outcome, log_tail: str, run_id: str | None = None) -> Verdict:
-        """What a guardrail refused is `blocked`; the rest as the preview engine says."""
-        own = re.findall(rf"^BLOCKED {run_id}: (.+)$", log_tail, re.M) if run_id else []
-        if own:
-            return Verdict(kind="blocked", message=own[-1])
+        """Return `blocked` for a guardrail's refusal, else the preview engine's verdict."""
+        reasons = re.findall(rf"^BLOCKED {run_id}: (.+)$", log_tail, re.M) if run_id else []
+        if reasons:
+            return Verdict(kind="blocked", message=reasons[-1])
         return super().diagnose(outcome, log_tail, run_id)
 
 
@@ -61,7 +61,7 @@ class StandIn(Preview):
 def registered(
     behaviour: str = "", timeout_s: int = 3600, program: str = str(PROGRAM)
 ) -> Iterator[StandIn]:
-    """The stand-in as one of the engines while inside."""
+    """Register the stand-in as an engine inside the block."""
     engine = StandIn(behaviour, timeout_s, program)
     ENGINES[engine.name] = engine
     try:

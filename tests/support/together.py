@@ -1,4 +1,4 @@
-"""The same thing done by several processes at the same moment."""
+"""Call a function in several processes at the same moment."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MEET_S = 120
 
 
 def together(act: str, *arguments: object, count: int = EIGHT) -> list[int]:
-    """Exit codes of `count` processes that call `act` (`module:function`) with these arguments.
+    """Return the exit codes of `count` processes that call `act` (`module:function`).
 
-    Each is told its number first. They are forked once the module is imported, and start when all
-    are there.
+    The arguments are the process's number, then `arguments`. The processes are forked after the
+    import of the module, and start when all processes exist.
     """
     done = subprocess.run(
         [sys.executable, "-m", __name__, act, str(count), *map(str, arguments)],
@@ -30,15 +30,15 @@ def together(act: str, *arguments: object, count: int = EIGHT) -> list[int]:
         check=True,
     )
     codes: list[int] = json.loads(done.stdout.splitlines()[-1])
-    sys.stderr.write(done.stderr)  # shown with a test that fails
+    sys.stderr.write(done.stderr)  # pytest shows it for a failed test
     return codes
 
 
 def meet(place: Path, number: int, count: int = EIGHT) -> None:
-    """Called by each of them: goes on when all have come to this place (a directory of its own).
+    """Wait until `count` processes have called this with the same directory (used only for this).
 
     Raises:
-        TimeoutError: another has failed before.
+        TimeoutError: another process failed before.
     """
     (place / str(number)).touch()
     until = time.monotonic() + MEET_S
@@ -55,7 +55,7 @@ def _main(act: str, count: str, *arguments: str) -> list[int]:
     for number in range(int(count)):
         if (child := os.fork()) == 0:
             os.close(start)
-            os.read(waiting, 1)  # ends when nobody has the other side open any more
+            os.read(waiting, 1)  # returns when no process has the other end open
             os._exit(_code(function, number, arguments))
         children.append(child)
     os.close(start)
@@ -66,7 +66,7 @@ def _code(function: object, number: int, arguments: tuple[str, ...]) -> int:
     assert callable(function)
     try:
         return int(function(number, *arguments) or 0)
-    except BaseException:  # noqa: BLE001 - told by the exit code
+    except BaseException:  # noqa: BLE001 - the exit code shows the failure
         traceback.print_exc()
         return 1
     finally:

@@ -1,4 +1,4 @@
-"""Tiny scenes with colour, depth and segments, real H.264, and what they look like decoded."""
+"""Tiny scenes with colour, depth and segmentation in real H.264, and their decoded pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pixels = NDArray[np.uint8]
 
 
 def write_video(path: Path, pictures: Iterable[Pixels], fps: Fraction | int = 24) -> Path:
-    """H.264 of (height, width, 3) RGB pictures, BT.709; odd sides are kept (4:4:4)."""
+    """Write (height, width, 3) RGB pictures as H.264, BT.709; odd sides are kept (4:4:4)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rate, stream = Fraction(fps), None
     with av.open(str(path), "w") as out:
@@ -46,7 +46,7 @@ def write_scene(
     height: int = 64,
     fps: Fraction | int = 24,
 ) -> Path:
-    """`color`, `depth` and `segmentation` of a house on a plain, the camera moving sideways."""
+    """Write `color`, `depth` and `segmentation` of a house on a plain; the camera moves."""
     scenes = [_scene(i, width, height) for i in range(frames)]
     for n, name in enumerate(("color", "depth", "segmentation")):
         write_video(directory / f"{name}.mp4", (scene[n] for scene in scenes), fps)
@@ -75,7 +75,7 @@ def _bytes(picture: NDArray[np.float64]) -> Pixels:
 
 
 def measured(path: Path) -> Video:
-    """What the catalog would know of a video."""
+    """Return a video with the facts that the catalog has."""
     content = path.read_bytes()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -91,6 +91,6 @@ def measured(path: Path) -> Video:
 
 
 def pixels(path: Path) -> Pixels:
-    """All frames, (frames, height, width, 3) RGB."""
+    """Return all frames, (frames, height, width, 3) RGB."""
     with av.open(str(path)) as container:
         return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])

@@ -129,7 +129,7 @@ class Transfer1Options(CosmosOptions):
         True, description="load guardrails only while they are used"
     )
     offload_diffusion_transformer: bool = Field(
-        False, description="load the transformer for each pass anew"
+        False, description="load the transformer again for each pass"
     )
     free_vram_gib: float = Field(74, ge=0, description="refuse to start with less on each GPU")
     ram_gib: float = Field(45, ge=0, description="refuse a host with less memory, for each GPU")

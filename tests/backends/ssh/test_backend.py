@@ -105,12 +105,12 @@ def test_a_run_on_the_host_ends_with_a_verified_video_at_home(remote: RemoteProj
     assert run.container_id is not None
     assert run.image_digest == remote.host.image("preview")
     assert remote.containers() == []
-    assert remote.left_there() == []
+    assert remote.left_on_host() == []
 
 
 def test_what_comes_home_and_what_was_there_belongs_to_no_root(remote: RemoteProject) -> None:
     run = remote.pending("slow 0.3")
-    process = remote.elsewhere(run)
+    process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     owners = remote.host.console("find", "/data/cosmos", "-printf", "%u\n").split()
     assert set(owners) == {b"ops"}
@@ -166,14 +166,14 @@ def test_two_processes_start_one_container(remote: RemoteProject) -> None:
     assert len({handle.marks["container_id"] for handle in handles}) == 1
     assert b"".join(others[0].follow(handles[0])) == b"once\n"
     assert remote.containers() == [f"cosmos-{work.id}"]
-    assert remote.left_there() == [work.id]
+    assert remote.left_on_host() == [work.id]
     for backend in others:
         backend.close()
 
 
 def test_kill_9_of_ours_leaves_the_container_which_is_adopted(remote: RemoteProject) -> None:
     run = remote.pending("slow 0.4")
-    process = remote.elsewhere(run)
+    process = remote.in_another_process(run)
     wait_for_frame(process, 2)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -266,7 +266,7 @@ def test_cancel_stops_the_container_and_no_other(remote: RemoteProject) -> None:
 
 def test_a_model_that_ignores_the_request_to_stop_is_killed(remote: RemoteProject) -> None:
     run = remote.pending("stubborn")
-    process = remote.elsewhere(run)
+    process = remote.in_another_process(run)
     assert process.stdout is not None
     assert any("TERM is ignored" in line for line in process.stdout)
     (ended,) = kill(remote.catalog, remote.settings, run.id)
@@ -302,7 +302,7 @@ def test_a_lost_answer_to_the_start_is_resolved_by_looking(remote: RemoteProject
     assert b"".join(remote.backend.follow(handle)) == b"once\n"
     assert remote.containers() == [f"cosmos-{work.id}"]
     assert (remote.host.root / "data/starts").read_text() == "x\n"
-    assert remote.left_there() == [work.id]
+    assert remote.left_on_host() == [work.id]
 
 
 def test_an_order_that_was_removed_is_not_started_again(remote: RemoteProject) -> None:
@@ -313,7 +313,7 @@ def test_an_order_that_was_removed_is_not_started_again(remote: RemoteProject) -
     with pytest.raises(BackendError, match="was started before"):
         remote.backend.launch(work)
     assert remote.containers() == []
-    assert remote.left_there() == []
+    assert remote.left_on_host() == []
 
 
 def test_a_container_that_someone_kills_leaves_a_lost_run(remote: RemoteProject) -> None:
@@ -359,7 +359,7 @@ def test_want_of_memory_is_told_whoever_is_killed_for_it(remote: RemoteProject, 
 
 def test_a_power_cut_leaves_a_lost_run_that_can_be_run_again(remote: RemoteProject) -> None:
     run = remote.pending("slow 0.5")
-    process = remote.elsewhere(run)
+    process = remote.in_another_process(run)
     wait_for_frame(process, 2)
     remote.host.console("sync")
     remote.host.power_off()
@@ -407,7 +407,7 @@ def test_what_docker_refuses_is_said_and_leaves_nothing(remote: RemoteProject) -
         backend.launch(order("true"))
     assert caught.value.kind == "launch_failed"
     assert remote.containers() == []
-    assert remote.left_there() == []
+    assert remote.left_on_host() == []
 
 
 def test_a_run_folder_that_cannot_be_written_is_a_failed_start_with_its_words(
@@ -418,7 +418,7 @@ def test_a_run_folder_that_cannot_be_written_is_a_failed_start_with_its_words(
     with pytest.raises(BackendError, match="Permission denied"):
         backend.launch(order("true"))
     assert remote.containers() == []
-    assert remote.left_there() == []
+    assert remote.left_on_host() == []
 
 
 def test_the_command_environment_and_inputs_are_what_was_ordered(
@@ -539,14 +539,14 @@ def test_a_full_disk_on_the_host_is_said_and_a_second_try_completes(remote: Remo
 
 def test_ctrl_c_stops_the_container_and_records_cancelled(remote: RemoteProject) -> None:
     run = remote.pending("slow 0.5")
-    process = remote.elsewhere(run)
+    process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=LONG_S)
     ended = remote.catalog.get_run(run.id)
     assert (ended.status, ended.error_kind) == ("cancelled", "cancelled")
     assert remote.containers() == []
-    assert remote.left_there() == []
+    assert remote.left_on_host() == []
 
 
 def test_a_closed_follower_leaves_nothing_behind_on_the_host(remote: RemoteProject) -> None:

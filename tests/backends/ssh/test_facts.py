@@ -72,7 +72,7 @@ def test_a_host_without_power_is_reported_as_unreachable(remote: RemoteProject) 
 
 def test_a_container_that_no_run_owns_is_a_stray_container(remote: RemoteProject) -> None:
     run = remote.pending("hang")
-    with remote.elsewhere(run) as process:
+    with remote.in_another_process(run) as process:
         while remote.catalog.get_run(run.id).status != "running":
             assert process.poll() is None
         process.kill()
@@ -87,7 +87,7 @@ def test_a_container_that_no_run_owns_is_a_stray_container(remote: RemoteProject
 
 def test_a_killed_container_has_vanished(remote: RemoteProject) -> None:
     run = remote.pending("hang")
-    with remote.elsewhere(run) as process:
+    with remote.in_another_process(run) as process:
         while remote.catalog.get_run(run.id).status != "running":
             assert process.poll() is None
         process.kill()

@@ -34,4 +34,4 @@ def test_the_program_of_another_package_runs_in_a_container(
     found = probe(remote.settings.home / run.outputs["video"], deep=True)
     assert (found.width, found.height, found.frames, str(found.fps)) == (64, 48, 6, "24")
     assert "frame 6 of 6 in /cosmos/run" in remote.model_log(run)
-    assert remote.left_there() == []
+    assert remote.left_on_host() == []

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Power a host on: inside new namespaces, build its root file system and become its first process.
+# Power a host on: in new namespaces, build its root file system and become its first process.
 #
 #   boot.sh NAME PLACE SCRIPTS CGROUP
 #
 # PLACE holds system.img, data.img, authorized_keys and an empty root/. CGROUP: hosts share a kernel.
 #
-# Of the machine's own files the host sees /usr and /etc only, each below a layer of its own.
+# The host sees only /usr and /etc of this machine's files, each below a writable layer.
 set -eu
 name=$1 place=$2 scripts=$3 cgroup=$4 root=$2/root
 hostname "$name"
@@ -32,7 +32,7 @@ mount --rbind /dev dev
 mount -t tmpfs tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 
-# Disks: they outlive a power cut, memory does not.
+# Disks: their content survives a power cut, memory does not.
 mount -o loop "$place/system.img" system
 mount -o loop "$place/data.img" data
 mkdir -p system/docker system/home system/root system/ssh

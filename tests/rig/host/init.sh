@@ -1,7 +1,7 @@
 #!/bin/sh
-# What a host starts at boot: users, sshd, Docker engine. Its power is the pipe on standard input:
-# when the other end is closed, also by the death of whoever holds it, this script and thereby
-# everything on the host ends.
+# Boot of a host: make users, start sshd and the Docker daemon. The host's power is the pipe on
+# standard input: when the other end is closed, also by the death of the process that holds it, this
+# script ends, and with it all processes of the host.
 set -eu
 cd /
 umount -l /old && rmdir /old
@@ -28,7 +28,7 @@ chown ops: /data
 # Simulated: no host of the rig has a GPU.
 install -m755 /opt/rig/nvidia-smi /usr/local/bin/nvidia-smi
 install -m755 /opt/rig/nvidia-container-runtime-hook /usr/bin/nvidia-container-runtime-hook
-rm -f /usr/local/bin/docker # another client than the engine's own
+rm -f /usr/local/bin/docker # another client than the daemon's
 
 rm -rf /etc/ssh/ssh_host_* /etc/ssh/sshd_config.d
 for type in ed25519 ecdsa; do

@@ -15,5 +15,5 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add the column; runs that there are have told nothing."""
+    """Add the column; existing runs have no progress."""
     op.add_column("runs", sa.Column("progress", Json()))
