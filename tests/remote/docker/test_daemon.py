@@ -144,8 +144,7 @@ def test_a_user_outside_the_group_and_a_stopped_daemon_are_told(
 def test_memory_that_runs_out_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -> None:
     eats = ["docker", "run", "--name=eats", "-m", "16m", spec.image, "tail", "/dev/zero"]
     assert ops.run(eats, timeout_s=LONG_S).exit_code == 137
-    container = looked_at(ops, "eats")
-    assert (container.exit_code, container.oom_killed) == (137, True)
+    assert looked_at(ops, "eats").oom_killed
 
 
 def test_a_power_cut_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -> None:
