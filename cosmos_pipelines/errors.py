@@ -29,6 +29,7 @@ import difflib
 import errno
 import re
 import reprlib
+import shlex
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Final, Literal
@@ -85,6 +86,11 @@ def named(path: object) -> str:
     """A file's name as an error tells it: whole, unless it is longer than any that is meant."""
     text = str(path)
     return text if len(text) <= LONGEST_NAME else f"{text[:100]}...{text[-100:]}"
+
+
+def command(*words: object) -> str:
+    """A command as the user can type it, between back quotes; a path with a blank is quoted."""
+    return f"`{shlex.join(str(word) for word in words)}`"
 
 
 def nearest(wanted: str, known: Iterable[str], n: int = 3) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
-from cosmos_pipelines.errors import BackendError, InputError
+from cosmos_pipelines.errors import BackendError, InputError, command
 from cosmos_pipelines.foreign import read_text
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.orders import TOKEN
@@ -46,7 +46,7 @@ def _read(file: Path) -> str:
         if stat.S_IMODE(facts.st_mode) & 0o077:
             raise InputError(
                 f"Other users can read {file} (mode {stat.S_IMODE(facts.st_mode):o}).",
-                hint=f"`chmod 600 {file}`.",
+                hint=f"{command('chmod', '600', file)}.",
             )
         token = read_text(file, LONGEST).strip()
     except OSError as e:

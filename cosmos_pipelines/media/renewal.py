@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.errors import MediaError, command
 from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.listing import Listing, listing, stamp_of_listing
@@ -177,7 +177,8 @@ def refuse(directory: Path, compared: list[Compared]) -> None:
     elif any(one.edited for one in wrong):
         hint = "Move the mp4 away to have it made anew, or the pictures to keep it."
     else:
-        hint = f"Render them again; `cosmos prepare {directory}` takes what is there."
+        take = command("cosmos", "prepare", directory)
+        hint = f"Render them again; {take} takes what is there."
     raise MediaError(said, hint=hint)
 
 

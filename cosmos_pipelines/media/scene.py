@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.errors import MediaError, command
 from cosmos_pipelines.media.files import hash_of
 from cosmos_pipelines.media.plain import ShownOtherwise, check_plain
 from cosmos_pipelines.media.probe import Probe, probe
@@ -72,7 +72,7 @@ def load_scene(directory: Path) -> Scene:
         raise _no_color(directory)
     passes = {name: probe(path) for name, path in videos.items()}
     for found in passes.values():
-        check_plain(found, hint=f"Run `cosmos prepare {directory}`.")
+        check_plain(found, hint=f"Run {command('cosmos', 'prepare', directory)}.")
     _check(directory, passes)
     hashes = {name: hash_of(p.path) for name, p in passes.items()}
     text = json.dumps(sorted(hashes.items()))
@@ -122,14 +122,14 @@ def _prepared(made: Path, source: Path | None, entry: Mapping[str, Any]) -> Path
             return made
     raise ShownOtherwise(
         f"{made} is out of date: {made.name.partition('.')[0]}.mp4 has changed.",
-        hint=f"Run `cosmos prepare {made.parent}`.",
+        hint=f"Run {command('cosmos', 'prepare', made.parent)}.",
     )
 
 
 def _no_color(directory: Path) -> MediaError:
     found: Mapping[str, Pass] = find_passes(directory)
     if any(p.kind == "png" for p in found.values()):
-        hint = f"It holds PNG sequences: run `cosmos prepare {directory}` first."
+        hint = f"It holds PNG sequences: run {command('cosmos', 'prepare', directory)} first."
         return MediaError(f"{directory} has no color.mp4.", hint=hint)
     has = f" It has {', '.join(found)}." if found else ""
     return MediaError(f"{directory} has no color.mp4: a scene needs its color pass.{has}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from cosmos_pipelines.catalog.integrity import Problem
 from cosmos_pipelines.catalog.records import Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError, MediaError
+from cosmos_pipelines.errors import CosmosError, MediaError, command
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.runs.locations import as_stored, located, rendered_in, scene_place
 from cosmos_pipelines.runs.scenes import as_measured, is_gone, register_scene
@@ -71,7 +71,8 @@ def _content(settings: Settings, scene: SceneRow, place: Path, deep: bool) -> It
         yield Problem("scene_unusable", scene.key, str(place), str(e))
         return
     if outdated:
-        said = f"{outdated} The next run makes it anew; `cosmos prepare {place}` does so now."
+        prepare = command("cosmos", "prepare", place)
+        said = f"{outdated} The next run makes it anew; {prepare} does so now."
         yield Problem("scene_outdated", scene.key, str(place), said, "make anew")
     elif others := _others(scene, place):
         said = f"{', '.join(others)} is another than it was when it was last looked at."

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,12 @@ def test_what_was_prepared_in_place_is_no_second_candidate(tmp_path: Path) -> No
     prepare_scene(scene, scene)
     assert {p.kind for p in find_passes(scene).values()} == {"png"}
     assert load_scene(scene).color.path.name == "color.mp4"
+
+
+def test_a_command_in_a_hint_can_be_typed_where_the_path_has_a_blank(tmp_path: Path) -> None:
+    town = tmp_path / "old town"
+    renders.sequence(town, "color.%04d.png", renders.colour)
+    with pytest.raises(MediaError) as refused:
+        load_scene(town)
+    (command,) = re.findall("`(.*?)`", str(refused.value))
+    assert shlex.split(command) == ["cosmos", "prepare", str(town)]

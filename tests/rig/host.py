@@ -165,7 +165,7 @@ class Host(Machine):
     # Between tests ----------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Restore power, link, servers, disks and GPU; remove all containers and files."""
+        """Restore power, link, servers, disks, GPU and Docker; remove all containers and files."""
         if self._machine is not None and self._first_pid() is None:
             self.power_off()  # a boot that failed
         if self._machine is None:
@@ -177,6 +177,7 @@ class Host(Machine):
         self.free_disk()
         self.gpu()
         shutil.copy2(SCRIPTS / "nvidia-smi", self.root / "usr/local/bin/nvidia-smi")
+        (self.root / "usr/local/bin/docker").unlink(missing_ok=True)  # a test's wrapper
         if containers := self.docker("ps", "--all", "--quiet").split():
             self.docker("rm", "--force", *containers)
         self.console("sh", "-c", "rm -rf /data/* /data/.[!.]* /home/ops/* /home/nobodyd/* /root/*")
