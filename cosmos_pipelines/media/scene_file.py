@@ -140,9 +140,19 @@ def read_scene_file(directory: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise MediaError(f"{file} is not a JSON object.", hint="Delete it or prepare again.")
     if ours(record):
-        _Record.parse(record, what=str(file), kind=MediaError)
-        return record
+        parsed = _Record.parse(record, what=str(file), kind=MediaError)
+        return {**record, "passes": {n: _whole(record, n, p) for n, p in parsed.passes.items()}}
     return _Foreign.parse(record, what=str(file), kind=MediaError).model_dump(exclude_none=True)
+
+
+def _whole(record: Mapping[str, Any], name: str, one: _Pass) -> Entry:
+    """A pass's entry; what an earlier version did not say of its depth or colours is filled in."""
+    entry: Entry = dict(record["passes"][name])
+    if one.depth is not None:
+        entry["depth"] = one.depth.model_dump()
+    if "max_error" in entry:
+        entry["mean_error"] = one.mean_error
+    return entry
 
 
 def ours(record: Mapping[str, Any]) -> bool:

@@ -250,3 +250,20 @@ def test_killed_at_any_point_of_putting_it_into_place_the_next_one_finishes(
     clean = prepare_scene(source, tmp_path / "clean")
     assert clean["passes"]["color"]["sha256"] == made["passes"]["color"]["sha256"]
     assert prepare_scene(source, city)["unchanged"]
+
+
+def test_a_record_of_a_version_that_told_less_of_its_passes_can_still_be_used(
+    tmp_path: Path,
+) -> None:
+    source, city = renders.render(tmp_path / "renders"), tmp_path / "city"
+    prepare_scene(source, city)
+    record = json.loads((city / "scene.json").read_text())
+    depth = record["passes"]["depth"]["depth"]
+    wanted = {"source_values", "value_of_white", "value_of_black"}
+    assert depth.keys() > wanted
+    record["passes"]["depth"]["depth"] = {name: depth[name] for name in wanted}
+    del record["passes"]["segmentation"]["mean_error"]
+    (city / "scene.json").write_text(json.dumps(record), encoding="utf-8")
+    again = prepare_scene(source, city, description="another")
+    assert any("larger values are farther" in note for note in again["notes"])
+    assert any("decoded colours differ" in note for note in again["notes"])
