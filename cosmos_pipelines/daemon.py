@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from cosmos_pipelines.resources.instance import daemon_reference
+from cosmos_pipelines.resources.instance import daemon_reference, open_instance
 from cosmos_pipelines.settings import Settings, environment_of, load_settings
 
 GRACE_S: Final = 15
@@ -103,7 +103,9 @@ def main() -> None:
     from cosmos_pipelines.resources.dagster_private import run_daemon
 
     threading.Thread(target=_watch_stdin, daemon=True).start()
-    reference = daemon_reference(load_settings())
+    settings = load_settings()
+    with open_instance(settings):  # made whole before the daemon's threads open it
+        reference = daemon_reference(settings)
     run_daemon(["run", "-w", str(WORKSPACE), "--log-level", "warning"], reference, ask_s=ASK_S)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import dagster as dg
+from sqlalchemy.exc import IntegrityError
 
 from cosmos_pipelines.catalog.records import Run
 
@@ -42,6 +44,22 @@ def many_to_one(parent: dg.AssetKey) -> dg.AssetDep:
     any parent changes.
     """
     return dg.AssetDep(parent, partition_mapping=dg.SpecificPartitionsPartitionMapping([]))
+
+
+def add_keys(instance: dg.DagsterInstance, name: str, keys: Sequence[str]) -> None:
+    """Add keys to a partition set; those that are there already stay as they are.
+
+    Dagster's SQLite looks which ones are there and then inserts the rest: where another process
+    adds one of them in between, it inserts none. Each failure is one that another has added.
+    """
+    for _ in keys:
+        try:
+            instance.add_dynamic_partitions(name, keys)
+        except IntegrityError:
+            continue
+        return
+    if keys:
+        instance.add_dynamic_partitions(name, keys)
 
 
 def provenance(

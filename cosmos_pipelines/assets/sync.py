@@ -26,9 +26,11 @@ from cosmos_pipelines.assets.partitions import (
     PROMPT_KEYS,
     RUN_KEYS,
     SCENE_KEYS,
+    add_keys,
     latest,
     place_of,
 )
+from cosmos_pipelines.catalog.alone import alone
 from cosmos_pipelines.catalog.records import Change, Prompt, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.settings import Settings
@@ -96,10 +98,16 @@ def _note_gone(news: News, instance: dg.DagsterInstance, change: Change) -> None
 
 def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, *rows: Row) -> None:
     """Make sure that Dagster knows these rows, and the rows that they came from, each once."""
-    news = News()
-    _note_all(news, instance, catalog, settings, _with_origins(catalog, rows))
+    with alone(catalog):
+        news = News()
+        _note_all(news, instance, catalog, settings, _with_origins(catalog, rows))
+        tell(instance, news)
+
+
+def tell(instance: dg.DagsterInstance, news: News) -> None:
+    """Record in Dagster what it does not know yet; inside `alone`, as it was found there."""
     for name, keys in news.added.items():
-        instance.add_dynamic_partitions(name, keys)
+        add_keys(instance, name, keys)
     for content in news.contents:
         instance.report_runless_asset_event(content.event(instance))
 

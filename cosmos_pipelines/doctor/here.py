@@ -31,6 +31,7 @@ def checks_here(settings: Settings) -> list[Check]:
         Check("catalog", lambda: catalog(settings)),
         Check("preview engine", preview),
         Check("Dagster home", lambda: writable(settings.dagster_dir)),
+        Check("Dagster records", lambda: dagster(settings), needs=("Dagster home",)),
     ]
 
 
@@ -97,6 +98,21 @@ def catalog(settings: Settings) -> Finding:
             pass
         runs = sum(opened.count_by_status().values())
         return ok(f"{opened.where}: up to date, can be written, {runs} run(s)")
+
+
+def dagster(settings: Settings) -> Finding:
+    """Whether Dagster's own databases can be opened.
+
+    Raises:
+        CosmosError: what is wrong with them.
+    """
+    if not settings.dagster_dir.exists():
+        return ok("none yet: the first run or `cosmos ui` makes them")
+    from cosmos_pipelines.resources.instance import open_instance
+
+    with open_instance(settings, captures=False) as instance:
+        runs = instance.get_runs_count()
+        return ok(f"{settings.dagster_dir}: can be opened, {runs} Dagster run(s)")
 
 
 def preview() -> Finding:

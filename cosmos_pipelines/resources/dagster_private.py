@@ -33,10 +33,28 @@ NO_CAPTURES: Final = {
 }
 """Overrides of an instance that leave a run's stdout and stderr where they are."""
 
+_STORAGES: Final = {"storage", "run_storage", "event_log_storage", "schedule_storage"}
 
-def instance_at(directory: Path, overrides: dict[str, Any]) -> dg.DagsterInstance:
-    """The instance of a directory with a dagster.yaml, some of whose settings are overridden."""
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(directory), overrides=overrides))
+
+def instance_at(
+    directory: Path, overrides: dict[str, Any], *, config: Path | None = None
+) -> dg.DagsterInstance:
+    """The instance of a directory with a dagster.yaml, some of whose settings are overridden.
+
+    `config`: the directory whose dagster.yaml is taken; default: the same.
+    """
+    ref = InstanceRef.from_dir(
+        str(directory), config_dir=str(config or directory), overrides=overrides
+    )
+    return dg.DagsterInstance.from_ref(ref)
+
+
+def names_databases(directory: Path) -> bool:
+    """Whether the dagster.yaml of a directory says where Dagster's records are kept."""
+    from dagster._core.instance.config import dagster_instance_config
+
+    said, _ = dagster_instance_config(str(directory))
+    return not _STORAGES.isdisjoint(said)
 
 
 def reference_to(directory: Path, defaults: Mapping[str, Any]) -> InstanceRef:
@@ -101,6 +119,7 @@ __all__ = [
     "WorkerStatus",
     "executed_by_code_server",
     "instance_at",
+    "names_databases",
     "reference_to",
     "run_daemon",
     "web_app",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.catalog.database import in_our_words
-from cosmos_pipelines.errors import DiskFull
+from cosmos_pipelines.errors import CosmosError, DiskFull, command
 from cosmos_pipelines.files import write_bytes, writing
 from cosmos_pipelines.settings import Settings
 
@@ -75,13 +75,33 @@ def daemon_reference(settings: Settings) -> InstanceRef:
 def open_instance(settings: Settings, *, captures: bool = True) -> Iterator[dg.DagsterInstance]:
     """Open Dagster's instance; without `captures` Dagster does not capture a run's output."""
     from cosmos_pipelines.resources.dagster_private import NO_CAPTURES, instance_at
+    from cosmos_pipelines.resources.first_use import first_use
 
     overrides = {} if captures else NO_CAPTURES
-    with (
-        _saying_what_is_wrong(settings.dagster_dir),
-        instance_at(instance_directory(settings), overrides) as instance,
-    ):
-        yield instance
+    with _saying_what_is_wrong(settings.dagster_dir):
+        directory = instance_directory(settings)
+        with _saying_how_to_begin_anew(directory), first_use(directory):
+            opened = instance_at(directory, overrides)
+        with opened as instance:
+            yield instance
+
+
+@contextmanager
+def _saying_how_to_begin_anew(directory: Path) -> Iterator[None]:
+    """Raises CosmosError where Dagster cannot use the databases that it has made itself."""
+    from alembic.util import CommandError
+    from sqlalchemy.exc import IntegrityError
+
+    try:
+        yield
+    except (CommandError, IntegrityError) as e:
+        said = str(e).splitlines()[0]
+        aside = command("mv", directory, directory.with_name(f"{directory.name}.broken"))
+        raise CosmosError(
+            f"Dagster's records in {directory} cannot be opened: {said}",
+            hint=f"Stop `cosmos ui` and {aside}. The catalog has all runs; Dagster's page is "
+            "filled from it anew.",
+        ) from e
 
 
 @contextmanager
@@ -90,7 +110,7 @@ def _saying_what_is_wrong(directory: Path) -> Iterator[None]:
 
     Raises:
         DiskFull: no room for its records; what our catalog says of runs is right nevertheless.
-        CosmosError: they cannot be read or written.
+        CosmosError: they cannot be read or written; says what to do.
     """
     from sqlalchemy.exc import DBAPIError
 

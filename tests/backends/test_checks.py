@@ -55,7 +55,8 @@ def test_a_new_project_is_all_well(tmp_path: Path) -> None:
     found = list(go_through(checks_here(settings)))
     assert {c.result for c in found} <= {"ok", "warn"}
     assert [c.name for c in found] == [
-        "project", "inputs", "outputs", "disk", "catalog", "preview engine", "Dagster home"
+        "project", "inputs", "outputs", "disk", "catalog", "preview engine", "Dagster home",
+        "Dagster records",
     ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from cosmos_pipelines.doctor.doctor import examine
 from tests.support.project import settings_in
 from tests.support.sshd import Sshd
 
-BEFORE = 8
+BEFORE = 9
 """Checks that are the same for every project, up to that of the backend."""
 
 
