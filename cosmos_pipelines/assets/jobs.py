@@ -8,7 +8,13 @@ from pydantic import Field
 from cosmos_pipelines.assets.forms import config_of, form, given
 from cosmos_pipelines.assets.metadata import run_content
 from cosmos_pipelines.assets.recheck import check_up_to_date
-from cosmos_pipelines.assets.steps import POOL, as_dagster_failure, bring_to_end, failure
+from cosmos_pipelines.assets.steps import (
+    POOL,
+    as_dagster_failure,
+    bring_to_end,
+    failure,
+    request_of,
+)
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.video_checks import examine, report
 from cosmos_pipelines.catalog.records import Prompt, Run
@@ -17,7 +23,7 @@ from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import Planned, enter, plan_transfer
+from cosmos_pipelines.runs.plan import Planned, enter_all, plan_transfer
 from cosmos_pipelines.settings import Settings
 
 BATCH: Final = "execute_runs_batch"
@@ -80,11 +86,12 @@ def register_prompts(
 def register_runs(
     context: dg.OpExecutionContext, config: SweepForm, catalog: CatalogResource
 ) -> list[str]:
-    """Check all cells, then enter all runs: if one is refused, none is entered."""
+    """Check all cells, then enter all runs, or none. Executed again, it enters none a second time."""
     with as_dagster_failure(), catalog.open() as (store, settings):
         planned = plan_sweep(store, settings, config)
         tags = tuple(config.tags)
-        runs = [enter(store, settings, p, queued=config.queue, tags=tags) for p in planned]
+        asked = {"tags": tags, "request": request_of(context)}
+        runs = enter_all(store, settings, planned, queued=config.queue, **asked)
         record(context.instance, store, settings, *runs)
         context.add_output_metadata({"runs": [run.id for run in runs], "queued": config.queue})
         return [run.id for run in runs]

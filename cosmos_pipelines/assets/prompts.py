@@ -7,7 +7,13 @@ import dagster as dg
 from cosmos_pipelines.assets.forms import config_of, form, given
 from cosmos_pipelines.assets.metadata import Result, code_version, prompt_content, run_content
 from cosmos_pipelines.assets.partitions import ENHANCED, PROMPT_KEYS, PROMPTS, SCENES, many_to_one
-from cosmos_pipelines.assets.steps import POOL, as_dagster_failure, bring_to_end, require_completed
+from cosmos_pipelines.assets.steps import (
+    POOL,
+    as_dagster_failure,
+    bring_to_end,
+    request_of,
+    require_completed,
+)
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.videos import RUN_FIELDS, run_for
 from cosmos_pipelines.operations import Enhance
@@ -66,7 +72,7 @@ def enhanced_prompts(
             fields = given(config, leave=tuple(RUN_FIELDS))
             engine = given(config).get("engine")
             planned = plan_enhance(store, settings, prompt.id, fields, engine=engine)
-            run = enter(store, settings, planned)
+            run = enter(store, settings, planned, request=request_of(context))
         run = require_completed(bring_to_end(context, store, settings, backend, [run])[0])
         if new := run.outputs.get("enhanced_prompt_id"):
             record(context.instance, store, settings, store.get_prompt(new))

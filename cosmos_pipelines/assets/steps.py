@@ -20,6 +20,7 @@ from cosmos_pipelines.runs.log import OnLine
 from cosmos_pipelines.settings import Settings
 
 POOL: Final = "gpu"
+ROOT: Final = "dagster/root_run_id"
 
 
 def to_stdout(run_id: str | None, line: str) -> None:
@@ -39,6 +40,11 @@ def as_dagster_failure() -> Iterator[None]:
         yield
     except CosmosError as e:
         raise dg.Failure(description=str(e), allow_retries=False) from e
+
+
+def request_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> str:
+    """Names what asks for runs: this Dagster run, or the one that it executes again."""
+    return f"dagster:{context.run.tags.get(ROOT, context.run.run_id)}"
 
 
 def bring_to_end(

@@ -17,7 +17,13 @@ from cosmos_pipelines.assets.partitions import (
     VIDEOS,
     many_to_one,
 )
-from cosmos_pipelines.assets.steps import POOL, as_dagster_failure, bring_to_end, require_completed
+from cosmos_pipelines.assets.steps import (
+    POOL,
+    as_dagster_failure,
+    bring_to_end,
+    request_of,
+    require_completed,
+)
 from cosmos_pipelines.assets.video_checks import check_specs, examine
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -91,7 +97,7 @@ def upscaled_videos(
             fields = given(config, leave=tuple(RUN_FIELDS))
             engine = given(config).get("engine")
             planned = plan_upscale(store, settings, parent.id, fields, engine=engine)
-            run = enter(store, settings, planned)
+            run = enter(store, settings, planned, request=request_of(context))
         return _execute(context, store, settings, backend, run)
 
 

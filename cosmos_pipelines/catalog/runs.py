@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -12,13 +12,81 @@ from sqlalchemy.exc import IntegrityError
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database, Transaction
-from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run
+from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run, Status
 from cosmos_pipelines.catalog.tables import runs
 from cosmos_pipelines.errors import InputError, UnknownId, shown
 
 COLUMNS = tuple(runs.c[name] for name in Run.__dataclass_fields__)
 LEASE_S = 30
 LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for kind in MODEL_TYPES}
+
+
+class NewRun(TypedDict):
+    """The columns of a run that is not in the catalog yet; `new_run` makes them."""
+
+    id: str
+    model_type: str
+    status: Status
+    engine: str
+    backend: str
+    execution_config: dict[str, Any]
+    prompt_id: str | None
+    recipe: str | None
+    parent_run_id: str | None
+    source: dict[str, Any]
+    priority: int
+    attempt: int
+    outputs: dict[str, Any]
+    tags: list[str]
+    notes: list[str]
+    request_key: str | None
+
+
+def new_run(
+    model_type: str,
+    engine: str,
+    backend: str,
+    execution_config: Mapping[str, Any],
+    prompt_id: str | None = None,
+    recipe: str | None = None,
+    parent_run_id: str | None = None,
+    source: Mapping[str, Any] | None = None,
+    priority: int = 0,
+    tags: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    run_id: str | None = None,
+    request_key: str | None = None,
+) -> NewRun:
+    """The columns of a new run.
+
+    `request_key`: by which whoever asks for this run a second time is given the same run.
+
+    Raises:
+        InputError: an unknown operation, a run id of the wrong form.
+    """
+    if model_type not in MODEL_TYPES:
+        raise InputError(f"An operation is one of {', '.join(MODEL_TYPES)}, not {model_type}.")
+    run_id = run_id or ids.new_run_id()
+    if not ids.is_run_id(run_id):
+        raise InputError(f"{shown(run_id)} is not a run id (rs_ and 32 hex digits).")
+    return NewRun(
+        id=run_id,
+        model_type=model_type,
+        status="pending",
+        engine=engine,
+        backend=backend,
+        execution_config=dict(execution_config),
+        prompt_id=prompt_id,
+        recipe=recipe,
+        parent_run_id=parent_run_id,
+        source=dict(source or {}),
+        priority=priority,
+        attempt=1,
+        outputs={},
+        tags=sorted(_tags(tags)),
+        notes=list(notes),
+        request_key=request_key,
+    )
 
 
 def run_of(row: Row[Any]) -> Run:
@@ -35,57 +103,46 @@ class Runs(Database):
         engine: str,
         backend: str,
         execution_config: Mapping[str, Any],
-        prompt_id: str | None = None,
-        recipe: str | None = None,
-        parent_run_id: str | None = None,
-        source: Mapping[str, Any] | None = None,
+        *,
         queued: bool = False,
-        priority: int = 0,
-        tags: Iterable[str] = (),
-        notes: Iterable[str] = (),
         lease: str | None = None,
-        run_id: str | None = None,
+        **row: Any,
     ) -> Run:
-        """Add a pending run.
+        """Add a pending run; `row`: the other arguments of `new_run`. Otherwise as `add_runs`."""
+        values = new_run(model_type, engine, backend, execution_config, **row)
+        return self.add_runs([values], queued=queued, lease=lease)[0]
 
-        `queued`: the dispatcher may start the run. `lease`: the owner that is about to start the
-        run; no other process starts the run for 30 s.
+    def add_runs(
+        self, rows: Sequence[NewRun], *, queued: bool = False, lease: str | None = None
+    ) -> list[Run]:
+        """Add pending runs, all or none; of those with a known request key, return what is there.
+
+        `queued`: the dispatcher may start the runs. `lease`: the owner that is about to start them;
+        no other process starts them for 30 s.
 
         Raises:
-            InputError: an unknown operation, a run id of the wrong form or in use.
+            InputError: a run id in use.
             UnknownId: no such prompt or parent run.
         """
-        if model_type not in MODEL_TYPES:
-            raise InputError(f"An operation is one of {', '.join(MODEL_TYPES)}, not {model_type}.")
-        run_id = run_id or ids.new_run_id()
-        if not ids.is_run_id(run_id):
-            raise InputError(f"{shown(run_id)} is not a run id (rs_ and 32 hex digits).")
-        values = {
-            "id": run_id,
-            "model_type": model_type,
-            "status": "pending",
-            "engine": engine,
-            "backend": backend,
-            "execution_config": dict(execution_config),
-            "prompt_id": prompt_id,
-            "recipe": recipe,
-            "parent_run_id": parent_run_id,
-            "source": dict(source or {}),
-            "priority": priority,
-            "attempt": 1,
-            "outputs": {},
-            "tags": sorted(_tags(tags)),
-            "notes": list(notes),
-        }
+        made: list[Run] = []
         try:
             with self.write() as tx:
-                statement = runs.insert().values(**values, **_times(tx, queued, lease))
-                row = tx.connection.execute(statement.returning(*COLUMNS)).one()
-                tx.revive("run", run_id)
+                for row in rows:
+                    values = {**row, **_times(tx, queued, lease)}
+                    statement = self.insert(runs).values(values).returning(*COLUMNS)
+                    statement = statement.on_conflict_do_nothing(index_elements=["request_key"])
+                    added = tx.connection.execute(statement).first()
+                    if added is None:
+                        there = select(*COLUMNS).where(runs.c.request_key == row["request_key"])
+                        added = tx.connection.execute(there).one()
+                    else:
+                        tx.revive("run", row["id"])
+                    made.append(run_of(added))
         except IntegrityError:
-            self._explain_refusal(run_id, prompt_id, parent_run_id)
+            refused = rows[len(made)]
+            self._explain_refusal(refused["id"], refused["prompt_id"], refused["parent_run_id"])
             raise
-        return run_of(row)
+        return made
 
     def get_run(self, wanted: str) -> Run:
         """Return the run with this id or unique beginning of an id (with or without `rs_`).

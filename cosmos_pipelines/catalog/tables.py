@@ -15,7 +15,7 @@ from sqlalchemy import (
 from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES
 
-HEAD = "0003"
+HEAD = "0005"
 """The newest migration. Compared on every open, so that Alembic is loaded only if needed."""
 
 VERSION_TABLE = "catalog_version"
@@ -137,6 +137,7 @@ runs = Table(
     Column("source", Json, nullable=False),
     Column("notes", Json, nullable=False),
     Column("progress", Json),
+    Column("request_key", PlainText, unique=True, index=True),
     Column("revision", Integer, nullable=False, unique=True),
     _one_of("status", STATUSES),
     _one_of("model_type", MODEL_TYPES),

@@ -6,6 +6,7 @@ run stops after the plan.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import Prompt, Run
+from cosmos_pipelines.catalog.runs import new_run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError, shown
 from cosmos_pipelines.foreign import absolute, is_utf8
-from cosmos_pipelines.ids import new_run_id, order_id
+from cosmos_pipelines.ids import content_hash, new_run_id, order_id
 from cosmos_pipelines.operations import (
     Enhance,
     Job,
@@ -154,24 +156,66 @@ def enter(
     backend: str | None = None,
     queued: bool = False,
     tags: Sequence[str] = (),
+    request: str | None = None,
 ) -> Run:
-    """Enter a planned run, pending; a queued one will be executed by the daemon.
+    """Enter one planned run; arguments and errors as for `enter_all`."""
+    where = {"backend": backend, "queued": queued, "tags": tags, "request": request}
+    return enter_all(catalog, settings, [planned], **where)[0]
+
+
+def enter_all(
+    catalog: Catalog,
+    settings: Settings,
+    planned: Sequence[Planned],
+    *,
+    backend: str | None = None,
+    queued: bool = False,
+    tags: Sequence[str] = (),
+    request: str | None = None,
+) -> list[Run]:
+    """Enter planned runs, pending, all or none; queued ones will be executed by the daemon.
+
+    `request`: who asks for them. The same again, by whoever asks a second time or at the same
+    moment, is given the runs that are there.
 
     Raises:
         SettingsError: there is no such backend.
     """
-    operation = planned.job.operation
-    return catalog.add_run(
-        operation.model_type,
-        planned.engine.name,
-        backend_for(settings, backend).name,
-        operation.config(),
-        run_id=planned.job.run_id,
-        notes=planned.notes,
-        queued=queued,
-        tags=tags,
-        **planned.row,
-    )
+    where, asked, rows = backend_for(settings, backend).name, Counter[str](), []
+    for plan in planned:
+        operation = plan.job.operation
+        key = None
+        if request is not None:
+            what = _identity(plan, where)
+            asked[what] += 1
+            key = f"{request}/{what}/{asked[what]}"
+        row = new_run(
+            operation.model_type,
+            plan.engine.name,
+            where,
+            operation.config(),
+            run_id=plan.job.run_id,
+            notes=plan.notes,
+            tags=tags,
+            request_key=key,
+            **plan.row,
+        )
+        rows.append(row)
+    return catalog.add_runs(rows, queued=queued)
+
+
+def _identity(plan: Planned, backend: str) -> str:
+    """A hash of all that a planned run will do."""
+    operation = plan.job.operation
+    return content_hash(
+        {
+            "operation": operation.model_type,
+            "engine": plan.engine.name,
+            "backend": backend,
+            "config": operation.config(),
+            **plan.row,
+        }
+    )[:32]
 
 
 def job_of(

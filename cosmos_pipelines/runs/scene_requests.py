@@ -37,7 +37,7 @@ from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.operations.text import clean_name, clean_text
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import Planned, enter, plan_transfer
+from cosmos_pipelines.runs.plan import Planned, enter_all, plan_transfer
 from cosmos_pipelines.settings import Settings
 
 TOML: Final = "scene.toml"
@@ -166,7 +166,7 @@ def register_request(
         for name, fields in recipes
     ]
     new = [plan for plan in planned if not _exists(catalog, plan)]
-    return prompts, [enter(catalog, settings, plan, queued=True) for plan in new]
+    return prompts, enter_all(catalog, settings, new, queued=True, request="scene")
 
 
 def _stored(

@@ -7,7 +7,9 @@ import dagster as dg
 from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, VIDEOS, latest
 from cosmos_pipelines.assets.video_checks import CHECKS
+from cosmos_pipelines.definitions import build_definitions
 from tests.support.dagster_project import (
+    QUIET,
     add_prompt,
     add_run,
     failure_of,
@@ -135,3 +137,26 @@ def test_a_failed_run_in_a_batch_fails_the_step_and_keeps_its_mates(
     assert latest(instance, VIDEOS, good.id) is not None
     assert latest(instance, VIDEOS, bad.id) is None
     assert staged.catalog.get_run(good.id).status == "completed"
+
+
+def test_a_sweep_that_is_executed_again_enters_no_run_a_second_time(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    prompt = add_prompt(staged).id
+    form = {"prompts": [prompt], "seeds": [1, 2, 2]}
+    first = run_job(staged, instance, "create_runs", "register_runs", **form)
+    made = {run.id for run in staged.catalog.list_runs()}
+    assert first.success
+    assert len(made) == 3  # a seed that is asked for twice is two runs
+    job = build_definitions(staged.settings).resolve_job_def("create_runs")
+    again = job.execute_in_process(
+        instance=instance,
+        run_config=QUIET | {"ops": {"register_runs": {"config": {**form, "seeds": [1, 2, 2, 3]}}}},
+        tags={"dagster/parent_run_id": first.run_id, "dagster/root_run_id": first.run_id},
+        raise_on_error=False,
+    )
+    assert again.success
+    assert made < {run.id for run in staged.catalog.list_runs()}
+    assert len(staged.catalog.list_runs()) == 4  # what is new in it is entered
+    assert run_job(staged, instance, "create_runs", "register_runs", **form).success
+    assert len(staged.catalog.list_runs()) == 7  # a new order is another one

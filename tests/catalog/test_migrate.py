@@ -65,7 +65,9 @@ def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path
     subprocess.run([sys.executable, "-c", program, url], check=True)
 
 
-def drop_what_0003_added(tx: Transaction) -> None:
+def drop_what_0003_and_later_added(tx: Transaction) -> None:
+    tx.connection.execute(text("DROP INDEX ix_runs_request_key"))
+    tx.connection.execute(text("ALTER TABLE runs DROP COLUMN request_key"))
     for column in ("sources", "rendered_in"):
         tx.connection.execute(text(f"ALTER TABLE scenes DROP COLUMN {column}"))
 
@@ -84,7 +86,7 @@ def test_paths_below_the_project_that_an_older_version_kept_whole_become_relativ
         ]
         other = catalog.add_run("transfer", "preview", "local", {})
         with catalog.write() as tx:  # as 0002 left it
-            drop_what_0003_added(tx)
+            drop_what_0003_and_later_added(tx)
             tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0002'"))
     with Catalog.open(catalog_url, home) as catalog:
         paths = {scene.key: scene.path for scene in catalog.list_scenes()}
@@ -99,7 +101,7 @@ def test_a_catalog_of_the_first_version_keeps_its_runs(catalog_url: str) -> None
         run = catalog.add_run("transfer", "preview", "local", {}, prompt_id=prompt.id)
         with catalog.write() as tx:  # as 0001 left it
             tx.connection.execute(text("ALTER TABLE runs DROP COLUMN progress"))
-            drop_what_0003_added(tx)
+            drop_what_0003_and_later_added(tx)
             tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
     with Catalog.open(catalog_url) as catalog:
         assert catalog.get_run(run.id) == run

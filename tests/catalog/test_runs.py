@@ -9,13 +9,35 @@ from sqlalchemy.exc import IntegrityError
 
 from cosmos_pipelines.catalog import Catalog
 from cosmos_pipelines.catalog.records import MODEL_TYPES
+from cosmos_pipelines.catalog.runs import new_run
 from cosmos_pipelines.errors import DiskFull, InputError, UnknownId
+from cosmos_pipelines.ids import new_run_id
 from cosmos_pipelines.operations import ModelType
 from tests.catalog.rows import OWNER, add_prompt, add_run, complete
 
 
 def test_the_operations_are_those_of_the_domain() -> None:
     assert get_args(ModelType) == MODEL_TYPES
+
+
+def test_runs_that_were_asked_for_before_are_those_that_are_there(catalog: Catalog) -> None:
+    rows = [new_run("transfer", "preview", "local", {"seed": n}, request_key=f"k{n}") for n in "12"]
+    first = catalog.add_runs(rows, queued=True)
+    rows[0] |= {"id": new_run_id()}
+    rows[1] |= {"id": new_run_id(), "request_key": "k3"}
+    again = catalog.add_runs(rows, queued=True)
+    assert again[0] == first[0]
+    assert again[1] not in first
+    assert len(catalog.list_runs()) == 3
+    assert add_run(catalog) != add_run(catalog)  # no key: nobody asks for it again
+
+
+def test_of_several_runs_all_are_added_or_none(catalog: Catalog) -> None:
+    rows = [new_run("transfer", "preview", "local", {}) for _ in range(3)]
+    rows[2]["prompt_id"] = "ps_unknown"
+    with pytest.raises(UnknownId, match="ps_unknown"):
+        catalog.add_runs(rows)
+    assert catalog.list_runs() == []
 
 
 def test_a_run_comes_back_as_it_was_entered(catalog: Catalog) -> None:
