@@ -86,12 +86,13 @@ def register_prompts(
 def register_runs(
     context: dg.OpExecutionContext, config: SweepForm, catalog: CatalogResource
 ) -> list[str]:
-    """Check all cells, then enter all runs, or none. Executed again, it enters none a second time."""
+    """Check all cells, then enter all runs, or none; executed again, none a second time."""
     with as_dagster_failure(), catalog.open() as (store, settings):
         planned = plan_sweep(store, settings, config)
         tags = tuple(config.tags)
-        asked = {"tags": tags, "request": request_of(context)}
-        runs = enter_all(store, settings, planned, queued=config.queue, **asked)
+        request = request_of(context)
+        how: dict[str, Any] = {"queued": config.queue, "tags": tags, "request": request}
+        runs = enter_all(store, settings, planned, **how)
         record(context.instance, store, settings, *runs)
         context.add_output_metadata({"runs": [run.id for run in runs], "queued": config.queue})
         return [run.id for run in runs]

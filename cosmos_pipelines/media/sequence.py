@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.files import saying_why_not_read
-from cosmos_pipelines.media.numbering import missing, sequences, stretches_text
+from cosmos_pipelines.media.numbering import sequences
 from cosmos_pipelines.media.pass_names import PASSES, recognise
 from cosmos_pipelines.media.scene_file import products, read_scene_file
 
@@ -31,16 +31,6 @@ class Pass:
     files: tuple[Path, ...]
     numbers: tuple[int, ...] = ()
 
-    @property
-    def gaps(self) -> tuple[tuple[int, int], ...]:
-        """Missing numbers as (first, last) stretches."""
-        return missing(self.numbers)
-
-    @property
-    def gaps_text(self) -> str:
-        """`13-14, 20`: the missing numbers for people; empty if there are none."""
-        return stretches_text(self.gaps)
-
 
 @dataclass(frozen=True)
 class Survey:
@@ -53,7 +43,7 @@ class Survey:
 def find_passes(directory: Path) -> dict[str, Pass]:
     """The passes in `directory`, by name (color, depth, segmentation, edge, vis) in that order.
 
-    Gaps in a sequence are told by `Pass.gaps`, not raised. Videos that were prepared from
+    Gaps in a sequence are not raised (see `numbering.missing`). Videos that were prepared from
     pictures in the same directory (scene.json says so) are not passes of it.
 
     Raises:

@@ -159,8 +159,8 @@ def enter(
     request: str | None = None,
 ) -> Run:
     """Enter one planned run; arguments and errors as for `enter_all`."""
-    where = {"backend": backend, "queued": queued, "tags": tags, "request": request}
-    return enter_all(catalog, settings, [planned], **where)[0]
+    where = backend_for(settings, backend).name
+    return catalog.add_run(**_row(planned, where, tags, request, Counter()), queued=queued)
 
 
 def enter_all(
@@ -168,7 +168,6 @@ def enter_all(
     settings: Settings,
     planned: Sequence[Planned],
     *,
-    backend: str | None = None,
     queued: bool = False,
     tags: Sequence[str] = (),
     request: str | None = None,
@@ -181,27 +180,32 @@ def enter_all(
     Raises:
         SettingsError: there is no such backend.
     """
-    where, asked, rows = backend_for(settings, backend).name, Counter[str](), []
-    for plan in planned:
-        operation = plan.job.operation
-        key = None
-        if request is not None:
-            what = _identity(plan, where)
-            asked[what] += 1
-            key = f"{request}/{what}/{asked[what]}"
-        row = new_run(
-            operation.model_type,
-            plan.engine.name,
-            where,
-            operation.config(),
-            run_id=plan.job.run_id,
-            notes=plan.notes,
-            tags=tags,
-            request_key=key,
-            **plan.row,
-        )
-        rows.append(row)
+    where, asked = backend_for(settings, None).name, Counter[str]()
+    rows = [new_run(**_row(plan, where, tags, request, asked)) for plan in planned]
     return catalog.add_runs(rows, queued=queued)
+
+
+def _row(
+    plan: Planned, backend: str, tags: Sequence[str], request: str | None, asked: Counter[str]
+) -> dict[str, Any]:
+    """The arguments of `new_run`; `asked`: how often each run was asked for in this request."""
+    operation = plan.job.operation
+    key = None
+    if request is not None:
+        what = _identity(plan, backend)
+        asked[what] += 1
+        key = f"{request}/{what}/{asked[what]}"
+    return {
+        "model_type": operation.model_type,
+        "engine": plan.engine.name,
+        "backend": backend,
+        "execution_config": operation.config(),
+        "run_id": plan.job.run_id,
+        "notes": plan.notes,
+        "tags": tags,
+        "request_key": key,
+        **plan.row,
+    }
 
 
 def _identity(plan: Planned, backend: str) -> str:

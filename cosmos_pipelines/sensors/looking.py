@@ -1,181 +1,154 @@
 """Looking at all scene directories, cheaply: a look costs what has changed.
 
-A directory's own time changes when a file in it is added, renamed or removed; such a directory, and
-one that is not settled, is looked at every time. A file that is overwritten in place changes only
-its own time: the other directories are looked at in turn, as many as fit in a share of the time.
+A directory's own time changes when a file in it is added, renamed or removed. Directories that are
+not settled are looked into every time; of the others, as many as fit in a share of the time are
+asked in turn for their own time, and as many are looked into: a file that is overwritten in place
+changes only its own time.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.foreign import absolute
-from cosmos_pipelines.media.listing import PICTURES
-from cosmos_pipelines.media.sequence import VIDEOS, recognise
 from cosmos_pipelines.media.settling import SceneLook
+from cosmos_pipelines.sensors.scene_tree import Tree, walk
 
-IN_TURN_S: Final = 0.02
-"""Time that one look may spend on directories that seem to be as they were."""
-DEEP: Final = 16
-"""Directories below directories, at most."""
-_PICTURES: Final = tuple(PICTURES)
-_FILES: Final = tuple(PICTURES | VIDEOS)
+IN_TURN_S: Final = 0.008
+"""Time that one look may spend on asking directories for their time, and again on looking in."""
+LONGEST_S: Final = 10.0
+"""Time that one look may spend on directories that are new or changed; the rest comes next."""
+WALK_S: Final = 300.0
+"""So often all directories are walked through: a link whose target came back tells of nothing."""
 
-Times = tuple[tuple[str, int], ...]
-
-
-def scene_directories(root: Path, known: Collection[Path] = ()) -> Iterator[Path]:
-    """Directories below `root` that hold a scene: videos or pictures, or a directory a pass.
-
-    Each is found once, under its own name rather than that of a link; links that lead back, or up,
-    are not followed. Those in `known` are scenes without a look into them.
-    """
-    seen: set[tuple[int, int]] = set()
-    links: list[Path] = []
-    _enter(root, seen)
-    yield from _below(root, {*known}, seen, links, 0)
-    above = {_identity(place) for place in (root, *absolute(root).parents)}
-    while links:
-        link = links.pop(0)
-        if _identity(link) in above or not _enter(link, seen):
-            continue
-        if _is_scene(link):
-            yield link
-        else:
-            yield from _below(link, {*known}, seen, links, 1)
-
-
-def _below(
-    directory: Path, known: set[Path], seen: set[tuple[int, int]], links: list[Path], depth: int
-) -> Iterator[Path]:
-    try:
-        with os.scandir(directory) as entries:
-            inside = sorted((e for e in entries if _visible(e)), key=lambda e: e.name)
-    except OSError:  # gone or not for us: the others go on
-        return
-    for entry in inside:
-        child = directory / entry.name
-        if entry.is_symlink():
-            links.append(child)
-        elif not _enter(child, seen):
-            continue
-        elif child in known or _is_scene(child):
-            yield child
-        elif depth < DEEP:
-            yield from _below(child, known, seen, links, depth + 1)
-
-
-def _visible(entry: os.DirEntry[str]) -> bool:
-    try:
-        return not entry.name.startswith(".") and entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino
-
-
-def _enter(path: Path, seen: set[tuple[int, int]]) -> bool:
-    """Whether a directory is there and was not seen before."""
-    identity = _identity(path)
-    if identity is None or identity in seen:
-        return False
-    seen.add(identity)
-    return True
-
-
-def _is_scene(directory: Path) -> bool:
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.name.lower().endswith(_FILES) and entry.is_file():
-                    return True
-                if (
-                    entry.is_dir()
-                    and recognise(entry.name)[0] is not None
-                    and _pictures(entry.path)
-                ):
-                    return True
-    except OSError:
-        return False
-    return False
-
-
-def _pictures(directory: str) -> bool:
-    with os.scandir(directory) as entries:
-        return any(entry.name.lower().endswith(_PICTURES) for entry in entries)
+Times = tuple[tuple[Path, int], ...]
+Into = Callable[[Path], SceneLook]
 
 
 @dataclass
-class _Remembered:
-    times: Times
-    look: SceneLook
-    at: float
+class Found:
+    """What a look has found."""
+
+    scenes: Collection[Path] | None = None
+    """All directories that hold a scene, or may not be read; None: the same as before."""
+    looks: dict[Path, SceneLook] = field(default_factory=dict)
+    """Of those that were looked into."""
+    failed: dict[Path, str] = field(default_factory=dict)
+    """Directories that could not be looked into, with the reason."""
+    empty: list[Path] = field(default_factory=list)
+    """Those that hold no scene any more."""
 
 
 class Looks:
     """What this process saw of directories last; it may forget at any time."""
 
     def __init__(self) -> None:
-        self._seen: dict[Path, _Remembered] = {}
-
-    @property
-    def known(self) -> Collection[Path]:
-        """Directories that held a scene."""
-        return self._seen.keys()
+        self._root: Path | None = None
+        self._tree = Tree()
+        self._walked = 0.0
+        self._times: dict[Path, Times] = {}
+        """Of the directories that were looked into."""
+        self._new: dict[Path, None] = {}
+        """Those that were not looked into yet, in their order."""
+        self._to_ask: deque[Path] = deque()
+        self._to_enter: deque[Path] = deque()
 
     def at(
         self,
-        directories: Collection[Path],
-        restless: Collection[Path],
-        look: Callable[[Path], SceneLook],
+        root: Path,
+        restless: Iterable[Path],
+        into: Into,
         in_turn_s: float = IN_TURN_S,
-    ) -> dict[Path, SceneLook]:
-        """A look at each; of those that seem to be as they were, some are looked into again.
+        longest_s: float = LONGEST_S,
+    ) -> Found:
+        """Look at the scene directories below `root`.
 
-        `restless`: those that are looked into every time. One that cannot be looked at is left out,
-        and so is one that holds no media any more.
+        `restless`: those that are looked into every time. `into`: looks into one.
         """
-        for gone in self._seen.keys() - {*directories}:
-            del self._seen[gone]
-        resting = []
-        for directory in directories:
-            kept = self._seen.get(directory)
-            if kept and directory not in restless and kept.times == _times(directory):
-                resting.append((kept.at, directory))
-            else:
-                self._look(directory, look)
-        end = time.monotonic() + in_turn_s
-        for _, directory in sorted(resting):
+        found = Found()
+        if root != self._root or self._walk_is_due():
+            self._walk(root)
+            found.scenes = {*self._tree.scenes, *self._tree.unreadable}
+            found.failed |= self._tree.unreadable
+        end = time.monotonic() + longest_s
+        for directory in [*(d for d in restless if d in self._times), *self._new]:
+            self._enter(directory, into, found)
             if time.monotonic() > end:
                 break
-            self._look(directory, look)
-        return {d: self._seen[d].look for d in directories if d in self._seen}
+        for directory in _in_turn(self._to_ask, in_turn_s):
+            if directory not in found.looks and self._has_changed(directory):
+                self._enter(directory, into, found)
+        for directory in _in_turn(self._to_enter, in_turn_s):
+            if directory not in found.looks and directory in self._times:
+                self._enter(directory, into, found)
+        return found
 
-    def _look(self, directory: Path, look: Callable[[Path], SceneLook]) -> None:
+    def _walk_is_due(self) -> bool:
+        return time.monotonic() - self._walked > WALK_S or self._tree.changed()
+
+    def _walk(self, root: Path) -> None:
+        if root != self._root:
+            self._times, self._new, self._root = {}, {}, root
+        self._tree = walk(root, self._times.keys())
+        self._walked = time.monotonic()
+        there = {*self._tree.scenes}
+        for gone in self._times.keys() - there:
+            del self._times[gone]
+        self._new = {d: None for d in self._tree.scenes if d not in self._times}
+        for turn in (self._to_ask, self._to_enter):
+            known = [d for d in turn if d in there]
+            turn.clear()
+            turn.extend(dict.fromkeys([*known, *self._tree.scenes]))
+
+    def _has_changed(self, directory: Path) -> bool:
+        """Whether its own time, or that of a directory in it, is another than before."""
+        before = self._times.get(directory)
+        if before is None:  # not looked into yet
+            return False
+        try:
+            return any(path.stat().st_mtime_ns != at for path, at in before)
+        except OSError:
+            return True
+
+    def _enter(self, directory: Path, into: Into, found: Found) -> None:
+        self._new.pop(directory, None)
         times = _times(directory)  # before the look: what comes meanwhile is seen the next time
         try:
-            found = look(directory)
-        except (MediaError, OSError):
-            self._seen.pop(directory, None)
-            return
-        if found.videos or found.pictures:
-            self._seen[directory] = _Remembered(times, found, time.monotonic())
+            look = into(directory)
+        except (MediaError, OSError) as e:
+            if not os.path.lexists(directory):
+                self._left(directory, found)
+                return
+            found.failed[directory] = str(e)
         else:
-            self._seen.pop(directory, None)
+            if not (look.videos or look.pictures):
+                self._left(directory, found)
+                return
+            found.looks[directory] = look
+        self._times[directory] = times
+
+    def _left(self, directory: Path, found: Found) -> None:
+        """It is no scene any more; the next walk says what it is."""
+        found.empty.append(directory)
+        self._times.pop(directory, None)
+        self._walked = -WALK_S
+
+
+def _in_turn(turn: deque[Path], seconds: float) -> Iterator[Path]:
+    """One after the other, each once at most; the next time it goes on with the one after."""
+    end = time.monotonic() + seconds
+    for _ in range(len(turn)):
+        if time.monotonic() > end:
+            return
+        directory = turn.popleft()
+        turn.append(directory)
+        yield directory
 
 
 def _times(directory: Path) -> Times:
@@ -183,7 +156,7 @@ def _times(directory: Path) -> Times:
     try:
         with os.scandir(directory) as entries:
             below = [e for e in entries if not e.name.startswith(".") and e.is_dir()]
-        inside = sorted((e.name, e.stat().st_mtime_ns) for e in below)
-        return (("", directory.stat().st_mtime_ns), *inside)
+        inside = sorted((directory / e.name, e.stat().st_mtime_ns) for e in below)
+        return ((directory, directory.stat().st_mtime_ns), *inside)
     except OSError:
         return ()

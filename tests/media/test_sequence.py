@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.numbering import missing, stretches_text
 from cosmos_pipelines.media.sequence import PASSES, find_passes, recognise, survey
 from tests.media import renders
 
@@ -71,8 +72,8 @@ def test_videos_sequences_and_directories_can_be_mixed(tmp_path: Path) -> None:
 def test_a_gap_in_the_numbering_is_named(tmp_path: Path) -> None:
     touch(tmp_path, *(f"color.{n:04d}.png" for n in (1, 2, 5, 7)))
     found = find_passes(tmp_path)["color"]
-    assert found.gaps == ((3, 4), (6, 6))
-    assert found.gaps_text == "3-4, 6"
+    assert missing(found.numbers) == ((3, 4), (6, 6))
+    assert stretches_text(missing(found.numbers)) == "3-4, 6"
 
 
 def test_two_candidates_for_one_pass_are_both_named(tmp_path: Path) -> None:

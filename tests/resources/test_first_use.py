@@ -94,7 +94,7 @@ def test_databases_that_two_processes_of_an_earlier_version_broke_are_told_with_
         pass
     with sqlite3.connect(instance_directory(settings) / "history" / "runs.db") as database:
         database.execute("INSERT INTO alembic_version VALUES ('5771160a95ad')")
-    with pytest.raises(CosmosError, match="cannot be opened: .*more than one head") as e:
+    with pytest.raises(CosmosError, match=r"cannot be opened: .*more than one head") as e:
         dagster(settings)
     aside = f"`mv {tmp_path}/.dagster {tmp_path}/.dagster.broken`"
     assert aside in (e.value.hint or "")

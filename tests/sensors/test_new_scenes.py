@@ -12,11 +12,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from cosmos_pipelines import demo
+from cosmos_pipelines.assets.partitions import SCENES
 from cosmos_pipelines.files import part_of
+from cosmos_pipelines.media.prepare import prepare_scene
+from cosmos_pipelines.media.settling import MARKER
 from cosmos_pipelines.runs.inputs import register_scene
-from cosmos_pipelines.sensors.new_scenes import MARKER, new_scenes
+from cosmos_pipelines.sensors.catalog_sync import catalog_sync
+from cosmos_pipelines.sensors.new_scenes import new_scenes
+from cosmos_pipelines.sensors.scene_memory import Memory
 from tests.media import renders
-from tests.support.dagster_project import tick
+from tests.support.counting import counting
+from tests.support.dagster_project import materialize, tick
 from tests.support.project import Project
 
 SETTLE_S = 30
@@ -39,24 +46,34 @@ class Looks:
         self.time = time.time()
 
     def once(self, after_s: float = 1) -> list[str]:
-        """Keys of the scenes that the next look requests."""
+        """Keys of the scenes that the next look takes."""
         self.time += after_s
+        before = _taken(self.cursor)
         result: Any
         result, self.cursor = tick(self.project, new_scenes, self.instance, self.cursor)
         if isinstance(result, dg.SkipReason):
             self.said = result.skip_message or ""
-            return []
-        return [request.partition_key for request in result.run_requests]
+            self.requested = []
+        else:
+            self.requested = [request.partition_key for request in result.run_requests]
+        after = _taken(self.cursor)
+        return sorted(name for name, look in after.items() if before.get(name) != look)
 
     def all(self, seconds: float, every: float = 1) -> list[str]:
-        """What looks in the next seconds request."""
+        """What looks in the next seconds take."""
         return [key for _ in range(round(seconds / every)) for key in self.once(every)]
+
+
+def _taken(cursor: str | None) -> dict[str, tuple[str, float]]:
+    """How the scenes looked that were taken, and since when."""
+    seen = Memory.of(cursor).seen
+    return {name: (s.look, s.since) for name, s in seen.items() if s.state == "taken"}
 
 
 @pytest.fixture
 def looks(empty: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> Looks:
     made = Looks(empty, instance)
-    monkeypatch.setattr("cosmos_pipelines.sensors.new_scenes.now", lambda: made.time)
+    monkeypatch.setattr("cosmos_pipelines.sensors.settled.now", lambda: made.time)
     monkeypatch.setattr("cosmos_pipelines.sensors.new_scenes.TICK_S", 0)  # one look a tick
     return made
 
@@ -299,8 +316,6 @@ def test_a_prepared_scene_that_is_brought_here_alone_is_watched_like_any_other(
     empty: Project, looks: Looks, tmp_path: Path
 ) -> None:
     source = renders.render(tmp_path / "renders")
-    from cosmos_pipelines.media.prepare import prepare_scene
-
     prepare_scene(source, tmp_path / "made")
     directory = Path(shutil.copytree(tmp_path / "made", empty.settings.inputs / "city"))
     whole = (directory / "color.mp4").read_bytes()
@@ -372,7 +387,7 @@ def test_a_wrong_request_makes_a_scene_unusable(empty: Project, looks: Looks) ->
 def test_a_directory_that_may_not_be_read_does_not_stop_the_others(
     empty: Project, looks: Looks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cosmos_pipelines.sensors import new_scenes as module
+    from cosmos_pipelines.sensors import settled as module
 
     empty.scene("a")
     empty.scene("b")
@@ -457,4 +472,135 @@ def test_a_tick_goes_on_looking_where_dagster_runs_sensors_in_threads(
     assert instance.get_sensor_settings()["use_threads"] is True
     empty.scene("city")
     result, _ = tick(empty, new_scenes, instance, None)
-    assert [request.partition_key for request in result.run_requests] == ["city"]
+    assert result.skip_message.startswith("Registered city. ")
+    assert [scene.key for scene in empty.catalog.list_scenes()] == ["city"]
+
+
+# Prepared scenes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["in place", "numbered in steps", "brought here", "the demo's"])
+def test_what_a_prepared_scene_asks_for_is_read(
+    empty: Project, looks: Looks, tmp_path: Path, how: str
+) -> None:
+    directory = empty.settings.inputs / "city"
+    if how == "brought here":
+        prepare_scene(renders.render(tmp_path / "renders"), directory)
+    elif how == "the demo's":
+        demo.render(directory)
+    else:
+        step = 5 if how == "numbered in steps" else 1
+        renders.render(directory)
+        for path in sorted(directory.iterdir(), reverse=True):
+            name, number, end = path.name.split(".")
+            path.rename(directory / f"{name}.{int(number) * step:04}.{end}")
+        prepare_scene(directory, directory, step=step)
+    (directory / "prompt.txt").write_text("A rainy street")
+    assert "city" in looks.all(3600, every=600)
+    if not empty.catalog.list_prompts():  # a Dagster run was asked for
+        assert materialize(empty, looks.instance, SCENES, "city").success
+    assert [prompt.text for prompt in empty.catalog.list_prompts()] == ["A rainy street"]
+
+
+# Every directory has its answer -------------------------------------------------------------------
+
+
+def test_each_directory_that_is_not_taken_is_named_with_the_reason(
+    empty: Project, looks: Looks
+) -> None:
+    inputs = empty.settings.inputs
+    renders.sequence(inputs / "depth only", "depth.%04d.png", renders.distance)
+    (inputs / "pipe").mkdir()
+    os.mkfifo(inputs / "pipe" / "color.mp4")
+    (inputs / "broken").mkdir()
+    (inputs / "broken" / "color.mp4").write_bytes(b"no video")
+    nested = empty.scene("nested")
+    (nested / "scene.json").write_text('{"a":' * 5000 + "1" + "}" * 5000)
+    empty.scene("caf\udce9")
+    empty.scene("whole")
+    assert looks.all(120, every=10) == ["whole"]
+    reasons = dict(line.split(": ", 1) for line in looks.said.splitlines()[1:])
+    assert reasons["depth only"] == "There is no color pass (found: depth)."
+    assert "UTF-8" in reasons["caf\\udce9"]
+    assert "video" in reasons["broken"]
+    assert set(reasons) == {"depth only", "broken", "caf\\udce9", "nested"}, looks.said
+    assert looks.all(60, every=10) == []
+    assert dict(line.split(": ", 1) for line in looks.said.splitlines()[1:]) == reasons
+
+
+def test_a_directory_that_vanishes_between_two_looks_stops_nothing(
+    empty: Project, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cosmos_pipelines.sensors import new_scenes as module
+
+    gone, real = empty.scene("a"), module.look_at
+    empty.scene("b")
+
+    def vanishing(directory: Path, **more: Any) -> Any:
+        if directory == gone and gone.exists():
+            shutil.rmtree(gone)
+        return real(directory, **more)
+
+    monkeypatch.setattr(module, "look_at", vanishing)
+    looks.once()
+    assert looks.once() == ["b"]
+    assert looks.said.startswith("Registered b. 1 scenes known, 0 unusable")
+
+
+def test_more_scenes_than_a_tick_takes_are_taken_in_the_next_ones(
+    empty: Project, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosmos_pipelines.sensors.scene_memory.A_TICK", 2)
+    for n in range(5):
+        empty.scene(f"s{n}")
+    looks.once()
+    with counting(empty.settings) as counts:
+        assert looks.once() == ["s0", "s1"]
+        assert counts["probe"] <= 2 * 7  # no more than those two are looked into
+    assert [looks.once(), looks.once(), looks.once()] == [["s2", "s3"], ["s4"], []]
+
+
+def test_of_many_bad_directories_each_is_looked_into_once_and_hides_no_scene(
+    empty: Project, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosmos_pipelines.sensors.new_scenes.DECIDE_S", -1)  # one in a look
+    for n in range(4):
+        directory = empty.settings.inputs / f"a{n}"
+        directory.mkdir()
+        (directory / "color.mp4").write_bytes(b"no video")
+        os.utime(directory / "color.mp4", (1, 1))
+    empty.scene("city")
+    assert looks.all(300, every=10) == ["city"]
+    with counting(empty.settings) as counts:
+        assert looks.once() == []
+    assert counts["probe"] == 0
+    assert "4 unusable" in looks.said
+
+
+def test_while_nothing_changes_no_video_is_probed_and_the_catalog_is_not_asked(
+    empty: Project, looks: Looks
+) -> None:
+    for n in range(12):
+        empty.scene(f"s{n}")
+    looks.all(3)
+    cursor = looks.cursor
+    with counting(empty.settings) as counts:
+        assert looks.all(5) == []
+    assert counts["probe"] == counts["statement"] == 0
+    assert looks.cursor == cursor
+
+
+def test_a_scene_of_videos_is_recorded_once_and_needs_no_dagster_run(
+    empty: Project, looks: Looks
+) -> None:
+    empty.scene("city")
+    assert looks.all(3) == ["city"]
+    assert looks.requested == []
+    found, _ = tick(empty, catalog_sync, looks.instance, None)
+    assert isinstance(found, dg.SkipReason)
+    records = looks.instance.fetch_materializations(SCENES, limit=5).records
+    assert [record.partition_key for record in records] == ["city"]
+    checks = looks.instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        [dg.AssetCheckKey(SCENES, "there")]
+    )
+    assert len(checks) == 1

@@ -1,0 +1,157 @@
+"""Which directories below the inputs root hold a scene, and where to look whether others came."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cosmos_pipelines.foreign import absolute
+from cosmos_pipelines.media.listing import PICTURES
+from cosmos_pipelines.media.sequence import VIDEOS, recognise
+
+DEEP: Final = 16
+"""Directories below directories, at most."""
+GRANULE_NS: Final = 2_000_000_000
+"""The coarsest clock of a file system: two changes within it may have one time."""
+_PICTURES: Final = tuple(PICTURES)
+_FILES: Final = tuple(PICTURES | VIDEOS)
+
+Stamp = tuple[int, int] | None
+"""When a directory was changed: its entries, its permissions. None: it is not there."""
+
+
+@dataclass
+class Tree:
+    """What a walk has found."""
+
+    scenes: list[Path] = field(default_factory=list)
+    others: dict[Path, Stamp] = field(default_factory=dict)
+    """Directories that hold no scene themselves: where scenes are added, renamed and removed."""
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    """Directories that may not be read, with the reason."""
+
+    def changed(self) -> bool:
+        """Whether scenes may have been added, renamed or removed since the walk."""
+        return any(stamp_of(path) != stamp for path, stamp in self.others.items())
+
+
+def stamp_of(directory: Path) -> Stamp:
+    """When a directory was changed last."""
+    try:
+        stat = directory.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def walk(root: Path, known: Collection[Path] = ()) -> Tree:
+    """Find the directories below `root` that hold a scene: videos or pictures, or such a pass.
+
+    Each is found once, under its own name rather than that of a link; links that lead back, or up,
+    are not followed. Those in `known` are scenes without a look into them.
+    """
+    tree, seen, links = Tree(), set[tuple[int, int]](), list[Path]()
+    known = {*known}
+    _enter(root, seen)
+    _below(root, tree, known, seen, links, 0)
+    above = {_identity(place) for place in (root, *absolute(root).parents)}
+    while links:
+        link = links.pop(0)
+        if _identity(link) in above or not _enter(link, seen):
+            continue
+        if _is_scene(link):
+            tree.scenes.append(link)
+        else:
+            _below(link, tree, known, seen, links, 1)
+    return tree
+
+
+def _below(
+    directory: Path,
+    tree: Tree,
+    known: set[Path],
+    seen: set[tuple[int, int]],
+    links: list[Path],
+    depth: int,
+) -> None:
+    tree.others[directory] = _settled(stamp_of(directory))
+    try:
+        with os.scandir(directory) as entries:
+            inside = sorted((e for e in entries if _visible(e)), key=lambda e: e.name)
+    except FileNotFoundError:  # gone meanwhile
+        return
+    except OSError as e:
+        tree.unreadable[directory] = f"It cannot be read: {e.strerror}."
+        return
+    for entry in inside:
+        child = directory / entry.name
+        if entry.is_symlink():
+            links.append(child)
+        elif not _enter(child, seen):
+            continue
+        elif child in known or _is_scene(child):
+            tree.scenes.append(child)
+        elif depth < DEEP:
+            _below(child, tree, known, seen, links, depth + 1)
+
+
+def _settled(stamp: Stamp) -> Stamp:
+    """The stamp, if a later change will have another; else one that no directory has."""
+    if stamp is not None and abs(time.time_ns() - max(stamp)) < GRANULE_NS:
+        return (-1, -1)
+    return stamp
+
+
+def _visible(entry: os.DirEntry[str]) -> bool:
+    try:
+        return not entry.name.startswith(".") and entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _enter(path: Path, seen: set[tuple[int, int]]) -> bool:
+    """Whether a directory is there and was not seen before."""
+    identity = _identity(path)
+    if identity is None or identity in seen:
+        return False
+    seen.add(identity)
+    return True
+
+
+def _is_scene(directory: Path) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.name.lower().endswith(_FILES) and entry.is_file():
+                    return True
+                if (
+                    entry.is_dir()
+                    and recognise(entry.name)[0] is not None
+                    and _pictures(entry.path)
+                ):
+                    return True
+    except OSError:  # `_below` says why
+        return False
+    return False
+
+
+def _pictures(directory: str) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return any(entry.name.lower().endswith(_PICTURES) for entry in entries)
+    except OSError:  # `_below` says why
+        return False

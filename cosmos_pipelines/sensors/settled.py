@@ -1,0 +1,100 @@
+"""Whether a directory is settled, and can be used: what is decided before it becomes a scene."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from cosmos_pipelines.errors import InputError, MediaError
+from cosmos_pipelines.media.asked import Asked
+from cosmos_pipelines.media.numbering import missing, stretches_text
+from cosmos_pipelines.media.probe import probe
+from cosmos_pipelines.media.scene_file import read_scene_file
+from cosmos_pipelines.media.sequence import PASSES, Pass, find_passes
+from cosmos_pipelines.media.settling import MARKER, STILL_S, SceneLook, all_whole, quiet, wait_s
+from cosmos_pipelines.runs.locations import scene_key
+from cosmos_pipelines.runs.scene_requests import TOML, read_request
+from cosmos_pipelines.sensors.scene_memory import Seen
+from cosmos_pipelines.settings import Settings
+
+
+def now() -> float:
+    """The time of day, which outlives a restart of the daemon."""
+    return time.time()
+
+
+def decide(
+    settings: Settings, directory: Path, look: SceneLook, seen: Seen, *, renamed: bool
+) -> bool:
+    """Whether a directory is settled and can be used; what is remembered of it says so then.
+
+    Raises:
+        CosmosError: it cannot be used; says why.
+    """
+    unchanged = now() - seen.since
+    needed = wait_s(look, settings.scenes.settle_s, seen.gap)
+    sure = look.marked or renamed or quiet(look, unchanged, now(), needed)
+    if not sure and (seen.tried or unchanged < STILL_S):
+        return False
+    seen.tried = True
+    request = read_request(directory)
+    frames = request.frames if request else None
+    counted = frames is not None and seen.before == 0
+    if not (sure or counted or all_whole(directory, look)):
+        return False
+    scene_key(settings, directory)
+    passes = _passes(directory)
+    lengths = {one.label: _frames(one) for one in passes.values()}
+    if why := _not_whole(lengths, frames, alone=not look.marked):
+        seen.state, seen.said = ("waiting", why) if sure else ("settling", "")
+        return False
+    _refuse(passes, _step(directory))
+    seen.state, seen.before, seen.gap = "taken", look.written_s, max(look.gap_s, seen.gap)
+    return True
+
+
+def _passes(directory: Path) -> dict[str, Pass]:
+    """What was rendered, and finished videos of passes of which nothing else is there."""
+    found = find_passes(directory)
+    for name in PASSES:
+        file = directory / f"{name}.mp4"
+        if name not in found and file.is_file():
+            found[name] = Pass(name, "video", file.name, (file,))
+    return found
+
+
+def _step(directory: Path) -> int:
+    """How far frame numbers are apart; whoever prepared the scene has said so."""
+    return Asked.before(read_scene_file(directory)).step
+
+
+def _refuse(passes: Mapping[str, Pass], step: int) -> None:
+    """Raises MediaError where a quick look tells that this cannot become a scene."""
+    if "color" not in passes:
+        found = ", ".join(passes) or "nothing that is a pass"
+        raise MediaError(f"There is no color pass (found: {found}).")
+    for one in passes.values():
+        if gaps := missing(one.numbers, step):
+            raise MediaError(f"{one.label} lacks {stretches_text(gaps, step)}.")
+
+
+def _frames(one: Pass) -> int:
+    return probe(one.files[0]).frames if one.kind == "video" else len(one.files)
+
+
+def _not_whole(lengths: Mapping[str, int], declared: int | None, *, alone: bool) -> str:
+    """Why what is there is not all, although nothing comes any more; empty if it seems whole.
+
+    `alone`: a sequence of one picture is taken for the beginning of a longer one.
+    """
+    said = ", ".join(f"{label} has {count}" for label, count in lengths.items())
+    if declared is not None and any(count < declared for count in lengths.values()):
+        return f"Of the {declared} frames that its {TOML} declares, {said}."
+    if declared is not None and any(count > declared for count in lengths.values()):
+        raise InputError(f"Its {TOML} declares {declared} frames, but {said}.")
+    if len(set(lengths.values())) > 1:
+        return f"Its passes are not of one length: {said}."
+    if alone and declared is None and set(lengths.values()) == {1}:
+        return f"There is one frame only; write {MARKER} if that is all."
+    return ""
