@@ -13,7 +13,7 @@ from typing import Any
 
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.registry import backend_for
-from cosmos_pipelines.catalog.records import Prompt, Run
+from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError, shown
@@ -180,10 +180,12 @@ def job_of(
     run: Run,
     prompt: Prompt | None,
     looking: Looking = "renew",
+    scene: SceneRow | None = None,
 ) -> Job:
     """The job that a stored run of this prompt describes, with its inputs as they are now.
 
-    `looking`: how its scene is looked at.
+    `looking`: how its scene is looked at. `scene`: the scene as the caller knows it; it is not
+    looked at then.
 
     Raises:
         InputError: an input is gone or unusable.
@@ -199,8 +201,9 @@ def job_of(
         inputs = {"video": measured(located(settings, run.source["video"]))}
     else:
         assert prompt is not None
-        scene = current_scene(catalog, settings, prompt.scene, looking)
-        inputs = scene_videos(settings, scene)
+        inputs = scene_videos(
+            settings, scene or current_scene(catalog, settings, prompt.scene, looking)
+        )
     return Job(
         run_id=run.id,
         operation=operation,
