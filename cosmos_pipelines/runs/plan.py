@@ -13,7 +13,7 @@ from typing import Any
 
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.registry import backend_for
-from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
+from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError, shown
@@ -180,12 +180,12 @@ def job_of(
     run: Run,
     prompt: Prompt | None,
     looking: Looking = "renew",
-    scene: SceneRow | None = None,
+    inputs: Mapping[str, Video] | None = None,
 ) -> Job:
     """The job that a stored run of this prompt describes, with its inputs as they are now.
 
-    `looking`: how its scene is looked at. `scene`: the scene as the caller knows it; it is not
-    looked at then.
+    `looking`: how its scene is looked at. `inputs`: those that the caller knows; no file is looked
+    at then.
 
     Raises:
         InputError: an input is gone or unusable.
@@ -195,15 +195,8 @@ def job_of(
     negative = prompt.negative_prompt if prompt else None
     if isinstance(operation, Transfer) and operation.negative_prompt is not None:
         negative = operation.negative_prompt
-    if run.parent_run_id:
-        inputs = {"video": measured(_finished_video(settings, catalog.get_run(run.parent_run_id)))}
-    elif run.source:
-        inputs = {"video": measured(located(settings, run.source["video"]))}
-    else:
-        assert prompt is not None
-        inputs = scene_videos(
-            settings, scene or current_scene(catalog, settings, prompt.scene, looking)
-        )
+    if inputs is None:
+        inputs = _inputs_now(catalog, settings, run, prompt, looking)
     return Job(
         run_id=run.id,
         operation=operation,
@@ -211,6 +204,17 @@ def job_of(
         negative_prompt=negative,
         inputs=inputs,
     )
+
+
+def _inputs_now(
+    catalog: Catalog, settings: Settings, run: Run, prompt: Prompt | None, looking: Looking
+) -> Mapping[str, Video]:
+    if run.parent_run_id:
+        return {"video": measured(_finished_video(settings, catalog.get_run(run.parent_run_id)))}
+    if run.source:
+        return {"video": measured(located(settings, run.source["video"]))}
+    assert prompt is not None
+    return scene_videos(settings, current_scene(catalog, settings, prompt.scene, looking))
 
 
 def as_orders(

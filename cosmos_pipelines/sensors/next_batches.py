@@ -1,23 +1,26 @@
 """The next batches of the queue, which the sensor `dispatch_queue` requests.
 
-All waiting runs at which it looks are grouped by what the catalog says of them. Files are looked at
-only for the runs whose turn has come.
+All waiting runs at which it looks are grouped by what the catalog says of them. Files are looked
+at only for the runs whose turn has come, and none is read to its end: its run does that.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from logging import Logger
+from pathlib import Path
 
 from cosmos_pipelines import batching
 from cosmos_pipelines.catalog.records import Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import CosmosError, InputError, StateError, shown
-from cosmos_pipelines.operations import Job
+from cosmos_pipelines.media.probe import probe, stamp_of
+from cosmos_pipelines.operations import Job, Video
+from cosmos_pipelines.runs.locations import located
 from cosmos_pipelines.runs.plan import job_of
-from cosmos_pipelines.runs.scenes import as_measured
+from cosmos_pipelines.runs.scenes import as_measured, scene_videos
 from cosmos_pipelines.settings import Settings
 
 
@@ -57,6 +60,7 @@ class _Looks:
         self._catalog, self._settings, self._log = catalog, settings, log
         self._prompts = catalog.find_prompts(run.prompt_id for run in waiting if run.prompt_id)
         self._scenes = catalog.find_scenes(prompt.scene for prompt in self._prompts.values())
+        self._parents = catalog.find_runs(run.parent_run_id for run in waiting if run.parent_run_id)
         self._engines: dict[str, Engine] = {}
         self._measured: dict[str, bool] = {}
         self._jobs: dict[str, Job] = {}
@@ -67,10 +71,9 @@ class _Looks:
         place = (run.engine, run.backend, run.model_type)
         try:
             engine = self._engine(run.engine)
-            if _of_video(run):
+            if run.source:
                 return (*place, json.dumps(run.execution_config, sort_keys=True))
-            prompt = self._prompts.get(run.prompt_id or "")
-            job = job_of(self._catalog, self._settings, run, prompt, scene=self._scene(run))
+            job = self._job_of(run, self._known_inputs(run))
             key = (*place, engine.batch_key(job))
             hash(key)
         except Exception as e:  # noqa: BLE001 - one run's fault never stops the others
@@ -105,20 +108,40 @@ class _Looks:
         return [*alone, *([by_id[job.run_id] for job in batch] for batch in planned)]
 
     def _job(self, run: Run) -> Job:
-        """The run as a job whose inputs were looked at; nothing is encoded in a tick."""
+        """The run as a job, if its files are as they were measured. Nothing is made in a tick."""
         if fault := self._faults.get(run.id):
             raise fault
-        if _of_video(run):
-            if run.id not in self._jobs:
-                prompt = self._prompts.get(run.prompt_id or "")
-                self._jobs[run.id] = job_of(self._catalog, self._settings, run, prompt)
-            return self._jobs[run.id]
+        if run.source and run.id not in self._jobs:
+            video = located(self._settings, run.source["video"])
+            self._jobs[run.id] = self._job_of(run, {"video": _glanced_at(video)})
+        job = self._jobs[run.id]
+        if run.source:
+            return job
+        if run.parent_run_id:
+            video = Path(job.inputs["video"].path)
+            if stamp_of(video).size != job.inputs["video"].size:
+                raise StateError(f"{shown(video)} has changed since it was made.")
+            return job
         scene = self._scene(run)
         if scene.key not in self._measured:
             self._measured[scene.key] = as_measured(self._settings, scene)
         if not self._measured[scene.key]:
             raise StateError(f"The scene {shown(scene.key)} has changed since it was measured.")
-        return self._jobs[run.id]
+        return job
+
+    def _job_of(self, run: Run, inputs: Mapping[str, Video]) -> Job:
+        prompt = self._prompts.get(run.prompt_id or "")
+        return job_of(self._catalog, self._settings, run, prompt, inputs=inputs)
+
+    def _known_inputs(self, run: Run) -> Mapping[str, Video]:
+        """The inputs of a run by what the catalog says of them."""
+        if not run.parent_run_id:
+            return scene_videos(self._settings, self._scene(run))
+        parent = self._parents.get(run.parent_run_id)
+        if parent is None or parent.status != "completed":
+            raise StateError(f"The video of run {run.parent_run_id} is not made yet.")
+        facts = {name: parent.outputs[name] for name in Video.model_fields if name != "path"}
+        return {"video": Video(path=str(self._settings.home / parent.outputs["video"]), **facts)}
 
     def _scene(self, run: Run) -> SceneRow:
         prompt = self._prompts.get(run.prompt_id or "")
@@ -139,6 +162,8 @@ class _Looks:
         )
 
 
-def _of_video(run: Run) -> bool:
-    """Whether a run is of a video, which must be read to be measured, and not of a scene."""
-    return bool(run.parent_run_id or run.source)
+def _glanced_at(path: Path) -> Video:
+    """A video by its header. It is hashed and read to its end when its run starts."""
+    p = probe(path)
+    facts = {"size": p.size, "width": p.width, "height": p.height, "frames": p.frames}
+    return Video(path=str(path), sha256="", fps=str(p.fps), **facts)

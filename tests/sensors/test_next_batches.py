@@ -69,10 +69,33 @@ def test_only_the_videos_of_runs_whose_turn_has_come_are_read(staged: Project) -
     runs = [add_upscale(staged, number) for number in range(20)]
     with counting(staged.settings) as counts:
         assert batches(staged, runs, room=1) == [[run.id for run in runs[:8]]]
-    assert 1 <= counts["deep probe"] <= 8
+    assert counts["probe"] == 8
+    assert counts["deep probe"] == 0
     with counting(staged.settings) as counts:
         assert batches(staged, runs, room=0) == []
     assert counts["probe"] + counts["statement"] == 0
+
+
+def test_upscales_of_videos_that_runs_made_share_loads_and_read_none(staged: Project) -> None:
+    parent = add_run(staged)
+    facts = {"sha256": "0", "width": 64, "height": 48, "frames": 6, "fps": "24"}
+    runs = []
+    for number in range(4):
+        video = write_video(staged.settings.home / f"video_{number}.mp4")
+        outputs = {"video": video.name, "size": video.stat().st_size, **facts}
+        copy_run(staged.catalog, parent, 1, status="completed", outputs=outputs)
+        made = staged.catalog.list_runs("completed")[0]
+        config = Upscale().config()
+        where = ("upscale", "stand_in", "local", config)
+        runs.append(staged.catalog.add_run(*where, parent_run_id=made.id, queued=True))
+    with counting(staged.settings) as counts:
+        assert batches(staged, runs) == [[run.id for run in runs]]
+    assert counts["probe"] == 0
+    assert counts["statement"] <= 1
+    (staged.settings.home / "video_0.mp4").unlink()
+    (staged.settings.home / "video_1.mp4").write_bytes(b"another")
+    ids = [run.id for run in runs]
+    assert batches(staged, runs) == [[ids[0]], [ids[1]], ids[2:]]
 
 
 def test_a_scene_and_a_prompt_are_looked_at_once_for_all_their_runs(staged: Project) -> None:
