@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.support.gpu_host",
     "tests.support.host_engine",
     "tests.support.cosmos_host",  # imports it
+    "tests.support.queue_looks",
     "tests.support.sshd",
     "tests.support.staged",
 ]

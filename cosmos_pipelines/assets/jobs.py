@@ -27,6 +27,12 @@ from cosmos_pipelines.runs.plan import Planned, enter_all, plan_transfer
 from cosmos_pipelines.settings import Settings
 
 BATCH: Final = "execute_runs_batch"
+BY: Final = "cosmos/by"
+"""Run tag: what requested a Dagster run."""
+QUEUE: Final = "queue"
+"""Its value for the sensor `dispatch_queue`."""
+LOST: Final = "lost_runs"
+"""Its value for the sensor `lost_runs`."""
 
 
 class PromptsForm(dg.Config):
@@ -123,7 +129,7 @@ def execute_batch(
 ) -> None:
     """Execute all; each that completes is recorded in its partition, with its checks."""
     with as_dagster_failure(), catalog.open() as (store, settings):
-        wanted = store.get_runs(config.run_ids)
+        wanted = _still_wanted(context, store.get_runs(config.run_ids))
         record(context.instance, store, settings, *wanted)
         prompts = store.find_prompts(run.prompt_id for run in wanted if run.prompt_id)
         recorded: set[str] = set()
@@ -144,6 +150,19 @@ def execute_batch(
         if left:
             said = "; ".join(f"{run.id} {run.status}: {run.error_message}" for run in left)
             raise failure(f"{len(left)} of {len(runs)} runs did not complete: {said}", left)
+
+
+def _still_wanted(context: dg.OpExecutionContext, runs: list[Run]) -> list[Run]:
+    """The runs without those that were cancelled, or failed, since a sensor requested them.
+
+    Who re-executes the Dagster run on the page, or starts the job with run ids, means all of them.
+    """
+    if context.run.tags.get(BY) not in (QUEUE, LOST) or context.run.parent_run_id is not None:
+        return runs
+    ended = [run for run in runs if run.status in ("failed", "cancelled")]
+    for run in ended:
+        context.log.info(f"{run.id} is left alone: it is {run.status} since it was requested.")
+    return [run for run in runs if run not in ended]
 
 
 def _record(
@@ -184,3 +203,12 @@ JOBS: Final = [create_prompts, create_runs, execute_runs_batch, check_up_to_date
 def batch_config(run_ids: list[str]) -> dict[str, Any]:
     """The run configuration of the batch job."""
     return {"ops": {execute_batch.name: {"config": {"run_ids": run_ids}}}}
+
+
+def run_ids_of(dagster_run: dg.DagsterRun) -> list[str]:
+    """The runs that a Dagster run of the batch job is to execute; none if its form says none."""
+    config: Any = dagster_run.run_config
+    try:
+        return list(config["ops"][execute_batch.name]["config"]["run_ids"])
+    except (KeyError, TypeError):  # somebody has written it on the page
+        return []

@@ -8,6 +8,7 @@ A new catalog is therefore made under another name and renamed when it has all t
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,9 @@ _SMALLEST: Final = 512
 """Bytes of the smallest page."""
 _VERSIONS: Final = (18, b"\2\2")
 """Where the header says that the log is written ahead (sqlite.org/fileformat2.html, 1.3)."""
+_opening: Final = threading.Lock()
+_descriptors: Final[dict[tuple[int, int], int]] = {}
+"""By device and inode; an inode that is open is not given to another file."""
 _ANEW: Final = "Restore a backup, or remove the file to start a new catalog."
 
 
@@ -54,8 +58,7 @@ def _check(path: Path, logs: list[Path]) -> None:
         if what := what_it_is(path.stat().st_mode):
             raise InputError(f"The catalog {path} is {what}, not a file.")
         size = path.stat().st_size
-        with path.open("rb") as file:
-            begins = file.read(len(_MAGIC))
+        begins = _first_bytes(path, len(_MAGIC))
     except OSError as e:
         raise InputError(f"The catalog {path} cannot be opened: {e.strerror}.") from None
     if size == 0:
@@ -69,6 +72,22 @@ def _check(path: Path, logs: list[Path]) -> None:
             f"The catalog {path} is not an SQLite database.",
             hint=_ANEW,
         )
+
+
+def _first_bytes(path: Path, count: int) -> bytes:
+    """Read the beginning of the file through a descriptor that stays open for this process's life.
+
+    A process that closes any descriptor of a file gives up all of its POSIX locks on the file, also
+    those of SQLite's open connections (sqlite.org/howtocorrupt.html, 2.2). Another process that
+    closes its last connection then believes that it is alone, and removes the log: what this
+    process writes later is lost.
+    """
+    found = path.stat()
+    with _opening:
+        key = (found.st_dev, found.st_ino)
+        if key not in _descriptors:
+            _descriptors[key] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(_descriptors[key], count, 0)
 
 
 def _make(path: Path, fill: Callable[[Database], None]) -> None:

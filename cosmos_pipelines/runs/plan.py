@@ -228,10 +228,12 @@ def job_of(
     run: Run,
     prompt: Prompt | None,
     looking: Looking = "renew",
+    inputs: Mapping[str, Video] | None = None,
 ) -> Job:
     """The job that a stored run of this prompt describes, with its inputs as they are now.
 
-    `looking`: how its scene is looked at.
+    `looking`: how its scene is looked at. `inputs`: those that the caller knows; no file is looked
+    at then.
 
     Raises:
         InputError: an input is gone or unusable.
@@ -241,14 +243,8 @@ def job_of(
     negative = prompt.negative_prompt if prompt else None
     if isinstance(operation, Transfer) and operation.negative_prompt is not None:
         negative = operation.negative_prompt
-    if run.parent_run_id:
-        inputs = {"video": measured(_finished_video(settings, catalog.get_run(run.parent_run_id)))}
-    elif run.source:
-        inputs = {"video": measured(located(settings, run.source["video"]))}
-    else:
-        assert prompt is not None
-        scene = current_scene(catalog, settings, prompt.scene, looking)
-        inputs = scene_videos(settings, scene)
+    if inputs is None:
+        inputs = _inputs_now(catalog, settings, run, prompt, looking)
     return Job(
         run_id=run.id,
         operation=operation,
@@ -256,6 +252,17 @@ def job_of(
         negative_prompt=negative,
         inputs=inputs,
     )
+
+
+def _inputs_now(
+    catalog: Catalog, settings: Settings, run: Run, prompt: Prompt | None, looking: Looking
+) -> Mapping[str, Video]:
+    if run.parent_run_id:
+        return {"video": measured(_finished_video(settings, catalog.get_run(run.parent_run_id)))}
+    if run.source:
+        return {"video": measured(located(settings, run.source["video"]))}
+    assert prompt is not None
+    return scene_videos(settings, current_scene(catalog, settings, prompt.scene, looking))
 
 
 def as_orders(

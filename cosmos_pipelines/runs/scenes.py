@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import MediaError, StateError, shown
+from cosmos_pipelines.errors import MediaError, shown
 from cosmos_pipelines.foreign import is_utf8
 from cosmos_pipelines.operations import Video
 from cosmos_pipelines.runs.locations import as_stored, rendered_in, scene_key, scene_place
@@ -30,9 +30,9 @@ GONE: Final[Mapping[str, str | None]] = {}
 """The content of a scene that is not there."""
 LONGEST_PREVIEW: Final = 150
 """Bytes of a preview's name without its ending; that of what is being written is longer."""
-Looking = Literal["renew", "foresee", "unchanged"]
-"""What happens where a scene is not as it was measured: it is made anew; it is told what that would
-give, and nothing is written (a dry run); it is refused, since nothing may be read or made now."""
+Looking = Literal["renew", "foresee"]
+"""What happens where a scene is not as it was measured: it is made anew; or it is told what that
+would give, and nothing is written (a dry run)."""
 
 
 def register_scene(
@@ -83,13 +83,10 @@ def current_scene(
     Raises:
         UnknownId: there is no such scene.
         MediaError: it cannot be used as it is now; says why.
-        StateError: `unchanged`, and it is not.
     """
     row = catalog.get_scene(key)
     if as_measured(settings, row):
         return row
-    if looking == "unchanged":
-        raise StateError(f"The scene {key!r} has changed since it was measured.")
     directory = _found_again(settings, row)
     if looking == "renew":
         return register_scene(catalog, settings, directory)

@@ -2,32 +2,49 @@
 
 A RunRequest costs Dagster 0.15 s, and what has been requested can no longer be moved or join a
 batch; so only a few wait in Dagster's own queue at any time.
+
+What becomes of a Dagster run before it has taken its runs decides about them:
+
+    cancelled or deleted by a user          the runs are cancelled
+    failed, never created, or a success     requested again, a few times; then the runs have failed
+    created, but not in Dagster's queue     requested again with the same key, which puts it there
 """
 
-import json
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 import dagster as dg
 
-from cosmos_pipelines import batching
-from cosmos_pipelines.assets.jobs import BATCH, batch_config, execute_runs_batch
+from cosmos_pipelines.assets.jobs import (
+    BATCH,
+    BY,
+    QUEUE,
+    batch_config,
+    execute_runs_batch,
+    run_ids_of,
+)
 from cosmos_pipelines.assets.partitions import PARTITIONS, place_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import content_hash
-from cosmos_pipelines.operations import Job
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
-from cosmos_pipelines.runs.plan import job_of
-from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.sensors.next_batches import next_batches
+from cosmos_pipelines.sensors.requests import (
+    RUN_KEY,
+    TRIES,
+    Asked,
+    Fate,
+    fates,
+    read_cursor,
+    unfinished,
+    write_cursor,
+)
 
 WAITING: Final = 4
 """Batches that may wait in Dagster's queue at once."""
 LOOKED_AT: Final = 200
 """Waiting runs from which the next batches are made."""
-TRIES: Final = 3
-"""Dagster runs that a batch gets if they die before they have taken its runs."""
 
 
 @dg.sensor(
@@ -42,97 +59,117 @@ def dispatch_queue(
 ) -> dg.SensorResult | dg.SkipReason:
     """Request Dagster runs for the next batches."""
     with catalog.open() as (store, settings):
-        asked = _still_asked(context, store, store.queued_runs(LOOKED_AT))
-        room = WAITING - len({entry["key"] for entry in asked.values()})
-        free = [run for run in store.queued_runs(LOOKED_AT) if run.id not in asked]
-        tries = _tries(context.cursor)
-        batches = batches_of(store, settings, free)[: max(0, room)] if free and room > 0 else []
-    requests = []
+        asked, requests = _still_asked(context, store)
+        batches: list[list[Run]] = []
+        if _room(asked) > 0 and (free := _free_runs(context.instance, store, asked)):
+            batches = next_batches(store, settings, free, _room(asked), context.log)
     for batch in batches:
-        number = max(tries.get(run.id, 0) for run in batch) + 1
+        number = max(asked[run.id].tries if run.id in asked else 0 for run in batch) + 1
         key = _run_key(batch, number)
-        asked |= {run.id: {"key": key, "tries": number} for run in batch}
-        requests.append(_request(batch, key))
-    cursor = json.dumps(asked, sort_keys=True)
+        asked |= {run.id: Asked(key, number) for run in batch}
+        requests.append(_request([run.id for run in batch], key))
+    cursor = write_cursor(asked)
     if not requests:
         context.update_cursor(cursor)
         return dg.SkipReason(
             f"{len(asked)} runs wait in Dagster's queue." if asked else "No run waits."
         )
     return dg.SensorResult(
-        run_requests=requests,
-        dynamic_partitions_requests=_partitions(context.instance, batches),
-        cursor=cursor,
+        run_requests=requests, dynamic_partitions_requests=_partitions(batches), cursor=cursor
     )
 
 
-def batches_of(catalog: Catalog, settings: Settings, runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs in batches, in their order.
-
-    One whose inputs are unusable, or others than they were, is alone: what there is to say of it
-    comes out when it starts.
-    """
-    jobs: dict[tuple[str, str], list[Job]] = {}
-    order = {run.id: number for number, run in enumerate(runs)}
-    by_id = {run.id: run for run in runs}
-    batches = []
-    prompts = catalog.find_prompts(run.prompt_id for run in runs if run.prompt_id)
-    for run in runs:
-        try:
-            # nothing is encoded in a tick; what has changed is made anew when its run starts
-            prompt = prompts.get(run.prompt_id or "")
-            job = job_of(catalog, settings, run, prompt, looking="unchanged")
-            settings.engine(run.engine)
-        except CosmosError:
-            batches.append([run])
-            continue
-        jobs.setdefault((run.engine, run.backend), []).append(job)
-    for (engine, _), mine in jobs.items():
-        for batch in batching.plan(settings.engine(engine), mine):
-            batches.append([by_id[job.run_id] for job in batch])
-    return sorted(batches, key=lambda batch: order[batch[0].id])
+def _room(asked: Mapping[str, Asked]) -> int:
+    """How many more batches may wait in Dagster's queue."""
+    return WAITING - len({entry.key for entry in asked.values() if entry.key})
 
 
 def _still_asked(
-    context: dg.SensorEvaluationContext, catalog: Catalog, waiting: Sequence[Run]
-) -> dict[str, dict[str, Any]]:
-    """What was requested and still waits for its Dagster run, by run id.
+    context: dg.SensorEvaluationContext, catalog: Catalog
+) -> tuple[dict[str, Asked], list[dg.RunRequest]]:
+    """What was requested and is still pending, by run id; and what Dagster must be told again."""
+    before = read_cursor(context, Asked)
+    pending = {run.id for run in catalog.find_runs(before).values() if run.status == "pending"}
+    asked = {name: entry for name, entry in before.items() if name in pending}
+    by_key: dict[str, list[str]] = {}
+    for name, entry in asked.items():
+        if entry.key:
+            by_key.setdefault(entry.key, []).append(name)
+    became = fates(context.instance, asked.values())
+    requests = []
+    for key, ids in by_key.items():
+        fate, tries = became[key], asked[ids[0]].tries
+        if fate.state == "waits":
+            seen = fate.dagster_run_id
+            asked |= {name: replace(asked[name], seen=seen) for name in ids}
+        elif fate.state == "cancelled" or (fate.state == "gone" and fate.dagster_run_id):
+            _cancel(context, catalog, ids, fate)
+            asked = {name: entry for name, entry in asked.items() if entry.key != key}
+        elif tries >= TRIES:
+            _fail(context, catalog, ids, fate)
+            asked = {name: entry for name, entry in asked.items() if entry.key != key}
+        elif fate.state == "unsent":
+            asked |= {name: Asked(key, tries + 1, seen=fate.dagster_run_id) for name in ids}
+            requests.append(_request(ids, key))
+            context.log.warning(f"{', '.join(ids)}: {fate.said} It is put there now.")
+        else:
+            asked |= {name: Asked(None, tries) for name in ids}
+            context.log.warning(f"{', '.join(ids)}: {fate.said} Another is requested.")
+    return asked, requests
 
-    A Dagster run that was cancelled in its queue cancels its runs; one that died is asked for
-    again, a few times.
+
+def _cancel(
+    context: dg.SensorEvaluationContext, catalog: Catalog, ids: Iterable[str], fate: Fate
+) -> None:
+    """A user who cancels or deletes a Dagster run in its queue does not want its runs."""
+    for run_id in ids:
+        ended = catalog.advance(
+            run_id,
+            "",
+            "pending",
+            "cancelled",
+            error_kind="cancelled",
+            error_message=f"{fate.said} `cosmos run {run_id}` executes it.",
+        )
+        if ended:
+            context.log.info(f"{run_id} is cancelled: {fate.said}")
+
+
+def _fail(
+    context: dg.SensorEvaluationContext, catalog: Catalog, ids: Iterable[str], fate: Fate
+) -> None:
+    said = f"Dagster did not start it, {TRIES} times. {fate.said} See the failed runs on the page."
+    for run_id in ids:
+        if catalog.advance(
+            run_id, "", "pending", "failed", error_kind="launch_failed", error_message=said
+        ):
+            context.log.error(f"{run_id} has failed: {said}")
+
+
+def _free_runs(
+    instance: dg.DagsterInstance, catalog: Catalog, asked: dict[str, Asked]
+) -> list[Run]:
+    """The first of the waiting runs that no Dagster run is going to execute.
+
+    The cursor does not know of all: a user may reset it on the page, and the cursor of a tick in
+    which the daemon died may be lost. What Dagster knows besides is added to `asked`.
     """
-    asked = json.loads(context.cursor) if context.cursor else {}
-    kept: dict[str, dict[str, Any]] = {}
-    keys = {asked[run.id]["key"] for run in waiting if run.id in asked}
-    ended = {key: _ended(context.instance, key) for key in keys}
-    for run in waiting:
-        entry = asked.get(run.id)
-        if entry is None:
-            continue
-        status = ended[entry["key"]]
-        if status is None:
-            kept[run.id] = entry
-        elif status == dg.DagsterRunStatus.CANCELED:
-            context.log.info(f"{run.id} is cancelled, as its Dagster run was.")
-            catalog.cancel_pending(run.id)
-        elif entry["tries"] >= TRIES:
-            said = f"Dagster did not start it, {TRIES} times; see the page's failed runs."
-            context.log.warning(f"{run.id}: {said}")
-            catalog.advance(
-                run.id, "", "pending", "failed", error_kind="launch_failed", error_message=said
-            )
-    return kept
-
-
-def _ended(instance: dg.DagsterInstance, key: str) -> dg.DagsterRunStatus | None:
-    """How the Dagster run with this run key ended; None if it has not, or is not there yet."""
-    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": key}), limit=1)
-    return runs[0].status if runs and runs[0].is_finished else None
-
-
-def _tries(cursor: str | None) -> dict[str, int]:
-    asked = json.loads(cursor) if cursor else {}
-    return {run_id: entry["tries"] for run_id, entry in asked.items()}
+    requested = sum(entry.key is not None for entry in asked.values())
+    waiting = [
+        run
+        for run in catalog.queued_runs(LOOKED_AT + requested)
+        if run.id not in asked or asked[run.id].key is None
+    ]
+    if not waiting:
+        return []
+    known = {entry.key for entry in asked.values()}
+    ids = {run.id for run in waiting}
+    for dagster_run in unfinished(instance, BY, QUEUE):
+        if (key := dagster_run.tags.get(RUN_KEY)) and key not in known:
+            mine = ids.intersection(run_ids_of(dagster_run))
+            asked |= {run_id: Asked(key, 1, seen=dagster_run.run_id) for run_id in mine}
+            ids -= mine
+    return [run for run in waiting if run.id in ids]
 
 
 def _run_key(batch: Sequence[Run], number: int) -> str:
@@ -140,21 +177,16 @@ def _run_key(batch: Sequence[Run], number: int) -> str:
     return f"{batch[0].id}.{content_hash(content)[:12]}"
 
 
-def _request(batch: Sequence[Run], key: str) -> dg.RunRequest:
-    ids = [run.id for run in batch]
-    tags = {"cosmos/runs": str(len(ids)), "cosmos/by": "queue", "cosmos/first_run": ids[0]}
+def _request(ids: list[str], key: str) -> dg.RunRequest:
+    tags = {"cosmos/runs": str(len(ids)), BY: QUEUE, "cosmos/first_run": ids[0]}
     return dg.RunRequest(run_key=key, job_name=BATCH, run_config=batch_config(ids), tags=tags)
 
 
-def _partitions(
-    instance: dg.DagsterInstance, batches: Sequence[Sequence[Run]]
-) -> list[dg.AddDynamicPartitionsRequest]:
-    """Keys that the page lacks so far (`catalog_sync` may not have run yet)."""
-    missing: dict[str, set[str]] = {}
+def _partitions(batches: Sequence[Sequence[Run]]) -> list[dg.AddDynamicPartitionsRequest]:
+    """The keys of these runs (`catalog_sync` may not have run yet); Dagster adds missing ones."""
+    keys: dict[str, set[str]] = {}
     for run in (run for batch in batches for run in batch):
         asset, partition = place_of(run)
-        name = str(PARTITIONS[asset].name)
-        if not instance.has_dynamic_partition(name, partition):
-            missing.setdefault(name, set()).add(partition)
+        keys.setdefault(str(PARTITIONS[asset].name), set()).add(partition)
     sets = {str(p.name): p for p in PARTITIONS.values()}
-    return [sets[name].build_add_request(sorted(keys)) for name, keys in missing.items()]
+    return [sets[name].build_add_request(sorted(wanted)) for name, wanted in keys.items()]

@@ -139,3 +139,26 @@ def test_a_first_creation_that_was_killed_at_any_time_is_made_up_for(
 def test_a_new_catalog_has_its_log_ahead_and_readers_go_on(path: Path) -> None:
     with opened(path) as catalog, catalog.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_process_that_opens_the_catalog_twice_loses_no_write_to_another_process(
+    path: Path,
+) -> None:
+    """SQLite's locks belong to the process: closing any descriptor of the file gives them up."""
+    begin = "import sys; from cosmos_pipelines.catalog import Catalog; "
+    catalog = f"{begin}catalog = Catalog.open(sys.argv[1]); "
+    add = f"{catalog}print(catalog.add_run('transfer', 'preview', 'local', {{}}).id)"
+    show = f"{catalog}print(*(run.id for run in catalog.list_runs()))"
+    with opened(path) as ours:
+        before = ours.add_run("transfer", "preview", "local", {})
+        opened(path).close()
+        (theirs,) = said_by(add, path)
+        after = ours.add_run("transfer", "preview", "local", {})
+        assert {*said_by(show, path)} == {before.id, theirs, after.id}
+    assert {*said_by(show, path)} == {before.id, theirs, after.id}
+
+
+def said_by(script: str, path: Path) -> list[str]:
+    """The words that another process says."""
+    command = [sys.executable, "-c", script, f"sqlite:///{path}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

@@ -2,54 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import dagster as dg
-import pytest
 
-from cosmos_pipelines.sensors.dispatch_queue import TRIES, WAITING, dispatch_queue
+from cosmos_pipelines.sensors.dispatch_queue import WAITING, dispatch_queue
 from tests.support.dagster_project import add_run, tick
 from tests.support.project import Project
-
-
-class Looks:
-    """Looks of the sensor, one after the other."""
-
-    def __init__(self, project: Project, instance: dg.DagsterInstance) -> None:
-        self.project, self.instance = project, instance
-        self.cursor: str | None = None
-        self.keys: list[str] = []
-
-    def once(self) -> list[list[str]]:
-        """The batches that this look requests, as run ids."""
-        result: Any
-        result, self.cursor = tick(self.project, dispatch_queue, self.instance, self.cursor)
-        if isinstance(result, dg.SkipReason):
-            return []
-        self.keys = [request.run_key for request in result.run_requests]
-        return [
-            r.run_config["ops"]["execute_batch"]["config"]["run_ids"] for r in result.run_requests
-        ]
-
-    def dagster_run(self, key: str, status: dg.DagsterRunStatus) -> None:
-        """What the daemon makes of a request, and how it ended."""
-        self.instance.create_run_for_job(_job(), tags={"dagster/run_key": key}, status=status)
-
-
-def _job() -> dg.JobDefinition:
-    @dg.op
-    def nothing() -> None: ...
-
-    @dg.job
-    def some() -> None:
-        nothing()
-
-    return some
-
-
-@pytest.fixture
-def looks(staged: Project, instance: dg.DagsterInstance) -> Looks:
-    return Looks(staged, instance)
+from tests.support.queue_looks import Looks
 
 
 def test_runs_that_fit_together_are_one_request_in_their_order(
@@ -100,26 +58,3 @@ def test_a_run_whose_input_is_gone_is_alone_and_will_say_why(staged: Project, lo
     good = add_run(staged, queued=True)
     (staged.settings.inputs / "square" / "color.mp4").unlink()
     assert sorted(looks.once()) == sorted([[bad.id], [good.id]])
-
-
-def test_a_dagster_run_that_is_cancelled_in_its_queue_cancels_its_runs(
-    staged: Project, looks: Looks
-) -> None:
-    run = add_run(staged, queued=True)
-    looks.once()
-    looks.dagster_run(looks.keys[0], dg.DagsterRunStatus.CANCELED)
-    assert looks.once() == []
-    assert staged.catalog.get_run(run.id).status == "cancelled"
-
-
-def test_a_dagster_run_that_dies_before_its_work_is_requested_again_a_few_times(
-    staged: Project, looks: Looks
-) -> None:
-    run = add_run(staged, queued=True)
-    asked = 0
-    for _ in range(TRIES + 1):
-        asked += len(looks.once())
-        looks.dagster_run(looks.keys[0], dg.DagsterRunStatus.FAILURE)
-    assert asked == TRIES
-    run = staged.catalog.get_run(run.id)
-    assert (run.status, run.error_kind) == ("failed", "launch_failed")

@@ -77,7 +77,7 @@ def test_the_dagster_run_of_a_dead_process_gives_back_its_place(
     assert buried.status == dg.DagsterRunStatus.FAILURE
 
 
-def test_the_same_loss_has_the_same_key_and_the_next_loss_another(
+def test_a_loss_has_one_key_until_its_dagster_run_has_ended_and_the_next_loss_another(
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
     run = add_run(staged)

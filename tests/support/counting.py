@@ -5,7 +5,8 @@
     assert counts["probe"] <= 4
 
 The functions are the real ones, watched with `sys.setprofile`. SQL statements are counted where
-SQLAlchemy gives them to the database's driver (BEGIN counts, COMMIT does not), only the catalog's.
+SQLAlchemy gives them to the database's driver (BEGIN counts, COMMIT does not): `statement` are the
+catalog's, `dagster statement` those of every other database.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def counting(settings: Settings) -> Iterator[Counter[str]]:
     catalog = make_url(settings.catalog_url)
 
     def statement(connection: Connection, *_: Any) -> None:
-        counts["statement"] += connection.engine.url == catalog
+        ours = connection.engine.url == catalog
+        counts["statement" if ours else "dagster statement"] += 1
 
     watch = _watching(counts)
     before = sys.getprofile()

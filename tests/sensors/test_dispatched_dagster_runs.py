@@ -1,0 +1,142 @@
+"""What becomes of a queued run whose Dagster run does not execute it."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from cosmos_pipelines.assets.jobs import BATCH, BY, QUEUE, batch_config
+from cosmos_pipelines.definitions import build_definitions
+from cosmos_pipelines.operate.why import explain
+from cosmos_pipelines.sensors.dispatch_queue import LOOKED_AT, WAITING
+from cosmos_pipelines.sensors.requests import TRIES
+from tests.support.dagster_project import QUIET, add_run
+from tests.support.many_runs import copy_run
+from tests.support.project import Project
+from tests.support.queue_looks import Looks
+
+ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
+
+
+def test_deleted_dagster_runs_cancel_their_runs_and_the_queue_goes_on(
+    staged: Project, looks: Looks
+) -> None:
+    first = add_run(staged, queued=True)
+    copy_run(staged.catalog, first, 39)
+    asked = looks.once()
+    assert (len(asked), len(asked[0])) == (WAITING, 8)
+    started = looks.started()
+    assert looks.once() == []
+    for dagster_run_id in started:
+        looks.instance.delete_run(dagster_run_id)
+    (last,) = looks.once()
+    ended = [staged.catalog.get_run(run_id) for batch in asked for run_id in batch]
+    assert {(run.status, run.error_kind) for run in ended} == {("cancelled", "cancelled")}
+    assert {run.id for run in staged.catalog.list_runs("pending", limit=None)} == set(last)
+    said = explain(staged.catalog, staged.settings, ended[0].id)["cause"]
+    assert f"{started[0][:8]} was deleted before it took the run" in said
+
+
+def test_a_dagster_run_that_is_cancelled_in_its_queue_cancels_its_runs(
+    staged: Project, looks: Looks
+) -> None:
+    run = add_run(staged, queued=True)
+    looks.once()
+    (dagster_run_id,) = looks.started(dg.DagsterRunStatus.CANCELED)
+    assert looks.once() == []
+    assert looks.once() == []
+    run = staged.catalog.get_run(run.id)
+    assert run.status == "cancelled"
+    assert run.error_message is not None
+    assert f"{dagster_run_id[:8]} was cancelled" in run.error_message
+    assert f"cosmos run {run.id}" in run.error_message
+
+
+@pytest.mark.parametrize("status", ENDED)
+def test_a_dagster_run_that_ends_without_its_runs_is_requested_again_a_few_times(
+    staged: Project, looks: Looks, status: dg.DagsterRunStatus
+) -> None:
+    run = add_run(staged, queued=True)
+    keys = []
+    for _ in range(TRIES + 1):
+        looks.once()
+        keys += looks.keys
+        looks.started(status)
+    assert len(set(keys)) == len(keys) == TRIES
+    run = staged.catalog.get_run(run.id)
+    assert (run.status, run.error_kind) == ("failed", "launch_failed")
+
+
+def test_a_dagster_run_that_is_never_created_is_requested_again(
+    staged: Project, looks: Looks
+) -> None:
+    run = add_run(staged, queued=True)
+    keys = []
+    for _ in range(TRIES):
+        assert looks.once() == [[run.id]]
+        keys += looks.keys
+        assert looks.once() == []  # it may come yet
+        looks.later()
+    assert len(set(keys)) == TRIES
+    assert looks.once() == []
+    assert staged.catalog.get_run(run.id).status == "failed"
+
+
+def test_a_dagster_run_that_is_not_in_dagsters_queue_is_put_there_by_its_own_key(
+    staged: Project, looks: Looks
+) -> None:
+    run = add_run(staged, queued=True)
+    looks.once()
+    keys = looks.keys
+    looks.started(dg.DagsterRunStatus.NOT_STARTED)
+    for _ in range(TRIES - 1):
+        assert looks.once() == [[run.id]]
+        assert looks.keys == keys
+    assert looks.once() == []
+    assert staged.catalog.get_run(run.id).status == "failed"
+
+
+def test_what_waits_in_dagsters_queue_is_remembered_beyond_the_runs_that_are_looked_at(
+    staged: Project, looks: Looks
+) -> None:
+    run = add_run(staged, queued=True)
+    for _ in range(TRIES - 1):
+        assert looks.once() == [[run.id]]
+        looks.started(dg.DagsterRunStatus.FAILURE)
+    looks.once()
+    looks.started()
+    copy_run(staged.catalog, run, LOOKED_AT, priority=5)
+    others = [run_id for batch in looks.once() for run_id in batch]
+    assert others
+    assert run.id not in others
+    (last,) = [r.run_id for r in looks.instance.get_runs() if not r.is_finished]
+    looks.instance.report_run_failed(looks.instance.get_run_by_id(last))  # type: ignore[arg-type]
+    looks.once()
+    assert staged.catalog.get_run(run.id).error_kind == "launch_failed"
+
+
+@pytest.mark.parametrize("cursor", [None, "no JSON", '["a list"]', '{"rs_1": {"other": 1}}'])
+def test_a_cursor_that_was_changed_on_the_page_stops_nothing_and_orders_nothing_twice(
+    staged: Project, looks: Looks, cursor: str | None
+) -> None:
+    first = add_run(staged, "one", queued=True)
+    assert looks.once() == [[first.id]]
+    looks.started()
+    second = add_run(staged, "two", queued=True)
+    looks.cursor = cursor
+    assert looks.once() == [[second.id]]
+    assert looks.once() == []
+
+
+def test_a_run_that_is_cancelled_while_its_batch_waits_is_not_executed(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    runs = [add_run(staged, text, queued=True) for text in ("works one", "works two")]
+    staged.catalog.cancel_pending(runs[0].id)
+    job = build_definitions(staged.settings).resolve_job_def(BATCH)
+    config = QUIET | batch_config([run.id for run in runs])
+    tags = {BY: QUEUE}
+    done = job.execute_in_process(instance=instance, run_config=config, tags=tags)
+    assert done.success
+    found = [staged.catalog.get_run(run.id).status for run in runs]
+    assert found == ["cancelled", "completed"]

@@ -1,0 +1,140 @@
+"""Which waiting runs are the next batches, and what is looked at for that."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Hashable, Iterator, Sequence
+from typing import ClassVar
+
+import pytest
+
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.operations import Job, Upscale
+from cosmos_pipelines.sensors.next_batches import next_batches
+from tests.support.counting import counting
+from tests.support.dagster_project import add_run
+from tests.support.many_runs import copy_run
+from tests.support.project import Project, write_video
+from tests.support.stand_in_engine import StandIn
+
+LOG = logging.getLogger("tests.next_batches")
+
+
+class Odd(StandIn):
+    """Raises what no engine should raise."""
+
+    name: ClassVar[str] = "odd"
+
+    def batch_key(self, job: Job) -> Hashable:
+        """See `Engine.batch_key`."""
+        if "key" in job.text:
+            raise ZeroDivisionError("no key")
+        return [self.name] if "list" in job.text else (self.name, "size" in job.text)
+
+    def max_batch(self, job: Job) -> int:
+        """See `Engine.max_batch`."""
+        raise ZeroDivisionError(job.text)
+
+
+@pytest.fixture
+def odd() -> Iterator[str]:
+    ENGINES[Odd.name] = Odd()
+    yield Odd.name
+    del ENGINES[Odd.name]
+
+
+def batches(project: Project, runs: Sequence[Run], room: int = 4) -> list[list[str]]:
+    found = next_batches(project.catalog, project.settings, runs, room, LOG)
+    return [[run.id for run in batch] for batch in found]
+
+
+def add_upscale(project: Project, number: int) -> Run:
+    """A queued upscale of a video file of its own."""
+    shared = project.settings.home / "shared.mp4"
+    path = project.settings.home / f"video_{number}.mp4"
+    shutil.copy(shared if shared.exists() else write_video(shared), path)
+    return project.catalog.add_run(
+        "upscale",
+        "stand_in",
+        "local",
+        Upscale().config(),
+        source={"video": str(path)},
+        queued=True,
+    )
+
+
+def test_only_the_videos_of_runs_whose_turn_has_come_are_read(staged: Project) -> None:
+    runs = [add_upscale(staged, number) for number in range(20)]
+    with counting(staged.settings) as counts:
+        assert batches(staged, runs, room=1) == [[run.id for run in runs[:8]]]
+    assert counts["probe"] == 8
+    assert counts["deep probe"] == 0
+    with counting(staged.settings) as counts:
+        assert batches(staged, runs, room=0) == []
+    assert counts["probe"] + counts["statement"] == 0
+
+
+def test_upscales_of_videos_that_runs_made_share_loads_and_read_none(staged: Project) -> None:
+    parent = add_run(staged)
+    facts = {"sha256": "0", "width": 64, "height": 48, "frames": 6, "fps": "24"}
+    runs = []
+    for number in range(4):
+        video = write_video(staged.settings.home / f"video_{number}.mp4")
+        outputs = {"video": video.name, "size": video.stat().st_size, **facts}
+        copy_run(staged.catalog, parent, 1, status="completed", outputs=outputs)
+        made = staged.catalog.list_runs("completed")[0]
+        config = Upscale().config()
+        where = ("upscale", "stand_in", "local", config)
+        runs.append(staged.catalog.add_run(*where, parent_run_id=made.id, queued=True))
+    with counting(staged.settings) as counts:
+        assert batches(staged, runs) == [[run.id for run in runs]]
+    assert counts["probe"] == 0
+    assert counts["statement"] <= 1
+    (staged.settings.home / "video_0.mp4").unlink()
+    (staged.settings.home / "video_1.mp4").write_bytes(b"another")
+    ids = [run.id for run in runs]
+    assert batches(staged, runs) == [[ids[0]], [ids[1]], ids[2:]]
+
+
+def test_a_scene_and_a_prompt_are_looked_at_once_for_all_their_runs(staged: Project) -> None:
+    first = add_run(staged, queued=True)
+    copy_run(staged.catalog, first, 199)
+    runs = staged.catalog.queued_runs(200)
+    with counting(staged.settings) as counts:
+        assert [len(batch) for batch in batches(staged, runs)] == [8] * 4
+    assert counts["probe"] == 0
+    assert counts["statement"] <= 2
+
+
+def test_runs_of_different_settings_that_wait_in_turn_share_loads(staged: Project) -> None:
+    transfers = [add_run(staged, str(n), queued=True) for n in range(2)]
+    videos = [add_upscale(staged, n) for n in range(2)]
+    mixed = [transfers[0], videos[0], transfers[1], videos[1]]
+    assert batches(staged, mixed) == [[r.id for r in transfers], [r.id for r in videos]]
+    assert batches(staged, mixed, room=1) == [[r.id for r in transfers]]
+
+
+def test_what_an_engine_of_another_package_raises_leaves_the_other_runs_alone(
+    staged: Project, odd: str
+) -> None:
+    good = [add_run(staged, text, queued=True) for text in ("works one", "works two")]
+    bad = []
+    for text in ("key", "list", "size"):
+        row = add_run(staged, text, queued=True)
+        copy_run(staged.catalog, row, 1, engine=odd)
+        bad += [r for r in staged.catalog.list_runs(prompt_id=row.prompt_id) if r.engine == odd]
+    unknown = add_run(staged, "unknown", queued=True)
+    copy_run(staged.catalog, unknown, 1, engine="of no package")
+    bad += [r for r in staged.catalog.list_runs() if r.engine == "of no package"]
+    assert len(bad) == 4
+    found = batches(staged, [*bad, *good], room=9)
+    assert found == [*([run.id] for run in bad), [run.id for run in good]]
+
+
+def test_a_run_whose_prompt_or_scene_is_gone_is_alone(staged: Project) -> None:
+    good = add_run(staged, "works", queued=True)
+    copy_run(staged.catalog, good, 1, prompt_id=None)
+    runs = staged.catalog.queued_runs()
+    assert sorted(batches(staged, runs)) == sorted([run.id] for run in runs)

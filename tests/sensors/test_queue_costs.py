@@ -1,0 +1,87 @@
+"""What a look at a long queue costs, in reads and SQL statements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import dagster as dg
+import pytest
+from sqlalchemy import make_url
+
+from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.sensors.lost_runs import lost_runs
+from tests.support.catalogs import BOTH
+from tests.support.counting import counting
+from tests.support.dagster_project import add_run, tick
+from tests.support.many_runs import copy_run
+from tests.support.project import Project
+from tests.support.queue_looks import Looks
+
+WAITING_RUNS = 10_000
+ENDED_RUNS = 100_000
+COLUMNS = {"status": "completed", "queued_at": None, "outputs": {"video": "outputs/none.mp4"}}
+
+
+@pytest.fixture(params=BOTH)
+def crowded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with 10,000 waiting and 100,000 ended runs, on both databases."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("COSMOS_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    project: Project = request.getfixturevalue("staged")
+    assert make_url(project.settings.catalog_url).get_backend_name() == request.param
+    run = add_run(project, queued=True)
+    copy_run(project.catalog, run, WAITING_RUNS)
+    copy_run(project.catalog, run, ENDED_RUNS, **COLUMNS)
+    return project
+
+
+def test_a_look_at_10000_waiting_and_100000_ended_runs_reads_no_file_and_asks_each_database_once(
+    crowded: Project, looks: Looks
+) -> None:
+    _assert_queue_is_cheap(crowded, looks)
+    _assert_search_for_lost_runs_is_cheap(crowded, looks.instance)
+
+
+def _assert_queue_is_cheap(crowded: Project, looks: Looks) -> None:
+    with counting(crowded.settings) as first:
+        assert [len(batch) for batch in looks.once()] == [8] * 4
+    looks.started()
+    looks.once()
+    with counting(crowded.settings) as later:
+        assert looks.once() == []
+    _assert_cheap(crowded, later)
+    assert first["probe"] == 0
+    assert first["statement"] <= _opened(crowded) + 3
+
+
+def _assert_search_for_lost_runs_is_cheap(crowded: Project, instance: dg.DagsterInstance) -> None:
+    result: Any
+    with counting(crowded.settings) as counts:
+        result, _ = tick(crowded, lost_runs, instance, None)
+    assert isinstance(result, dg.SkipReason)
+    _assert_cheap(crowded, counts)
+    host = owner_name().partition(":")[0]
+    lost = add_run(crowded)
+    assert crowded.catalog.claim(lost.id, f"{host}:999999:1.0")
+    result, cursor = tick(crowded, lost_runs, instance, None)
+    assert len(result.run_requests) == 1
+    with counting(crowded.settings) as counts:
+        result, _ = tick(crowded, lost_runs, instance, cursor)
+    assert isinstance(result, dg.SkipReason)
+    _assert_cheap(crowded, counts)
+
+
+def _opened(project: Project) -> int:
+    """Statements that it takes to open the catalog."""
+    with counting(project.settings) as counts:
+        Catalog.open(project.settings.catalog_url, project.settings.home).close()
+    return counts["statement"]
+
+
+def _assert_cheap(project: Project, counts: Counter[str]) -> None:
+    assert counts["statement"] <= _opened(project) + 1
+    assert counts["probe"] + counts["decode"] + counts["compile"] == 0
+    assert counts["load settings"] == 1
+    assert counts["dagster statement"] <= 1
