@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Final, Self
 
 import dagster as dg
 
@@ -21,21 +21,30 @@ from cosmos_pipelines.assets.metadata import (
 )
 from cosmos_pipelines.assets.partitions import (
     DATA_VERSION,
+    ENHANCE_KEYS,
     FILE_KEYS,
     PARTITIONS,
     PROMPT_KEYS,
     RUN_KEYS,
     SCENE_KEYS,
+    UPSCALE_KEYS,
     latest,
-    place_of,
+    partitions_of,
 )
+from cosmos_pipelines.assets.video_checks import checked
 from cosmos_pipelines.catalog.records import Change, Prompt, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.settings import Settings
 
 Row = Prompt | Run | SceneRow
 
-_SETS_OF = {"prompt": (PROMPT_KEYS,), "run": (RUN_KEYS, FILE_KEYS), "scene": (SCENE_KEYS,)}
+_SETS_OF: Final = {
+    "prompt": (PROMPT_KEYS, ENHANCE_KEYS),
+    "run": (RUN_KEYS, UPSCALE_KEYS, FILE_KEYS),
+    "scene": (SCENE_KEYS,),
+}
+_SETS: Final = 1
+"""Raised when there is another partition set, which is then filled from the whole catalog once."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +54,17 @@ class Cursor:
     at: str | None = None
     later: tuple[str, ...] = ()
     """Completed runs whose Dagster runs have not ended: those record them, with their checks."""
+    sets: int = _SETS
+    """The partition sets that are filled; 0: those of a version without what can be made."""
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
         """The cursor that `str()` wrote; None is the beginning."""
-        values = json.loads(text) if text else {}
-        return cls(values.get("at"), tuple(values.get("later", ())))
+        values: dict[str, Any] = json.loads(text) if text else {"sets": _SETS}
+        return cls(values.get("at"), tuple(values.get("later", ())), values.get("sets", 0))
 
     def __str__(self) -> str:
-        return json.dumps({"at": self.at, "later": self.later})
+        return json.dumps({"at": self.at, "later": self.later, "sets": _SETS})
 
 
 @dataclass
@@ -65,6 +76,8 @@ class News:
     removed: dict[str, list[str]] = field(default_factory=dict)
     contents: list[PartitionContent] = field(default_factory=list)
     later: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    """Completed runs whose videos nobody has checked: their Dagster run ended before it did."""
 
 
 def next_news(
@@ -79,6 +92,8 @@ def next_news(
     changes, at = catalog.changes_since(last.at, limit)
     news = News()
     changed = [change.row for change in changes if change.row is not None]
+    if last.sets != _SETS:
+        _note_what_can_be_made(news, instance, catalog)
     waited = catalog.find_runs(last.later).values()
     _note_all(news, instance, catalog, settings, changed)
     _note_all(news, instance, catalog, settings, [r for r in waited if r.id not in news.later])
@@ -98,10 +113,33 @@ def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, *
     """Make sure that Dagster knows these rows, and the rows that they came from, each once."""
     news = News()
     _note_all(news, instance, catalog, settings, _with_origins(catalog, rows))
-    for name, keys in news.added.items():
-        instance.add_dynamic_partitions(name, keys)
+    _add(instance, news)
     for content in news.contents:
         instance.report_runless_asset_event(content.event(instance))
+
+
+def record_partitions(instance: dg.DagsterInstance, row: Row) -> None:
+    """Make sure that the partitions exist that this row has, or has by now (a finished video)."""
+    news = News()
+    _note_keys(news, instance, row)
+    _add(instance, news)
+
+
+def _add(instance: dg.DagsterInstance, news: News) -> None:
+    for name, keys in news.added.items():
+        instance.add_dynamic_partitions(name, keys)
+
+
+def _note_what_can_be_made(news: News, instance: dg.DagsterInstance, catalog: Catalog) -> None:
+    """Fill the sets that a project of an earlier version lacks; its own keys stay as they are."""
+    for keys, wanted in (
+        (UPSCALE_KEYS, catalog.ids_with_video()),
+        (ENHANCE_KEYS, catalog.ids_to_enhance()),
+    ):
+        name = str(keys.name)
+        known = {*instance.get_dynamic_partitions(name)}
+        if missing := [key for key in wanted if key not in known]:
+            news.added[name] = missing
 
 
 def _with_origins(catalog: Catalog, rows: Sequence[Row]) -> list[Row]:
@@ -128,25 +166,25 @@ def _note_all(
     completed = [row for row in rows if isinstance(row, Run) and row.status == "completed"]
     prompts = catalog.find_prompts(run.prompt_id for run in completed if run.prompt_id)
     for row in rows:
+        _note_keys(news, instance, row)
         if isinstance(row, Run):
             _note_run(news, instance, settings, row, prompts.get(row.prompt_id or ""))
             continue
         content = prompt_content(row) if isinstance(row, Prompt) else scene_content(settings, row)
-        _key(news, instance, content.asset, content.partition)
         _note_shown(news, instance, content)
 
 
 def _note_run(
     news: News, instance: dg.DagsterInstance, settings: Settings, run: Run, prompt: Prompt | None
 ) -> None:
-    if run.model_type != "enhance":  # those are recorded under their prompt's key
-        _key(news, instance, *place_of(run))
     if run.status != "completed":
         return
     if _in_work(instance, run.dagster_run_id):
         news.later.append(run.id)
         return
     _note_shown(news, instance, run_content(settings, run, prompt))
+    if run.model_type != "enhance" and not checked(instance, run):
+        news.unchecked.append(run.id)
 
 
 def _note_shown(news: News, instance: dg.DagsterInstance, content: PartitionContent) -> None:
@@ -154,11 +192,12 @@ def _note_shown(news: News, instance: dg.DagsterInstance, content: PartitionCont
         news.contents.append(content)
 
 
-def _key(news: News, instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> None:
-    name = str(PARTITIONS[asset].name)
-    waiting = news.added.get(name, [])
-    if partition not in waiting and not instance.has_dynamic_partition(name, partition):
-        news.added.setdefault(name, []).append(partition)
+def _note_keys(news: News, instance: dg.DagsterInstance, row: Row) -> None:
+    for asset, partition in partitions_of(row):
+        name = str(PARTITIONS[asset].name)
+        waiting = news.added.get(name, [])
+        if partition not in waiting and not instance.has_dynamic_partition(name, partition):
+            news.added.setdefault(name, []).append(partition)
 
 
 def _in_work(instance: dg.DagsterInstance, dagster_run_id: str | None) -> bool:

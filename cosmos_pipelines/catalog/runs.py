@@ -166,6 +166,13 @@ class Runs(Database):
         newest = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
         return [run_of(row) for row in self.rows_with(newest, runs.c.batch_id, orders)]
 
+    def ids_with_video(self) -> list[str]:
+        """Return the ids of the completed transfers, oldest first."""
+        statement = select(runs.c.id).where(
+            runs.c.status == "completed", runs.c.model_type == "transfer"
+        )
+        return [row.id for row in self.rows(statement.order_by(runs.c.created_at, runs.c.id))]
+
     def count_by_status(self) -> dict[str, int]:
         """Return the number of runs in each status, also if it is 0."""
         statement = select(runs.c.status, func.count()).group_by(runs.c.status)

@@ -199,3 +199,12 @@ def test_scenes_and_recipes_are_replaced_and_unchanged_scenes_are_no_news(
         catalog.get_recipe("sofd")
     with pytest.raises(InputError, match="name"):
         catalog.put_recipe(" ", "preview", "transfer", {})
+
+
+def test_only_a_completed_transfer_has_a_video_to_upscale(catalog: Catalog) -> None:
+    prompt = add_prompt(catalog)
+    transfer = complete(catalog, add_run(catalog, prompt_id=prompt.id))
+    complete(catalog, add_run(catalog, model_type="upscale", parent_run_id=transfer.id))
+    add_run(catalog, prompt_id=prompt.id)
+    catalog.cancel_pending(add_run(catalog, prompt_id=prompt.id).id)
+    assert catalog.ids_with_video() == [transfer.id]
