@@ -34,18 +34,29 @@ class RecheckForm(dg.Config):
 def compare_again(
     context: dg.OpExecutionContext, config: RecheckForm, catalog: CatalogResource
 ) -> None:
-    """Record the check up_to_date of each run's video, and `there` of each scene."""
+    """Record the check up_to_date of each run's video, and `there` of each scene.
+
+    One that cannot be compared does not stop the others.
+
+    Raises:
+        Failure: some could not be compared.
+    """
     with as_dagster_failure(), catalog.open() as (store, settings):
-        now, stale = Now(store, settings), 0
+        now, stale, failed = Now(store, settings), 0, list[str]()
         runs = [r for r in store.find_runs(config.runs).values() if r.status == "completed"]
         now.know(runs)
         for scene in store.find_scenes(config.scenes).values():
             report_event(context, whether_there(settings, scene))
         for run in runs:
-            found = up_to_date(now, run)
-            stale += not found.passed
-            report(context, run, [found])
+            try:
+                found = up_to_date(now, run)
+                report(context, run, [found])
+            except Exception as e:  # noqa: BLE001 - told below, after the others
+                failed.append(f"{run.id}: {e}")
+            else:
+                stale += not found.passed
         context.log.info(f"{stale} of {len(runs)} videos are out of date.")
+        _tell(failed)
 
 
 class CheckForm(dg.Config):
@@ -64,7 +75,7 @@ def examine_videos(
         Failure: some could not be checked.
     """
     with as_dagster_failure(), catalog.open() as (store, settings):
-        failed = []
+        failed: list[str] = []
         for run in store.find_runs(config.runs).values():
             if run.status != "completed" or "video" not in run.outputs:
                 continue
@@ -72,8 +83,12 @@ def examine_videos(
                 report(context, run, examine(store, settings, run))
             except Exception as e:  # noqa: BLE001 - told below, after the others
                 failed.append(f"{run.id}: {e}")
-        if failed:
-            raise dg.Failure(f"Not checked: {'; '.join(failed)}", allow_retries=False)
+        _tell(failed)
+
+
+def _tell(failed: list[str]) -> None:
+    if failed:
+        raise dg.Failure(f"Not checked: {'; '.join(failed)}", allow_retries=False)
 
 
 @dg.job(name=CHECK, description="Make all checks of videos again, without making the videos.")

@@ -98,11 +98,12 @@ def synced(project: Project, instance: dg.DagsterInstance, cursor: str | None = 
     result, after = tick(project, catalog_sync, instance, cursor)
     if isinstance(result, dg.SensorResult):
         for request in result.dynamic_partitions_requests or []:
-            for key in request.partition_keys:
-                if isinstance(request, dg.AddDynamicPartitionsRequest):
-                    instance.add_dynamic_partitions(request.partitions_def_name, [key])
-                else:
-                    instance.delete_dynamic_partition(request.partitions_def_name, key)
+            name, keys = request.partitions_def_name, list(request.partition_keys)
+            if isinstance(request, dg.AddDynamicPartitionsRequest):
+                instance.add_dynamic_partitions(name, keys)
+                continue
+            for key in keys:
+                instance.delete_dynamic_partition(name, key)
         for event in result.asset_events:
             instance.report_runless_asset_event(event)
         job = build_definitions(project.settings).resolve_job_def("check_videos")
