@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
 
 import dagster as dg
 from loguru import logger
@@ -15,6 +19,7 @@ from cosmos_pipelines.assets.videos import inference_videos, upscaled_files, ups
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.resources.dagster_resources import resources_of
+from cosmos_pipelines.resources.instance import instance_directory
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from cosmos_pipelines.sensors.dispatch_queue import dispatch_queue
 from cosmos_pipelines.sensors.lost_runs import lost_runs
@@ -56,7 +61,26 @@ def build_definitions(settings: Settings, recipes: Iterable[str] | None = None) 
 def defs() -> dg.Definitions:
     """What `workspace.yaml` and `dg` load: the project of COSMOS_HOME, or of this directory."""
     settings = load_settings()
+    _require_instance(settings)
     return build_definitions(settings, recipe_names(settings))
+
+
+def _require_instance(settings: Settings) -> None:
+    """End a command that would execute something in an instance that Dagster removes afterwards.
+
+    Without DAGSTER_HOME, `dagster asset materialize`, `dagster job execute` and `dg launch` make
+    one for themselves: it knows no partition, and what it records is lost. `dagster dev` is left
+    alone: its page shows what the catalog has.
+    """
+    program, words = Path(sys.argv[0]), set(sys.argv[1:])
+    dagsters = program.stem in ("dagster", "dg") or program.parent.name == "dagster"
+    executing = dagsters and words & {"materialize", "execute", "launch"}
+    if executing and not os.environ.get("DAGSTER_HOME"):
+        directory = shlex.quote(str(instance_directory(settings)))
+        sys.exit(
+            "Error: DAGSTER_HOME is not set, so that Dagster would not use the records of this "
+            f"project. Set it: export DAGSTER_HOME={directory}"
+        )
 
 
 def recipe_names(settings: Settings) -> list[str] | None:

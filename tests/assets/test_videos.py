@@ -42,7 +42,9 @@ def test_a_materialised_video_shows_its_picture_numbers_and_origin(
     run = staged.catalog.get_run(run_id)
     assert run.dagster_run_id == result.run_id
     shown = metadata_of(instance, VIDEOS, run_id)
-    assert shown["preview"].startswith(f"![run](/cosmos/preview/run/{run_id}.webp?v=")
+    assert shown["preview"].startswith(
+        f"![shown by cosmos ui](/cosmos/preview/run/{run_id}.webp?v="
+    )
     assert shown["player"] == f"/cosmos/player/{run_id}"
     assert (shown["size"], shown["frames"], shown["frames a second"]) == ("64 x 48", 6, 24.0)
     assert shown["prompt"] == "works"
