@@ -62,6 +62,7 @@ def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnL
     from cosmos_pipelines.assets.steps import LINES
     from cosmos_pipelines.assets.sync import record
     from cosmos_pipelines.definitions import build_definitions
+    from cosmos_pipelines.resources.dagster_private import DagsterAssetCheckFailedError
     from cosmos_pipelines.resources.instance import open_instance
 
     definitions = build_definitions(settings)
@@ -74,6 +75,8 @@ def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnL
     except dg.Failure as e:
         if isinstance(e.__cause__, CosmosError):
             raise e.__cause__ from None
+    except DagsterAssetCheckFailedError as e:  # of one run: a batch only records its checks
+        catalog.note(runs[0].id, f"Its video did not pass its checks: {' '.join(str(e).split())}.")
     except dg.DagsterExecutionInterruptedError:
         raise KeyboardInterrupt from None
     finally:

@@ -7,6 +7,7 @@ The only place that reads the environment. Everything lies below `home`: the dir
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -36,7 +37,15 @@ from cosmos_pipelines.settings_file import (
 )
 from cosmos_pipelines.settings_tables import Docker, Execution, Paths, Remote, Scenes, Ui
 
-__all__ = ["USUAL_S", "Docker", "Settings", "environment_of", "load_settings", "tables_of"]
+__all__ = [
+    "USUAL_S",
+    "Docker",
+    "Settings",
+    "environment_of",
+    "load_settings",
+    "tables_of",
+    "under_another_page",
+]
 
 USUAL_S: Final = {"transfer": 3600, "upscale": 3600, "enhance": 1800}
 """Seconds that an operation may take where neither settings nor its engine say otherwise."""
@@ -222,6 +231,10 @@ def _checked(
         ) from None
 
 
+_PAGE: Final = "COSMOS_PAGE"
+"""Set where `cosmos ui` serves the page, and with it previews and player."""
+
+
 def _home(given: Path | None) -> Path | None:
     """The project's directory, absolute: the one given, that of COSMOS_HOME, the nearest."""
     chosen = given or (Path(h) if (h := os.environ.get("COSMOS_HOME")) else None)
@@ -247,4 +260,14 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
         "COSMOS_HOME": str(settings.home),
         "DAGSTER_HOME": str(settings.dagster_dir),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
+        _PAGE: "yes",
     }
+
+
+def under_another_page() -> bool:
+    """Whether this process belongs to a page of Dagster's that `cosmos ui` does not serve.
+
+    That is a code server, or a process that it started, of `dagster dev` or `dagster-webserver`.
+    """
+    words = sys.argv[1:3]
+    return _PAGE not in os.environ and ("grpc" in words or "code-server" in words)

@@ -3,21 +3,29 @@
 A field that is added to an operation appears in the forms without a change here. All form fields
 may stay empty; then the operation's (or a recipe's) value holds. Limits are checked by the
 operation, whose messages are ours, and so are not repeated here.
+
+Engines and recipes are choices of those that exist when Dagster loads the project: a typo is
+refused before there is a Dagster run.
 """
 
 from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import dagster as dg
 from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
-from cosmos_pipelines.operations import Operation
+from cosmos_pipelines.engines import ENGINES
+from cosmos_pipelines.ids import content_hash
+from cosmos_pipelines.operations import ModelType, Operation
+
+_NAMED: Final = 200
+"""Characters of the words that the name of a choice has."""
 
 
 @cache
@@ -38,6 +46,29 @@ def given(config: dg.Config | None, *, leave: tuple[str, ...] = ()) -> dict[str,
         return {}
     values = {name: _plain(getattr(config, name)) for name in type(config).model_fields}
     return {k: v for k, v in values.items() if v is not None and k not in leave}
+
+
+def choice(name: str, words: Iterable[str]) -> Any:
+    """The type of a field that takes one of these words; any text if Python refuses one of them.
+
+    Its name says the words: Dagster tells it to whom has given another word, and takes types of one
+    name for the same type.
+    """
+    words = list(words)
+    named = ", ".join(words) or "none"
+    if len(named) > _NAMED:
+        digest = content_hash({"words": words})[:8]
+        named = f"{named[:_NAMED]}... {digest}"
+    try:
+        return enum.Enum(f"{name} ({named})", {word: word for word in words})
+    except ValueError:  # `mro` and `_x_` cannot be members
+        return str
+
+
+def engine_choice(model_type: ModelType) -> Any:
+    """The type of a field for an engine that does this operation."""
+    able = [engine.name for engine in ENGINES.values() if model_type in engine.operations]
+    return choice("engine", able)
 
 
 def _form(model: type[BaseModel]) -> type[dg.Config]:

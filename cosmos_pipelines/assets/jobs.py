@@ -1,13 +1,14 @@
 """Jobs: forms on the page that register prompts and runs, and the execution of a batch."""
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import dagster as dg
 from pydantic import Field
 
-from cosmos_pipelines.assets.forms import config_of, form, given
+from cosmos_pipelines.assets.forms import choice, config_of, engine_choice, form, given
 from cosmos_pipelines.assets.metadata import run_content
-from cosmos_pipelines.assets.recheck import check_up_to_date
+from cosmos_pipelines.assets.recheck import check_up_to_date, check_videos
 from cosmos_pipelines.assets.steps import (
     POOL,
     as_dagster_failure,
@@ -15,7 +16,7 @@ from cosmos_pipelines.assets.steps import (
     failure,
     request_of,
 )
-from cosmos_pipelines.assets.sync import record
+from cosmos_pipelines.assets.sync import record, record_partitions
 from cosmos_pipelines.assets.video_checks import examine, report
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -49,20 +50,27 @@ class BatchForm(dg.Config):
     run_ids: list[str] = Field([], description="Registered runs; completed ones are left alone.")
 
 
-if TYPE_CHECKING:
-    SweepForm = Any
-else:
-    SweepForm = form(
+_RECIPES: Final = (
+    "Names; none: only the settings below. One that was made since this page was loaded is known "
+    "after `Reload definitions`."
+)
+
+
+def sweep_form(recipes: Iterable[str] | None) -> type[dg.Config]:
+    """The form for a sweep. `recipes`: names to choose from; None: any text."""
+    recipe = str if recipes is None else choice("recipe", recipes)
+    engine = engine_choice(Transfer.model_type)
+    return form(
         "SweepForm",
         "Prompts x recipes x seeds.",
         prompts=(list[str], Field([], description="Ids or names.")),
-        recipes=(list[str], Field([], description="Names; none: only the settings below.")),
+        recipes=(list[recipe], Field([], description=_RECIPES)),  # type: ignore[valid-type]
         settings=(
             config_of(Transfer) | None,
             Field(None, description="Settings of all runs; they override those of a recipe."),
         ),
         seeds=(list[int], Field([], description="One run each; none: the settings' seed.")),
-        engine=(str | None, Field(None, description="Default: the recipe's, or the project's.")),
+        engine=(engine | None, Field(None, description="Default: the recipe's, or the project's.")),
         tags=(list[str], Field([], description="Words to find the runs by.")),
         queue=(bool, Field(True, description="Execute them; otherwise only register them.")),
     )
@@ -88,34 +96,35 @@ def register_prompts(
         return made
 
 
-@dg.op(description="Registers a run for each cell of the sweep.")
-def register_runs(
-    context: dg.OpExecutionContext, config: SweepForm, catalog: CatalogResource
+def register_sweep(
+    context: dg.OpExecutionContext, config: dg.Config, catalog: CatalogResource
 ) -> list[str]:
     """Check all cells, then enter all runs, or none; executed again, none a second time."""
     with as_dagster_failure(), catalog.open() as (store, settings):
-        planned = plan_sweep(store, settings, config)
-        tags = tuple(config.tags)
+        sweep = given(config)
+        planned = plan_sweep(store, settings, sweep)
+        queued, tags = bool(sweep["queue"]), tuple(sweep["tags"])
         request = request_of(context)
-        how: dict[str, Any] = {"queued": config.queue, "tags": tags, "request": request}
-        runs = enter_all(store, settings, planned, **how)
+        runs = enter_all(store, settings, planned, queued=queued, tags=tags, request=request)
         record(context.instance, store, settings, *runs)
-        context.add_output_metadata({"runs": [run.id for run in runs], "queued": config.queue})
+        context.add_output_metadata({"runs": [run.id for run in runs], "queued": queued})
         return [run.id for run in runs]
 
 
-def plan_sweep(catalog: Catalog, settings: Settings, config: SweepForm) -> list[Planned]:
-    """Every cell of prompts x recipes x seeds, checked. Raises InputError for the first bad one."""
-    if not config.prompts:
+def plan_sweep(catalog: Catalog, settings: Settings, sweep: dict[str, Any]) -> list[Planned]:
+    """Every cell of prompts x recipes x seeds, checked; `sweep`: what was filled in.
+
+    Raises:
+        InputError: the first cell that is refused.
+    """
+    if not sweep["prompts"]:
         raise InputError("Give at least one prompt.")
-    base = given(config.settings)
-    seeds = [{"seed": seed} for seed in config.seeds] or [{}]
+    base, engine = sweep.get("settings") or {}, sweep.get("engine")
+    seeds = [{"seed": seed} for seed in sweep["seeds"]] or [{}]
     return [
-        plan_transfer(
-            catalog, settings, prompt, {**base, **seed}, recipe=recipe, engine=config.engine
-        )
-        for prompt in dict.fromkeys(config.prompts)
-        for recipe in config.recipes or [None]
+        plan_transfer(catalog, settings, prompt, {**base, **seed}, recipe=recipe, engine=engine)
+        for prompt in dict.fromkeys(sweep["prompts"])
+        for recipe in sweep["recipes"] or [None]
         for seed in seeds
     ]
 
@@ -174,6 +183,7 @@ def _record(
 ) -> None:
     if new := run.outputs.get("enhanced_prompt_id"):
         record(context.instance, catalog, settings, catalog.get_prompt(new))
+    record_partitions(context.instance, run)
     context.log_event(run_content(settings, run, prompt).event(context.instance))
     if run.model_type != "enhance":
         report(context, run, examine(catalog, settings, run))
@@ -185,10 +195,23 @@ def create_prompts() -> None:
     register_prompts()
 
 
-@dg.job(description="Register a sweep: prompts x recipes x seeds, and queue its runs.")
-def create_runs() -> None:
-    """The form for new runs."""
-    register_runs()
+def create_runs(recipes: Iterable[str] | None = None) -> dg.JobDefinition:
+    """The job with the form for new runs. `recipes`: names to choose from; None: any text."""
+    sweep = sweep_form(recipes)
+
+    @dg.op(description="Registers a run for each cell of the sweep.")
+    def register_runs(
+        context: dg.OpExecutionContext,
+        config: sweep,  # type: ignore[valid-type]
+        catalog: CatalogResource,
+    ) -> list[str]:
+        return register_sweep(context, config, catalog)
+
+    @dg.job(description="Register a sweep: prompts x recipes x seeds, and queue its runs.")
+    def create_runs() -> None:
+        register_runs()
+
+    return create_runs
 
 
 @dg.job(name=BATCH, description="Execute several registered runs as one batch.")
@@ -197,7 +220,8 @@ def execute_runs_batch() -> None:
     execute_batch()
 
 
-JOBS: Final = [create_prompts, create_runs, execute_runs_batch, check_up_to_date]
+JOBS: Final = [create_prompts, execute_runs_batch, check_up_to_date, check_videos]
+"""All jobs but `create_runs`, whose form has choices of what exists."""
 
 
 def batch_config(run_ids: list[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What Dagster's page shows of a scene, a prompt and a run: metadata, data version, parents.
 
 Pictures are Markdown with a URL relative to the page (`cosmos ui` serves both), so that they work
-from any host and port; Dagster shows Markdown inline below 1,000 characters.
+from any host and port; Dagster shows Markdown inline below 1,000 characters. What is recorded under
+a page that does not serve them (`dagster dev`) has none.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from cosmos_pipelines.assets.partitions import (
 from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 from cosmos_pipelines.engines import ENGINES, label_of
 from cosmos_pipelines.runs.locations import located, scene_place
-from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings import Settings, under_another_page
 
 if TYPE_CHECKING:
     Result = dg.MaterializeResult[Any]
@@ -74,7 +75,7 @@ def scene_content(settings: Settings, scene: SceneRow) -> PartitionContent:
         for name, facts in scene.facts.items()
     ]
     metadata: dict[str, Any] = {
-        "preview": _picture("scene", scene.key, scene.digest),
+        **_picture("preview", "scene", scene.key, scene.digest),
         **_video_facts(color),
         "passes": dg.MetadataValue.table(rows),
         "path": dg.MetadataValue.path(str(scene_place(settings, scene))),
@@ -90,7 +91,7 @@ def prompt_content(prompt: Prompt) -> PartitionContent:
         "text": dg.MetadataValue.text(prompt.text),
         "name": prompt.name,
         "scene": prompt.scene,
-        "scene picture": _picture("scene", prompt.scene, ""),
+        **_picture("scene picture", "scene", prompt.scene, ""),
     }
     if prompt.negative_prompt:
         metadata["negative prompt"] = dg.MetadataValue.text(prompt.negative_prompt)
@@ -149,9 +150,10 @@ def code_version() -> str:
 
 def _video(settings: Settings, run: Run) -> dict[str, Any]:
     out = run.outputs
+    player = {"player": dg.MetadataValue.url(f"/cosmos/player/{run.id}")}
     return {
-        "preview": _picture("run", run.id, str(out.get("sha256", ""))),
-        "player": dg.MetadataValue.url(f"/cosmos/player/{run.id}"),
+        **_picture("preview", "run", run.id, str(out.get("sha256", ""))),
+        **({} if under_another_page() else player),
         **_video_facts(out),
         "megabytes": round(out["size"] / 1e6, 3),
         "path": dg.MetadataValue.path(str(settings.home / out["video"])),
@@ -176,7 +178,12 @@ def _video_facts(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _picture(kind: str, name: str, version: str) -> dg.MarkdownMetadataValue:
-    """A moving picture; `version` changes the URL with the content, past the browser's cache."""
-    query = f"?v={version[:12]}" if version else ""
-    return dg.MetadataValue.md(f"![{kind}](/cosmos/preview/{kind}/{quote(name)}.webp{query})")
+def _picture(label: str, kind: str, name: str, version: str) -> dict[str, Any]:
+    """A moving picture; `version` changes the URL with the content, past the browser's cache.
+
+    Its text stands where another page shows what was recorded for ours.
+    """
+    if under_another_page():
+        return {}
+    url = f"/cosmos/preview/{kind}/{quote(name)}.webp" + (f"?v={version[:12]}" if version else "")
+    return {label: dg.MetadataValue.md(f"![shown by cosmos ui]({url})")}

@@ -1,4 +1,8 @@
-"""Partition sets, asset keys, and the edges between assets whose partitions are many to one."""
+"""Partition sets, asset keys, and the edges between assets whose partitions are many to one.
+
+A partition exists for what is there or can be made: "Missing" on the page is then what a backfill
+makes. Why 4K videos and better prompts have sets of their own: docs/decisions/0018.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,16 @@ from typing import Final
 import dagster as dg
 from sqlalchemy.exc import IntegrityError
 
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 
 SCENE_KEYS: Final = dg.DynamicPartitionsDefinition(name="scenes")
 PROMPT_KEYS: Final = dg.DynamicPartitionsDefinition(name="prompts")
+ENHANCE_KEYS: Final = dg.DynamicPartitionsDefinition(name="prompts_to_enhance")
+"""Ids of prompts that no enhancement made, and of those whose enhancement somebody asked for."""
 RUN_KEYS: Final = dg.DynamicPartitionsDefinition(name="runs")
-"""Ids of inference runs; a 4K video has the key of the run whose video it enlarges."""
+"""Ids of inference runs."""
+UPSCALE_KEYS: Final = dg.DynamicPartitionsDefinition(name="videos_to_upscale")
+"""Ids of inference runs with a finished video; a 4K video has the key of the run it enlarges."""
 FILE_KEYS: Final = dg.DynamicPartitionsDefinition(name="files")
 """Ids of upscale runs of video files that no run of ours made."""
 
@@ -27,9 +35,9 @@ FILES: Final = dg.AssetKey("upscaled_files")
 PARTITIONS: Final = {
     SCENES: SCENE_KEYS,
     PROMPTS: PROMPT_KEYS,
-    ENHANCED: PROMPT_KEYS,
+    ENHANCED: ENHANCE_KEYS,
     VIDEOS: RUN_KEYS,
-    UPSCALED: RUN_KEYS,
+    UPSCALED: UPSCALE_KEYS,
     FILES: FILE_KEYS,
 }
 
@@ -86,6 +94,17 @@ def latest(
     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
     records = instance.fetch_materializations(wanted, limit=1).records
     return records[0] if records else None
+
+
+def partitions_of(row: Prompt | Run | SceneRow) -> list[tuple[dg.AssetKey, str]]:
+    """The partitions that exist because of this row: what it is, and what can be made of it."""
+    if isinstance(row, SceneRow):
+        return [(SCENES, row.key)]
+    if isinstance(row, Prompt):
+        own = (PROMPTS, row.id)
+        return [own] if row.parent_prompt_id else [own, (ENHANCED, row.id)]
+    can_be_enlarged = row.model_type == "transfer" and row.status == "completed"
+    return [place_of(row), (UPSCALED, row.id)] if can_be_enlarged else [place_of(row)]
 
 
 def place_of(run: Run) -> tuple[dg.AssetKey, str]:

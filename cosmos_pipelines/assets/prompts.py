@@ -1,12 +1,17 @@
 """The assets `prompts` and `enhanced_prompts`."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
-from cosmos_pipelines.assets.forms import config_of, form, given
+from cosmos_pipelines.assets.forms import given
 from cosmos_pipelines.assets.metadata import Result, code_version, prompt_content, run_content
-from cosmos_pipelines.assets.partitions import ENHANCED, PROMPT_KEYS, PROMPTS, SCENES, many_to_one
+from cosmos_pipelines.assets.partitions import (
+    ENHANCE_KEYS,
+    ENHANCED,
+    PROMPT_KEYS,
+    PROMPTS,
+    SCENES,
+    many_to_one,
+)
 from cosmos_pipelines.assets.steps import (
     POOL,
     as_dagster_failure,
@@ -15,20 +20,10 @@ from cosmos_pipelines.assets.steps import (
     require_completed,
 )
 from cosmos_pipelines.assets.sync import record
-from cosmos_pipelines.assets.videos import RUN_FIELDS, run_for
+from cosmos_pipelines.assets.videos import RUN_FIELDS, run_for, run_form
 from cosmos_pipelines.operations import Enhance
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
 from cosmos_pipelines.runs.plan import enter, plan_enhance
-
-if TYPE_CHECKING:
-    EnhanceForm = dg.Config
-else:
-    EnhanceForm = form(
-        "EnhanceRunForm",
-        Enhance.__doc__,
-        **{n: (i.annotation, i) for n, i in config_of(Enhance).model_fields.items()},
-        **RUN_FIELDS,
-    )
 
 
 @dg.asset(
@@ -47,33 +42,40 @@ def prompts(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resu
         return prompt_content(store.get_prompt(context.partition_key)).result(context.instance)
 
 
-@dg.asset(
-    key=ENHANCED,
-    partitions_def=PROMPT_KEYS,
-    deps=[PROMPTS],
-    group_name="prompts",
-    kinds={"markdown", "python"},
-    pool=POOL,
-    code_version=code_version(),
-    description="What an enhancer made of a prompt: a new prompt, registered with the old one as "
-    "its parent and materialised as a partition of `prompts` too.",
-)
-def enhanced_prompts(
-    context: dg.AssetExecutionContext,
-    config: EnhanceForm,
-    catalog: CatalogResource,
-    backend: BackendResource,
-) -> Result:
-    """Enhance one prompt."""
-    with as_dagster_failure(), catalog.open() as (store, settings):
-        prompt = store.get_prompt(context.partition_key)
-        run = run_for(store, config, "enhance", prompt_id=prompt.id)
-        if run is None:
-            fields = given(config, leave=tuple(RUN_FIELDS))
-            engine = given(config).get("engine")
-            planned = plan_enhance(store, settings, prompt.id, fields, engine=engine)
-            run = enter(store, settings, planned, request=request_of(context))
-        run = require_completed(bring_to_end(context, store, settings, backend, [run])[0])
-        if new := run.outputs.get("enhanced_prompt_id"):
-            record(context.instance, store, settings, store.get_prompt(new))
-        return run_content(settings, run, prompt).result(context.instance)
+def enhanced_prompts() -> dg.AssetsDefinition:
+    """The asset, with a form that has the engines of this moment."""
+    enhance_form = run_form(Enhance)
+
+    @dg.asset(
+        key=ENHANCED,
+        partitions_def=ENHANCE_KEYS,
+        deps=[PROMPTS],
+        group_name="prompts",
+        kinds={"markdown", "python"},
+        pool=POOL,
+        code_version=code_version(),
+        description="What an enhancer made of a prompt: a new prompt, registered with the old one "
+        "as its parent and materialised as a partition of `prompts` too. What it made is not "
+        "enhanced again, unless by `cosmos prompt-enhance`.",
+    )
+    def enhanced_prompts(
+        context: dg.AssetExecutionContext,
+        config: enhance_form,  # type: ignore[valid-type]
+        catalog: CatalogResource,
+        backend: BackendResource,
+    ) -> Result:
+        """Enhance one prompt."""
+        with as_dagster_failure(), catalog.open() as (store, settings):
+            prompt = store.get_prompt(context.partition_key)
+            run = run_for(store, config, "enhance", prompt_id=prompt.id)
+            if run is None:
+                fields = given(config, leave=RUN_FIELDS)
+                engine = given(config).get("engine")
+                planned = plan_enhance(store, settings, prompt.id, fields, engine=engine)
+                run = enter(store, settings, planned, request=request_of(context))
+            run = require_completed(bring_to_end(context, store, settings, backend, [run])[0])
+            if new := run.outputs.get("enhanced_prompt_id"):
+                record(context.instance, store, settings, store.get_prompt(new))
+            return run_content(settings, run, prompt).result(context.instance)
+
+    return enhanced_prompts

@@ -14,7 +14,7 @@ from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs.inputs import register_scene
-from cosmos_pipelines.runs.locations import scene_place
+from cosmos_pipelines.runs.locations import is_there, located, scene_place
 from cosmos_pipelines.runs.scene_requests import read_request, register_request
 from cosmos_pipelines.settings import Settings
 
@@ -55,13 +55,14 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
 
 def whether_there(settings: Settings, scene: SceneRow) -> dg.AssetCheckEvaluation:
     """Whether the directory of a scene is there, for the page."""
-    place = scene_place(settings, scene)
-    gone = not place.is_dir()
+    gone = not is_there(settings, scene)
     return dg.AssetCheckEvaluation(
         asset_key=SCENES,
         check_name=THERE,
         passed=not gone,
-        metadata={"reason": f"The scene is gone: there is no {place}."} if gone else {},
+        metadata={"reason": f"The scene is gone: there is no {located(settings, scene.path)}."}
+        if gone
+        else {},
         severity=dg.AssetCheckSeverity.WARN,
         partition=scene.key,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Final, Self
 
 import dagster as dg
 
@@ -21,15 +21,18 @@ from cosmos_pipelines.assets.metadata import (
 )
 from cosmos_pipelines.assets.partitions import (
     DATA_VERSION,
+    ENHANCE_KEYS,
     FILE_KEYS,
     PARTITIONS,
     PROMPT_KEYS,
     RUN_KEYS,
     SCENE_KEYS,
+    UPSCALE_KEYS,
     add_keys,
     latest,
-    place_of,
+    partitions_of,
 )
+from cosmos_pipelines.assets.video_checks import checked
 from cosmos_pipelines.catalog.alone import alone
 from cosmos_pipelines.catalog.records import Change, Prompt, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
@@ -37,7 +40,18 @@ from cosmos_pipelines.settings import Settings
 
 Row = Prompt | Run | SceneRow
 
-_SETS_OF = {"prompt": (PROMPT_KEYS,), "run": (RUN_KEYS, FILE_KEYS), "scene": (SCENE_KEYS,)}
+_SETS_OF: Final = {
+    "prompt": (PROMPT_KEYS, ENHANCE_KEYS),
+    "run": (RUN_KEYS, UPSCALE_KEYS, FILE_KEYS),
+    "scene": (SCENE_KEYS,),
+}
+ENDED: Final = (
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+)
+_SETS: Final = 1
+"""Raised when there is another partition set, which is then filled from the whole catalog once."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +61,22 @@ class Cursor:
     at: str | None = None
     later: tuple[str, ...] = ()
     """Completed runs whose Dagster runs have not ended: those record them, with their checks."""
+    sets: int = _SETS
+    """The partition sets that are filled; 0: those of a version without what can be made."""
+    scenes: tuple[str, ...] = ()
+    """Keys of scenes that a Dagster run is registering: that records them."""
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
         """The cursor that `str()` wrote; None is the beginning."""
-        values = json.loads(text) if text else {}
-        return cls(values.get("at"), tuple(values.get("later", ())))
+        values: dict[str, Any] = json.loads(text) if text else {"sets": _SETS}
+        later, scenes = values.get("later", ()), values.get("scenes", ())
+        return cls(values.get("at"), tuple(later), values.get("sets", 0), tuple(scenes))
 
     def __str__(self) -> str:
-        return json.dumps({"at": self.at, "later": self.later})
+        return json.dumps(
+            {"at": self.at, "later": self.later, "sets": _SETS, "scenes": self.scenes}
+        )
 
 
 @dataclass
@@ -67,6 +88,17 @@ class News:
     removed: dict[str, list[str]] = field(default_factory=dict)
     contents: list[PartitionContent] = field(default_factory=list)
     later: list[str] = field(default_factory=list)
+    """Runs to come back to."""
+    scenes: list[str] = field(default_factory=list)
+    """Scenes to come back to."""
+    unchecked: list[str] = field(default_factory=list)
+    """Completed runs whose videos nobody has checked: their Dagster run ended before it did."""
+
+    @property
+    def size(self) -> int:
+        """How many partitions and materialisations it is."""
+        keys = [*self.added.values(), *self.removed.values()]
+        return sum(map(len, keys)) + len(self.contents)
 
 
 def next_news(
@@ -81,13 +113,18 @@ def next_news(
     changes, at = catalog.changes_since(last.at, limit)
     news = News()
     changed = [change.row for change in changes if change.row is not None]
-    waited = catalog.find_runs(last.later).values()
+    if last.sets != _SETS:
+        _note_what_can_be_made(news, instance, catalog)
+    waited: list[Row] = [*catalog.find_runs(last.later).values()]
+    waited += catalog.find_scenes(last.scenes).values()
+    noted = {_id(row) for row in changed}
     _note_all(news, instance, catalog, settings, changed)
-    _note_all(news, instance, catalog, settings, [r for r in waited if r.id not in news.later])
+    _note_all(news, instance, catalog, settings, [r for r in waited if _id(r) not in noted])
     for change in changes:
         if change.row is None:
             _note_gone(news, instance, change)
-    return news, str(Cursor(at, tuple(dict.fromkeys(news.later))))
+    later, scenes = (tuple(dict.fromkeys(names)) for names in (news.later, news.scenes))
+    return news, str(Cursor(at, later, scenes=scenes))
 
 
 def _note_gone(news: News, instance: dg.DagsterInstance, change: Change) -> None:
@@ -104,12 +141,34 @@ def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, *
         tell(instance, news)
 
 
+def record_partitions(instance: dg.DagsterInstance, row: Row) -> None:
+    """Make sure that the partitions exist that this row has, or has by now (a finished video)."""
+    news = News()
+    _note_keys(news, instance, row)
+    tell(instance, news)
+
+
 def tell(instance: dg.DagsterInstance, news: News) -> None:
     """Record in Dagster what it does not know yet; inside `alone`, as it was found there."""
     for name, keys in news.added.items():
         add_keys(instance, name, keys)
+    for name, keys in news.removed.items():
+        for key in keys:
+            instance.delete_dynamic_partition(name, key)
     for content in news.contents:
         instance.report_runless_asset_event(content.event(instance))
+
+
+def _note_what_can_be_made(news: News, instance: dg.DagsterInstance, catalog: Catalog) -> None:
+    """Fill the sets that a project of an earlier version lacks; its own keys stay as they are."""
+    for keys, wanted in (
+        (UPSCALE_KEYS, catalog.ids_with_video()),
+        (ENHANCE_KEYS, catalog.ids_to_enhance()),
+    ):
+        name = str(keys.name)
+        known = {*instance.get_dynamic_partitions(name)}
+        if missing := [key for key in wanted if key not in known]:
+            news.added[name] = missing
 
 
 def _with_origins(catalog: Catalog, rows: Sequence[Row]) -> list[Row]:
@@ -136,25 +195,30 @@ def _note_all(
     completed = [row for row in rows if isinstance(row, Run) and row.status == "completed"]
     prompts = catalog.find_prompts(run.prompt_id for run in completed if run.prompt_id)
     for row in rows:
+        _note_keys(news, instance, row)
         if isinstance(row, Run):
             _note_run(news, instance, settings, row, prompts.get(row.prompt_id or ""))
             continue
-        content = prompt_content(row) if isinstance(row, Prompt) else scene_content(settings, row)
-        _key(news, instance, content.asset, content.partition)
-        _note_shown(news, instance, content)
+        if isinstance(row, Prompt):
+            _note_shown(news, instance, prompt_content(row))
+        elif not _known(instance, content := scene_content(settings, row)):
+            if _being_registered(instance, row):
+                news.scenes.append(row.key)
+            else:
+                news.contents.append(content)
 
 
 def _note_run(
     news: News, instance: dg.DagsterInstance, settings: Settings, run: Run, prompt: Prompt | None
 ) -> None:
-    if run.model_type != "enhance":  # those are recorded under their prompt's key
-        _key(news, instance, *place_of(run))
     if run.status != "completed":
         return
     if _in_work(instance, run.dagster_run_id):
         news.later.append(run.id)
         return
     _note_shown(news, instance, run_content(settings, run, prompt))
+    if run.model_type != "enhance" and not checked(instance, run):
+        news.unchecked.append(run.id)
 
 
 def _note_shown(news: News, instance: dg.DagsterInstance, content: PartitionContent) -> None:
@@ -162,11 +226,23 @@ def _note_shown(news: News, instance: dg.DagsterInstance, content: PartitionCont
         news.contents.append(content)
 
 
-def _key(news: News, instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> None:
-    name = str(PARTITIONS[asset].name)
-    waiting = news.added.get(name, [])
-    if partition not in waiting and not instance.has_dynamic_partition(name, partition):
-        news.added.setdefault(name, []).append(partition)
+def _note_keys(news: News, instance: dg.DagsterInstance, row: Row) -> None:
+    for asset, partition in partitions_of(row):
+        name = str(PARTITIONS[asset].name)
+        waiting = news.added.get(name, [])
+        if partition not in waiting and not instance.has_dynamic_partition(name, partition):
+            news.added.setdefault(name, []).append(partition)
+
+
+def _id(row: Row) -> str:
+    return row.key if isinstance(row, SceneRow) else row.id
+
+
+def _being_registered(instance: dg.DagsterInstance, scene: SceneRow) -> bool:
+    """Whether a Dagster run of this scene's partition has not ended."""
+    tags = {"dagster/partition": scene.key}
+    statuses = [status for status in dg.DagsterRunStatus if status not in ENDED]
+    return bool(instance.get_runs(dg.RunsFilter(tags=tags, statuses=statuses), limit=1))
 
 
 def _in_work(instance: dg.DagsterInstance, dagster_run_id: str | None) -> bool:

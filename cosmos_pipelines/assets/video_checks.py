@@ -1,7 +1,9 @@
 """Asset checks of a video: is it what was asked for, and is there a picture in it?
 
-They run in the step that makes the video, and show in the page. What was asked for is what the
-run's engine had predicted when the run was executed; the file is read anew.
+They run in the step that makes the video, and show in the page; if that step was stopped before it
+came to them, the job `check_videos` makes them. What was asked for is what the run's engine had
+predicted when the run was executed; the file is read anew. A check that is no warning blocks: the
+step fails, so that nothing is made of a broken video in the same Dagster run.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
-from cosmos_pipelines.resources.dagster_private import AssetCheckEvaluationTargetMaterializationData
+from cosmos_pipelines.resources.dagster_private import (
+    AssetCheckEvaluationTargetMaterializationData,
+    last_checked_at,
+)
 from cosmos_pipelines.runs.outdated import Now
 from cosmos_pipelines.runs.plan import job_of
 from cosmos_pipelines.runs.results import predicted
@@ -36,6 +41,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "up_to_date": "What it was made of is what is there now: the passes of its scene, its engine "
     "and checkpoints, the video that it enlarges (a warning only).",
 }
+HASH: Final = "hash"
 UP_TO_DATE: Final = "up_to_date"
 WARNINGS: Final = frozenset({"black_frames", "frozen_frames", UP_TO_DATE})
 BLACK_SHARE: Final = 0.1
@@ -86,7 +92,11 @@ def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
         warnings.simplefilter("ignore")  # partitions_def of a check is a preview feature
         return [
             dg.AssetCheckSpec(
-                name, asset=asset, description=description, partitions_def=PARTITIONS[asset]
+                name,
+                asset=asset,
+                description=description,
+                blocking=name not in WARNINGS,
+                partitions_def=PARTITIONS[asset],
             )
             for name, description in CHECKS.items()
         ]
@@ -95,6 +105,14 @@ def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def examine(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     """All checks of a completed run's video; what cannot be read fails with the reason."""
     return [*_of_file(catalog, settings, run), up_to_date(Now(catalog, settings), run)]
+
+
+def checked(instance: dg.DagsterInstance, run: Run) -> bool:
+    """Whether the video of a completed run was examined after it was made."""
+    asset, partition = place_of(run)
+    at = last_checked_at(instance, dg.AssetCheckKey(asset, HASH), partition)
+    made_at = run.completed_at.timestamp() if run.completed_at else 0
+    return at is not None and at >= made_at
 
 
 def up_to_date(now: Now, run: Run) -> Finding:
@@ -203,6 +221,7 @@ __all__ = [
     "CHECKS",
     "Finding",
     "check_specs",
+    "checked",
     "examine",
     "expected",
     "report",

@@ -1,18 +1,18 @@
 """The assets `inference_videos`, `upscaled_videos` and `upscaled_files`."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import dagster as dg
 from pydantic import Field
 
-from cosmos_pipelines.assets.forms import config_of, form, given
+from cosmos_pipelines.assets.forms import config_of, engine_choice, form, given
 from cosmos_pipelines.assets.metadata import Result, code_version, run_content
 from cosmos_pipelines.assets.partitions import (
     FILE_KEYS,
     FILES,
     PROMPTS,
     RUN_KEYS,
+    UPSCALE_KEYS,
     UPSCALED,
     VIDEOS,
     many_to_one,
@@ -24,29 +24,29 @@ from cosmos_pipelines.assets.steps import (
     request_of,
     require_completed,
 )
+from cosmos_pipelines.assets.sync import record_partitions
 from cosmos_pipelines.assets.video_checks import check_specs, examine
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import StateError
-from cosmos_pipelines.operations import ModelType, Upscale
+from cosmos_pipelines.operations import ModelType, Operation, Upscale
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
 from cosmos_pipelines.runs.plan import enter, plan_upscale
 from cosmos_pipelines.settings import Settings
 
-RUN_FIELDS: Final[Mapping[str, tuple[Any, Any]]] = {
-    "engine": (str | None, Field(None, description="Another engine than the project's.")),
-    "run_id": (str | None, Field(None, description="Execute this run instead of a new one.")),
-}
+RUN_FIELDS: Final = ("engine", "run_id")
 """What a form that makes a run asks for beside the operation's own fields."""
 
-if TYPE_CHECKING:
-    UpscaleForm = dg.Config
-else:
-    UpscaleForm = form(
-        "UpscaleRunForm",
-        Upscale.__doc__,
-        **{n: (i.annotation, i) for n, i in config_of(Upscale).model_fields.items()},
-        **RUN_FIELDS,
+
+def run_form(operation: type[Operation]) -> type[dg.Config]:
+    """The form of an asset that makes a run of this operation, with the engines of this moment."""
+    engines = engine_choice(operation.model_type)
+    return form(
+        f"{operation.__name__}RunForm",
+        operation.__doc__ or "",
+        **{n: (i.annotation, i) for n, i in config_of(operation).model_fields.items()},
+        engine=(engines | None, Field(None, description="Another engine than the project's.")),
+        run_id=(str | None, Field(None, description="Execute this run instead of a new one.")),
     )
 
 
@@ -71,34 +71,41 @@ def inference_videos(
         return _execute(context, store, settings, backend, run)
 
 
-@dg.asset(
-    key=UPSCALED,
-    partitions_def=RUN_KEYS,
-    deps=[VIDEOS],
-    check_specs=check_specs(UPSCALED),
-    group_name="generation",
-    kinds={"mp4", "python"},
-    pool=POOL,
-    code_version=code_version(),
-    description="The 4K version of an inference video; the partition is the inference run. Each "
-    "is made by an upscale run of its own, whose parent is that run.",
-)
-def upscaled_videos(
-    context: dg.AssetExecutionContext,
-    config: UpscaleForm,
-    catalog: CatalogResource,
-    backend: BackendResource,
-) -> Result:
-    """Upscale the video of one inference run."""
-    with as_dagster_failure(), catalog.open() as (store, settings):
-        parent = store.get_run(context.partition_key)
-        run = run_for(store, config, "upscale", parent_run_id=parent.id)
-        if run is None:
-            fields = given(config, leave=tuple(RUN_FIELDS))
-            engine = given(config).get("engine")
-            planned = plan_upscale(store, settings, parent.id, fields, engine=engine)
-            run = enter(store, settings, planned, request=request_of(context))
-        return _execute(context, store, settings, backend, run)
+def upscaled_videos() -> dg.AssetsDefinition:
+    """The asset, with a form that has the engines of this moment."""
+    upscale_form = run_form(Upscale)
+
+    @dg.asset(
+        key=UPSCALED,
+        partitions_def=UPSCALE_KEYS,
+        deps=[VIDEOS],
+        check_specs=check_specs(UPSCALED),
+        group_name="generation",
+        kinds={"mp4", "python"},
+        pool=POOL,
+        code_version=code_version(),
+        description="The 4K version of an inference video; the partition is the inference run, as "
+        "soon as its video is finished. Each is made by an upscale run of its own, whose parent is "
+        "that run.",
+    )
+    def upscaled_videos(
+        context: dg.AssetExecutionContext,
+        config: upscale_form,  # type: ignore[valid-type]
+        catalog: CatalogResource,
+        backend: BackendResource,
+    ) -> Result:
+        """Upscale the video of one inference run."""
+        with as_dagster_failure(), catalog.open() as (store, settings):
+            parent = store.get_run(context.partition_key)
+            run = run_for(store, config, "upscale", parent_run_id=parent.id)
+            if run is None:
+                fields = given(config, leave=RUN_FIELDS)
+                engine = given(config).get("engine")
+                planned = plan_upscale(store, settings, parent.id, fields, engine=engine)
+                run = enter(store, settings, planned, request=request_of(context))
+            return _execute(context, store, settings, backend, run)
+
+    return upscaled_videos
 
 
 @dg.asset(
@@ -159,6 +166,7 @@ def _execute(
     run: Run,
 ) -> Result:
     run = require_completed(bring_to_end(context, catalog, settings, backend, [run])[0])
+    record_partitions(context.instance, run)
     checks = [finding.result() for finding in examine(catalog, settings, run)]
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
     return run_content(settings, run, prompt).result(context.instance, checks)

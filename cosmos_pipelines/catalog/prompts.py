@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, or_, select
 
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.columns import in_texts, json_of, storable, wanted_id
 from cosmos_pipelines.catalog.database import Database
 from cosmos_pipelines.catalog.records import Prompt
-from cosmos_pipelines.catalog.tables import prompts
+from cosmos_pipelines.catalog.tables import prompts, runs
 from cosmos_pipelines.errors import InputError, UnknownId
 
 COLUMNS = tuple(prompts.c[name] for name in Prompt.__dataclass_fields__)
@@ -115,6 +115,13 @@ class Prompts(Database):
         """Return all prompt ids, newest first."""
         statement = select(prompts.c.id).order_by(prompts.c.created_at.desc(), prompts.c.id)
         return [row.id for row in self.rows(statement)]
+
+    def ids_to_enhance(self) -> list[str]:
+        """Return the ids of prompts that no enhancement made, or of which there is one, by age."""
+        asked = select(runs.c.prompt_id).where(runs.c.model_type == "enhance")
+        wanted = or_(prompts.c.parent_prompt_id.is_(None), prompts.c.id.in_(asked))
+        statement = select(prompts.c.id).where(wanted)
+        return [r.id for r in self.rows(statement.order_by(prompts.c.created_at, prompts.c.id))]
 
     def prompt_names(self) -> set[str]:
         """Return all names in use."""

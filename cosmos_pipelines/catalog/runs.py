@@ -13,10 +13,11 @@ from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database, Transaction
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run, Status
-from cosmos_pipelines.catalog.tables import runs
+from cosmos_pipelines.catalog.tables import prompts, runs
 from cosmos_pipelines.errors import InputError, UnknownId, shown
 
 COLUMNS = tuple(runs.c[name] for name in Run.__dataclass_fields__)
+_WITH_VIDEO = (runs.c.status == "completed", runs.c.model_type != "enhance")
 LEASE_S = 30
 LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for kind in MODEL_TYPES}
 
@@ -223,6 +224,31 @@ class Runs(Database):
         newest = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
         return [run_of(row) for row in self.rows_with(newest, runs.c.batch_id, orders)]
 
+    def ids_with_video(self) -> list[str]:
+        """Return the ids of the completed transfers, oldest first."""
+        statement = select(runs.c.id).where(
+            runs.c.status == "completed", runs.c.model_type == "transfer"
+        )
+        return [row.id for row in self.rows(statement.order_by(runs.c.created_at, runs.c.id))]
+
+    def videos_after(self, run_id: str, limit: int) -> list[Run]:
+        """Return at most `limit` completed runs that make videos, with ids behind `run_id`, by id.
+
+        "" is before all.
+        """
+        statement = select(*COLUMNS).where(*_WITH_VIDEO, runs.c.id > run_id).order_by(runs.c.id)
+        return self._runs(statement.limit(limit))
+
+    def videos_of_scenes(self, keys: Iterable[str]) -> list[Run]:
+        """Return the completed runs that make videos of prompts for these scenes."""
+        of = select(*COLUMNS).join(prompts, prompts.c.id == runs.c.prompt_id).where(*_WITH_VIDEO)
+        return [run_of(row) for row in self.rows_with(of, prompts.c.scene, keys)]
+
+    def upscales_of_files(self) -> list[Run]:
+        """Return the completed upscales of videos that no run made."""
+        own = (*_WITH_VIDEO, runs.c.model_type == "upscale", runs.c.parent_run_id.is_(None))
+        return self._runs(select(*COLUMNS).where(*own))
+
     def count_by_status(self) -> dict[str, int]:
         """Return the number of runs in each status, also if it is 0."""
         statement = select(runs.c.status, func.count()).group_by(runs.c.status)
@@ -282,8 +308,6 @@ class Runs(Database):
         self, run_id: str, prompt_id: str | None, parent_run_id: str | None
     ) -> None:
         """Raise an error that names the wrong id after the database has refused a run."""
-        from cosmos_pipelines.catalog.tables import prompts
-
         with self.read() as connection:
             known_prompts = set(connection.execute(select(prompts.c.id)).scalars())
             known_runs = set(connection.execute(select(runs.c.id)).scalars())

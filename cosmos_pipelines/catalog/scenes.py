@@ -80,6 +80,11 @@ class Scenes(Database):
         rows = self.rows(select(*SCENE_COLUMNS).order_by(scenes.c.key))
         return [SceneRow(**row._mapping) for row in rows]
 
+    def scenes_after(self, key: str, limit: int) -> list[SceneRow]:
+        """Return at most `limit` scenes with keys behind `key`, sorted by key; "" is before all."""
+        statement = select(*SCENE_COLUMNS).where(scenes.c.key > key).order_by(scenes.c.key)
+        return [SceneRow(**row._mapping) for row in self.rows(statement.limit(limit))]
+
     def find_scene(self, key: str) -> SceneRow | None:
         """Return the scene with this key; None if there is no such scene."""
         return self.find_scenes([key]).get(storable(key))

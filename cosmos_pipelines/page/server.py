@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.daemon import WORKSPACE, Daemon
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.page.recipes import following_recipes
 from cosmos_pipelines.page.routes import routes
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.settings import Settings, environment_of
@@ -71,7 +72,8 @@ def _serve(
         open_instance(settings) as instance,
         Catalog.open(settings.catalog_url, settings.home) as catalog,
         Daemon(settings, say),
-        web_app(instance, WORKSPACE, poll_ms=POLL_MS) as dagster_app,
+        web_app(instance, WORKSPACE, poll_ms=POLL_MS) as (dagster_app, reload),
+        following_recipes(catalog, reload),
     ):
         app = application(settings, catalog, dagster_app, started=lambda: ready(url))
         config = uvicorn.Config(

@@ -7,7 +7,7 @@ run coordinator's module, as Dagster's own documents do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +16,13 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
+)
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -66,6 +71,16 @@ def reference_to(directory: Path, defaults: Mapping[str, Any]) -> InstanceRef:
     return InstanceRef.from_dir(str(directory), overrides=overrides)
 
 
+def last_checked_at(
+    instance: dg.DagsterInstance, check: dg.AssetCheckKey, partition: str
+) -> float | None:
+    """When a check of a partition was last evaluated, in seconds since 1970; None: never."""
+    found = instance.event_log_storage.get_asset_check_execution_history(
+        check, limit=1, status=EVALUATED, partition_filter=PartitionKeyFilter(key=partition)
+    )
+    return found[0].event.timestamp if found and found[0].event else None
+
+
 def executed_by_code_server(
     launcher: dg.DefaultRunLauncher, run_id: str, *, timeout_s: int
 ) -> bool:
@@ -101,13 +116,18 @@ def run_daemon(words: Sequence[str], reference: InstanceRef, *, ask_s: int) -> N
 
 
 @contextmanager
-def web_app(instance: dg.DagsterInstance, workspace: Path, *, poll_ms: int) -> Iterator[ASGIApp]:
-    """Dagster's page as an application, with the code servers of a workspace file behind it."""
+def web_app(
+    instance: dg.DagsterInstance, workspace: Path, *, poll_ms: int
+) -> Iterator[tuple[ASGIApp, Callable[[], None]]]:
+    """Dagster's page as an application, with the code servers of a workspace file behind it.
+
+    The second value loads the code anew, as the page's button `Reload definitions` does.
+    """
     from dagster_webserver.webserver import DagsterWebserver
 
     target = WorkspaceFileTarget([str(workspace)])
     with WorkspaceProcessContext(instance, target, code_server_log_level="warning") as context:
-        yield DagsterWebserver(context, "", poll_ms).create_asgi_app()
+        yield DagsterWebserver(context, "", poll_ms).create_asgi_app(), context.reload_workspace
 
 
 __all__ = [
@@ -115,10 +135,12 @@ __all__ = [
     "NO_CAPTURES",
     "AssetCheckEvaluationTargetMaterializationData",
     "CheckRunHealthResult",
+    "DagsterAssetCheckFailedError",
     "InstanceRef",
     "WorkerStatus",
     "executed_by_code_server",
     "instance_at",
+    "last_checked_at",
     "names_databases",
     "reference_to",
     "run_daemon",

@@ -73,6 +73,14 @@ def scene_place(settings: Settings, scene: SceneRow) -> Path:
     return located(settings, scene.path)
 
 
+def is_there(settings: Settings, scene: SceneRow) -> bool:
+    """Whether the directory of a scene exists, where this process may look."""
+    try:
+        return scene_place(settings, scene).is_dir()
+    except OSError:  # a directory above it is not for us
+        return False
+
+
 def rendered_in(settings: Settings, scene: SceneRow | None) -> Path | None:
     """The directory that a scene was prepared from, if that is another than its own."""
     if scene is None or scene.rendered_in is None:

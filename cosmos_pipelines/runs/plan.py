@@ -128,7 +128,7 @@ def plan_upscale(
     chosen = engine_for(settings, "upscale", engine)
     if parent_run_id is not None and video is None:
         parent = catalog.get_run(parent_run_id)
-        inputs = {"video": measured(_finished_video(settings, parent))}
+        inputs = {"video": _finished_video(settings, parent)}
         prompt = catalog.get_prompt(parent.prompt_id) if parent.prompt_id else None
         return _planned(
             chosen,
@@ -258,7 +258,7 @@ def _inputs_now(
     catalog: Catalog, settings: Settings, run: Run, prompt: Prompt | None, looking: Looking
 ) -> Mapping[str, Video]:
     if run.parent_run_id:
-        return {"video": measured(_finished_video(settings, catalog.get_run(run.parent_run_id)))}
+        return {"video": _finished_video(settings, catalog.get_run(run.parent_run_id))}
     if run.source:
         return {"video": measured(located(settings, run.source["video"]))}
     assert prompt is not None
@@ -319,12 +319,26 @@ def compiled(settings: Settings, engine: Engine, jobs: Sequence[Job], name: str)
     return engine.compile(jobs, name).model_copy(update={"timeout_s": seconds, "costs": costs})
 
 
-def _finished_video(settings: Settings, run: Run) -> Path:
+def _finished_video(settings: Settings, run: Run) -> Video:
+    """The video of a completed run, which is the one that was verified when the run completed.
+
+    Raises:
+        StateError: there is none, or another file is in its place.
+        MediaError: it cannot be read.
+    """
     if run.status != "completed" or "video" not in run.outputs:
         made = "makes no video" if run.model_type == "enhance" else f"is {run.status}"
         hint = f"See `cosmos why {run.id}`." if run.status == "failed" else None
         raise StateError(f"Run {run.id} {made}, so there is nothing to upscale.", hint=hint)
-    return settings.home / str(run.outputs["video"])
+    path = settings.home / str(run.outputs["video"])
+    video = measured(path)
+    if video.sha256 != run.outputs.get("sha256", video.sha256):
+        raise StateError(
+            f"{path} is not the video that run {run.id} made: its hash is another.",
+            hint=f"`cosmos run --again {run.id}` makes it again; "
+            f"`cosmos upscale --video {path}` takes the file as it is.",
+        )
+    return video
 
 
 def _planned(

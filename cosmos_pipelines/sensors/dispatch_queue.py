@@ -24,7 +24,7 @@ from cosmos_pipelines.assets.jobs import (
     execute_runs_batch,
     run_ids_of,
 )
-from cosmos_pipelines.assets.partitions import PARTITIONS, place_of
+from cosmos_pipelines.assets.partitions import PARTITIONS, add_keys, place_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.ids import content_hash
@@ -74,9 +74,8 @@ def dispatch_queue(
         return dg.SkipReason(
             f"{len(asked)} runs wait in Dagster's queue." if asked else "No run waits."
         )
-    return dg.SensorResult(
-        run_requests=requests, dynamic_partitions_requests=_partitions(batches), cursor=cursor
-    )
+    _add_partitions(context.instance, batches)
+    return dg.SensorResult(run_requests=requests, cursor=cursor)
 
 
 def _room(asked: Mapping[str, Asked]) -> int:
@@ -182,11 +181,11 @@ def _request(ids: list[str], key: str) -> dg.RunRequest:
     return dg.RunRequest(run_key=key, job_name=BATCH, run_config=batch_config(ids), tags=tags)
 
 
-def _partitions(batches: Sequence[Sequence[Run]]) -> list[dg.AddDynamicPartitionsRequest]:
-    """The keys of these runs (`catalog_sync` may not have run yet); Dagster adds missing ones."""
+def _add_partitions(instance: dg.DagsterInstance, batches: Sequence[Sequence[Run]]) -> None:
+    """The keys of these runs: `catalog_sync` may not have run yet."""
     keys: dict[str, set[str]] = {}
     for run in (run for batch in batches for run in batch):
         asset, partition = place_of(run)
         keys.setdefault(str(PARTITIONS[asset].name), set()).add(partition)
-    sets = {str(p.name): p for p in PARTITIONS.values()}
-    return [sets[name].build_add_request(sorted(wanted)) for name, wanted in keys.items()]
+    for name, wanted in keys.items():
+        add_keys(instance, name, sorted(wanted))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from sqlalchemy import update
 
 from cosmos_pipelines.assets.partitions import (
@@ -41,7 +42,9 @@ def test_a_materialised_video_shows_its_picture_numbers_and_origin(
     run = staged.catalog.get_run(run_id)
     assert run.dagster_run_id == result.run_id
     shown = metadata_of(instance, VIDEOS, run_id)
-    assert shown["preview"].startswith(f"![run](/cosmos/preview/run/{run_id}.webp?v=")
+    assert shown["preview"].startswith(
+        f"![shown by cosmos ui](/cosmos/preview/run/{run_id}.webp?v="
+    )
     assert shown["player"] == f"/cosmos/player/{run_id}"
     assert (shown["size"], shown["frames"], shown["frames a second"]) == ("64 x 48", 6, 24.0)
     assert shown["prompt"] == "works"
@@ -189,6 +192,9 @@ def test_an_upscale_of_an_unfinished_run_is_refused_before_anything_is_registere
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
     run_id = known(staged, instance)
+    with pytest.raises(dg.DagsterError, match="Could not find a partition"):
+        materialize(staged, instance, UPSCALED, run_id, engine="stand_in")
+    instance.add_dynamic_partitions("videos_to_upscale", [run_id])  # by somebody else
     as_dagster_failure = failure_of(
         materialize(staged, instance, UPSCALED, run_id, engine="stand_in")
     )
@@ -204,6 +210,7 @@ def test_an_upscale_form_with_the_run_of_something_else_is_refused(
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
     run_id, other = known(staged, instance), known(staged, instance, "other")
+    materialize(staged, instance, VIDEOS, run_id)
     as_dagster_failure = failure_of(materialize(staged, instance, UPSCALED, run_id, run_id=other))
     assert (
         as_dagster_failure

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog import Catalog
 from cosmos_pipelines.errors import InputError, UnknownId
-from tests.catalog.rows import add_prompt
+from tests.catalog.rows import add_prompt, add_run
 
 
 def test_a_prompt_comes_back_as_it_was_entered(catalog: Catalog) -> None:
@@ -132,3 +132,15 @@ def test_times_are_read_back_to_the_microsecond(catalog: Catalog) -> None:
     before = datetime.now(UTC)
     prompt = add_prompt(catalog)
     assert before <= prompt.created_at <= prompt.updated_at <= datetime.now(UTC)
+
+
+def test_prompts_that_no_enhancement_made_and_those_that_somebody_enhances_are_to_enhance(
+    catalog: Catalog,
+) -> None:
+    first = add_prompt(catalog, "a street")
+    better = add_prompt(catalog, "a better street", parent_prompt_id=first.id)
+    best = add_prompt(catalog, "the best street", parent_prompt_id=first.id)
+    add_run(catalog, prompt_id=best.id)
+    assert catalog.ids_to_enhance() == [first.id]
+    add_run(catalog, model_type="enhance", prompt_id=better.id)
+    assert catalog.ids_to_enhance() == [first.id, better.id]

@@ -221,3 +221,39 @@ def test_scenes_and_recipes_are_replaced_and_unchanged_scenes_are_no_news(
         catalog.get_recipe("sofd")
     with pytest.raises(InputError, match="name"):
         catalog.put_recipe(" ", "preview", "transfer", {})
+
+
+def test_only_a_completed_transfer_has_a_video_to_upscale(catalog: Catalog) -> None:
+    prompt = add_prompt(catalog)
+    transfer = complete(catalog, add_run(catalog, prompt_id=prompt.id))
+    complete(catalog, add_run(catalog, model_type="upscale", parent_run_id=transfer.id))
+    add_run(catalog, prompt_id=prompt.id)
+    catalog.cancel_pending(add_run(catalog, prompt_id=prompt.id).id)
+    assert catalog.ids_with_video() == [transfer.id]
+
+
+def test_videos_are_found_by_the_scenes_and_files_they_were_made_of_and_in_turn(
+    catalog: Catalog,
+) -> None:
+    city, park = (add_prompt(catalog, scene=scene) for scene in ("city", "park"))
+    videos = [complete(catalog, add_run(catalog, prompt_id=p.id)).id for p in (city, park, city)]
+    larger = complete(
+        catalog,
+        add_run(catalog, model_type="upscale", prompt_id=city.id, parent_run_id=videos[0]),
+    )
+    of_file = complete(catalog, add_run(catalog, model_type="upscale", source={"video": "/a.mp4"}))
+    complete(catalog, add_run(catalog, model_type="enhance", prompt_id=city.id))
+    add_run(catalog, prompt_id=city.id)
+    of_city = {run.id for run in catalog.videos_of_scenes(["city", "nowhere"])}
+    assert of_city == {videos[0], videos[2], larger.id}
+    assert [run.id for run in catalog.upscales_of_files()] == [of_file.id]
+    every = sorted([*videos, larger.id, of_file.id])
+    assert [run.id for run in catalog.videos_after("", 2)] == every[:2]
+    assert [run.id for run in catalog.videos_after(every[1], 9)] == every[2:]
+
+
+def test_scenes_are_read_in_turn(catalog: Catalog) -> None:
+    for key in ("b", "a", "c"):
+        catalog.put_scene(key, f"inputs/{key}", "d", {})
+    assert [scene.key for scene in catalog.scenes_after("", 2)] == ["a", "b"]
+    assert [scene.key for scene in catalog.scenes_after("b", 2)] == ["c"]

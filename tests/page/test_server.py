@@ -219,6 +219,34 @@ def test_a_browser_sees_lineage_previews_and_player_without_errors(
     assert sockets, "no GraphQL subscription was answered"
 
 
+LAUNCH = """mutation($config: RunConfigData!) {
+  launchRun(executionParams: {
+    selector: {repositoryLocationName: "cosmos", repositoryName: "__repository__",
+               pipelineName: "create_runs"},
+    runConfigData: $config
+  }) { __typename ... on RunConfigValidationInvalid { errors { message } }
+       ... on PythonError { message } }
+  }"""
+
+
+def launched(page: Served, recipe: str) -> str:
+    """What the page answers to a sweep with this recipe, launched from its form."""
+    form = {"prompts": ["typed wrong"], "recipes": [recipe]}
+    config = {"ops": {"register_runs": {"config": form}}}
+    query = {"query": LAUNCH, "variables": {"config": config}}
+    answer = httpx.post(f"{page.url}/graphql", json=query, timeout=LONG_S).json()
+    return str(answer["data"]["launchRun"])
+
+
+def test_the_page_refuses_a_mistyped_recipe_and_knows_a_new_one_within_seconds(
+    served: Served, made: tuple[Project, Run]
+) -> None:
+    assert "got soft" in launched(served, "soft")
+    made[0].catalog.put_recipe("soft", "preview", "transfer", {})
+    until(lambda: "LaunchRunSuccess" in launched(served, "soft"), "the new recipe")
+    assert "recipe (soft) got sofft" in launched(served, "sofft")
+
+
 def test_a_daemon_that_dies_is_started_again(served: Served) -> None:
     first = until(served.daemon, "the daemon")
     first.kill()

@@ -108,7 +108,7 @@ def test_materialising_a_scene_registers_it_with_what_it_asks_for(
     assert materialize(staged, instance, SCENES, "city").success
     shown = metadata_of(instance, SCENES, "city")
     assert shown["size"] == "64 x 48"
-    assert shown["preview"].startswith("![scene](/cosmos/preview/scene/city.webp")
+    assert shown["preview"].startswith("![shown by cosmos ui](/cosmos/preview/scene/city.webp")
     assert len(instance.get_dynamic_partitions("prompts")) == 2
     assert len(instance.get_dynamic_partitions("runs")) == 4
 

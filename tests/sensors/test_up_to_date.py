@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cosmos_pipelines.assets.partitions import SCENES, VIDEOS
+from cosmos_pipelines.assets.partitions import FILES, SCENES, VIDEOS
 from cosmos_pipelines.assets.recheck import RECHECK
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.runs.inputs import register_scene
-from cosmos_pipelines.sensors.up_to_date import up_to_date
+from cosmos_pipelines.runs.outdated import Now, Reason
+from cosmos_pipelines.runs.plan import enter, plan_upscale
+from cosmos_pipelines.sensors.up_to_date import Seen, up_to_date
 from tests.support.dagster_project import add_run, materialize, run_job, tick
 from tests.support.project import Project, write_video
 from tests.support.stand_in_engine import StandIn
@@ -127,7 +130,7 @@ def test_a_scene_elsewhere_is_looked_at_too(
 ) -> None:
     away = write_video(tmp_path / "away" / "color.mp4").parent
     from cosmos_pipelines.runs.inputs import register_prompt
-    from cosmos_pipelines.runs.plan import enter, plan_transfer
+    from cosmos_pipelines.runs.plan import plan_transfer
 
     prompt, _ = register_prompt(staged.catalog, staged.settings, "works", away)
     fields = {"weights": {"edge": 0.5}}
@@ -163,3 +166,58 @@ def test_the_scene_s_asset_says_that_it_is_there(
     assert [(e.check_name, e.passed) for e in result.get_asset_check_evaluations()] == [
         ("there", True)
     ]
+
+
+def upscaled_file(project: Project, instance: dg.DagsterInstance, video: Path) -> Run:
+    """A completed 4K of a video file."""
+    catalog, settings = project.catalog, project.settings
+    planned = plan_upscale(catalog, settings, None, {}, video=video, engine="stand_in")
+    run = enter(catalog, settings, planned)
+    record(instance, catalog, settings, run)
+    assert materialize(project, instance, FILES, run.id).success
+    return run
+
+
+def test_a_file_that_an_upscale_was_made_of_is_looked_at_too(
+    staged: Project, instance: dg.DagsterInstance, ticks: Ticks, tmp_path: Path
+) -> None:
+    clip = write_video(tmp_path / "away" / "clip.mp4")
+    run = upscaled_file(staged, instance, clip)
+    ticks.once()
+    write_video(clip, seed=5)
+    assert ticks.once() == [("up_to_date", run.id, False)]
+    assert ticks.once() == []
+
+
+def test_what_an_earlier_version_remembered_is_kept(
+    staged: Project, instance: dg.DagsterInstance, ticks: Ticks, tmp_path: Path
+) -> None:
+    clip = write_video(tmp_path / "away" / "clip.mp4")
+    run = upscaled_file(staged, instance, clip)
+    ticks.once()
+    new = json.loads(str(ticks.cursor))
+    both = {"away@01234567": "a" * 12, **new.pop("files")}
+    old = {name: new[name] for name in ("at", "engines", "gone", "outdated", "later", "asked")}
+    ticks.cursor = json.dumps({**old, "elsewhere": both})
+    seen = Seen.parse(ticks.cursor)
+    assert [*seen.elsewhere] == ["away@01234567"]
+    assert [*seen.files] == [str(clip)]
+    write_video(clip, seed=5)
+    assert ticks.once() == [("up_to_date", run.id, False)]
+
+
+def test_a_video_that_cannot_be_compared_does_not_stop_the_others(
+    staged: Project, instance: dg.DagsterInstance, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = made(staged, instance, "one"), made(staged, instance, "two")
+    ticks.once()
+    whole = Now.reasons
+
+    def reasons(self: Now, run: Run) -> list[Reason]:
+        if run.id == bad.id:
+            raise PermissionError("not for you")
+        return whole(self, run)
+
+    monkeypatch.setattr(Now, "reasons", reasons)
+    rendered_again(staged)
+    assert ticks.once() == [("up_to_date", good.id, False)]

@@ -24,9 +24,11 @@ from sqlalchemy import Connection, event, make_url
 from sqlalchemy.engine import Engine as Database
 
 from cosmos_pipelines import settings as settings_module
+from cosmos_pipelines.catalog.records import Run, SceneRow
 from cosmos_pipelines.engines.preview import Preview
 from cosmos_pipelines.media.decode import frames_of
 from cosmos_pipelines.media.probe import probe
+from cosmos_pipelines.runs.locations import is_there
 from cosmos_pipelines.settings import Settings
 
 WATCHED: dict[CodeType, str] = {
@@ -36,6 +38,9 @@ WATCHED: dict[CodeType, str] = {
         "decode": frames_of,
         "load settings": settings_module.load_settings,
         "compile": Preview.compile,
+        "scene row": SceneRow.__init__,
+        "run row": Run.__init__,
+        "look for a scene": is_there,
     }.items()
 }
 """Functions that are counted, besides `statement` and `deep probe`; `decode`: whole videos."""

@@ -12,6 +12,7 @@ from cosmos_pipelines.definitions import build_definitions
 from cosmos_pipelines.resources.dagster_resources import resources_of
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from tests.support.project import Project
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -90,3 +91,15 @@ def tick(
         if isinstance(result, dg.SensorResult) and result.cursor is not None:
             return result, result.cursor
         return result, context.cursor
+
+
+def synced(project: Project, instance: dg.DagsterInstance, cursor: str | None = None) -> str:
+    """One tick of `catalog_sync`, and what Dagster's daemon then does; returns the next cursor."""
+    result, after = tick(project, catalog_sync, instance, cursor)
+    if isinstance(result, dg.SensorResult):
+        job = build_definitions(project.settings).resolve_job_def("check_videos")
+        for asked in result.run_requests or []:
+            config = QUIET | dict(asked.run_config)
+            assert job.execute_in_process(instance=instance, run_config=config).success
+    assert after is not None
+    return after

@@ -1,0 +1,47 @@
+"""A recipe that is made while the page is open: the form of a sweep offers it within seconds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from loguru import logger
+
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError
+
+ASK_S: Final = 2.0
+"""Seconds between two looks at the recipes."""
+
+
+@contextmanager
+def following_recipes(catalog: Catalog, reload: Callable[[], None]) -> Iterator[None]:
+    """Call `reload` in a thread of its own whenever other recipes are there, inside the block."""
+    ending = threading.Event()
+    known = _names(catalog)
+
+    def follow() -> None:
+        nonlocal known
+        while not ending.wait(ASK_S):
+            try:
+                now = _names(catalog)
+            except CosmosError as e:
+                logger.warning("The recipes cannot be read: {}", e)
+                continue
+            if now != known:
+                known = now
+                reload()
+
+    thread = threading.Thread(target=follow, name="recipes", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def _names(catalog: Catalog) -> list[tuple[str, str]]:
+    return [(recipe.name, recipe.model_type) for recipe in catalog.list_recipes()]
