@@ -87,9 +87,9 @@ class LocalBackend(Backend):
             text = _read(run_dir / run_folder.STARTED) or ""
         except BackendError:  # whatever it is, it names no process
             text = ""
-        pid, started, boot_id = run_folder.read_start(text)
+        leader = run_folder.read_start(text)
         host = socket.gethostname()
-        return Handle(order_id, str(run_dir), boot_id, host, process.marks_of(pid, started))
+        return Handle(order_id, str(run_dir), leader.boot_id, host, process.marks_of(leader))
 
     def order_of(self, handle: Handle) -> Order:
         """See `Backend.order_of`."""
@@ -168,6 +168,13 @@ class LocalBackend(Backend):
     ) -> None:
         """See `Backend.cancel`."""
         if self.alive(handle):
+            if not process.is_here(handle):
+                raise BackendError(
+                    "lost",
+                    f"Order {handle.order_id} runs in another container, or on another machine "
+                    "that shares this directory: it cannot be stopped from here.",
+                    hint="Stop it where it was started.",
+                )
             stop = _run_dir(handle) / run_folder.STOP
             try:
                 if not stop.exists():  # the first reason ended the order
@@ -253,7 +260,7 @@ class LocalBackend(Backend):
         messages = run_dir / run_folder.MESSAGES
         with room_for(run_dir):
             return process.start(
-                argv, environment, lock, messages, lambda: self.find(order.id), order.id
+                argv, environment, lock, run_dir, messages, lambda: self.find(order.id), order.id
             )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from cosmos_pipelines.backends.owner import owner_gone
+from cosmos_pipelines.backends.owner import owner_holds
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 
@@ -24,9 +22,4 @@ def is_lost(catalog: Catalog, run: Run) -> bool:
 
 def looks_lost(run: Run) -> bool:
     """Whether a row that was just read says that the run is in work, and its process is gone."""
-    return run.status in ACTIVE and (
-        run.leased_by is None
-        or run.leased_until is None
-        or run.leased_until < datetime.now(UTC)
-        or owner_gone(run.leased_by)
-    )
+    return run.status in ACTIVE and not owner_holds(run.leased_by, run.leased_until)

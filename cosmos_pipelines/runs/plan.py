@@ -7,6 +7,7 @@ run stops after the plan.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def enter(
     return catalog.add_run(
         operation.model_type,
         planned.engine.name,
-        backend_for(settings, backend).name,
+        _place(settings, backend),
         operation.config(),
         run_id=planned.job.run_id,
         notes=planned.notes,
@@ -172,6 +173,12 @@ def enter(
         tags=tags,
         **planned.row,
     )
+
+
+def _place(settings: Settings, backend: str | None) -> str:
+    """Return the name of a backend, by default of that of new runs. Raises SettingsError."""
+    with closing(backend_for(settings, backend)) as found:
+        return found.name
 
 
 def job_of(
@@ -214,7 +221,7 @@ def as_orders(
     catalog: Catalog, settings: Settings, planned: Iterable[Planned], backend: str | None
 ) -> list[dict[str, Any]]:
     """The orders that planned runs would become, batched, as plain data."""
-    where = backend_for(settings, backend).name
+    where = _place(settings, backend)
     by_engine: dict[str, list[Planned]] = {}
     for plan in planned:
         by_engine.setdefault(plan.engine.name, []).append(plan)

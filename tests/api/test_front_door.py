@@ -39,8 +39,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CosmosAPI]:
     project = make_project(tmp_path_factory.mktemp("front") / "home")
     project.scene("city")
     (project.settings.home / "cosmos.toml").write_text('[execution]\nengine = "stand_in"\n')
-    with registered():
-        api = CosmosAPI(project.settings.home)
+    with registered(), CosmosAPI(project.settings.home) as api:
         api.create_prompt("A street", "city", name="street")
         api.create_recipe("soft", weights=[0.5, 0, 0, 0.5])
         api.quick_inference("street")
@@ -133,6 +132,7 @@ NATURAL: dict[str, Call] = {
     "kill nothing": lambda a: a.kill(all=True),
     "logs": lambda a: a.stream_logs(completed(a)["id"], follow=None),
     "why": lambda a: a.why(a.get_run("latest-transfer")),
+    "close": lambda a: a.close(),
 }  # fmt: skip
 
 
