@@ -16,7 +16,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 from cosmos_pipelines.backends import facts, run_folder
 from cosmos_pipelines.backends.base import BEAT_S, Backend, Handle, StopReason
@@ -36,10 +36,8 @@ from cosmos_pipelines.files import (
 )
 from cosmos_pipelines.foreign import read_bytes
 from cosmos_pipelines.operations.base import Order, Outcome
+from cosmos_pipelines.remote.changes import Changes
 from cosmos_pipelines.remote.gpu import GpuState
-
-LOOK_S: Final = 0.02
-"""Seconds between two reads of a growing log."""
 
 
 class LocalBackend(Backend):
@@ -109,7 +107,8 @@ class LocalBackend(Backend):
 
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """See `Backend.follow`."""
-        with (_run_dir(handle) / run_folder.LOG).open("rb", buffering=0) as log:
+        run_dir = _run_dir(handle)
+        with (run_dir / run_folder.LOG).open("rb", buffering=0) as log, Changes(run_dir) as changes:
             log.seek(offset)
             yielded_at = time.monotonic()
             while True:
@@ -125,7 +124,7 @@ class LocalBackend(Backend):
                 if time.monotonic() - yielded_at >= BEAT_S:
                     yielded_at = time.monotonic()
                     yield b""
-                time.sleep(LOOK_S)
+                changes.wait()
 
     def outcome(self, handle: Handle) -> Outcome:
         """See `Backend.outcome`."""

@@ -139,3 +139,28 @@ def test_a_first_creation_that_was_killed_at_any_time_is_made_up_for(
 def test_a_new_catalog_has_its_log_ahead_and_readers_go_on(path: Path) -> None:
     with opened(path) as catalog, catalog.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_catalog_that_is_opened_twice_loses_nothing_when_another_process_closes_it(
+    tmp_path: Path,
+) -> None:
+    """The second opening used to give up the locks of the first; its log was removed under it."""
+    url = f"sqlite:///{tmp_path / 'cosmos.db'}"
+    look = (
+        "import sys; from cosmos_pipelines.catalog.store import Catalog\n"
+        "with Catalog.open(sys.argv[1]) as catalog:\n"
+        "    print(*(run.id for run in catalog.list_runs(limit=None)))"
+    )
+
+    def seen_elsewhere() -> set[str]:
+        words = [sys.executable, "-c", look, url]
+        return set(subprocess.run(words, check=True, capture_output=True, text=True).stdout.split())
+
+    with Catalog.open(url) as first:
+        made = {first.add_run("transfer", "preview", "local", {}).id}
+        with Catalog.open(url) as second:
+            assert {run.id for run in second.list_runs()} == made
+        assert seen_elsewhere() == made
+        made.add(first.add_run("transfer", "preview", "local", {}).id)
+        assert seen_elsewhere() == made
+    assert seen_elsewhere() == made
