@@ -14,7 +14,7 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.lost import is_lost
+from cosmos_pipelines.runs.lost import is_lost, may_be_taken
 from cosmos_pipelines.settings import Settings
 
 LOG_POLL_S = 0.05
@@ -109,7 +109,7 @@ def _stop_order(catalog: Catalog, settings: Settings, backend: Backend, run: Run
 def _cancel_unstarted(catalog: Catalog, run: Run) -> None:
     """End a run whose process died before the run's order was started."""
     owner = owner_name()
-    if catalog.adopt(run.id, owner):
+    if may_be_taken(catalog, run, owner) and catalog.adopt(run.id, owner, seen=run.leased_by):
         message = "The run was stopped before it had started."
         catalog.advance(
             run.id, owner, run.status, "cancelled", error_kind="cancelled", error_message=message

@@ -11,12 +11,13 @@ from typing import Final
 
 from loguru import logger
 
-from cosmos_pipelines.backends.owner import owner_shown, owner_state
+from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.errors import BackendError, StateError, Unreachable
 from cosmos_pipelines.operations.base import Verdict
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.lease import LEASE_S
+from cosmos_pipelines.runs.lost import may_be_taken
 
 MAY_STILL_RUN: Final[frozenset[str]] = frozenset({"unreachable", "disk_full", "lost"})
 """Failures after which the model's work may still be found where it was done."""
@@ -38,7 +39,7 @@ def claim_runs(
         run = context.catalog.get_run(run_id)
         if run.status == "completed" or run.id in begun:
             continue
-        if not _may_take(context, run):
+        if not may_be_taken(context.catalog, run, context.owner):
             taken = None
         elif run.status in ACTIVE:
             begun |= {mate.id: mate for mate in _adopted(context, run, dagster_run_id)}
@@ -67,25 +68,12 @@ def claim_runs(
     return fresh, list(begun.values())
 
 
-def _may_take(context: RunContext, run: Run) -> bool:
-    """Whether no living process holds a run; the lease of one that is gone is given up.
-
-    Of a process that cannot be seen from here the catalog tells: its lease must have ended.
-    """
-    if run.leased_by is None or run.leased_by == context.owner:
-        return True
-    state = owner_state(run.leased_by)
-    if state == "gone":
-        context.catalog.release(run.id, run.leased_by)
-    return state != "alive"
-
-
 def _adopted(context: RunContext, run: Run, dagster_run_id: str | None) -> list[Run]:
     """A run in work and its mates, as far as nobody else holds them."""
     mates = context.catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
     adopted = []
     for mate in mates:
-        if mate.status not in ACTIVE or not _may_take(context, mate):
+        if mate.status not in ACTIVE or not may_be_taken(context.catalog, mate, context.owner):
             continue
         ours = context.catalog.adopt(mate.id, context.owner, LEASE_S, seen=mate.leased_by)
         if ours is not None:
