@@ -10,7 +10,6 @@ elsewhere.
 from __future__ import annotations
 
 import errno
-import functools
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cosmos_pipelines.errors import CosmosError, DiskFull
+from cosmos_pipelines.identity import Identity, own_identity
 
 PART: Final = ".part"
 CHUNK: Final = 1 << 20
@@ -36,7 +36,9 @@ _NO_FLUSH: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 """Of a directory: some network file systems have no such thing."""
 _NAME_BYTES: Final = 200
 """Of a target's name in its part's: a file name has at most 255 bytes."""
-_MADE: Final = re.compile(r"(.*)\.([0-9a-f]{8})-[0-9a-f]{8}\.(\d{1,9})\.part", re.DOTALL)
+_MADE: Final = re.compile(
+    r"(.*)\.([0-9a-f]{8})-[0-9a-f]{8}\.(\d{1,9})(?:-(\d{1,15}))?\.part", re.DOTALL
+)
 _DAY_S: Final = 24 * 3600
 _GRANULE_NS: Final = 2_000_000_000
 """The coarsest clock of a file system (FAT: 2 s; ext4 and NFS: milliseconds)."""
@@ -54,21 +56,23 @@ class WrongContent(Exception):
 def part_of(target: Path) -> Path:
     """A name beside `target` for what is not whole yet, another one at every call.
 
-    It tells machine and process: `<name>.<machine>-<random>.<process id>.part`.
+    It tells which process makes it: `<name>.<place>-<random>.<process id>-<start>.part`.
     """
-    token = f"{_machine()}-{secrets.token_hex(4)}"
-    return target.with_name(f"{_shortened(target.name)}.{token}.{os.getpid()}{PART}")
+    own = own_identity()
+    token = f"{_place(own)}-{secrets.token_hex(4)}"
+    name = f"{_shortened(target.name)}.{token}.{own.pid}-{own.started}{PART}"
+    return target.with_name(name)
 
 
 def sweep_parts(directory: Path, name: str | None = None) -> None:
     """Remove what processes that are gone left half-made in a directory, of all files or of one.
 
-    Processes of other machines, which may share the directory, cannot be seen from here: what they
-    made is removed a day after it was last written.
+    Processes of other machines and containers, which may share the directory, and of an earlier
+    boot cannot be seen from here: what they made is removed a day after it was last written.
     """
     for path in parts_in(directory, name):
         made = _MADE.fullmatch(path.name)
-        if made is not None and _abandoned(path, made[2], int(made[3])):
+        if made is not None and _abandoned(path, made):
             with suppress(CosmosError):  # another user's; it is in nobody's way
                 remove(path)
 
@@ -85,23 +89,20 @@ def _shortened(name: str) -> str:
     return os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
 
 
-@functools.cache
-def _machine() -> str:
-    """8 hex digits for this machine and its process ids; a container has its own."""
-    space = Path("/proc/self/ns/pid")
-    ids = str(space.readlink()) if space.is_symlink() else ""
-    return hashlib.sha256(f"{socket.gethostname()}\0{ids}".encode()).hexdigest()[:8]
+def _place(process: Identity) -> str:
+    """8 hex digits for the boot and the namespaces of a process; a container has its own."""
+    place = f"{process.boot_id or socket.gethostname()}\0{process.space}"
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
-def _abandoned(path: Path, machine: str, pid: int) -> bool:
+def _abandoned(path: Path, made: re.Match[str]) -> bool:
+    own = own_identity()
+    if made[2] == _place(own) and made[4]:
+        maker = Identity(int(made[3]), int(made[4]), own.boot_id, own.space)
+        return maker.state() == "gone"
     try:
-        if machine == _machine():
-            os.kill(pid, 0)  # asks only whether there is such a process
-            return False
         return time.time() - path.lstat().st_mtime > _DAY_S
-    except ProcessLookupError:
-        return True
-    except (FileNotFoundError, PermissionError):  # removed meanwhile; another user's process
+    except FileNotFoundError:  # removed meanwhile
         return False
 
 

@@ -4,7 +4,8 @@
 #   run.sh RUN_DIR -- PROGRAM [ARGUMENT...]
 #
 # RUN_DIR/run.log      the program's output, appended at once
-# RUN_DIR/pid          "<pid> <start time in clock ticks> <boot id>"; also the start lock
+# RUN_DIR/pid          "<pid> <start time in clock ticks> <boot id> <PID and time namespace>"; also the
+#                      start lock
 # RUN_DIR/boot_id      id of this machine's boot
 # RUN_DIR/result.json  exit code, times, and name, SHA-256 and size of every file below outputs/
 # RUN_DIR/exit_code    written last: if it exists, the files above are complete and on the disk
@@ -61,6 +62,12 @@ start_ticks() { # field 22 of /proc/PID/stat; the name in field 2 may hold blank
     echo "${20}"
 }
 
+namespace() { # PID KIND: its number; 0 if this kernel has no such namespaces
+    name=$(readlink "/proc/$1/ns/$2" 2>/dev/null) || name=
+    name=${name#*:\[} name=${name%]}
+    echo "${name:-0}"
+}
+
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 
 sync_file() { sync -- "$1" 2>/dev/null || sync; }
@@ -96,7 +103,8 @@ result() { # CODE: the text of result.json
 boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
 started_at=$(now)
 : >>run.log || refuse "cannot write in $RUN"
-echo "$$ $(start_ticks $$ 2>/dev/null || echo 0) $boot_id" >"pid.$$" || refuse "cannot write in $RUN"
+space=$(namespace $$ pid).$(namespace $$ time)
+echo "$$ $(start_ticks $$ 2>/dev/null || echo 0) $boot_id $space" >"pid.$$" || refuse "cannot write in $RUN"
 # `ln` makes a hard link whole or not at all, and never replaces an existing file.
 if ! ln "pid.$$" pid 2>/dev/null; then
     rm -f "pid.$$"

@@ -29,6 +29,7 @@ from cosmos_pipelines.files import (
     write_text,
     writing,
 )
+from cosmos_pipelines.identity import own_identity
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cosmos_pipelines"
@@ -108,7 +109,8 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, name: s
     assert names(tmp_path) == [name]
     parts = {part_of(tmp_path / name).name for _ in range(100)}
     assert len(parts) == 100
-    assert all(p.endswith(f".{os.getpid()}.part") and len(p.encode()) <= 255 for p in parts)
+    maker = f".{os.getpid()}-{own_identity().started}.part"
+    assert all(p.endswith(maker) and len(p.encode()) <= 255 for p in parts)
 
 
 def test_a_full_disk_is_told_and_the_older_file_stays(small_disk: Path, tmp_path: Path) -> None:

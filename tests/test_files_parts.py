@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.files import remove, sweep_parts, write_text
+from cosmos_pipelines import identity
+from cosmos_pipelines.files import part_of, remove, sweep_parts, write_text
+from cosmos_pipelines.identity import own_identity
+from tests.support.processes import CONTAINER, needs, python_in
 from tests.test_files import names, python
 
 
@@ -63,6 +66,54 @@ def test_what_another_machine_left_is_swept_after_a_day(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     sweep_parts(tmp_path)
     assert names(tmp_path) == sorted([*others, f"young.0badcafe-00000000.{gone.pid}.part"])
+
+
+def test_what_a_process_of_another_container_is_making_stays(tmp_path: Path) -> None:
+    """It has the same host name; its process id is of nobody here."""
+    code = (
+        "import sys; from pathlib import Path; from cosmos_pipelines.files import *\n"
+        "with writing(Path(sys.argv[1]) / 'a') as part:\n"
+        "    part.write_text('whole'); print('there', flush=True); sys.stdin.read()"
+    )
+    process = python_in(needs(CONTAINER), code, str(tmp_path))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "there\n"
+    write_text(tmp_path / "a", "meanwhile")
+    sweep_parts(tmp_path)
+    assert len(names(tmp_path)) == 2, "what a living process is making was removed"
+    process.communicate()
+    assert process.returncode == 0
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "whole"
+
+
+def test_what_was_left_half_made_goes_although_another_process_has_its_id_now(
+    tmp_path: Path,
+) -> None:
+    own = part_of(tmp_path / "a")
+    started = own_identity().started
+    earlier = own.with_name(own.name.replace(f"-{started}.part", f"-{started - 1}.part"))
+    for part in (own, earlier):
+        part.touch()
+    sweep_parts(tmp_path)
+    assert names(tmp_path) == [own.name]
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["another boot", "another container"])
+def test_what_an_unknown_process_left_is_swept_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    boot, space = own_identity().boot_id, own_identity().space
+    there = [("another boot", space), (boot, "1.1")][place]
+    monkeypatch.setattr(identity, "_here", lambda: there)
+    part = part_of(tmp_path / "a")
+    monkeypatch.undo()
+    part.touch()
+    sweep_parts(tmp_path)
+    assert names(tmp_path) == [part.name]
+    os.utime(part, (0, 0))
+    sweep_parts(tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_half_made_directories_are_swept_too(tmp_path: Path) -> None:

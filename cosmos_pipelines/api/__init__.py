@@ -19,6 +19,11 @@ __all__ = ["CosmosAPI", "OnLine", "Record"]
 class CosmosAPI(Records, Runs, Operations):
     """Scenes, prompts, recipes and runs of one project.
 
+        with CosmosAPI() as cosmos:
+            cosmos.list_runs()
+
+    At the end of the block the connections to the catalog are closed (`close()` without a block).
+
     The three parts do not know each other; methods that need two parts are here.
 
     A record stands for its id in every argument that takes an id. The value None of an argument is

@@ -86,11 +86,25 @@ class Operations(Project):
         """Return the active runs."""
         return [run.as_dict() for run in self.catalog.active_runs()]
 
-    def stream_logs(self, run_id: Id, follow: bool = False) -> Iterator[str]:
-        """Yield the lines of a run's log; with `follow` until the run has ended."""
+    def stream_logs(
+        self, run_id: Id, follow: bool = False, *, tail: int | None = None
+    ) -> Iterator[str]:
+        """Yield the lines of a run's log; with `follow` until the run has ended.
+
+        `tail`: begin with the last lines, so many. A carriage return (as of a progress bar) ends a
+        line too, and a line of more than 64 Ki characters comes in parts.
+        """
         from cosmos_pipelines.operate.logs import log_lines
 
-        return log_lines(self.catalog, self.settings, run_id, follow=follow)
+        return log_lines(self.catalog, self.settings, run_id, follow=follow, tail=tail)
+
+    def stream_log_text(
+        self, run_id: Id, follow: bool = False, *, tail: int | None = None
+    ) -> Iterator[str]:
+        """Yield a run's log as it was written, in pieces of any length; else as `stream_logs`."""
+        from cosmos_pipelines.operate.logs import log_text
+
+        return log_text(self.catalog, self.settings, run_id, follow=follow, tail=tail)
 
     def kill(
         self, run_id: Id | None = None, *, all: bool = False, batch: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pydantic import InstanceOf
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Project:
-    """Settings and catalog of one project."""
+    """Settings and catalog of one project; a context manager, which closes the catalog."""
 
     def __init__(
         self, home: Place | None = None, *, settings: InstanceOf[Settings] | None = None
@@ -30,6 +30,18 @@ class Project:
         from cosmos_pipelines.catalog.store import Catalog
 
         return Catalog.open(self.settings.catalog_url, self.settings.home)
+
+    def close(self) -> None:
+        """Close the connections to the catalog; the next call of a method opens it again."""
+        opened: Catalog | None = vars(self).pop("catalog", None)
+        if opened is not None:
+            opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _home_of(given: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -65,12 +65,12 @@ def bring_to_end(
     """
     done: dict[str, Run] = {}
     for name in dict.fromkeys(run.backend for run in runs):
-        with _cancelled_with_us(context):
+        with _cancelled_with_us(context), closing(backend.open(settings, name)) as opened:
             ended = execute_runs(
                 [run.id for run in runs if run.backend == name],
                 catalog=catalog,
                 settings=settings,
-                backend=backend.open(settings, name),
+                backend=opened,
                 dagster_run_id=context.run.run_id,
                 on_line=LINES.get(),
                 on_completed=on_completed,

@@ -16,7 +16,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 from cosmos_pipelines.backends import facts, run_folder
 from cosmos_pipelines.backends.base import BEAT_S, Backend, Handle, StopReason
@@ -36,10 +36,8 @@ from cosmos_pipelines.files import (
 )
 from cosmos_pipelines.foreign import read_bytes
 from cosmos_pipelines.operations.base import Order, Outcome
+from cosmos_pipelines.remote.changes import Changes
 from cosmos_pipelines.remote.gpu import GpuState
-
-LOOK_S: Final = 0.02
-"""Seconds between two reads of a growing log."""
 
 
 class LocalBackend(Backend):
@@ -87,9 +85,9 @@ class LocalBackend(Backend):
             text = _read(run_dir / run_folder.STARTED) or ""
         except BackendError:  # whatever it is, it names no process
             text = ""
-        pid, started, boot_id = run_folder.read_start(text)
+        leader = run_folder.read_start(text)
         host = socket.gethostname()
-        return Handle(order_id, str(run_dir), boot_id, host, process.marks_of(pid, started))
+        return Handle(order_id, str(run_dir), leader.boot_id, host, process.marks_of(leader))
 
     def order_of(self, handle: Handle) -> Order:
         """See `Backend.order_of`."""
@@ -109,7 +107,8 @@ class LocalBackend(Backend):
 
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """See `Backend.follow`."""
-        with (_run_dir(handle) / run_folder.LOG).open("rb", buffering=0) as log:
+        run_dir = _run_dir(handle)
+        with (run_dir / run_folder.LOG).open("rb", buffering=0) as log, Changes(run_dir) as changes:
             log.seek(offset)
             yielded_at = time.monotonic()
             while True:
@@ -125,7 +124,7 @@ class LocalBackend(Backend):
                 if time.monotonic() - yielded_at >= BEAT_S:
                     yielded_at = time.monotonic()
                     yield b""
-                time.sleep(LOOK_S)
+                changes.wait()
 
     def outcome(self, handle: Handle) -> Outcome:
         """See `Backend.outcome`."""
@@ -168,6 +167,13 @@ class LocalBackend(Backend):
     ) -> None:
         """See `Backend.cancel`."""
         if self.alive(handle):
+            if not process.is_here(handle):
+                raise BackendError(
+                    "lost",
+                    f"Order {handle.order_id} runs in another container, or on another machine "
+                    "that shares this directory: it cannot be stopped from here.",
+                    hint="Stop it where it was started.",
+                )
             stop = _run_dir(handle) / run_folder.STOP
             try:
                 if not stop.exists():  # the first reason ended the order
@@ -253,7 +259,7 @@ class LocalBackend(Backend):
         messages = run_dir / run_folder.MESSAGES
         with room_for(run_dir):
             return process.start(
-                argv, environment, lock, messages, lambda: self.find(order.id), order.id
+                argv, environment, lock, run_dir, messages, lambda: self.find(order.id), order.id
             )
 
 

@@ -42,7 +42,7 @@ BACKENDS: dict[str, Kind] = {"local": Kind(here=_local), "ssh_docker": Kind(carr
 
 
 def backend_for(settings: Settings, name: str | None = None) -> Backend:
-    """Return the backend called `name`, by default that of new runs.
+    """Return the backend called `name`, by default that of new runs; the caller closes it.
 
     Raises:
         SettingsError: there is no backend of this name, or no host is set for it.

@@ -5,6 +5,7 @@ Whoever executes the order can write there. What is read is checked, and names n
 order.json, inputs/, outputs/, the engine's documents   placed before the start
 start.log                                               why run.sh refused to start
 pid, boot_id, run.log                                   written by run.sh while the order runs
+alive                                                   locked while it runs (on this machine)
 stop                                                    the reason, written by `cancel`
 finished.json                                           written by the program after each sample
 result.json, exit_code                                  written by run.sh at the end, in this order
@@ -23,6 +24,7 @@ from cosmos_pipelines.backends.base import StopReason
 from cosmos_pipelines.errors import BackendError, ErrorKind, InputError, shown
 from cosmos_pipelines.foreign import parse_json, too_large
 from cosmos_pipelines.frozen import Written
+from cosmos_pipelines.identity import Identity
 from cosmos_pipelines.operations.base import Order, Outcome, Verdict
 
 T = TypeVar("T")
@@ -36,8 +38,9 @@ RESULT: Final = "result.json"
 EXIT_CODE: Final = "exit_code"
 MESSAGES: Final = "start.log"
 FINISHED: Final = "finished.json"
+ALIVE: Final = "alive"
 OURS: Final = frozenset(
-    {ORDER, LOG, STARTED, STOP, RESULT, EXIT_CODE, MESSAGES, FINISHED, "boot_id", "reserve"}
+    {ORDER, LOG, STARTED, STOP, RESULT, EXIT_CODE, MESSAGES, FINISHED, ALIVE, "boot_id", "reserve"}
 )
 """Names in the run folder that no document of an order may take."""
 LONGEST_NAME: Final = 200
@@ -47,7 +50,9 @@ MOST: Final = 16 << 20
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_PID: Final = re.compile(r"([1-9][0-9]{0,9}) ([0-9]{1,19}) ([\x21-\x7e]{1,100})")
+_PID: Final = re.compile(
+    r"([1-9][0-9]{0,9}) ([0-9]{1,19}) ([\x21-\x7e]{1,100})(?: ([0-9]{1,19}\.[0-9]{1,19}))?"
+)
 _CODE: Final = re.compile(r"-?[0-9]{1,5}")
 
 
@@ -101,14 +106,16 @@ def check(order: Order) -> None:
         raise InputError(f"The order {order.id} has a zero byte in its command or environment.")
 
 
-def read_start(text: str) -> tuple[int, int, str]:
-    """Read process id, start in clock ticks since boot (0: unknown) and boot id from `pid`.
+def read_start(text: str) -> Identity:
+    """Read from `pid` which process run.sh is; `started` 0 and no `space`: it could not tell.
 
     Zeros and no boot where it says nothing of the kind (a power cut leaves it empty): such a run
     was started, and nothing of it lives.
     """
     found = _PID.fullmatch(text.strip())
-    return (int(found[1]), int(found[2]), found[3]) if found else (0, 0, "")
+    if found is None:
+        return Identity(0, 0, "", "")
+    return Identity(int(found[1]), int(found[2]), found[3], found[4] or "")
 
 
 def read_order(text: str, order_id: str) -> Order:

@@ -3,6 +3,10 @@
 SQLite itself takes a file of 0 bytes for a new database, and removes the log of the old database.
 A new catalog is therefore made under another name and renamed when it has all tables: a file of
 0 bytes under the catalog's name was emptied, even if a process was killed.
+
+Only a file that no connection of this process uses may be opened beside SQLite: closing it gives up
+the locks of all of them (sqlite.org/howtocorrupt.html, 2.2). Another process would then take itself
+for the last one and remove the log, with all that we write later.
 """
 
 from __future__ import annotations
@@ -23,9 +27,9 @@ _SMALLEST: Final = 512
 """Bytes of the smallest page."""
 _VERSIONS: Final = (18, b"\2\2")
 """Where the header says that the log is written ahead (sqlite.org/fileformat2.html, 1.3)."""
-_opening: Final = threading.Lock()
-_descriptors: Final[dict[tuple[int, int], int]] = {}
-"""By device and inode; an inode that is open is not given to another file."""
+_checked: set[tuple[int, int]] = set()
+"""Device and inode of files that this process may have open: they were checked when it had not."""
+_checking: Final = threading.Lock()
 _ANEW: Final = "Restore a backup, or remove the file to start a new catalog."
 
 
@@ -46,6 +50,7 @@ def have_file(path: Path, fill: Callable[[Database], None]) -> None:
         )
     else:
         _make(path, fill)
+        _check(path, [])
 
 
 def _logs(path: Path) -> list[Path]:
@@ -57,8 +62,7 @@ def _check(path: Path, logs: list[Path]) -> None:
     try:
         if what := what_it_is(path.stat().st_mode):
             raise InputError(f"The catalog {path} is {what}, not a file.")
-        size = path.stat().st_size
-        begins = _first_bytes(path, len(_MAGIC))
+        size, begins = path.stat().st_size, _first_bytes(path)
     except OSError as e:
         raise InputError(f"The catalog {path} cannot be opened: {e.strerror}.") from None
     if size == 0:
@@ -74,20 +78,18 @@ def _check(path: Path, logs: list[Path]) -> None:
         )
 
 
-def _first_bytes(path: Path, count: int) -> bytes:
-    """Read the beginning of the file through a descriptor that stays open for this process's life.
-
-    A process that closes any descriptor of a file gives up all of its POSIX locks on the file, also
-    those of SQLite's open connections (sqlite.org/howtocorrupt.html, 2.2). Another process that
-    closes its last connection then believes that it is alone, and removes the log: what this
-    process writes later is lost.
-    """
-    found = path.stat()
-    with _opening:
-        key = (found.st_dev, found.st_ino)
-        if key not in _descriptors:
-            _descriptors[key] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        return os.pread(_descriptors[key], count, 0)
+def _first_bytes(path: Path) -> bytes:
+    """Return the first bytes of a file; those that it has to have if it was checked before."""
+    with _checking:
+        found = path.stat()
+        key = found.st_dev, found.st_ino
+        if key in _checked:
+            return _MAGIC
+        with path.open("rb") as file:
+            begins = file.read(len(_MAGIC))
+        if begins == _MAGIC:
+            _checked.add(key)
+        return begins
 
 
 def _make(path: Path, fill: Callable[[Database], None]) -> None:

@@ -90,15 +90,28 @@ class Lifecycle(Runs):
         return self._changed(statement)
 
     def adopt(
-        self, run_id: str, owner: str, lease_s: float = LEASE_S, *, now: datetime | None = None
+        self,
+        run_id: str,
+        owner: str,
+        lease_s: float = LEASE_S,
+        *,
+        now: datetime | None = None,
+        seen: str | None = None,
     ) -> Run | None:
-        """Take over an active run whose lease is free, has ended, or belongs to `owner`."""
+        """Take over an active run whose lease is free, has ended, or belongs to `owner`.
+
+        `seen`: the process that held the lease when the caller looked. A lease of yet another
+        process is not taken, however the clocks of the two go.
+        """
         now = now or utc_now()
         statement = (
             update(runs)
             .where(runs.c.id == run_id, runs.c.status.in_(ACTIVE), _lease_free(owner, now))
             .values(**_lease(owner, now, lease_s))
         )
+        if seen is not None:
+            held = runs.c.leased_by
+            statement = statement.where(or_(held.is_(None), held.in_((owner, seen))))
         return self._changed(statement)
 
     def renew(

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 
 def open_api(ctx: typer.Context) -> CosmosAPI:
-    """Return the API of the project that the root's options or the environment name."""
+    """Return the API of the project that the root's options or the environment name.
+
+    It is closed when the command ends.
+    """
     from cosmos_pipelines.api import CosmosAPI
 
-    return CosmosAPI(ctx.obj.home if ctx.obj else None)
+    api = CosmosAPI(ctx.obj.home if ctx.obj else None)
+    ctx.call_on_close(api.close)
+    return api
 
 
 def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
@@ -36,8 +41,8 @@ def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
 
 def complete_prompts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return ids and names of the newest prompts, for completion in the shell."""
-    with suppress(CosmosError, OSError):
-        prompts = open_api(ctx).list_prompts(limit=200)
+    with suppress(CosmosError, OSError), open_api(ctx) as api:
+        prompts = api.list_prompts(limit=200)
         by_name = incomplete and not "ps_".startswith(incomplete[:3])
         return [
             (p["name"], p["id"]) if by_name else (p["id"], p["name"])
@@ -49,8 +54,8 @@ def complete_prompts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str
 
 def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return ids of the newest runs, for completion in the shell."""
-    with suppress(CosmosError, OSError):
-        runs = open_api(ctx).list_runs(limit=200)
+    with suppress(CosmosError, OSError), open_api(ctx) as api:
+        runs = api.list_runs(limit=200)
         return [
             (r["id"], f"{r['model_type']}, {r['status']}")
             for r in runs
@@ -61,8 +66,8 @@ def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 def complete_recipes(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return names of recipes, for completion in the shell."""
-    with suppress(CosmosError, OSError):
-        recipes = open_api(ctx).list_recipes()
+    with suppress(CosmosError, OSError), open_api(ctx) as api:
+        recipes = api.list_recipes()
         return [(r["name"], r["engine"]) for r in recipes if r["name"].startswith(incomplete)]
     return []
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Final
 
+from cosmos_pipelines.lines import Lines
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 
-_ENDS: Final = re.compile(r"\r\n|\n|\r")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 """Terminal codes, such as colours."""
 
@@ -18,12 +18,12 @@ _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
     """Yield the lines of a stream, each when complete, without colours and without empty lines."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    pending = ""
+    lines = Lines()
     for chunk in chunks:
-        *lines, pending = _ENDS.split(pending + decoder.decode(chunk))
-        yield from filter(str.strip, (_ANSI.sub("", line) for line in lines))
-    if pending.strip():
-        yield _ANSI.sub("", pending)
+        ended = (_ANSI.sub("", line) for line in lines.add(decoder.decode(chunk)))
+        yield from filter(str.strip, ended)
+    if (rest := lines.rest()).strip():
+        yield _ANSI.sub("", rest)
 
 
 def stream_lines(

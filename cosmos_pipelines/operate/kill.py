@@ -6,14 +6,15 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
-from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.backends.base import Backend
+from cosmos_pipelines.backends.owner import owner_name, owner_shown
 from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.lost import is_lost
+from cosmos_pipelines.runs.lost import is_lost, may_be_taken
 from cosmos_pipelines.settings import Settings
 
 LOG_POLL_S = 0.05
@@ -82,7 +83,12 @@ def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Sequence[Run]
 def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
     if run.status == "pending" and (cancelled := catalog.cancel_pending(run.id)):
         return cancelled
-    backend = backend_for(settings, run.backend)
+    with closing(backend_for(settings, run.backend)) as backend:
+        return _stop_order(catalog, settings, backend, run)
+
+
+def _stop_order(catalog: Catalog, settings: Settings, backend: Backend, run: Run) -> Run:
+    """Stop the order of a run in work; return the run when its end is recorded."""
     handle, grace_s = None, settings.execution.grace_s
     deadline = time.monotonic() + grace_s
     while (run := catalog.get_run(run.id)).status in ACTIVE:
@@ -103,7 +109,7 @@ def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
 def _cancel_unstarted(catalog: Catalog, run: Run) -> None:
     """End a run whose process died before the run's order was started."""
     owner = owner_name()
-    if catalog.adopt(run.id, owner):
+    if may_be_taken(catalog, run, owner) and catalog.adopt(run.id, owner, seen=run.leased_by):
         message = "The run was stopped before it had started."
         catalog.advance(
             run.id, owner, run.status, "cancelled", error_kind="cancelled", error_message=message
@@ -112,8 +118,9 @@ def _cancel_unstarted(catalog: Catalog, run: Run) -> None:
 
 def _not_yet(run: Run, *, started: bool) -> StateError:
     if started:
+        owner = owner_shown(run.leased_by)
         return StateError(
-            f"Run {run.id} was stopped, but {run.leased_by} has not recorded its end yet.",
+            f"Run {run.id} was stopped, but {owner} has not recorded its end yet.",
             hint="See `cosmos status`.",
         )
     return StateError(

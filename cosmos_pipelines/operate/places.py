@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from cosmos_pipelines.backends.base import Backend
+from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.backends.registry import backend_for, host_backend_name, host_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import BackendError, CosmosError, Unreachable
@@ -143,7 +144,7 @@ def _vanished(run: Run, lost: bool) -> Left:
     sentence = f"says running, but its order does not run on {run.host or 'this machine'}"
     if lost:
         return Left("vanished", run.id, run.backend, sentence, f"cosmos run {run.id}")
-    sentence += f"; {run.leased_by} should notice this within seconds"
+    sentence += f"; {owner_shown(run.leased_by)} should notice this within seconds"
     return Left("vanished", run.id, run.backend, sentence, f"cosmos kill {run.id}")
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.bundle import bundle
@@ -174,7 +175,8 @@ def _not_failed(run: Run, lost: bool) -> tuple[str, list[tuple[str, str]]]:
     }[run.status]
     follow = (f"cosmos logs -f {run.id}", "follows the log")
     stop = (f"cosmos kill {run.id}", "stops the run")
-    return f"The run has not failed: it {doing}; {run.leased_by} executes it.", [follow, stop]
+    owner = owner_shown(run.leased_by)
+    return f"The run has not failed: it {doing}; {owner} executes it.", [follow, stop]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Processes of this machine: start a program in its own session, find its processes, end them all.
 
-A process id alone does not identify a process: the system reuses ids. Here a process is identified
-by its id, its start time in clock ticks since boot, and the boot. Reads `/proc` (Linux).
+A process is told from all others by its `Identity`. Reads `/proc` (Linux).
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-PROC: Final = Path("/proc")
+from cosmos_pipelines.identity import PROC, Identity, stat_of
+
 LOOK_S: Final = 0.05
 """Seconds between two checks while waiting for processes to end."""
 PASSED_ON_S: Final = 1.0
@@ -27,27 +27,17 @@ PASSED_ON_S: Final = 1.0
 class Leader:
     """The first process of a session."""
 
-    pid: int
-    started: int
-    """Start of the process in clock ticks since boot."""
-    boot_id: str
+    identity: Identity
     mark: str
     """`NAME=value` in the environment of all its descendants."""
 
 
-def boot_id() -> str:
-    """Return the id of this machine's current boot."""
-    try:
-        return (PROC / "sys/kernel/random/boot_id").read_text().strip()
-    except FileNotFoundError:
-        return "unknown"
-
-
 def start_detached(
-    argv: Sequence[str], *, env: Mapping[str, str], stdin: IO[str], messages: Path
+    argv: Sequence[str], *, env: Mapping[str, str], stdin: IO[str], messages: Path, kept: int
 ) -> subprocess.Popen[bytes]:
-    """Start a program that outlives this process: own session, no terminal, no file but `stdin`.
+    """Start a program that outlives this process: own session, no terminal.
 
+    It inherits no file but `stdin` and the file descriptor `kept`, which all its children inherit.
     The program's output goes to the file `messages`. A thread reaps the program when it ends.
 
     Raises:
@@ -61,15 +51,10 @@ def start_detached(
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=(kept,),
         )
     threading.Thread(target=child.wait, name=f"reap-{child.pid}", daemon=True).start()
     return child
-
-
-def start_ticks(pid: int) -> int | None:
-    """Return a process's start in clock ticks since boot; None if it has ended or is a zombie."""
-    fields = _stat(pid)
-    return None if fields is None or fields[0] in "ZX" else int(fields[19])
 
 
 def seconds_since(ticks: int) -> float:
@@ -77,28 +62,26 @@ def seconds_since(ticks: int) -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
-def lives(leader: Leader) -> bool:
-    """Whether the process still runs."""
-    return leader.boot_id == boot_id() and start_ticks(leader.pid) == leader.started
-
-
 def members(leader: Leader) -> list[int]:
     """Return the ids of all running processes that descend from `leader`, and the leader's id.
+
+    None if the leader cannot be seen from here.
 
     These processes are in the leader's session, or have left it and carry the leader's mark. A
     later session may have the same id: the system does not reuse the id while a process of the old
     session runs, so a running process with this id and another start time means that the old
     session is gone. If the leader has ended, only the mark counts.
     """
-    if leader.boot_id != boot_id():
+    first = leader.identity
+    if not first.seen_from_here():
         return []
-    present = start_ticks(leader.pid)
+    present = first.lives()
     found = []
     for pid in _all_pids():
-        fields = _stat(pid)
-        if fields is None or fields[0] in "ZX" or int(fields[19]) < leader.started:
+        fields = stat_of(pid)
+        if fields is None or fields[0] in "ZX" or int(fields[19]) < first.started:
             continue
-        in_session = present == leader.started and int(fields[3]) == leader.pid
+        in_session = present and int(fields[3]) == first.pid
         if in_session or _marked(pid, leader.mark):
             found.append(pid)
     return found
@@ -115,16 +98,16 @@ def end_all(leader: Leader, grace_s: float, settle_s: float = 2.0) -> list[int]:
     uninterruptible call cannot be killed).
     """
     until = time.monotonic() + grace_s
-    if lives(leader):
-        _signal([leader.pid], signal.SIGTERM)
-        _gone(lambda: lives(leader), min(grace_s / 2, PASSED_ON_S))
-    asked = leader.pid if lives(leader) else None
+    if leader.identity.lives():
+        _signal([leader.identity.pid], signal.SIGTERM)
+        _gone(leader.identity.lives, min(grace_s / 2, PASSED_ON_S))
+    asked = leader.identity.pid if leader.identity.lives() else None
     rest = [pid for pid in members(leader) if asked is None or asked not in (pid, _parent(pid))]
     _signal(rest, signal.SIGTERM)
     if _gone(lambda: members(leader), until - time.monotonic()):
         return []
-    _signal((pid for pid in members(leader) if pid != leader.pid), signal.SIGKILL)
-    if lives(leader) and _gone(lambda: members(leader), settle_s):
+    _signal((pid for pid in members(leader) if pid != leader.identity.pid), signal.SIGKILL)
+    if leader.identity.lives() and _gone(lambda: members(leader), settle_s):
         return []
     until = time.monotonic() + 10
     while (remaining := members(leader)) and time.monotonic() < until:
@@ -134,7 +117,7 @@ def end_all(leader: Leader, grace_s: float, settle_s: float = 2.0) -> list[int]:
 
 
 def _parent(pid: int) -> int:
-    fields = _stat(pid)
+    fields = stat_of(pid)
     return int(fields[1]) if fields else 0
 
 
@@ -158,15 +141,6 @@ def _signal(pids: Iterable[int], number: signal.Signals) -> None:
 
 def _all_pids() -> list[int]:
     return [int(name) for name in os.listdir(PROC) if name.isdigit()]  # noqa: PTH208
-
-
-def _stat(pid: int) -> list[str] | None:
-    """Return the fields of `/proc/<pid>/stat` from the third (state) on; None: no such process."""
-    try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return text[text.rindex(")") + 2 :].split()
 
 
 def _marked(pid: int, mark: str) -> bool:

@@ -51,7 +51,11 @@ class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     enhance_engine: str = Field(description="The model family of new enhancements of prompts.")
 
     def open(self, settings: Settings, name: str | None = None) -> Backend:
-        """Return the backend called `name` (default: that of new runs). Raises SettingsError."""
+        """Return the backend called `name` (default: that of new runs); the caller closes it.
+
+        Raises:
+            SettingsError: there is no such backend, or no host is set for it.
+        """
         return backend_for(settings, name)
 
 

@@ -11,12 +11,13 @@ from typing import Final
 
 from loguru import logger
 
-from cosmos_pipelines.backends.owner import owner_gone
+from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.errors import BackendError, StateError, Unreachable
 from cosmos_pipelines.operations.base import Verdict
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.lease import LEASE_S
+from cosmos_pipelines.runs.lost import may_be_taken
 
 MAY_STILL_RUN: Final[frozenset[str]] = frozenset({"unreachable", "disk_full", "lost"})
 """Failures after which the model's work may still be found where it was done."""
@@ -38,9 +39,9 @@ def claim_runs(
         run = context.catalog.get_run(run_id)
         if run.status == "completed" or run.id in begun:
             continue
-        if run.leased_by and owner_gone(run.leased_by):
-            context.catalog.release(run.id, run.leased_by)
-        if run.status in ACTIVE:
+        if not may_be_taken(context.catalog, run, context.owner):
+            taken = None
+        elif run.status in ACTIVE:
             begun |= {mate.id: mate for mate in _adopted(context, run, dagster_run_id)}
             taken = begun.get(run.id)
         else:
@@ -61,7 +62,7 @@ def claim_runs(
                 _give_back(context, held)
             now = context.catalog.get_run(run.id)
             raise StateError(
-                f"Run {run.id} is {now.status} and being executed by {now.leased_by}.",
+                f"Run {run.id} is {now.status} and being executed by {owner_shown(now.leased_by)}.",
                 hint=f"Watch it with `cosmos logs -f {run.id}`.",
             )
     return fresh, list(begun.values())
@@ -72,9 +73,10 @@ def _adopted(context: RunContext, run: Run, dagster_run_id: str | None) -> list[
     mates = context.catalog.list_runs(batch_id=run.batch_id, limit=None) if run.batch_id else [run]
     adopted = []
     for mate in mates:
-        if mate.status not in ACTIVE:
+        if mate.status not in ACTIVE or not may_be_taken(context.catalog, mate, context.owner):
             continue
-        if (ours := context.catalog.adopt(mate.id, context.owner, LEASE_S)) is not None:
+        ours = context.catalog.adopt(mate.id, context.owner, LEASE_S, seen=mate.leased_by)
+        if ours is not None:
             noted = context.catalog.advance(
                 ours.id, context.owner, ours.status, ours.status, dagster_run_id=dagster_run_id
             )

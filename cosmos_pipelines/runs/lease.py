@@ -1,7 +1,7 @@
 """Who is executing a run: a lease in the catalog, kept alive while the process lives.
 
-A process that dies leaves its lease behind; it ends by time, or at once where the next process runs
-on the same machine and sees that the owner is gone.
+A process that dies leaves its lease behind; it ends by time, or at once where the next process sees
+that the owner is gone. While the owner is seen to live, the end of the lease means nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from loguru import logger
 
@@ -18,6 +19,8 @@ from cosmos_pipelines.errors import CosmosError
 
 LEASE_S = 30
 """Seconds after which a lease that is not renewed ends; renewed three times in that span."""
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""It counts sleep as well, and nobody sets it."""
 
 
 class Lease:
@@ -35,7 +38,7 @@ class Lease:
 
         In the end what has not been finished is given up.
         """
-        self._run_ids, self._renewed_at = list(run_ids), time.time()
+        self._run_ids, self._renewed_at = list(run_ids), _now()
         self._stop.clear()
         thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         thread.start()
@@ -52,18 +55,22 @@ class Lease:
         It is not where this process or its machine stood still for so long that another has taken
         it over. Asks the catalog only then.
         """
-        if abs(time.time() - self._renewed_at) < LEASE_S:  # a clock that counts sleep as well
+        if _now() - self._renewed_at < LEASE_S:
             return True
         if self._catalog.renew(run_ids, self._owner, LEASE_S) == 0:
             return False
-        self._renewed_at = time.time()
+        self._renewed_at = _now()
         return True
 
     def _renew(self) -> None:
         while not self._stop.wait(LEASE_S / 3):
-            now = time.time()
+            now = _now()
             try:
                 if self._catalog.renew(self._run_ids, self._owner, LEASE_S):
                     self._renewed_at = now
             except CosmosError as e:  # the lease lasts for two more tries
                 logger.warning("The leases were not renewed: {why}", why=e)
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)

@@ -7,7 +7,6 @@ which following goes on after a cut or a crash. `logs/cosmos.log` is what we did
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,12 +16,12 @@ from loguru import logger
 
 from cosmos_pipelines.catalog.folders import run_directory
 from cosmos_pipelines.files import room_for
+from cosmos_pipelines.lines import Lines
 
 OnLine = Callable[[str | None, str], None]
 """Called for each line: the run's id (None where the line is a whole batch's), the text."""
 
 TAIL_BYTES = 64 * 1024
-_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 def log_file(outputs: Path, run_id: str) -> Path:
@@ -49,7 +48,7 @@ class RunLog:
         self._on_line = on_line
         self._subject = run_ids[0] if len(run_ids) == 1 else None
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._pending = ""
+        self._lines = Lines()
         self._stack = ExitStack()
         self._files: list[tuple[BinaryIO, int]] = []
         self.offset = 0
@@ -91,8 +90,8 @@ class RunLog:
         self.offset = min(size for _, size in self._files)
 
     def __exit__(self, *_: object) -> None:
-        if self._pending and self._on_line:
-            self._on_line(self._subject, self._pending)
+        if self._on_line and (rest := self._lines.rest()):
+            self._on_line(self._subject, rest)
         self._stack.close()
 
     def write(self, chunk: bytes) -> None:
@@ -110,8 +109,7 @@ class RunLog:
         self.offset += len(chunk)
         if self._on_line is None:
             return
-        *lines, self._pending = _LINE_END.split(self._pending + self._decoder.decode(chunk))
-        for line in lines:
+        for line in self._lines.add(self._decoder.decode(chunk)):
             self._on_line(self._subject, line)
 
     def tail(self) -> str:

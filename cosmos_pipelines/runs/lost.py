@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from cosmos_pipelines.backends.owner import owner_gone
+from cosmos_pipelines.backends.owner import owner_holds, owner_state
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 
@@ -24,9 +22,17 @@ def is_lost(catalog: Catalog, run: Run) -> bool:
 
 def looks_lost(run: Run) -> bool:
     """Whether a row that was just read says that the run is in work, and its process is gone."""
-    return run.status in ACTIVE and (
-        run.leased_by is None
-        or run.leased_until is None
-        or run.leased_until < datetime.now(UTC)
-        or owner_gone(run.leased_by)
-    )
+    return run.status in ACTIVE and not owner_holds(run.leased_by, run.leased_until)
+
+
+def may_be_taken(catalog: Catalog, run: Run, owner: str) -> bool:
+    """Whether no living process but `owner` holds a run; the lease of one that is gone is given up.
+
+    Of a process that cannot be seen from here the catalog tells: its lease must have ended.
+    """
+    if run.leased_by is None or run.leased_by == owner:
+        return True
+    state = owner_state(run.leased_by)
+    if state == "gone":
+        catalog.release(run.id, run.leased_by)
+    return state != "alive"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def enter(
     request: str | None = None,
 ) -> Run:
     """Enter one planned run; arguments and errors as for `enter_all`."""
-    where = backend_for(settings, backend).name
+    where = _place(settings, backend)
     return catalog.add_run(**_row(planned, where, tags, request, Counter()), queued=queued)
 
 
@@ -180,7 +181,7 @@ def enter_all(
     Raises:
         SettingsError: there is no such backend.
     """
-    where, asked = backend_for(settings, None).name, Counter[str]()
+    where, asked = _place(settings, None), Counter[str]()
     rows = [new_run(**_row(plan, where, tags, request, asked)) for plan in planned]
     return catalog.add_runs(rows, queued=queued)
 
@@ -220,6 +221,12 @@ def _identity(plan: Planned, backend: str) -> str:
             **plan.row,
         }
     )[:32]
+
+
+def _place(settings: Settings, backend: str | None) -> str:
+    """Return the name of a backend, by default of that of new runs. Raises SettingsError."""
+    with closing(backend_for(settings, backend)) as found:
+        return found.name
 
 
 def job_of(
@@ -269,7 +276,7 @@ def as_orders(
     catalog: Catalog, settings: Settings, planned: Iterable[Planned], backend: str | None
 ) -> list[dict[str, Any]]:
     """The orders that planned runs would become, batched, as plain data."""
-    where = backend_for(settings, backend).name
+    where = _place(settings, backend)
     by_engine: dict[str, list[Planned]] = {}
     for plan in planned:
         by_engine.setdefault(plan.engine.name, []).append(plan)

@@ -39,8 +39,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CosmosAPI]:
     project = make_project(tmp_path_factory.mktemp("front") / "home")
     project.scene("city")
     (project.settings.home / "cosmos.toml").write_text('[execution]\nengine = "stand_in"\n')
-    with registered():
-        api = CosmosAPI(project.settings.home)
+    with registered(), CosmosAPI(project.settings.home) as api:
         api.create_prompt("A street", "city", name="street")
         api.create_recipe("soft", weights=[0.5, 0, 0, 0.5])
         api.quick_inference("street")
@@ -133,6 +132,9 @@ NATURAL: dict[str, Call] = {
     "kill nothing": lambda a: a.kill(all=True),
     "logs": lambda a: a.stream_logs(completed(a)["id"], follow=None),
     "why": lambda a: a.why(a.get_run("latest-transfer")),
+    "last lines": lambda a: a.stream_logs(completed(a), tail=2),
+    "text of a log": lambda a: a.stream_log_text(completed(a)["id"], False, tail=np.int64(2)),
+    "close": lambda a: a.close(),
 }  # fmt: skip
 
 
@@ -368,6 +370,8 @@ WRONG: dict[str, tuple[Call, str]] = {
     "kill ended": (lambda a: a.kill(a.list_runs(status="completed")[0]), "nothing to stop"),
     "kill number": (lambda a: a.kill(3), "run_id"),
     "logs nothing": (lambda a: a.stream_logs("rs_nothing"), "rs_nothing"),
+    "logs below zero": (lambda a: a.stream_logs(completed(a), tail=-1), "tail"),
+    "logs words": (lambda a: a.stream_log_text(completed(a), tail="all"), "tail"),
     "logs none": (lambda a: a.stream_logs(None), "run_id"),
     "why nothing": (lambda a: a.why("rs_nothing"), "rs_nothing"),
     "doctor backend": (lambda a: a.doctor(3), "backend"),

@@ -11,19 +11,19 @@ from tests.support.project import Project
 
 
 def test_a_prompt_and_its_video_are_one_call(staged: Project) -> None:
-    api = CosmosAPI(settings=staged.settings)
-    run = api.create_and_run("works", "city", engine="stand_in", negative_prompt="fog")
+    with CosmosAPI(settings=staged.settings) as api:
+        run = api.create_and_run("works", "city", engine="stand_in", negative_prompt="fog")
+        prompt = api.get_prompt(run["prompt_id"])
     assert (run["status"], run["outputs"]["frames"]) == ("completed", 6)
-    prompt = api.get_prompt(run["prompt_id"])
     assert (prompt["text"], prompt["negative_prompt"]) == ("works", "fog")
 
 
 def test_runs_in_work_are_told(staged: Project) -> None:
-    api = CosmosAPI(settings=staged.settings)
     add_run(staged)
     claimed = add_run(staged)
     staged.catalog.claim(claimed.id, owner_name())
-    assert [run["id"] for run in api.get_active_operations()] == [claimed.id]
+    with CosmosAPI(settings=staged.settings) as api:
+        assert [run["id"] for run in api.get_active_operations()] == [claimed.id]
 
 
 def test_every_public_method_says_what_it_does() -> None:

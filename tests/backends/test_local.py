@@ -20,6 +20,7 @@ import pytest
 
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.local import LocalBackend
+from cosmos_pipelines.backends.run_folder import read_start
 from cosmos_pipelines.errors import (
     BackendError,
     CosmosError,
@@ -29,8 +30,10 @@ from cosmos_pipelines.errors import (
     StateError,
 )
 from cosmos_pipelines.files import part_of
+from cosmos_pipelines.identity import stat_of
 from cosmos_pipelines.operations import Order, Video
 from cosmos_pipelines.remote import process
+from tests.support.processes import CONTAINER, needs, python_in
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +93,7 @@ def wait_for_log(backend: LocalBackend, handle: Handle, text: bytes) -> None:
 
 
 def gone(pid: int) -> bool:
-    return process.start_ticks(pid) is None
+    return (stat_of(pid) or "Z")[0] in "ZX"
 
 
 def test_an_order_runs_and_its_outputs_come_home(backend: LocalBackend, tmp_path: Path) -> None:
@@ -423,12 +426,8 @@ def test_cancel_ends_grandchildren_also_those_that_left_the_session(
         script("setsid sleep 61 & echo $!; (sleep 62 & echo $!; wait) & echo up; wait")
     )
     wait_for_log(backend, handle, b"up\n")
-    leader = process.Leader(
-        int(handle.marks["pid"]),
-        int(handle.marks["started"]),
-        handle.boot_id,
-        f"COSMOS_RUN_DIR={handle.run_dir}",
-    )
+    first = read_start((Path(handle.run_dir) / "pid").read_text())
+    leader = process.Leader(first, f"COSMOS_RUN_DIR={handle.run_dir}")
     until(lambda: len(process.members(leader)) >= 5, "all processes")
     pids = process.members(leader)
     backend.cancel(handle, 0.3)
@@ -483,13 +482,85 @@ def test_a_run_of_an_earlier_boot_is_over(backend: LocalBackend) -> None:
     handle = backend.launch(script("sleep 60"))
     started = Path(handle.run_dir) / "pid"
     before = started.read_text()
+    backend.cancel(handle, 1)
+    (Path(handle.run_dir) / "exit_code").unlink()
     started.write_text(before.replace(handle.boot_id, "another-boot"))
     rebooted = backend.find(handle.order_id)
     assert rebooted
     assert not backend.alive(rebooted)
     assert backend.outcome(rebooted).exit_code is None
+
+
+def test_an_order_of_another_boot_of_which_a_process_runs_is_not_over(
+    backend: LocalBackend,
+) -> None:
+    """A clone of this machine, with which it shares the directory, executes it."""
+    handle = backend.launch(script("sleep 60"))
+    started = Path(handle.run_dir) / "pid"
+    before = started.read_text()
+    started.write_text(before.replace(handle.boot_id, "another-boot"))
+    elsewhere = backend.find(handle.order_id)
+    assert elsewhere
+    assert backend.alive(elsewhere)
+    with pytest.raises(StateError):
+        backend.discard(handle.order_id)
+    with pytest.raises(BackendError, match="in another container"):
+        backend.cancel(elsewhere, 1)
     started.write_text(before)
     backend.cancel(handle, 1)
+
+
+LAUNCH = """
+import sys
+from pathlib import Path
+from cosmos_pipelines.backends.local import LocalBackend
+from tests.backends.test_local import script
+order = script("echo up; until [ -e ../../end ]; do sleep 0.05; done; echo down", id=sys.argv[2])
+LocalBackend(Path(sys.argv[1])).launch(order)
+print("launched", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def in_container(backend: LocalBackend) -> Iterator[tuple[subprocess.Popen[str], Handle]]:
+    """A process in another container that shares the directory, and the order that it started."""
+    order_id = f"rs_{next(_ids):032x}"
+    process = python_in(needs(CONTAINER), LAUNCH, str(backend.work), order_id)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "launched\n"
+    handle = backend.find(order_id)
+    assert handle is not None
+    yield process, handle
+    process.communicate()
+
+
+def test_an_order_of_another_container_is_followed_to_its_end(
+    backend: LocalBackend, in_container: tuple[subprocess.Popen[str], Handle]
+) -> None:
+    _, handle = in_container
+    wait_for_log(backend, handle, b"up\n")
+    assert backend.active() == [handle.order_id]
+    with pytest.raises(StateError, match="still running"):
+        backend.outcome(handle)
+    with pytest.raises(StateError, match="still running"):
+        backend.discard(handle.order_id)
+    with pytest.raises(BackendError, match="in another container"):
+        backend.cancel(handle, 0)
+    (backend.work / "end").touch()
+    assert log_of(backend, handle) == b"up\ndown\n"
+    assert backend.outcome(handle).exit_code == 0
+
+
+def test_an_order_ends_with_its_container(
+    backend: LocalBackend, in_container: tuple[subprocess.Popen[str], Handle]
+) -> None:
+    process, handle = in_container
+    assert backend.alive(handle)
+    process.communicate()  # its first process ends, and the kernel kills all others
+    until(lambda: not backend.alive(handle), "the end of the container")
+    assert backend.outcome(handle).exit_code is None
+    backend.discard(handle.order_id)
 
 
 def test_another_process_with_the_same_id_is_not_taken_for_the_run(

@@ -15,6 +15,7 @@ from cosmos_pipelines.backends.carriers.docker import DockerCarrier
 from cosmos_pipelines.backends.local import LocalBackend
 from cosmos_pipelines.backends.ssh.folder import Answer
 from cosmos_pipelines.errors import BackendError, CosmosError
+from cosmos_pipelines.identity import Identity
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.settings_tables import Docker
 from tests.backends.test_local import finish, order, script
@@ -92,14 +93,19 @@ def test_records_of_another_shape_are_one_error_that_names_the_file(
 
 @pytest.mark.parametrize(
     "text", ["", "1", "1 2", "one two three", "1 2 3 4", "-1 2 b", "1 -2 b", f"{'9' * 5000} 1 b",
-             "0 5 b", "٣ 5 b", "1.5 2 b", "1 2 " + "b" * 10_000],
+             "0 5 b", "٣ 5 b", "1.5 2 b", "1 2 " + "b" * 10_000, "1 2 b 3.", "1 2 b 3.4 5"],
 )  # fmt: skip
 def test_a_pid_file_that_says_nothing_is_of_no_process(text: str) -> None:
-    assert run_folder.read_start(text) == (0, 0, "")
+    assert run_folder.read_start(text) == Identity(0, 0, "", "")
 
 
-def test_a_pid_file_says_process_start_and_boot() -> None:
-    assert run_folder.read_start("17 2345 0b-0t\n") == (17, 2345, "0b-0t")
+def test_a_pid_file_says_process_start_boot_and_namespaces() -> None:
+    started = run_folder.read_start("17 2345 0b-0t 4026531836.4026531834\n")
+    assert started == Identity(17, 2345, "0b-0t", "4026531836.4026531834")
+
+
+def test_a_pid_file_of_an_earlier_version_says_process_start_and_boot() -> None:
+    assert run_folder.read_start("17 2345 0b-0t\n") == Identity(17, 2345, "0b-0t", "")
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=20), st.text(max_size=60))

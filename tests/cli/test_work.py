@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cosmos_pipelines.runs.log import log_file
 from tests.cli.conftest import Cosmos, on_terminal, start
 from tests.support.project import Project
 from tests.support.stand_in_engine import registered
@@ -171,6 +172,19 @@ def test_runs_are_exported(cosmos: Cosmos, prompt: Prompt, tmp_path: Path) -> No
     with (tmp_path / "runs.csv").open(encoding="utf-8") as f:
         assert [row["id"] for row in csv.DictReader(f)] == [run]
     assert cosmos("export", "runs", tmp_path / "runs.xlsx").code == 2
+
+
+def test_the_last_lines_of_a_log_are_printed_as_they_were_written(
+    project: Project, cosmos: Cosmos, prompt: Prompt
+) -> None:
+    run = cosmos("create", "run", prompt("A street")).out.strip()
+    file = log_file(project.settings.outputs, run)
+    file.parent.mkdir(parents=True)
+    file.write_bytes("one\ntwo\n\r 10%\r 20%\nStraße".encode())
+    assert cosmos("logs", run).out == "one\ntwo\n\r 10%\r 20%\nStraße\n"
+    assert cosmos("logs", run, "--tail", 2).out == "\r 10%\r 20%\nStraße\n"
+    assert cosmos("logs", run, "--tail", 0).out == ""
+    assert cosmos("logs", run, "--tail", -1).code == 2
 
 
 def test_a_run_that_has_not_started_has_no_log(cosmos: Cosmos, prompt: Prompt) -> None:

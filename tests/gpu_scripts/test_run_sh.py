@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cosmos_pipelines.identity import own_identity
 from tests.support.waiting import LONG_S, until
 
 RUN_SH = Path(__file__).resolve().parents[2] / "gpu_scripts" / "run.sh"
@@ -303,11 +304,12 @@ def test_the_log_is_appended_to(shell: list[str], folder: Path) -> None:
 def test_the_start_names_the_process_itself(shell: list[str], folder: Path) -> None:
     script = start(shell, folder, "sleep", "60")
     until((folder / "pid").exists, "a process")
-    pid, ticks, boot_id = (folder / "pid").read_text().split()
+    pid, ticks, boot_id, space = (folder / "pid").read_text().split()
     stat = Path(f"/proc/{script.pid}/stat").read_text()
     assert int(pid) == script.pid
     assert ticks == stat.rpartition(")")[2].split()[19]
     assert boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert space == own_identity().space
     script.terminate()
     script.wait(LONG_S)
 

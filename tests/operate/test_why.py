@@ -100,7 +100,8 @@ def test_a_run_in_work_says_what_it_does_and_one_left_behind_who_is_gone(project
     told = why(project, run.id)
     assert "the process that executed it is gone" in told["cause"]
     assert told["next"][0]["command"] == f"cosmos run {run.id}"
-    CosmosAPI(settings=project.settings).kill(run.id)
+    with CosmosAPI(settings=project.settings) as api:
+        api.kill(run.id)
     assert "stopped on request" in why(project, run.id)["cause"]
 
 

@@ -17,10 +17,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from cosmos_pipelines.backends.owner import owner_seen_from_here
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.page.server import application, is_loopback, serve, url_of
+from cosmos_pipelines.resources.instance import open_instance
+from cosmos_pipelines.resources.run_launcher import LAUNCHED_TAG
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import enter, plan_transfer
 from cosmos_pipelines.settings import Settings
@@ -259,7 +262,10 @@ def test_the_daemon_executes_what_is_queued(served: Served, made: tuple[Project,
     planned = plan_transfer(project.catalog, project.settings, str(done.prompt_id), {"seed": 5})
     run = enter(project.catalog, project.settings, planned, queued=True)
     until(lambda: project.catalog.get_run(run.id).status == "completed", "the queued run")
-    assert project.catalog.get_run(run.id).dagster_run_id
+    with open_instance(project.settings) as instance:
+        launched = instance.get_run_by_id(str(project.catalog.get_run(run.id).dagster_run_id))
+    assert launched is not None
+    assert owner_seen_from_here(launched.tags[LAUNCHED_TAG])
 
 
 def test_ctrl_c_ends_the_page_and_its_daemon(served: Served) -> None:

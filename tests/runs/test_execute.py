@@ -29,6 +29,7 @@ from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.lost import lost_runs
 from cosmos_pipelines.runs.plan import enter, plan_transfer, plan_upscale
+from tests.support.processes import gone_owner
 from tests.support.project import Project, make_project, write_video
 from tests.support.stand_in_engine import StandIn, registered
 from tests.support.waiting import until
@@ -212,9 +213,7 @@ def test_a_run_that_ended_while_nobody_looked_is_collected(project: Project) -> 
 
 def test_a_run_whose_process_was_killed_before_the_start_is_started(project: Project) -> None:
     run = pending(project)
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    assert project.catalog.claim(run.id, f"{os.uname().nodename}:{dead.pid}:1.00")
+    assert project.catalog.claim(run.id, gone_owner())
     (done,) = execute(project, run)
     assert (done.status, done.attempt) == ("completed", 1)
 

@@ -14,6 +14,7 @@ from cosmos_pipelines.assets.partitions import VIDEOS, latest
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.sensors.lost_runs import lost_runs
 from tests.support.dagster_project import add_run, failure_of, run_job, tick
+from tests.support.processes import gone_owner
 from tests.support.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,8 +68,7 @@ def test_the_dagster_run_of_a_dead_process_gives_back_its_place(
         nothing()
 
     zombie = instance.create_run_for_job(some, status=dg.DagsterRunStatus.STARTED)
-    host = owner_name().partition(":")[0]
-    gone = f"{host}:999999:1.0"
+    gone = gone_owner()
     assert staged.catalog.claim(run.id, gone, dagster_run_id=zombie.run_id)
     result, _ = tick(staged, lost_runs, instance, None)
     assert len(result.run_requests) == 1
@@ -81,10 +81,9 @@ def test_a_loss_has_one_key_until_its_dagster_run_has_ended_and_the_next_loss_an
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
     run = add_run(staged)
-    host = owner_name().partition(":")[0]
-    staged.catalog.claim(run.id, f"{host}:999999:1.0")
+    staged.catalog.claim(run.id, gone_owner())
     keys = [tick(staged, lost_runs, instance, None)[0].run_requests[0].run_key for _ in range(2)]
-    staged.catalog.release(run.id, f"{host}:999999:1.0")
-    staged.catalog.adopt(run.id, f"{host}:999998:1.0")
+    staged.catalog.release(run.id, gone_owner())
+    staged.catalog.adopt(run.id, gone_owner(2))
     keys.append(tick(staged, lost_runs, instance, None)[0].run_requests[0].run_key)
     assert keys[0] == keys[1] != keys[2]

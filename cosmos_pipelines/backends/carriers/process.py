@@ -1,35 +1,43 @@
 """An order as processes of this machine: `run.sh` in its own session, and what `run.sh` starts.
 
-The order outlives the process that started it. `Handle.marks` holds `pid`, the session's leader,
-and `started`, the leader's start in clock ticks since boot: a later process may get the same `pid`.
+The order outlives the process that started it. With `Handle.boot_id`, `Handle.marks` holds the
+identity of the session's leader: `pid`, `started` and `space`. The file `alive` of the run folder
+is open in all processes of the order, and locked as long as one of them runs: this tells also in
+another container, which does not see the processes.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from cosmos_pipelines.backends.base import Handle
+from cosmos_pipelines.backends.run_folder import ALIVE
 from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.identity import Identity, boot_id, own_identity
 from cosmos_pipelines.remote import process
 
 START_S: Final = 30.0
 """Seconds that run.sh may take to write the `pid` file (measured: 0.02)."""
 
 
-def marks_of(pid: int, started: int) -> Mapping[str, str]:
-    """Return the `Handle.marks` of a process."""
-    return {"pid": str(pid), "started": str(started)}
+def marks_of(leader: Identity) -> Mapping[str, str]:
+    """Return the `Handle.marks` of a process; a run.sh of earlier versions told no `space`."""
+    space = leader.space or own_identity().space
+    return {"pid": str(leader.pid), "started": str(leader.started), "space": space}
 
 
 def start(
     argv: Sequence[str],
     environment: Mapping[str, str],
     lock: IO[str],
+    run_dir: Path,
     messages: Path,
     find: Callable[[], Handle | None],
     order_id: str,
@@ -40,15 +48,21 @@ def start(
         environment: the variables of the order; of this process's environment, only the PATH is
             added, so that the order runs the same for every caller.
         lock: the standard input of the order.
+        run_dir: the run folder, where `alive` is made.
         messages: the file for the message of run.sh if it refuses to start.
 
     Raises:
         BackendError: `launch_failed`, the order could not be started.
     """
     try:
-        child = process.start_detached(
-            ["/bin/sh", *argv], env=_environment(environment), stdin=lock, messages=messages
-        )
+        with _locked(run_dir / ALIVE) as alive:
+            child = process.start_detached(
+                ["/bin/sh", *argv],
+                env=_environment(environment),
+                stdin=lock,
+                messages=messages,
+                kept=alive,
+            )
     except OSError as e:
         raise BackendError("launch_failed", f"Cannot start /bin/sh: {e.strerror}.") from e
     try:
@@ -80,14 +94,39 @@ def _environment(own: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Open and lock a file; whoever inherits the open file keeps it locked."""
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
 def is_alive(handle: Handle) -> bool:
-    """Whether the order's first process runs."""
-    return process.lives(_leader(handle))
+    """Whether the order's first process runs; in another container, whether any of them runs."""
+    state = _leader(handle).identity.state()
+    return state in ("alive", "stopped") or (state == "unknown" and _is_locked(handle))
+
+
+def is_here(handle: Handle) -> bool:
+    """Whether this process sees the order's processes, and can end them."""
+    return _leader(handle).identity.seen_from_here()
+
+
+def _is_locked(handle: Handle) -> bool:
+    try:
+        with (Path(handle.run_dir) / ALIVE).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def running_s(handle: Handle) -> float:
     """Seconds since the order's start; an order of an earlier boot counts from this boot on."""
-    same_boot = handle.boot_id == process.boot_id()
+    same_boot = handle.boot_id == boot_id()
     return process.seconds_since(int(handle.marks["started"]) if same_boot else 0)
 
 
@@ -119,4 +158,5 @@ def end(handle: Handle, grace_s: float) -> None:
 def _leader(handle: Handle) -> process.Leader:
     mark = f"COSMOS_RUN_DIR={handle.run_dir}"
     marks = handle.marks
-    return process.Leader(int(marks["pid"]), int(marks["started"]), handle.boot_id, mark)
+    identity = Identity(int(marks["pid"]), int(marks["started"]), handle.boot_id, marks["space"])
+    return process.Leader(identity, mark)

@@ -70,7 +70,7 @@ class Seen:
         if self.clock is None:
             return None
         if run_folder.STARTED in self.files:
-            _, ticks, _ = run_folder.read_start(self.files[run_folder.STARTED])
+            ticks = run_folder.read_start(self.files[run_folder.STARTED]).started
             if ticks:
                 return max(0.0, self.clock.uptime_s - ticks / self.clock.ticks)
         started_at = self.carried.started_at if self.carried else None
@@ -226,7 +226,7 @@ class Answer:
 def handle_of(seen: Seen, host: HostFolder) -> Handle:
     """Return the handle of a started order."""
     pid = seen.files.get(run_folder.STARTED)
-    boot_id = run_folder.read_start(pid)[2] if pid else ""
+    boot_id = run_folder.read_start(pid).boot_id if pid else ""
     name = host.carrier.name_of(seen.order_id)
     return Handle(
         order_id=seen.order_id,

@@ -1,0 +1,31 @@
+"""Runs are stopped, also those whose process is gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from cosmos_pipelines.errors import StateError
+from cosmos_pipelines.operate.kill import kill
+from tests.support.counting import counting
+from tests.support.dagster_project import add_run
+from tests.support.processes import gone_owner, owner_of_another_boot
+from tests.support.project import Project
+
+
+def test_a_run_whose_process_died_before_its_start_is_stopped_before_its_lease_ends(
+    staged: Project,
+) -> None:
+    run = add_run(staged)
+    assert staged.catalog.claim(run.id, gone_owner())
+    with counting(staged.settings) as counts:
+        (stopped,) = kill(staged.catalog, staged.settings, run.id)
+    assert stopped.status == "cancelled"
+    assert counts["statement"] < 30  # its lease ends in 30 s: some 20 statements in each
+
+
+def test_a_run_that_another_machine_is_about_to_start_is_left_to_it(staged: Project) -> None:
+    run = add_run(staged)
+    assert staged.catalog.claim(run.id, owner_of_another_boot())
+    with pytest.raises(StateError, match="has not started yet"):
+        kill(staged.catalog, staged.settings, run.id)
+    assert staged.catalog.get_run(run.id).leased_by == owner_of_another_boot()
