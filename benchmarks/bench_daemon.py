@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -60,6 +61,16 @@ def waited(look: Callable[[], Any]) -> float:
 def claimed(run: Run | None) -> bool:
     """Whether a process has taken the run."""
     return run is not None and run.status != "pending"
+
+
+def begun(home: Path) -> tuple[Project, CosmosAPI, str]:
+    """A project with the scene `city`, its API on the same catalog, and a prompt."""
+    made = make_project(home)
+    made.catalog.close()
+    api = CosmosAPI(home)
+    project = replace(made, settings=api.settings, catalog=api.catalog)
+    prompt = api.create_prompt("a street at dawn", str(project.scene()))
+    return project, api, prompt["id"]
 
 
 class Daemon:
@@ -111,9 +122,8 @@ def detached(project: Project, prompt_id: str) -> tuple[float, float]:
     return time.monotonic() - began, time.monotonic() - returned
 
 
-def idle(project: Project, prompt_id: str, runs: int) -> list[float]:
+def idle(project: Project, api: CosmosAPI, prompt_id: str, runs: int) -> list[float]:
     """Seconds between the batches of a queue of `runs` runs."""
-    api = CosmosAPI(project.settings.home)
     ids = [api.create_run(prompt_id, queue=True, seed=seed)["id"] for seed in range(runs)]
 
     def ended() -> list[Run]:
@@ -134,7 +144,7 @@ def idle(project: Project, prompt_id: str, runs: int) -> list[float]:
     return [(b - end).total_seconds() for (_, end), (b, _) in pairwise(spans)]
 
 
-def registered(project: Project, prompt_id: str) -> dict[str, float]:
+def registered(project: Project, api: CosmosAPI, prompt_id: str) -> dict[str, float]:
     """Seconds for 200 runs from the form of the page, and from the Python API."""
     with open_instance(project.settings, captures=False) as instance:
         seeds = list(range(1000, 1200))
@@ -150,7 +160,6 @@ def registered(project: Project, prompt_id: str) -> dict[str, float]:
         )
         assert done.success
         form = time.monotonic() - began
-    api = CosmosAPI(project.settings.home)
     began = time.monotonic()
     for seed in range(2000, 2200):
         api.create_run(prompt_id, seed=seed)
@@ -159,16 +168,13 @@ def registered(project: Project, prompt_id: str) -> dict[str, float]:
 
 def measure_waits(home: Path, times: int) -> dict[str, Any]:
     """Times against a daemon that runs."""
-    project = make_project(home)
-    project.scene()
-    city = str(project.settings.inputs / "city")
-    prompt_id = CosmosAPI(home).create_prompt("a street at dawn", city)["id"]
+    project, api, prompt_id = begun(home)
     daemon = Daemon(project)
     try:
         dropped(project, "first")  # the daemon has loaded everything after this
         drops = [dropped(project, f"scene{n}") for n in range(times)]
         detaches = [detached(project, prompt_id) for _ in range(times)]
-        gaps = idle(project, prompt_id, 24)
+        gaps = idle(project, api, prompt_id, 24)
     finally:
         daemon.close()
     return {
@@ -176,7 +182,7 @@ def measure_waits(home: Path, times: int) -> dict[str, Any]:
         "detach to start": told([begin for begin, _ in detaches]),
         "detach's end to start": told([end for _, end in detaches]),
         "idle between batches": told(gaps),
-        "registering 200 runs": registered(project, prompt_id),
+        "registering 200 runs": registered(project, api, prompt_id),
     }
 
 
@@ -185,11 +191,10 @@ def told(seconds: list[float]) -> dict[str, float]:
     return {"p50": round(median(seconds), 2), "max": round(max(seconds), 2)}
 
 
-def crowd(project: Project, instance: dg.DagsterInstance, waiting: int, ended: int) -> None:
-    """Fill the catalog with runs, and Dagster's records with ended Dagster runs."""
-    api = CosmosAPI(project.settings.home)
-    prompt_id = api.create_prompt("a street", str(project.settings.inputs / "city"))["id"]
-    run = project.catalog.get_run(api.create_run(prompt_id, queue=True)["id"])
+def crowd(
+    project: Project, run: Run, instance: dg.DagsterInstance, waiting: int, ended: int
+) -> None:
+    """Fill the catalog with copies of a run, and Dagster's records with ended Dagster runs."""
     copy_run(project.catalog, run, waiting - 1)
     copy_run(project.catalog, run, ended, **COMPLETED)
     tags = {"dagster/run_key": "ended", "cosmos/by": "queue", "cosmos/first_run": run.id}
@@ -217,12 +222,12 @@ def take_up(instance: dg.DagsterInstance, requests: list[dg.RunRequest]) -> None
 
 def measure_looks(home: Path, waiting: int, ended: int) -> dict[str, Any]:
     """CPU milliseconds of each sensor's look."""
-    project = make_project(home)
-    project.scene()
+    project, api, prompt_id = begun(home)
+    run = project.catalog.get_run(api.create_run(prompt_id, queue=True)["id"])
     sensors = {s.name: s for s in build_definitions(project.settings).sensors or ()}
     found: dict[str, Any] = {}
     with open_instance(project.settings, captures=False) as instance:
-        crowd(project, instance, waiting, ended)
+        crowd(project, run, instance, waiting, ended)
         with project.catalog.read() as connection:
             newest = str(connection.execute(select(revisions.c.value)).scalar_one())
         for name, sensor in sensors.items():
