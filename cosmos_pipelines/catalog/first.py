@@ -25,8 +25,10 @@ _VERSIONS: Final = (18, b"\2\2")
 _ANEW: Final = "Restore a backup, or remove the file to start a new catalog."
 
 
-def have_file(path: Path, fill: Callable[[Database], None]) -> None:
+def have_file(path: Path, fill: Callable[[Database], None]) -> bool:
     """Check the SQLite database at `path`, or make one; a new one is filled before it has its name.
+
+    Return whether its log is written ahead, as that of a backup is not.
 
     Raises:
         InputError: the file was emptied, or is not an SQLite database; the file is not changed.
@@ -34,14 +36,14 @@ def have_file(path: Path, fill: Callable[[Database], None]) -> None:
     """
     logs = [log for log in _logs(path) if log.exists()]
     if os.path.lexists(path):  # after the logs: other processes make their log after the file
-        _check(path, logs)
-    elif logs:
+        return _check(path, logs)
+    if logs:
         raise InputError(
             f"There is no catalog {path}, but its log {logs[0]} exists.",
             hint=f"Restore the catalog, or remove {logs[0].name} to start a new catalog.",
         )
-    else:
-        _make(path, fill)
+    _make(path, fill)
+    return True
 
 
 def _logs(path: Path) -> list[Path]:
@@ -49,13 +51,13 @@ def _logs(path: Path) -> list[Path]:
     return [path.with_name(f"{path.name}-{log}") for log in ("wal", "journal")]
 
 
-def _check(path: Path, logs: list[Path]) -> None:
+def _check(path: Path, logs: list[Path]) -> bool:
     try:
         if what := what_it_is(path.stat().st_mode):
             raise InputError(f"The catalog {path} is {what}, not a file.")
         size = path.stat().st_size
         with path.open("rb") as file:
-            begins = file.read(len(_MAGIC))
+            begins = file.read(_VERSIONS[0] + len(_VERSIONS[1]))
     except OSError as e:
         raise InputError(f"The catalog {path} cannot be opened: {e.strerror}.") from None
     if size == 0:
@@ -64,11 +66,12 @@ def _check(path: Path, logs: list[Path]) -> None:
             f"The catalog {path} has 0 bytes: the file was emptied, or is not a catalog.{beside}",
             hint=_ANEW,
         )
-    if begins != _MAGIC or size < _SMALLEST:
+    if not begins.startswith(_MAGIC) or size < _SMALLEST:
         raise InputError(
             f"The catalog {path} is not an SQLite database.",
             hint=_ANEW,
         )
+    return begins.endswith(_VERSIONS[1])
 
 
 def _make(path: Path, fill: Callable[[Database], None]) -> None:
