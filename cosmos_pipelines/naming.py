@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Final
 
 MAX_WORDS: Final = 3
@@ -46,8 +46,8 @@ _LETTERS: Final = str.maketrans(
 """Latin letters that do not decompose into an ASCII letter and a mark."""
 
 
-def smart_name(text: str, taken: Collection[str] = ()) -> str:
-    """A short snake_case name for `text`, ASCII, 40 characters at most, not among `taken`.
+def smart_name(text: str, taken: Callable[[str], bool] = lambda _: False) -> str:
+    """A short snake_case name for `text`, ASCII, 40 characters at most, that is not `taken`.
 
     Text without a word in Latin letters or digits is called `prompt_` and six hex digits of its
     hash. Where the name is taken, `_2`, `_3`, ... is added.
@@ -61,7 +61,7 @@ def smart_name(text: str, taken: Collection[str] = ()) -> str:
     for token in _chosen(_tokens(text)):
         words += [word for word in token.split("-") if word not in words]
     name = _joined(words[:MAX_WORDS]) or f"prompt_{_digest(text)}"
-    return _free(name, set(taken))
+    return _free(name, taken)
 
 
 def _tokens(text: str) -> list[str]:
@@ -94,13 +94,22 @@ def _joined(words: list[str]) -> str:
     return "_".join(words)[:MAX_LENGTH]
 
 
-def _free(name: str, taken: set[str]) -> str:
-    candidate, n = name, 1
-    while candidate in taken:
-        n += 1
-        suffix = f"_{n}"
-        candidate = name[: MAX_LENGTH - len(suffix)].rstrip("_") + suffix
-    return candidate
+def _free(name: str, taken: Callable[[str], bool]) -> str:
+    """The name with a number that is free, the first if there are no gaps; asks for few names."""
+    last, free = 0, 1
+    while taken(_numbered(name, free)):
+        last, free = free, 2 * free
+    while free - last > 1:
+        middle = (last + free) // 2
+        last, free = (middle, free) if taken(_numbered(name, middle)) else (last, middle)
+    return _numbered(name, free)
+
+
+def _numbered(name: str, number: int) -> str:
+    if number == 1:
+        return name
+    suffix = f"_{number}"
+    return name[: MAX_LENGTH - len(suffix)].rstrip("_") + suffix
 
 
 def _digest(text: str) -> str:

@@ -105,8 +105,7 @@ class Records(Project):
     def get_prompt(self, prompt_id: Id) -> Record:
         """Return one prompt, with the ids of its runs. Raises UnknownId."""
         prompt = self.catalog.get_prompt(prompt_id)
-        runs = self.catalog.list_runs(prompt_id=prompt.id, limit=None)
-        return prompt.as_dict() | {"runs": [run.id for run in runs]}
+        return prompt.as_dict() | {"runs": self.catalog.run_ids(prompt.id)}
 
     def list_prompts(
         self, *, scene: Id | None = None, limit: Limit = 50, offset: Count = 0
@@ -147,17 +146,28 @@ class Records(Project):
         model_type: ModelType | None = None,
         outdated: bool = False,
         because: str | None = None,
+        rating: Rating | None = None,
+        tag: str | None = None,
         limit: Limit = 50,
         offset: Count = 0,
     ) -> list[Record]:
         """Return runs, newest first; with `status` only the runs of one or several statuses.
+
+        `rating`: only the runs that are rated so or better. `tag`: only the runs with this tag.
 
         `outdated`: only the runs whose result would be another now, with `outdated` (reasons: kind
         and a sentence) and `replaced_by` (a newer run that asked for the same). `because`: only the
         runs with a reason of this kind: render (the scene was rendered again), gone, engine,
         checkpoints, parent.
         """
-        what: dict[str, Any] = {"prompt_id": prompt_id, "model_type": model_type}
+        if prompt_id is not None:
+            prompt_id = self.catalog.get_prompt(prompt_id).id
+        what: dict[str, Any] = {
+            "prompt_id": prompt_id,
+            "model_type": model_type,
+            "rating": rating,
+            "tag": tag,
+        }
         if outdated or because is not None:
             from cosmos_pipelines.runs.outdated import outdated_records
 

@@ -29,11 +29,10 @@ from sqlalchemy.exc import ArgumentError
 from cosmos_pipelines.catalog.columns import to_json
 from cosmos_pipelines.catalog.records import utc_now
 from cosmos_pipelines.catalog.tables import deletions, revisions
+from cosmos_pipelines.catalog.turn import BUSY_S, begin_writing
 from cosmos_pipelines.errors import CosmosError, DiskFull, InputError
 
-BUSY_S = 10
-"""Seconds that SQLite waits for another writer."""
-
+WRITING = "BEGIN IMMEDIATE"
 AT_ONCE = 1000
 """Most values of one query; SQLite accepts 32,766."""
 
@@ -88,7 +87,7 @@ class Database:
         if self.url.database and self.url.get_backend_name() == "sqlite":
             self.where = self.url.database
         self.engine = _engine(self.url, self.where)
-        self._writer = self.engine.execution_options(cosmos_begin="BEGIN IMMEDIATE")
+        self.writer = self.engine.execution_options(cosmos_begin=WRITING)
         alone = {"cosmos_begin": ""} if self.sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._single = self.engine.execution_options(**alone)
 
@@ -122,7 +121,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """Open a writing transaction, one at a time; commit at the end, roll back on errors."""
-        with self._writer.begin() as connection:
+        with self.writer.begin() as connection:
             yield Transaction.begin(connection)
 
     def insert(self, table: Table) -> Any:
@@ -166,11 +165,12 @@ def _engine(url: URL, where: str) -> Engine:
     if url.get_backend_name() == "sqlite":
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_S}}
     else:
-        options = {"pool_pre_ping": True}
+        # writers are serialised by one row (Transaction.revision), whatever the server's default
+        options = {"pool_pre_ping": True, "isolation_level": "READ COMMITTED"}
     engine = create_engine(url, json_serializer=to_json, **options)
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _sqlite_connected)
-        event.listen(engine, "begin", _sqlite_begin)
+        event.listen(engine, "begin", lambda connection: _sqlite_begin(connection, where))
     event.listen(engine, "handle_error", lambda context: _translate(context, where))
     return engine
 
@@ -180,9 +180,11 @@ def _sqlite_connected(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _sqlite_begin(connection: Connection) -> None:
-    """Take the lock first if writing: SQLite may refuse a reader that starts to write later."""
-    if begin := connection.get_execution_options().get("cosmos_begin", "BEGIN"):
+def _sqlite_begin(connection: Connection, where: str) -> None:
+    begin = connection.get_execution_options().get("cosmos_begin", "BEGIN")
+    if begin == WRITING:
+        begin_writing(connection, where)
+    elif begin:
         connection.exec_driver_sql(begin)
 
 
@@ -199,6 +201,7 @@ _KNOWN_ERRORS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
     ),
     ("malformed", InputError, "it is damaged", "Restore a backup."),
     ("database is locked", CosmosError, "another process keeps it locked", "Try again later."),
+    ("locking protocol", CosmosError, "other processes keep it locked", "Try again later."),
     ("disk I/O error", CosmosError, "its disk cannot be read or written", "Check the disk."),
 )
 

@@ -27,14 +27,16 @@ _SMALLEST: Final = 512
 """Bytes of the smallest page."""
 _VERSIONS: Final = (18, b"\2\2")
 """Where the header says that the log is written ahead (sqlite.org/fileformat2.html, 1.3)."""
-_checked: set[tuple[int, int]] = set()
-"""Device and inode of files that this process may have open: they were checked when it had not."""
+_checked: Final[dict[tuple[int, int], bytes]] = {}
+"""By device and inode, how files begin that this process may have open: read when it had not."""
 _checking: Final = threading.Lock()
 _ANEW: Final = "Restore a backup, or remove the file to start a new catalog."
 
 
-def have_file(path: Path, fill: Callable[[Database], None]) -> None:
+def have_file(path: Path, fill: Callable[[Database], None]) -> bool:
     """Check the SQLite database at `path`, or make one; a new one is filled before it has its name.
+
+    Return whether its log is written ahead, as that of a backup is not.
 
     Raises:
         InputError: the file was emptied, or is not an SQLite database; the file is not changed.
@@ -42,15 +44,14 @@ def have_file(path: Path, fill: Callable[[Database], None]) -> None:
     """
     logs = [log for log in _logs(path) if log.exists()]
     if os.path.lexists(path):  # after the logs: other processes make their log after the file
-        _check(path, logs)
-    elif logs:
+        return _check(path, logs)
+    if logs:
         raise InputError(
             f"There is no catalog {path}, but its log {logs[0]} exists.",
             hint=f"Restore the catalog, or remove {logs[0].name} to start a new catalog.",
         )
-    else:
-        _make(path, fill)
-        _check(path, [])
+    _make(path, fill)
+    return _check(path, [])
 
 
 def _logs(path: Path) -> list[Path]:
@@ -58,7 +59,7 @@ def _logs(path: Path) -> list[Path]:
     return [path.with_name(f"{path.name}-{log}") for log in ("wal", "journal")]
 
 
-def _check(path: Path, logs: list[Path]) -> None:
+def _check(path: Path, logs: list[Path]) -> bool:
     try:
         if what := what_it_is(path.stat().st_mode):
             raise InputError(f"The catalog {path} is {what}, not a file.")
@@ -71,24 +72,25 @@ def _check(path: Path, logs: list[Path]) -> None:
             f"The catalog {path} has 0 bytes: the file was emptied, or is not a catalog.{beside}",
             hint=_ANEW,
         )
-    if begins != _MAGIC or size < _SMALLEST:
+    if not begins.startswith(_MAGIC) or size < _SMALLEST:
         raise InputError(
             f"The catalog {path} is not an SQLite database.",
             hint=_ANEW,
         )
+    return begins.endswith(_VERSIONS[1])
 
 
 def _first_bytes(path: Path) -> bytes:
-    """Return the first bytes of a file; those that it has to have if it was checked before."""
+    """How a file begins; how it began, if it was one of SQLite when it was checked before."""
     with _checking:
         found = path.stat()
         key = found.st_dev, found.st_ino
         if key in _checked:
-            return _MAGIC
+            return _checked[key]
         with path.open("rb") as file:
-            begins = file.read(len(_MAGIC))
-        if begins == _MAGIC:
-            _checked.add(key)
+            begins = file.read(_VERSIONS[0] + len(_VERSIONS[1]))
+        if begins.startswith(_MAGIC):
+            _checked[key] = begins
         return begins
 
 

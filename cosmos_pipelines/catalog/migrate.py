@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-from cosmos_pipelines.catalog.database import BUSY_S, Database, sqlite_path
+from cosmos_pipelines.catalog.database import Database, sqlite_path
 from cosmos_pipelines.catalog.first import have_file
 from cosmos_pipelines.catalog.tables import HEAD, VERSION_TABLE
+from cosmos_pipelines.catalog.turn import WAIT_S, is_locked
 from cosmos_pipelines.errors import CosmosError, InputError, StateError
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
@@ -28,23 +30,24 @@ def bring_up_to_date(database: Database, home: Path | None = None) -> None:
         StateError: a newer version of this program wrote the database.
     """
     path = sqlite_path(database.url)
+    ahead = True
     if path is not None:
         _make_directory(path.parent)
-        have_file(path, lambda new: _migrate(new, home))
+        ahead = have_file(path, lambda new: _migrate(new, home))
     with database.read() as connection:
         version = _version(connection)
-        if version == HEAD:
-            return
         if version is None and (taken := _foreign_tables(connection)):
             raise _of_another_program(database.where, taken)
-    if path is not None:
+    if not ahead and os.access(database.where, os.W_OK):
         _write_ahead(database)
+    if version == HEAD:
+        return
     _migrate(database, home)
 
 
 def _migrate(database: Database, home: Path | None) -> None:
     """Bring it to the newest version in one transaction, if no other process was faster."""
-    with database.engine.execution_options(cosmos_begin="BEGIN IMMEDIATE").begin() as connection:
+    with database.writer.begin() as connection:
         if not database.sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         version = _version(connection)
@@ -72,7 +75,7 @@ def _write_ahead(database: Database) -> None:
 
     The switch is stored in the file. SQLite itself does not wait for other processes here.
     """
-    deadline = time.monotonic() + BUSY_S
+    deadline = time.monotonic() + WAIT_S
     outside = database.engine.execution_options(cosmos_begin="")
     while True:
         try:
@@ -80,7 +83,7 @@ def _write_ahead(database: Database) -> None:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
             return
         except CosmosError as e:
-            if "locked" not in str(e.__cause__) or time.monotonic() > deadline:
+            if not is_locked(e) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 

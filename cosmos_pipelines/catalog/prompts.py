@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Row, or_, select
 
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.columns import in_texts, json_of, storable, wanted_id
 from cosmos_pipelines.catalog.database import Database
+from cosmos_pipelines.catalog.lookup import begins_with, in_bytes, near
 from cosmos_pipelines.catalog.records import Prompt
 from cosmos_pipelines.catalog.tables import prompts, runs
 from cosmos_pipelines.errors import InputError, UnknownId
@@ -60,7 +61,7 @@ class Prompts(Database):
         if known is not None:
             return known, False
         if parent_prompt_id is not None and self._prompt(parent_prompt_id) is None:
-            raise UnknownId("prompt", parent_prompt_id, self.prompt_ids())
+            raise self.unknown_prompt(parent_prompt_id)
         values |= {"parent_prompt_id": parent_prompt_id, "source_run_id": source_run_id}
         with self.write() as tx:
             values |= {"id": prompt_id, "created_at": tx.now, **tx.stamp()}
@@ -88,14 +89,21 @@ class Prompts(Database):
         exact = self._prompt(wanted)
         if exact is not None:
             return exact
-        with self.read() as connection:
-            found = _matching(connection, " ".join(tidy(wanted).split()))
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise InputError(_ambiguous(wanted, found), hint="Give more of the id.")
-            known = connection.execute(select(prompts.c.id, prompts.c.name)).all()
-        raise UnknownId("prompt", wanted, {word for row in known for word in row})
+        found = self._matching(" ".join(tidy(wanted).split()))
+        if len(found) > 1:
+            raise InputError(_ambiguous(wanted, found), hint="Give more of the id.")
+        if not found:
+            raise self.unknown_prompt(wanted)
+        return found[0]
+
+    def unknown_prompt(self, wanted: str) -> UnknownId:
+        """Return the error that no prompt has this id or name, with the nearest of both."""
+        return UnknownId("prompt", wanted, self.near_prompts(wanted))
+
+    def near_prompts(self, wanted: str) -> list[str]:
+        """Return ids and names of prompts that look like this one."""
+        ids_too = near(self, prompts.c.id, wanted) if wanted.startswith("ps_") else []
+        return [*ids_too, *near(self, prompts.c.name, wanted)]
 
     def find_prompts(self, prompt_ids: Iterable[str]) -> dict[str, Prompt]:
         """Return the prompts with exactly these ids, by id; unknown ids are left out."""
@@ -111,11 +119,6 @@ class Prompts(Database):
             statement = statement.where(prompts.c.scene == scene)
         return [prompt_of(row) for row in self.rows(statement.limit(limit).offset(offset))]
 
-    def prompt_ids(self) -> list[str]:
-        """Return all prompt ids, newest first."""
-        statement = select(prompts.c.id).order_by(prompts.c.created_at.desc(), prompts.c.id)
-        return [row.id for row in self.rows(statement)]
-
     def ids_to_enhance(self) -> list[str]:
         """Return the ids of prompts that no enhancement made, or of which there is one, by age."""
         asked = select(runs.c.prompt_id).where(runs.c.model_type == "enhance")
@@ -123,9 +126,9 @@ class Prompts(Database):
         statement = select(prompts.c.id).where(wanted)
         return [r.id for r in self.rows(statement.order_by(prompts.c.created_at, prompts.c.id))]
 
-    def prompt_names(self) -> set[str]:
-        """Return all names in use."""
-        return {row.name for row in self.rows(select(prompts.c.name).distinct())}
+    def has_prompt_named(self, name: str) -> bool:
+        """Whether a prompt has exactly this name."""
+        return bool(self.rows(select(prompts.c.id).where(prompts.c.name == name).limit(1)))
 
     def _with_content(self, values: Mapping[str, Any]) -> tuple[str, Prompt | None]:
         """The id that such a prompt has or will have, and the prompt if it is there."""
@@ -147,20 +150,17 @@ class Prompts(Database):
     def _prompt(self, prompt_id: str) -> Prompt | None:
         return self.find_prompts([prompt_id]).get(storable(prompt_id))
 
-
-def _matching(connection: Connection, wanted: str) -> list[Prompt]:
-    if not wanted:
-        return []
-    start = wanted if wanted.startswith("ps_") else f"ps_{wanted}"
-    for condition in (
-        prompts.c.name == wanted,
-        prompts.c.id.startswith(start, autoescape=True),
-    ):
-        statement = select(*COLUMNS).where(condition).order_by(prompts.c.created_at.desc())
-        rows = connection.execute(statement.limit(SHOWN + 1)).all()
-        if rows:
-            return [prompt_of(row) for row in rows]
-    return []
+    def _matching(self, wanted: str) -> list[Prompt]:
+        """Return the newest prompts of this name; if there is none, some whose ids begin so."""
+        if not wanted:
+            return []
+        named = select(*COLUMNS).where(prompts.c.name == wanted)
+        rows = self.rows(named.order_by(prompts.c.created_at.desc()).limit(SHOWN + 1))
+        if not rows:
+            start = wanted if wanted.startswith("ps_") else f"ps_{wanted}"
+            begun = select(*COLUMNS).where(begins_with(self, prompts.c.id, start))
+            rows = self.rows(begun.order_by(in_bytes(self, prompts.c.id)).limit(SHOWN + 1))
+        return [prompt_of(row) for row in rows]
 
 
 def _ambiguous(wanted: str, found: list[Prompt]) -> str:

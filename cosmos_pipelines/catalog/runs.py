@@ -6,19 +6,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypedDict
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database, Transaction
+from cosmos_pipelines.catalog.lookup import begins_with, in_bytes, near
+from cosmos_pipelines.catalog.newest import newest_runs
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run, Status
-from cosmos_pipelines.catalog.tables import prompts, runs
+from cosmos_pipelines.catalog.tables import prompts, run_counts, runs
 from cosmos_pipelines.errors import InputError, UnknownId, shown
 
 COLUMNS = tuple(runs.c[name] for name in Run.__dataclass_fields__)
 _WITH_VIDEO = (runs.c.status == "completed", runs.c.model_type != "enhance")
 LEASE_S = 30
+BEST = 5
 LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for kind in MODEL_TYPES}
 
 
@@ -160,15 +163,15 @@ class Runs(Database):
         start = wanted if wanted.startswith("rs_") else f"rs_{wanted}"
         if (exact := self.find_run(wanted)) is not None:
             return exact
-        begins = runs.c.id.startswith(start, autoescape=True)
-        found = self.rows(select(*COLUMNS).where(begins).limit(6))
-        if len(found) == 1 and wanted:
+        begins = select(*COLUMNS).where(begins_with(self, runs.c.id, start))
+        found = self.rows(begins.order_by(in_bytes(self, runs.c.id)).limit(6)) if wanted else []
+        if len(found) == 1:
             return run_of(found[0])
-        if found and wanted:
+        if found:
             those = ", ".join(row.id for row in found[:5])
             message = f"Several runs begin with {shown(wanted)}: {those}."
             raise InputError(message, hint="Give more of the id.")
-        raise UnknownId("run", wanted, [row.id for row in self.rows(select(runs.c.id))])
+        raise self._unknown_run(wanted, start)
 
     def get_runs(self, wanted: Iterable[str]) -> list[Run]:
         """Return the runs of `get_run`, each once, in this order; exact ids take one query.
@@ -197,27 +200,38 @@ class Runs(Database):
         model_type: str | None = None,
         parent_run_id: str | None = None,
         batch_id: str | None = None,
+        rating: int | None = None,
+        tag: str | None = None,
         limit: int | None = 50,
         offset: int = 0,
     ) -> list[Run]:
         """Return runs, newest first; all runs with `limit=None`. `status` may be several.
 
+        `rating`: only runs that are rated so or better.
+
         Raises:
-            InputError: an unknown status.
+            InputError: an unknown status, no tag, another rating than 1 to 5.
         """
-        statement = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
         equal = {
             "prompt_id": prompt_id,
             "model_type": model_type,
             "parent_run_id": parent_run_id,
             "batch_id": batch_id,
         }
-        for name, value in equal.items():
-            if value is not None:
-                statement = statement.where(runs.c[name] == value)
+        several: dict[str, Sequence[Any]] = {}
         if status is not None:
-            statement = statement.where(runs.c.status.in_(_statuses(status)))
-        return self._runs(statement.limit(limit).offset(offset))
+            several["status"] = _statuses(status)
+        if rating is not None:
+            several["rating"] = range(_rating(rating), BEST + 1)
+        tagged = None if tag is None else _tags([tag]).pop()
+        rows = newest_runs(self, COLUMNS, equal, several, tagged, limit, offset)
+        return [run_of(row) for row in rows]
+
+    def run_ids(self, prompt_id: str) -> list[str]:
+        """Return the ids of a prompt's runs, newest first."""
+        statement = select(runs.c.id).where(runs.c.prompt_id == prompt_id)
+        newest = statement.order_by(runs.c.created_at.desc(), runs.c.id)
+        return [row.id for row in self.rows(newest)]
 
     def runs_of_orders(self, orders: Iterable[str]) -> list[Run]:
         """Return the runs whose last order is one of these orders; of each order, newest first."""
@@ -251,8 +265,7 @@ class Runs(Database):
 
     def count_by_status(self) -> dict[str, int]:
         """Return the number of runs in each status, also if it is 0."""
-        statement = select(runs.c.status, func.count()).group_by(runs.c.status)
-        found = {row[0]: row[1] for row in self.rows(statement)}
+        found = {row.status: row.number for row in self.rows(select(run_counts))}
         return {status: found.get(status, 0) for status in STATUSES}
 
     def rate(self, run_id: str, rating: int | None) -> Run:
@@ -262,8 +275,7 @@ class Runs(Database):
             InputError: another number.
             UnknownId: no such run.
         """
-        if rating is not None and rating not in range(1, 6):
-            raise InputError(f"A rating is 1 to 5, not {shown(rating)}.")
+        rating = None if rating is None else _rating(rating)
         run = self.get_run(run_id)
         with self.write() as tx:
             _set(tx, run.id, rating=rating)
@@ -301,6 +313,9 @@ class Runs(Database):
                 _set(tx, run.id, notes=[*notes, text])
         return self.get_run(run.id)
 
+    def _unknown_run(self, wanted: str, start: str) -> UnknownId:
+        return UnknownId("run", wanted, near(self, runs.c.id, start))
+
     def _runs(self, statement: Select[Any]) -> list[Run]:
         return [run_of(row) for row in self.rows(statement)]
 
@@ -308,14 +323,14 @@ class Runs(Database):
         self, run_id: str, prompt_id: str | None, parent_run_id: str | None
     ) -> None:
         """Raise an error that names the wrong id after the database has refused a run."""
-        with self.read() as connection:
-            known_prompts = set(connection.execute(select(prompts.c.id)).scalars())
-            known_runs = set(connection.execute(select(runs.c.id)).scalars())
-        if prompt_id is not None and prompt_id not in known_prompts:
-            raise UnknownId("prompt", prompt_id, known_prompts)
-        if parent_run_id is not None and parent_run_id not in known_runs:
-            raise UnknownId("run", parent_run_id, known_runs)
-        if run_id in known_runs:
+        if prompt_id is not None:
+            statement = select(prompts.c.id).where(prompts.c.id == prompt_id)
+            if not self.rows(statement):
+                raise UnknownId("prompt", prompt_id, near(self, prompts.c.id, prompt_id))
+        known = self.find_runs([run_id, *filter(None, [parent_run_id])])
+        if parent_run_id is not None and parent_run_id not in known:
+            raise self._unknown_run(parent_run_id, parent_run_id)
+        if run_id in known:
             raise InputError(f"A run {run_id} exists already.")
 
 
@@ -333,13 +348,19 @@ def _set(tx: Transaction, run_id: str, **values: Any) -> None:
 
 
 def _statuses(status: str | Collection[str]) -> list[str]:
-    wanted = [status] if isinstance(status, str) else list(status)
+    wanted = [status] if isinstance(status, str) else list(dict.fromkeys(status))
     for name in wanted:
         if name not in STATUSES:
             raise InputError(
                 f"There is no status {shown(name)}.", hint=f"One of {', '.join(STATUSES)}."
             )
     return wanted
+
+
+def _rating(rating: int) -> int:
+    if rating not in range(1, BEST + 1):
+        raise InputError(f"A rating is 1 to {BEST}, not {shown(rating)}.")
+    return rating
 
 
 def _tags(tags: Iterable[str]) -> set[str]:

@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 
 from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database, Transaction
+from cosmos_pipelines.catalog.lookup import near
 from cosmos_pipelines.catalog.records import MODEL_TYPES, Recipe, SceneRow
 from cosmos_pipelines.catalog.tables import deletions, prompts, recipes, scenes
 from cosmos_pipelines.errors import InputError, UnknownId
@@ -72,8 +73,12 @@ class Scenes(Database):
         """
         scene = self.find_scene(wanted_id("scene", key))
         if scene is None:
-            raise UnknownId("scene", key, [s.key for s in self.list_scenes()])
+            raise UnknownId("scene", key, self.near_scenes(key))
         return scene
+
+    def near_scenes(self, wanted: str) -> list[str]:
+        """Return keys of scenes that look like this one."""
+        return near(self, scenes.c.key, wanted)
 
     def list_scenes(self) -> list[SceneRow]:
         """Return all scenes, sorted by key."""

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, TextClause, select, text
 
 from cosmos_pipelines.catalog.columns import LONGEST_ID, storable
 from cosmos_pipelines.catalog.database import Database
+from cosmos_pipelines.catalog.lookup import begins_with, in_bytes
 from cosmos_pipelines.catalog.prompts import COLUMNS, prompt_of
 from cosmos_pipelines.catalog.records import Prompt
 from cosmos_pipelines.catalog.tables import prompts
@@ -27,20 +28,47 @@ _MOST: Final = 100_000
 """Characters that are looked at."""
 _BLANKS: Final = str.maketrans(dict.fromkeys(string.punctuation, " "))
 
+RANKED: Final = 200
+"""How many of the newest that have all words are ranked, and of those with all in their name."""
+
 _SQLITE: Final = text(
-    "SELECT prompts.id FROM prompts_fts JOIN prompts ON prompts.number = prompts_fts.rowid "
-    "WHERE prompts_fts MATCH :query "
-    "ORDER BY bm25(prompts_fts, 4, 1), prompts.created_at DESC, prompts.id LIMIT :limit"
+    """
+    WITH found (number, rank) AS (
+        SELECT * FROM (
+            SELECT rowid, bm25(prompts_fts, 4, 1) FROM prompts_fts
+            WHERE prompts_fts MATCH :query ORDER BY rowid DESC LIMIT :most)
+        UNION ALL
+        SELECT * FROM (
+            SELECT rowid, bm25(prompts_fts, 4, 1) FROM prompts_fts
+            WHERE prompts_fts MATCH '{name} : (' || :query || ')' ORDER BY rowid DESC LIMIT :most)
+    ), best (number, rank) AS MATERIALIZED (
+        SELECT number, min(rank) FROM found GROUP BY number
+    )
+    SELECT id FROM best CROSS JOIN prompts USING (number)
+    ORDER BY rank, created_at DESC, id LIMIT :limit
+    """
 )
+_QUERY: Final = "plainto_tsquery('catalog_english', :query)"
 _POSTGRESQL: Final = text(
-    "SELECT id FROM prompts, plainto_tsquery('catalog_english', :query) AS query "
-    "WHERE words @@ query ORDER BY ts_rank('{0.25, 0.25, 0.25, 1.0}', words, query, 1) DESC, "
-    "created_at DESC, id LIMIT :limit"
+    f"""
+    WITH found AS (
+        (SELECT number FROM prompts WHERE words @@ {_QUERY}
+         ORDER BY created_at DESC LIMIT :most)
+        UNION
+        (SELECT number FROM prompts WHERE ts_filter(words, '{{a}}') @@ {_QUERY}
+         ORDER BY created_at DESC LIMIT :most)
+    )
+    SELECT id FROM found JOIN prompts USING (number)
+    ORDER BY ts_rank('{{0.25, 0.25, 0.25, 1.0}}', words, {_QUERY}, 1) DESC, created_at DESC, id
+    LIMIT :limit
+    """  # noqa: S608 - no word of a user is in it
 )
 
 
 def search_prompts(catalog: Database, words: str, limit: int = 20) -> list[Prompt]:
     """Return the prompts that have all `words`, best first; also those whose id begins with them.
+
+    Where more than `RANKED` have them, the newest are ranked, and the newest with all in the name.
 
     Raises:
         InputError: there is no word in `words`.
@@ -53,7 +81,7 @@ def search_prompts(catalog: Database, words: str, limit: int = 20) -> list[Promp
     else:
         statement, query = _POSTGRESQL, " ".join(wanted)
     with catalog.read() as connection:
-        ids = _by_id(connection, storable(words).strip(), limit)
+        ids = _by_id(catalog, storable(words).strip(), limit)
         ids += _by_words(connection, statement, query, limit)
         ranked = list(dict.fromkeys(ids))[:limit]
         rows = connection.execute(select(*COLUMNS).where(prompts.c.id.in_(ranked))).all()
@@ -69,12 +97,13 @@ def _words(text: str) -> list[str]:
 
 
 def _by_words(connection: Connection, statement: TextClause, query: str, limit: int) -> list[str]:
-    return list(connection.execute(statement, {"query": query, "limit": limit}).scalars())
+    values = {"query": query, "limit": limit, "most": max(RANKED, limit)}
+    return list(connection.execute(statement, values).scalars())
 
 
-def _by_id(connection: Connection, beginning: str, limit: int) -> list[str]:
+def _by_id(catalog: Database, beginning: str, limit: int) -> list[str]:
     if not beginning.startswith("ps_") or len(beginning) > LONGEST_ID:
         return []
-    begins = prompts.c.id.startswith(beginning, autoescape=True)
-    statement = select(prompts.c.id).where(begins).order_by(prompts.c.id).limit(limit)
-    return list(connection.execute(statement).scalars())
+    begins = begins_with(catalog, prompts.c.id, beginning)
+    statement = select(prompts.c.id).where(begins).order_by(in_bytes(catalog, prompts.c.id))
+    return [row.id for row in catalog.rows(statement.limit(limit))]

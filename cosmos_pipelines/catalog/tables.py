@@ -1,4 +1,8 @@
-"""The catalog's tables at the newest migration; a test checks that tables and migrations agree."""
+"""The catalog's tables at the newest migration; a test checks that tables and migrations agree.
+
+In the migrations alone are the triggers, and the indices of the search, the queue, the ratings and
+of texts in the order of their bytes.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +83,7 @@ prompts = Table(
     Column("text", PlainText, nullable=False),
     Column("negative_prompt", PlainText),
     Column("scene", PlainText, nullable=False),
-    Column("name", PlainText, nullable=False, index=True),
+    Column("name", PlainText, nullable=False),
     Column("parameters", Json, nullable=False),
     Column("parent_prompt_id", ForeignKey("prompts.id", ondelete="RESTRICT"), index=True),
     Column("source_run_id", PlainText, index=True),
@@ -87,6 +91,7 @@ prompts = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("revision", Integer, nullable=False, unique=True),
     Index(None, "scene", "created_at"),
+    Index(None, "name", "created_at"),
 )
 
 recipes = Table(
@@ -146,4 +151,24 @@ runs = Table(
     CheckConstraint("(leased_by IS NULL) = (leased_until IS NULL)", name="lease"),
     Index(None, "status", "created_at"),
     Index(None, "prompt_id", "created_at"),
+    Index(None, "model_type", "created_at"),
+    Index(None, "model_type", "status", "created_at"),
+)
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    # the tags of runs once more, for look-ups; triggers keep it in step with `runs.tags`
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", PlainText, primary_key=True),
+    Column("created_at", UtcTime, nullable=False),
+    Index(None, "tag", "created_at"),
+)
+
+run_counts = Table(
+    "run_counts",
+    metadata,
+    # the number of runs in each status, which triggers keep
+    Column("status", PlainText, primary_key=True),
+    Column("number", Integer, nullable=False),
 )

@@ -94,6 +94,10 @@ def runs(
     model_type: Annotated[
         str | None, typer.Option("--type", help=f"Only: {', '.join(MODEL_TYPES)}.")
     ] = None,
+    rating: Annotated[
+        int | None, typer.Option(min=1, max=5, help="Only runs that are rated so or better.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
     outdated: Annotated[
         bool, typer.Option("--outdated", help="Only runs whose result would be another now.")
     ] = False,
@@ -117,13 +121,14 @@ def runs(
     _one_of("--status", status, STATUSES)
     _one_of("--type", model_type, MODEL_TYPES)
     api = open_api(ctx)
-    prompt_id = api.get_prompt(prompt)["id"] if prompt else None
     rows = api.list_runs(
         status=status,
-        prompt_id=prompt_id,
+        prompt_id=prompt or None,
         model_type=cast("ModelType | None", model_type),
         outdated=outdated,
         because=because,
+        rating=rating,
+        tag=tag,
         limit=limit,
         offset=offset,
     )

@@ -35,7 +35,7 @@ def show(catalog: Catalog, settings: Settings, thing: str | Path) -> dict[str, A
     try:
         return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
     except UnknownId:
-        names = _all_names(catalog)
+        names = [*catalog.near_prompts(text), *catalog.near_scenes(text)]
         see = "See `cosmos list prompts`, `runs`, `scenes` or `recipes`."
         raise UnknownId("prompt, run, scene, recipe or file", text, names, see=see) from None
 
@@ -46,11 +46,6 @@ def _names_file(text: str) -> bool:
         return not stat.S_ISDIR(Path(text).stat().st_mode)
     except (OSError, ValueError):
         return False
-
-
-def _all_names(catalog: Catalog) -> list[str]:
-    scenes = [row.key for row in catalog.list_scenes()]
-    return [*catalog.prompt_ids(), *catalog.prompt_names(), *scenes]
 
 
 def _show_file(path: Path) -> dict[str, Any]:

@@ -202,7 +202,7 @@ def register_prompt(
         text,
         negative_prompt,
         row.key,
-        name or smart_name(text, catalog.prompt_names()),
+        name or smart_name(text, catalog.has_prompt_named),
         parameters,
     )
 

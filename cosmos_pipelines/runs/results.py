@@ -137,7 +137,7 @@ def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
             text,
             prompt.negative_prompt,
             prompt.scene,
-            smart_name(text, context.catalog.prompt_names()),
+            smart_name(text, context.catalog.has_prompt_named),
             prompt.parameters,
             parent_prompt_id=prompt.id,
             source_run_id=run.id,

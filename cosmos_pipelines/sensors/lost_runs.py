@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from cosmos_pipelines.assets.jobs import BATCH, BY, LOST, batch_config, execute_runs_batch
-from cosmos_pipelines.backends.owner import owner_gone, owner_name
+from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.ids import content_hash
@@ -154,8 +154,7 @@ def _give_up(
     """Nobody adopts the runs: they say so, and `cosmos run` finds their work where it was left."""
     owner = owner_name()
     for run in runs:
-        if run.leased_by and owner_gone(run.leased_by):
-            catalog.release(run.id, run.leased_by)
+        lost.may_be_taken(catalog, run, owner)
         said = (
             f"Its process died, and no Dagster run adopted it, {TRIES} times. {fate.said} "
             f"Its work may go on: `cosmos run {run.id}` adopts it, `cosmos status` shows it."

@@ -46,7 +46,7 @@ def test_a_prompt_form_for_a_scene_that_there_is_not_is_refused(
         and as_dagster_failure.description
         and "nowhere" in as_dagster_failure.description
     )
-    assert staged.catalog.prompt_ids() == []
+    assert staged.catalog.list_prompts() == []
 
 
 def test_a_sweep_is_every_prompt_with_every_recipe_and_seed(

@@ -51,7 +51,7 @@ def test_a_prompt_takes_its_runs_their_upscales_and_what_was_enhanced_from_it(
     plan.execute(catalog)
     assert sorted(outputs.iterdir()) == [stays]
     assert [run.id for run in catalog.list_runs()] == [kept.id]
-    assert catalog.prompt_ids() == [other.id]
+    assert [prompt.id for prompt in catalog.list_prompts()] == [other.id]
     changes, _ = catalog.changes_since(cursor)
     assert {(c.kind, c.id) for c in changes if c.row is None} == {
         ("prompt", prompt.id),

@@ -17,13 +17,19 @@ from cosmos_pipelines.catalog.database import Transaction
 from cosmos_pipelines.catalog.migrate import SCRIPTS
 from cosmos_pipelines.catalog.tables import HEAD, VERSION_TABLE, metadata
 from cosmos_pipelines.errors import CosmosError, InputError, StateError
+from tests.catalog.rows import add_run
 
 OPEN = "import sys; from cosmos_pipelines.catalog import Catalog; Catalog.open(sys.argv[1])"
 
 
+OF_SOME_ROWS = ("ix_runs_queue", "ix_runs_rating_created_at")
+BYTES = ("ix_runs_id_bytes", "ix_prompts_id_bytes", "ix_prompts_name_bytes", "ix_scenes_key_bytes")
+
+
 def _mine(thing: object, name: str | None, kind: str, *_: object) -> bool:
-    """Without the full-text index, which only SQL can describe."""
-    ours = name in ("words", "ix_prompts_words") or (name or "").startswith("prompts_fts")
+    """Without what the tables leave to the migrations."""
+    by_sql = ("words", "ix_prompts_words", "ix_prompts_name_words", *OF_SOME_ROWS, *BYTES)
+    ours = name in by_sql or (name or "").startswith("prompts_fts")
     return not (ours or (kind == "table" and name == VERSION_TABLE))
 
 
@@ -65,9 +71,29 @@ def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path
     subprocess.run([sys.executable, "-c", program, url], check=True)
 
 
-def drop_what_0003_and_later_added(tx: Transaction) -> None:
-    tx.connection.execute(text("DROP INDEX ix_runs_request_key"))
-    tx.connection.execute(text("ALTER TABLE runs DROP COLUMN request_key"))
+BY_0004 = ("name_created_at", "model_type_created_at", "model_type_status_created_at")
+
+
+def drop_what_0004_and_0005_added(tx: Transaction) -> None:
+    execute = tx.connection.exec_driver_sql
+    execute("DROP INDEX ix_runs_request_key")
+    execute("ALTER TABLE runs DROP COLUMN request_key")
+    sqlite = tx.connection.dialect.name == "sqlite"
+    for table in ("tags", "counts"):
+        for on in ("insert", "update", "delete"):
+            execute(f"DROP TRIGGER IF EXISTS run_{table}_{on}{'' if sqlite else ' ON runs'}")
+        execute(f"DROP TABLE run_{table}")
+        if not sqlite:
+            execute(f"DROP FUNCTION catalog_run_{table}")
+    for index in BY_0004:
+        execute(f"DROP INDEX ix_{'prompts' if index.startswith('name') else 'runs'}_{index}")
+    for index in (*OF_SOME_ROWS, "ix_prompts_name_words", *BYTES):
+        execute(f"DROP INDEX IF EXISTS {index}")
+    execute("CREATE INDEX ix_prompts_name ON prompts (name)")
+
+
+def drop_what_0003_added(tx: Transaction) -> None:
+    drop_what_0004_and_0005_added(tx)
     for column in ("sources", "rendered_in"):
         tx.connection.execute(text(f"ALTER TABLE scenes DROP COLUMN {column}"))
 
@@ -86,7 +112,7 @@ def test_paths_below_the_project_that_an_older_version_kept_whole_become_relativ
         ]
         other = catalog.add_run("transfer", "preview", "local", {})
         with catalog.write() as tx:  # as 0002 left it
-            drop_what_0003_and_later_added(tx)
+            drop_what_0003_added(tx)
             tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0002'"))
     with Catalog.open(catalog_url, home) as catalog:
         paths = {scene.key: scene.path for scene in catalog.list_scenes()}
@@ -101,13 +127,31 @@ def test_a_catalog_of_the_first_version_keeps_its_runs(catalog_url: str) -> None
         run = catalog.add_run("transfer", "preview", "local", {}, prompt_id=prompt.id)
         with catalog.write() as tx:  # as 0001 left it
             tx.connection.execute(text("ALTER TABLE runs DROP COLUMN progress"))
-            drop_what_0003_and_later_added(tx)
+            drop_what_0003_added(tx)
             tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
     with Catalog.open(catalog_url) as catalog:
         assert catalog.get_run(run.id) == run
         assert catalog.claim(run.id, "us")
         assert catalog.advance(run.id, "us", "uploading", "uploading", progress={"done": 1})
         assert catalog.get_run(run.id).progress == {"done": 1}
+
+
+def test_a_catalog_of_version_0003_counts_the_runs_and_tags_that_it_has(catalog_url: str) -> None:
+    with Catalog.open(catalog_url) as catalog:
+        runs = [add_run(catalog, tags=["b", "a"][: n % 3]) for n in range(6)]
+        catalog.cancel_pending(runs[0].id)
+        with catalog.write() as tx:  # as 0003 left it
+            drop_what_0004_and_0005_added(tx)
+            tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0003'"))
+    with Catalog.open(catalog_url) as catalog:
+        counts = catalog.count_by_status()
+        assert (counts["pending"], counts["cancelled"], counts["failed"]) == (5, 1, 0)
+        assert [run.id for run in catalog.list_runs(tag="a")] == [runs[5].id, runs[2].id]
+        assert len(catalog.list_runs(tag="b")) == 4
+        catalog.tag(runs[0].id, add=["a"])
+        catalog.cancel_pending(runs[1].id)
+        assert [run.id for run in catalog.list_runs(tag="a")][-1] == runs[0].id
+        assert catalog.count_by_status()["cancelled"] == 2
 
 
 def test_a_database_of_a_newer_version_is_refused(catalog_url: str) -> None:

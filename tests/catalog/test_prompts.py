@@ -74,11 +74,16 @@ def test_a_name_or_beginning_of_several_prompts_names_them(catalog: Catalog) -> 
 
 def test_prompts_are_listed_newest_first_by_page_and_scene(catalog: Catalog) -> None:
     made = [add_prompt(catalog, f"text {n}", scene="ab"[n % 2]).id for n in range(5)]
-    assert [p.id for p in catalog.list_prompts()] == made[::-1] == catalog.prompt_ids()
+    assert (
+        [p.id for p in catalog.list_prompts()]
+        == made[::-1]
+        == [prompt.id for prompt in catalog.list_prompts()]
+    )
     assert [p.id for p in catalog.list_prompts(limit=2, offset=1)] == made[3:1:-1]
     assert [p.id for p in catalog.list_prompts(scene="b")] == [made[3], made[1]]
     assert [p.id for p in catalog.list_prompts(limit=None)] == made[::-1]
-    assert catalog.prompt_names() == {"low_fog"}
+    assert catalog.has_prompt_named("low_fog")
+    assert not catalog.has_prompt_named("low")
 
 
 def test_an_enhanced_prompt_knows_its_parent(catalog: Catalog) -> None:

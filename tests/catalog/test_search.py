@@ -47,7 +47,7 @@ def test_equally_good_hits_come_newest_first(catalog: Catalog) -> None:
     for number in range(3):
         add_prompt(catalog, "fog in a street", parameters={"n": number})
     ids = [prompt.id for prompt in search_prompts(catalog, "fog")]
-    assert ids == catalog.prompt_ids()
+    assert ids == [prompt.id for prompt in catalog.list_prompts()]
 
 
 def test_the_beginning_of_an_id_finds_its_prompt(catalog: Catalog) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cosmos_pipelines.cli.output import age, duration, write_json, write_record, write_table
+from tests.catalog.rows import add_run
 from tests.cli.conftest import Cosmos, on_terminal
 from tests.support.project import Project
 
@@ -87,3 +88,15 @@ def test_lists_are_json_on_request(cosmos: Cosmos, recipe: str) -> None:
     for what in ("prompts", "runs", "scenes"):
         said = cosmos("list", what, "--json")
         assert (json.loads(said.out), said.err) == ([], "")
+
+
+def test_runs_are_listed_by_rating_and_tag(cosmos: Cosmos, project: Project) -> None:
+    good, _, tagged = (add_run(project.catalog) for _ in range(3))
+    project.catalog.rate(good.id, 5)
+    project.catalog.rate(tagged.id, 3)
+    project.catalog.tag(tagged.id, ["Keep"])
+    assert cosmos("list", "runs", "--rating", 4, "--ids").out.split() == [good.id]
+    assert cosmos("list", "runs", "--rating", 3, "--ids").out.split() == [tagged.id, good.id]
+    assert cosmos("list", "runs", "--tag", "keep", "--ids").out.split() == [tagged.id]
+    assert cosmos("list", "runs", "--tag", "other", "--ids").out == ""
+    assert cosmos("list", "runs", "--rating", 6).code == 2

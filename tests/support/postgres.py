@@ -45,7 +45,14 @@ def _run(*argv: str | Path) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """URL of the maintenance database of a server that only this process uses.
+    """URL of the maintenance database of a server that only this session uses."""
+    with running_server() as url:
+        yield url
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """Yield the URL of the maintenance database of a server that only this process uses.
 
     The server listens on a Unix socket only; the socket's path may have at most 107 bytes.
     """

@@ -11,7 +11,7 @@ from alembic import op  # noqa: TID253 - Alembic itself loads this file
 from cosmos_pipelines.catalog.columns import PlainText
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:
