@@ -37,8 +37,9 @@ _NO_FLUSH: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _NAME_BYTES: Final = 200
 """Of a target's name in its part's: a file name has at most 255 bytes."""
 _MADE: Final = re.compile(
-    r"(.*)\.([0-9a-f]{8})-[0-9a-f]{8}\.(\d{1,9})(?:-(\d{1,15}))?\.part", re.DOTALL
+    r"(.*)\.([0-9a-f]{8})-[0-9a-f]{8}\.(\d{1,9})(?:-(\d{1,15}))?\.part(?:-journal)?", re.DOTALL
 )
+"""`-journal` is SQLite's beside a part that is a database."""
 _DAY_S: Final = 24 * 3600
 _GRANULE_NS: Final = 2_000_000_000
 """The coarsest clock of a file system (FAT: 2 s; ext4 and NFS: milliseconds)."""
@@ -79,7 +80,7 @@ def sweep_parts(directory: Path, name: str | None = None) -> None:
 
 def parts_in(directory: Path, name: str | None = None) -> Iterator[Path]:
     """What `part_of` has named in a directory, of all targets or of one."""
-    for path in directory.glob(f"*{PART}"):
+    for path in directory.glob(f"*{PART}*"):
         made = _MADE.fullmatch(path.name)
         if made is not None and (name is None or made[1] == _shortened(name)):
             yield path

@@ -48,6 +48,17 @@ def test_what_a_killed_process_left_is_swept(killed: Path) -> None:
     assert (killed / "a").read_text() == "meanwhile"
 
 
+def test_the_journal_that_sqlite_left_beside_a_half_made_database_is_swept_too(
+    killed: Path,
+) -> None:
+    (part,) = killed.glob("*.part")
+    part.with_name(f"{part.name}-journal").touch()
+    mine = part_of(killed / "a")
+    mine.with_name(f"{mine.name}-journal").touch()
+    sweep_parts(killed)
+    assert names(killed) == ["a", f"{mine.name}-journal"]
+
+
 def test_what_a_killed_process_left_goes_when_the_file_is_written_again(killed: Path) -> None:
     write_text(killed / "a", "new")
     assert names(killed) == ["a"]
