@@ -12,6 +12,7 @@ from cosmos_pipelines.assets.scenes import scenes
 from cosmos_pipelines.assets.videos import inference_videos, upscaled_files, upscaled_videos
 from cosmos_pipelines.resources.dagster_resources import resources_of
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
+from cosmos_pipelines.sensors.daily_clean import clean_up, daily_clean
 from cosmos_pipelines.sensors.dispatch_queue import dispatch_queue
 from cosmos_pipelines.sensors.lost_runs import lost_runs
 from cosmos_pipelines.sensors.new_scenes import new_scenes
@@ -38,7 +39,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     owners = [settings.owner]
     return dg.Definitions(
         assets=dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners), ASSETS),
-        jobs=JOBS,
+        jobs=[*JOBS, clean_up],
+        schedules=[daily_clean(settings)],
         sensors=SENSORS,
         resources=resources_of(settings),
         executor=dg.in_process_executor,

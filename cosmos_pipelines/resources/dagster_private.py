@@ -18,6 +18,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -46,6 +47,14 @@ def reference_to(directory: Path, defaults: Mapping[str, Any]) -> InstanceRef:
     said, _ = dagster_instance_config(str(directory))
     overrides = {name: value for name, value in defaults.items() if name not in said}
     return InstanceRef.from_dir(str(directory), overrides=overrides)
+
+
+def events_file(instance: dg.DagsterInstance, run_id: str) -> Path | None:
+    """The SQLite file with the events of one run; None: they are in another database."""
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        return None
+    return Path(storage.path_for_shard(run_id))
 
 
 def executed_by_code_server(
@@ -99,6 +108,7 @@ __all__ = [
     "CheckRunHealthResult",
     "InstanceRef",
     "WorkerStatus",
+    "events_file",
     "executed_by_code_server",
     "instance_at",
     "reference_to",
