@@ -100,8 +100,9 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Run the daemon until stdin ends."""
-    from cosmos_pipelines.resources.dagster_private import run_daemon
+    from cosmos_pipelines.resources.dagster_private import FORK_RUNS, run_daemon
 
+    os.environ[FORK_RUNS] = "1"
     threading.Thread(target=_watch_stdin, daemon=True).start()
     reference = daemon_reference(load_settings())
     run_daemon(["run", "-w", str(WORKSPACE), "--log-level", "warning"], reference, ask_s=ASK_S)

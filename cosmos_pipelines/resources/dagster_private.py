@@ -7,6 +7,8 @@ run coordinator's module, as Dagster's own documents do.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,8 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+FORK_RUNS: Final = "_COSMOS_FORK_RUNS"
+"""Set in the environment of our daemon, for its code server; no setting of a project."""
 NO_CAPTURES: Final = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
@@ -75,6 +79,23 @@ def executed_by_code_server(
     return deserialize_value(answer, CanCancelExecutionResult).can_cancel
 
 
+def fork_runs(preload: Sequence[str]) -> None:
+    """Have the code server of our daemon, if this is it, fork the processes of runs.
+
+    Dagster 1.13 starts a new Python for each run, which imports Dagster and the project for 1.5 s.
+    They are forked from a process that has imported these modules instead. That process executes
+    nothing, has no threads, and ends with the code server; the runs go on, as Dagster's own do.
+    """
+    if not os.environ.get(FORK_RUNS) or sys.argv[1:3] != ["api", "grpc"]:
+        return
+    import multiprocessing
+    from multiprocessing import context, forkserver
+
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*preload])
+    context.SpawnContext.Process = context.ForkServerContext.Process  # type: ignore[assignment]
+    forkserver.ensure_running()
+
+
 def run_daemon(words: Sequence[str], reference: InstanceRef, *, ask_s: int) -> None:
     """`dagster-daemon` of an instance, with these words, until this process is interrupted.
 
@@ -102,6 +123,7 @@ def web_app(instance: dg.DagsterInstance, workspace: Path, *, poll_ms: int) -> I
 
 
 __all__ = [
+    "FORK_RUNS",
     "GRPC_INFO_TAG",
     "NO_CAPTURES",
     "AssetCheckEvaluationTargetMaterializationData",
@@ -110,6 +132,7 @@ __all__ = [
     "WorkerStatus",
     "events_file",
     "executed_by_code_server",
+    "fork_runs",
     "instance_at",
     "reference_to",
     "run_daemon",

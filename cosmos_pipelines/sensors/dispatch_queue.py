@@ -5,7 +5,7 @@ batch; so only a few wait in Dagster's own queue at any time.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import dagster as dg
@@ -20,6 +20,7 @@ from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations import Job
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs.plan import job_of
+from cosmos_pipelines.sensors.waiting import wait_until
 from cosmos_pipelines.settings import Settings
 
 WAITING: Final = 4
@@ -32,7 +33,7 @@ TRIES: Final = 3
 
 @dg.sensor(
     job=execute_runs_batch,
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts what waits in the catalog's queue; runs that fit together are one Dagster "
     "run, which executes them as one batch.",
@@ -43,6 +44,7 @@ def dispatch_queue(
     """Request Dagster runs for the next batches."""
     with catalog.open() as (store, settings):
         asked = _still_asked(context, store, store.queued_runs(LOOKED_AT))
+        wait_until(context, store, lambda: _has_others(store, asked))
         room = WAITING - len({entry["key"] for entry in asked.values()})
         free = [run for run in store.queued_runs(LOOKED_AT) if run.id not in asked]
         tries = _tries(context.cursor)
@@ -64,6 +66,11 @@ def dispatch_queue(
         dynamic_partitions_requests=_partitions(context.instance, batches),
         cursor=cursor,
     )
+
+
+def _has_others(catalog: Catalog, asked: Collection[str]) -> bool:
+    """Whether a run waits that was not asked for yet."""
+    return any(run.id not in asked for run in catalog.queued_runs(len(asked) + 1))
 
 
 def batches_of(catalog: Catalog, settings: Settings, runs: Sequence[Run]) -> list[list[Run]]:
