@@ -100,8 +100,9 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Run the daemon until stdin ends."""
-    from cosmos_pipelines.resources.dagster_private import run_daemon
+    from cosmos_pipelines.resources.dagster_private import FORK_RUNS, run_daemon
 
+    os.environ[FORK_RUNS] = "1"
     threading.Thread(target=_watch_stdin, daemon=True).start()
     settings = load_settings()
     with open_instance(settings):  # made whole before the daemon's threads open it

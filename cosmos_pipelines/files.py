@@ -288,6 +288,14 @@ def remove(path: Path, *, hint: str | None = None) -> None:
         raise CosmosError(said, hint=hint) from e
 
 
+def files_below(directory: Path) -> Iterator[Path]:
+    """Yield all files and links below a directory; do not follow links."""
+    for place, directories, names in os.walk(directory):
+        links = [name for name in directories if Path(place, name).is_symlink()]
+        for name in (*names, *links):
+            yield Path(place, name)
+
+
 _hashes: dict[tuple[int, ...], str] = {}
 
 

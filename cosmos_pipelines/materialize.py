@@ -65,7 +65,7 @@ def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnL
     from cosmos_pipelines.resources.dagster_private import DagsterAssetCheckFailedError
     from cosmos_pipelines.resources.instance import open_instance
 
-    definitions = build_definitions(settings)
+    definitions = build_definitions(settings, daemon=False)
     token = LINES.set(on_line or _nowhere)
     try:
         with open_instance(settings, captures=False) as instance:

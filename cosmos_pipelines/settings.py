@@ -35,7 +35,7 @@ from cosmos_pipelines.settings_file import (
     find_home,
     read_settings,
 )
-from cosmos_pipelines.settings_tables import Docker, Execution, Paths, Remote, Scenes, Ui
+from cosmos_pipelines.settings_tables import Clean, Docker, Execution, Paths, Remote, Scenes, Ui
 
 __all__ = [
     "USUAL_S",
@@ -82,6 +82,7 @@ class Settings(_Read):
     execution: Execution = Execution()
     remote: Remote = Remote()
     docker: Docker = Docker()
+    clean: Clean = Clean()
     ui: Ui = Ui()
     _tables: BaseSettings | None = None
     """Those of engines, as far as something is said of them: see `tables_of`."""

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cosmos_pipelines.operations.base import ModelType
 
+_AGE = re.compile(r"([0-9]{1,6})(s|min|h|d|w)")
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,6 +135,27 @@ class Docker(_Table):
     def _ids(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"\d+:\d+", value):
             raise ValueError("must be two numbers as '1000:1000'")
+        return value
+
+
+def seconds_of(age: str) -> float:
+    """Seconds of an age as people write it: 45min, 12h, 30d, 8w. Raises ValueError."""
+    found = _AGE.fullmatch(age.strip())
+    if found is None:
+        raise ValueError("is no age like 12h, 30d or 8w")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+class Clean(_Table):
+    """What `cosmos clean` removes, and whether the daemon does so."""
+
+    older: str = Field("30d", description="how long nothing has used it: as 12h, 30d or 8w")
+    daily: bool = Field(False, description="whether the daemon of `cosmos ui` cleans every day")
+
+    @field_validator("older")
+    @classmethod
+    def _age(cls, value: str) -> str:
+        seconds_of(value)
         return value
 
 

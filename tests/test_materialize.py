@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.runs.plan import enter, plan_upscale
-from tests.support.dagster_project import add_run, metadata_of
+from tests.support.dagster_project import add_prompt, add_run, metadata_of
 from tests.support.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,3 +138,44 @@ def test_ctrl_c_cancels_the_run_and_the_dagster_run(
     assert staged.backend.active() == []
     (dagster_run,) = instance.get_runs()
     assert dagster_run.status == dg.DagsterRunStatus.CANCELED
+
+
+ONE_SHOT = """
+import json, subprocess, sys
+from collections import Counter
+from cosmos_pipelines.cli import main
+counts, started = Counter(), []
+def watch(frame, what, _):
+    code = frame.f_code
+    inside = "dagster/_core/instance" in code.co_filename
+    counts["instances"] += what == "call" and code.co_name == "from_ref" and inside
+def audit(event, arguments):
+    if event == "subprocess.Popen":
+        started.append(str(arguments[0]).split("/")[-1])
+sys.addaudithook(audit)
+sys.setprofile(watch)
+code = main(sys.argv[1:])
+sys.setprofile(None)
+print(json.dumps([code, counts, started, sorted(sys.modules)]))
+"""
+MOST_MODULES = 1830
+"""What a command that executes a run imports; Dagster itself is a third of it."""
+
+
+def test_a_command_that_executes_a_run_opens_one_instance_and_starts_the_model_only(
+    staged: Project,
+) -> None:
+    prompt = add_prompt(staged)
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_SHOT, "--home", str(staged.settings.home), "inference",
+         prompt.id, "--engine", "preview"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    code, counts, started, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0
+    assert counts == {"instances": 1}
+    assert [name for name in started if name != "file"] == ["sh"]  # Dagster's croniter asks `file`
+    assert len(modules) <= MOST_MODULES
+    ours = {name for name in modules if name.startswith("cosmos_pipelines.")}
+    assert not {name for name in ours if name.startswith("cosmos_pipelines.sensors.")}
+    assert "PIL.TiffImagePlugin" not in modules  # PIL's init() imports every format there is

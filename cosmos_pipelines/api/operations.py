@@ -8,6 +8,8 @@ from typing import Literal
 
 from cosmos_pipelines.api.arguments import Id, Place, Record, Words
 from cosmos_pipelines.api.project import Project
+from cosmos_pipelines.errors import InputError, shown
+from cosmos_pipelines.settings_tables import seconds_of
 
 
 class Operations(Project):
@@ -97,6 +99,23 @@ class Operations(Project):
         from cosmos_pipelines.operate.logs import log_lines
 
         return log_lines(self.catalog, self.settings, run_id, follow=follow, tail=tail)
+
+    def clean(self, *, older: str | None = None, dry_run: bool = False) -> Record:
+        """Remove what no run has needed for this long, here, on the GPU host and of Dagster's.
+
+        `older`: an age as "12h", "30d" or "8w"; default: as in cosmos.toml. Returns `kinds` (number
+        and bytes of each kind in each place), `removed` and `problems`. `dry_run` removes nothing.
+
+        Raises:
+            InputError: `older` is no age.
+        """
+        from cosmos_pipelines.operate.clean import clean
+
+        try:
+            older_s = seconds_of(older or self.settings.clean.older)
+        except ValueError as e:
+            raise InputError(f"{shown(older)} {e}.") from None
+        return clean(self.catalog, self.settings, older_s, dry_run=dry_run).as_dict()
 
     def stream_log_text(
         self, run_id: Id, follow: bool = False, *, tail: int | None = None

@@ -26,6 +26,9 @@ from cosmos_pipelines.remote.gpu import GpuState
 
 StopReason = Literal["cancelled", "timeout"]
 
+SweptKind = Literal["inputs", "scripts", "unfinished"]
+"""`unfinished`: what an interrupted upload or start has left."""
+
 BEAT_S: Final = 1.0
 """Seconds: `follow` yields at least this often, `b""` if the log does not grow."""
 
@@ -42,6 +45,30 @@ class Handle:
     host: str | None = None
     marks: Mapping[str, str] = field(default_factory=dict, hash=False)
     """How the carrier knows the order: process id and start, or container id, name and image."""
+
+
+@dataclass(frozen=True)
+class KeptOrder:
+    """An order that has ended and of which something is still in its place."""
+
+    order_id: str
+    run_ids: tuple[str, ...]
+    """Runs of the order, as its record or its container says."""
+    idle_s: float
+    """Seconds since the order, or a file in its run folder, was last changed."""
+    bytes: int
+    """Disk space of the run folder, without its inputs, which are links."""
+
+
+@dataclass(frozen=True)
+class SweptFile:
+    """A file or directory that no order uses."""
+
+    kind: SweptKind
+    name: str
+    bytes: int
+    problem: str | None = None
+    """Why it could not be removed."""
 
 
 class Backend(ABC):
@@ -154,6 +181,22 @@ class Backend(ABC):
     @abstractmethod
     def active(self) -> list[str]:
         """Return the ids of the orders that run here, also those that other processes launched."""
+
+    @abstractmethod
+    def kept(self) -> list[KeptOrder]:
+        """Return the ended orders here that have a run folder, or something of the carrier's.
+
+        Also orders of other projects, unless the carrier says that an order is another project's.
+        """
+
+    @abstractmethod
+    def sweep(self, older_s: float, *, dry_run: bool = False) -> list[SweptFile]:
+        """Remove what no order uses and none has used for `older_s` seconds; return what it was.
+
+        Inputs that no run folder links to, scripts of other versions, and what an interrupted
+        transfer has left for a day at least. An order that is being launched meanwhile gets its
+        inputs again. `dry_run`: only return what would be removed.
+        """
 
     def close(self) -> None:  # noqa: B027 - most backends have nothing to close
         """Close connections; orders go on. The next use of the backend connects again."""

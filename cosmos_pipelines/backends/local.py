@@ -18,13 +18,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from cosmos_pipelines.backends import facts, run_folder
-from cosmos_pipelines.backends.base import BEAT_S, Backend, Handle, StopReason
+from cosmos_pipelines.backends import facts, kept_here, run_folder
+from cosmos_pipelines.backends.base import (
+    BEAT_S,
+    Backend,
+    Handle,
+    KeptOrder,
+    StopReason,
+    SweptFile,
+)
 from cosmos_pipelines.backends.carriers import process
 from cosmos_pipelines.backends.staging import stage
 from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.errors import BackendError, InputError, OutputMissing, StateError
 from cosmos_pipelines.files import (
+    PART,
     WrongContent,
     copy_verified,
     part_of,
@@ -200,8 +208,19 @@ class LocalBackend(Backend):
 
     def active(self) -> list[str]:
         """See `Backend.active`."""
-        names = sorted(p.name for p in self.runs.glob("*") if not p.name.endswith(".part"))
+        names = sorted(p.name for p in self.runs.glob("*") if not p.name.endswith(PART))
         return [n for n in names if (h := self.find(n)) and self.alive(h)]
+
+    def kept(self) -> list[KeptOrder]:
+        """See `Backend.kept`."""
+        names = sorted(p.name for p in self.runs.glob("*")
+                       if p.suffix != PART and p.is_dir() and not p.is_symlink())  # fmt: skip
+        found = (kept_here.kept_order(self, name) for name in names)
+        return [order for order in found if order is not None]
+
+    def sweep(self, older_s: float, *, dry_run: bool = False) -> list[SweptFile]:
+        """See `Backend.sweep`; the scripts here are those of the package."""
+        return list(kept_here.sweep(self.cas, older_s, dry_run=dry_run))
 
     def gpus(self, order: Order | None = None) -> GpuState:
         """See `Backend.gpus`; a program sees all GPUs and is expected to take the first."""

@@ -30,12 +30,20 @@ def stage(order: Order, kept_in: Path, made: Path, runs_in: Path) -> None:
             for folder in (made / "inputs", made / "outputs", *(p.parent for p in places)):
                 folder.mkdir(parents=True, exist_ok=True)
         for name, file in kept.items():
-            cas.place(file, made / "inputs" / name)
+            _place(kept_in, name, order.inputs[name], file, made / "inputs" / name)
         for name, text in texts.items():
             write_text(made / name, text)
     except BaseException:
         remove(made)
         raise
+
+
+def _place(kept_in: Path, name: str, video: Video, kept: Path, target: Path) -> None:
+    """Link a kept input; keep the input again if the kept file was removed meanwhile."""
+    try:
+        cas.place(kept, target)
+    except FileNotFoundError:
+        cas.place(_keep(kept_in, name, video), target)
 
 
 def _keep(kept_in: Path, name: str, video: Video) -> Path:

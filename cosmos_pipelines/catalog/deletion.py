@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +98,12 @@ def plan_deletion(catalog: Catalog, kind: Kind, thing_id: str, outputs_root: Pat
     directories = tuple(place for place in places if place.is_dir() or place.is_symlink())
     size = sum(folders.size_of(directory) for directory in directories)
     return Deletion(kind, thing.id, *family, directories, size)
+
+
+def deleted_runs(catalog: Catalog, run_ids: Iterable[str]) -> set[str]:
+    """Return those of these ids that are of deleted runs."""
+    statement = select(deletions.c.id).where(deletions.c.kind == "run")
+    return {row.id for row in catalog.rows_with(statement, deletions.c.id, run_ids)}
 
 
 def _family(

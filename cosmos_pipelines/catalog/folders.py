@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines import ids
 from cosmos_pipelines.errors import InputError, shown
+from cosmos_pipelines.files import files_below
 
 ASIDE: Final = ".deleting-"
 """Prefix of a directory's name while its rows are being deleted."""
@@ -44,14 +43,6 @@ def output_file(outputs_root: Path, run_id: str, recorded: str) -> Path | None:
         return None
     file = directory.joinpath(*parts[parts.index(directory.name) + 1 :])
     return file if file.resolve().is_relative_to(outputs_root.resolve()) else None
-
-
-def files_below(directory: Path) -> Iterator[Path]:
-    """Yield all files and links below a directory; do not follow links."""
-    for place, directories, names in os.walk(directory):
-        links = [name for name in directories if Path(place, name).is_symlink()]
-        for name in (*names, *links):
-            yield Path(place, name)
 
 
 def size_of(directory: Path) -> int:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "tag": Entry("tag", _KEEP, "Add and remove tags of a run."),
     "delete": Entry("delete", _KEEP, "Delete a prompt or a run with its files."),
     "verify": Entry("verify", _KEEP, "Compare the catalog with the files."),
+    "clean": Entry("clean", _KEEP, "Remove what no run needs any more."),
     "export": Entry("export", _KEEP, "Write all runs or prompts to a .csv or .json file."),
     "backup": Entry("backup", _KEEP, "Copy the catalog to one file."),
     "init": Entry("init", _SET_UP, "Start a project: write a commented cosmos.toml."),

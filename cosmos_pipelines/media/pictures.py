@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, WebPImagePlugin  # noqa: F401  # else PIL imports sixty others to save one
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import saying_why_not_written, writing

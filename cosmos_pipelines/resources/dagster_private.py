@@ -7,6 +7,8 @@ run coordinator's module, as Dagster's own documents do.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
 )
+from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -30,6 +33,8 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+FORK_RUNS: Final = "_COSMOS_FORK_RUNS"
+"""Set in the environment of our daemon, for its code server; no setting of a project."""
 NO_CAPTURES: Final = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
@@ -81,6 +86,14 @@ def last_checked_at(
     return found[0].event.timestamp if found and found[0].event else None
 
 
+def events_file(instance: dg.DagsterInstance, run_id: str) -> Path | None:
+    """The SQLite file with the events of one run; None: they are in another database."""
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        return None
+    return Path(storage.path_for_shard(run_id))
+
+
 def executed_by_code_server(
     launcher: dg.DefaultRunLauncher, run_id: str, *, timeout_s: int
 ) -> bool:
@@ -97,6 +110,23 @@ def executed_by_code_server(
     request = CanCancelExecutionRequest(run_id=run_id)
     answer = client.can_cancel_execution(request, timeout=timeout_s)
     return deserialize_value(answer, CanCancelExecutionResult).can_cancel
+
+
+def fork_runs(preload: Sequence[str]) -> None:
+    """Have the code server of our daemon, if this is it, fork the processes of runs.
+
+    Dagster 1.13 starts a new Python for each run, which imports Dagster and the project for 1.5 s.
+    They are forked from a process that has imported these modules instead. That process executes
+    nothing, has no threads, and ends with the code server; the runs go on, as Dagster's own do.
+    """
+    if not os.environ.get(FORK_RUNS) or sys.argv[1:3] != ["api", "grpc"]:
+        return
+    import multiprocessing
+    from multiprocessing import context, forkserver
+
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*preload])
+    context.SpawnContext.Process = context.ForkServerContext.Process  # type: ignore[assignment]
+    forkserver.ensure_running()
 
 
 def run_daemon(words: Sequence[str], reference: InstanceRef, *, ask_s: int) -> None:
@@ -131,6 +161,7 @@ def web_app(
 
 
 __all__ = [
+    "FORK_RUNS",
     "GRPC_INFO_TAG",
     "NO_CAPTURES",
     "AssetCheckEvaluationTargetMaterializationData",
@@ -138,7 +169,9 @@ __all__ = [
     "DagsterAssetCheckFailedError",
     "InstanceRef",
     "WorkerStatus",
+    "events_file",
     "executed_by_code_server",
+    "fork_runs",
     "instance_at",
     "last_checked_at",
     "names_databases",

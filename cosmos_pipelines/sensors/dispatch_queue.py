@@ -40,6 +40,7 @@ from cosmos_pipelines.sensors.requests import (
     unfinished,
     write_cursor,
 )
+from cosmos_pipelines.sensors.waiting import wait_until
 
 WAITING: Final = 4
 """Batches that may wait in Dagster's queue at once."""
@@ -49,7 +50,7 @@ LOOKED_AT: Final = 200
 
 @dg.sensor(
     job=execute_runs_batch,
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts what waits in the catalog's queue; runs that fit together are one Dagster "
     "run, which executes them as one batch.",
@@ -60,6 +61,8 @@ def dispatch_queue(
     """Request Dagster runs for the next batches."""
     with catalog.open() as (store, settings):
         asked, requests = _still_asked(context, store)
+        if not requests:
+            wait_until(context, store, lambda: _has_others(store, asked))
         batches: list[list[Run]] = []
         if _room(asked) > 0 and (free := _free_runs(context.instance, store, asked)):
             batches = next_batches(store, settings, free, _room(asked), context.log)
@@ -76,6 +79,12 @@ def dispatch_queue(
         )
     _add_partitions(context.instance, batches)
     return dg.SensorResult(run_requests=requests, cursor=cursor)
+
+
+def _has_others(catalog: Catalog, asked: Mapping[str, Asked]) -> bool:
+    """Whether a run waits that no Dagster run is going to execute."""
+    requested = {run_id for run_id, entry in asked.items() if entry.key}
+    return any(run.id not in requested for run in catalog.queued_runs(len(requested) + 1))
 
 
 def _room(asked: Mapping[str, Asked]) -> int:

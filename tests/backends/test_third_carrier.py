@@ -22,6 +22,7 @@ from cosmos_pipelines.backends.carriers.base import (
     Carried,
     Carrier,
     CarrierChecks,
+    ListedOrder,
     Places,
     Start,
 )
@@ -82,6 +83,13 @@ state() {{ {_STATE} }}
 for job in "$1"/*; do
     [ ! -e "$job/facts" ] || [ "$(cut -d ' ' -f 2 "$job/facts")" != "$2" ] ||
         [ "$(state "$1" "${{job##*/}}")" != running ] || {{ cut -d ' ' -f 1 "$job/facts"; }}
+done
+"""
+
+_LIST = f"""
+state() {{ {_STATE} }}
+for job in "$1"/*; do
+    [ ! -e "$job/facts" ] || echo "$(state "$1" "${{job##*/}}") $(cat "$job/facts")"
 done
 """
 
@@ -152,6 +160,13 @@ class Plain(Carrier):
 
     def running(self, project: str) -> list[str]:
         return self._sh(_RUNNING, project)
+
+    def list_orders(self) -> list[str]:
+        return self._sh(_LIST)
+
+    def read_orders(self, answer: str) -> list[ListedOrder]:
+        words = [line.split() for line in answer.splitlines()]
+        return [ListedOrder(w[1], w[2], w[0]) for w in words]  # type: ignore[arg-type]
 
     def facts(self, name: str | None) -> Mapping[str, list[str]]:
         return {"processes.txt": ["ps", "-ef"]}

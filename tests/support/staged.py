@@ -25,9 +25,10 @@ def staged(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def instance(staged: Project) -> Iterator[dg.DagsterInstance]:
-    """The project's real Dagster instance, which does not capture stdout."""
+def instance(staged: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """The project's real Dagster instance, which does not capture stdout; ticks do not wait."""
     from cosmos_pipelines.resources.instance import open_instance
 
+    monkeypatch.setattr("cosmos_pipelines.sensors.waiting.TICK_S", 0.0)
     with open_instance(staged.settings, captures=False) as opened:
         yield opened

@@ -62,6 +62,20 @@ class Carried:
         return self.state == "running"
 
 
+@dataclass(frozen=True)
+class ListedOrder:
+    """An order as its carrier lists it."""
+
+    order_id: str
+    """Empty, as is `project`, if the carrier cannot say whose it is."""
+    project: str
+    """The mark of the order's project: see `project_of`."""
+    state: State
+    ended_at: datetime | None = None
+    """None: it has not ended, or the carrier does not know."""
+    run_ids: tuple[str, ...] = ()
+
+
 def project_of(home: Path) -> str:
     """Return the mark of a project's orders: several projects may share a host."""
     return hashlib.sha256(f"{socket.gethostname()}\0{home}".encode()).hexdigest()[:16]
@@ -175,6 +189,14 @@ class Carrier(ABC):
     @abstractmethod
     def running(self, project: str) -> list[str]:
         """Return a program that prints the ids of a project's active orders, one a line."""
+
+    @abstractmethod
+    def list_orders(self) -> list[str]:
+        """Return a program that prints the text for `read_orders`: all orders of all projects."""
+
+    @abstractmethod
+    def read_orders(self, answer: str) -> list[ListedOrder]:
+        """Parse the output of `list_orders`."""
 
     def marks(self, name: str, carried: Carried | None) -> Mapping[str, str]:  # noqa: ARG002
         """Return catalog columns of the order's runs; `carried`: None if the order was removed."""

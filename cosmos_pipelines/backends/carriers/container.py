@@ -20,6 +20,7 @@ SCRIPTS: Final = "/cosmos/scripts"
 ORDER_LABEL: Final = "cosmos.order_id"
 PROJECT_LABEL: Final = "cosmos.project"
 IMAGE_LABEL: Final = "cosmos.image"
+RUNS_LABEL: Final = "cosmos.run_id"
 
 
 def container_name(order_id: str) -> str:
@@ -48,7 +49,7 @@ def labels_of(order: Order, project: str, image: Image) -> Mapping[str, str]:
         ORDER_LABEL: order.id,
         PROJECT_LABEL: project,
         IMAGE_LABEL: image.digest,
-        "cosmos.run_id": ",".join(order.run_ids),
+        RUNS_LABEL: ",".join(order.run_ids),
         "cosmos.operation": order.model_type,
         "cosmos.engine": order.engine,
     }

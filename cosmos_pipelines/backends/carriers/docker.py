@@ -11,6 +11,7 @@ from cosmos_pipelines.backends.carriers.base import (
     Ask,
     Carried,
     Carrier,
+    ListedOrder,
     Places,
     Start,
     State,
@@ -20,6 +21,7 @@ from cosmos_pipelines.backends.carriers.container import (
     ORDER_LABEL,
     PROJECT_LABEL,
     RUN,
+    RUNS_LABEL,
     container_name,
     gpus_of,
     image_of,
@@ -30,11 +32,13 @@ from cosmos_pipelines.errors import BackendError, Unreachable
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
+    ALIVE,
     Container,
     Image,
     parse_images,
     parse_inspect,
     parse_problem,
+    parse_time,
 )
 from cosmos_pipelines.remote.gpu import Gpu
 from cosmos_pipelines.settings import Docker
@@ -53,6 +57,18 @@ else
     case $found in *"o such container"*) echo absent ;; *) echo "$found" >&2; exit 1 ;; esac
 fi
 """
+
+
+_LIST: Final = """
+format=$1; shift
+ids=$("$@") || exit 1
+[ -z "$ids" ] || docker container inspect "--format=$format" -- $ids 2>/dev/null || :
+"""
+"""Prints a line for each container; one that is removed meanwhile is left out."""
+_LISTED: Final = "\t".join(
+    [*(f'{{{{index .Config.Labels "{x}"}}}}' for x in (ORDER_LABEL, PROJECT_LABEL, RUNS_LABEL)),
+     "{{.State.Status}}", "{{.State.FinishedAt}}"]
+)  # fmt: skip
 
 
 class DockerCarrier(Carrier):
@@ -160,6 +176,25 @@ class DockerCarrier(Carrier):
         shown = f'{{{{.Label "{ORDER_LABEL}"}}}}'
         return docker.ps_argv({PROJECT_LABEL: project}, running=True, shown=shown)
 
+    def list_orders(self) -> list[str]:
+        """See `Carrier.list_orders`."""
+        return ["sh", "-c", _LIST, "cosmos", _LISTED, *docker.ps_argv({ORDER_LABEL: None})]
+
+    def read_orders(self, answer: str) -> list[ListedOrder]:
+        """See `Carrier.read_orders`."""
+        orders = []
+        for line in answer.splitlines():
+            words = line.split("\t")
+            if len(words) != 5:  # labels that are not ours: nothing is known of this container
+                orders.append(ListedOrder("", "", "running"))
+                continue
+            order_id, project, runs, status, finished = words
+            state = _state_named(status)
+            ended_at = parse_time(finished) if state == "ended" else None
+            run_ids = tuple(run for run in runs.split(",") if run)
+            orders.append(ListedOrder(order_id, project, state, ended_at, run_ids))
+        return orders
+
     def marks(self, name: str, carried: Carried | None) -> Mapping[str, str]:
         """See `Carrier.marks`."""
         return carried.marks if carried else {"container_name": name}
@@ -187,6 +222,10 @@ class DockerCarrier(Carrier):
 
 
 def _state_of(container: Container) -> State:
-    if container.status == "created":
+    return _state_named(container.status)
+
+
+def _state_named(status: str) -> State:
+    if status == "created":
         return "created"
-    return "running" if container.alive else "ended"
+    return "running" if status in ALIVE else "ended"

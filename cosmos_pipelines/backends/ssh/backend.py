@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.backends import facts, run_folder
-from cosmos_pipelines.backends.base import Backend, Handle, StopReason
+from cosmos_pipelines.backends.base import Backend, Handle, KeptOrder, StopReason, SweptFile
 from cosmos_pipelines.backends.carriers.base import Carrier
+from cosmos_pipelines.backends.ssh import clean
 from cosmos_pipelines.backends.ssh import facts as host_facts
 from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder, Seen, handle_of
 from cosmos_pipelines.backends.ssh.follow import CLOCK_S, Following
 from cosmos_pipelines.backends.ssh.launch import START_S, Launching
 from cosmos_pipelines.backends.ssh.retry import Retry
-from cosmos_pipelines.backends.tar_bundle import SCRIPTS
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS, scripts_bundle
 from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
 from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote.files import transfer
@@ -197,6 +198,15 @@ class SshBackend(Backend):
     def examine(self, handle: Handle | None) -> dict[str, str]:
         """See `Backend.examine`."""
         return host_facts.examine(self.host, handle.order_id if handle else None)
+
+    def kept(self) -> list[KeptOrder]:
+        """See `Backend.kept`."""
+        return self._retry(lambda: clean.list_kept(self.host, self.project))
+
+    def sweep(self, older_s: float, *, dry_run: bool = False) -> list[SweptFile]:
+        """See `Backend.sweep`."""
+        scripts = scripts_bundle(self._launching.scripts).name
+        return self._retry(lambda: clean.sweep(self.host, older_s, scripts, dry_run=dry_run))
 
     def close(self) -> None:
         """Close the connection; orders on the host go on."""

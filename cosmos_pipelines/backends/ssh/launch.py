@@ -22,6 +22,9 @@ from cosmos_pipelines.remote.files import transfer
 START_S: Final = 180.0
 """Seconds that a carrier may take to start an order; Docker with many GPUs takes several."""
 
+LAUNCHES: Final = 3
+"""Times that an order is launched whose files on the host are removed meanwhile."""
+
 
 @dataclass(frozen=True)
 class Launching:
@@ -42,9 +45,22 @@ class Launching:
         """
         run_folder.check(order)
         scripts = scripts_bundle(self.scripts)
-        answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts))
-        if isinstance(seen_or_start, Seen):
-            return seen_or_start
+        for _ in range(LAUNCHES):
+            answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts))
+            if isinstance(seen_or_start, Seen):
+                return seen_or_start
+            if (seen := self._launch(order, scripts, answer, seen_or_start)) is not None:
+                return seen
+        raise BackendError(
+            "launch_failed",
+            f"Files of {order.id} on {self.host.host} were removed while it was started.",
+            hint=f"Does something else clean {self.host.remote_dir} there?",
+        )
+
+    def _launch(
+        self, order: Order, scripts: TarBundle, answer: Answer, start: Start
+    ) -> Seen | None:
+        """Upload what is missing and start the order; None if files were removed meanwhile."""
         root = answer.part("root")
         self._upload(order, root)
         if "scripts" not in answer.parts:
@@ -56,7 +72,7 @@ class Launching:
             project=self.project,
         )
         bundle = order_bundle(order, self.host.carrier.folder(order.id, places))
-        return self._start(order, root, seen_or_start(places), bundle)
+        return self._start(order, places, start(places), bundle)
 
     def _arrive(self, order: Order, scripts: TarBundle) -> tuple[Answer, Seen | Start]:
         """Ask what is on the host; return the order if it was started, else how to start it."""
@@ -87,14 +103,20 @@ class Launching:
         argv = host_script.bring_scripts(root, scripts.name, uuid.uuid4().hex)
         self.retry(lambda: self.host.ask(argv, input=scripts.tar, timeout_s=START_S))
 
-    def _start(self, order: Order, root: str, start_argv: list[str], bundle: bytes) -> Seen:
-        """Start the order once; if an answer was lost, look at the order before asking again."""
+    def _start(
+        self, order: Order, places: Places, start_argv: list[str], bundle: bytes
+    ) -> Seen | None:
+        """Start the order once; if an answer was lost, look at the order before asking again.
+
+        None: an input or the scripts have been removed since the order arrived.
+        """
         carrier = self.host.carrier
         name = carrier.name_of(order.id)
         argv = host_script.start(
-            root,
+            places.root,
             order.id,
             uuid.uuid4().hex,
+            places.scripts.rpartition("/")[2],
             [(v.sha256, str(run_folder.inside(name))) for name, v in order.inputs.items()],
             start=start_argv,
             state=carrier.state(name),
@@ -104,12 +126,14 @@ class Launching:
         )
         asked = False
 
-        def start() -> Seen:
+        def start() -> Seen | None:
             nonlocal asked
             if asked and (seen := self.host.look(order.id)).started:
                 return seen
             asked = True
             answer = self.host.ask(argv, input=bundle, timeout_s=START_S)
+            if "gone" in answer.parts:
+                return None
             seen = answer.seen(order.id)
             if not seen.started:
                 raise answer.refused(order) or BackendError(

@@ -52,6 +52,7 @@ cd && mkdir -p -- "$1" && cd -- "$1" && mkdir -p cas runs scripts || exit 73
 root=$(pwd -P)
 part root "$root"
 part user "$(id -u):$(id -g)"
+touch -c -- "scripts/$2" 2>/dev/null # in use: see `clean`
 [ ! -d "scripts/$2" ] || part scripts here
 answer needs needs
 look "runs/$3" pid
@@ -70,17 +71,22 @@ mv -T -- "$new" "$2" 2>/dev/null || [ -d "$2" ] || exit 73
 # `order.json` is the tar's last member: if it exists, the tar is complete.
 _START: Final = """
 cd -- "$1/runs" || exit 73
-root=$1 id=$2 new=.$2.$3.part
-shift 3
+root=$1 id=$2 new=.$2.$3.part scripts=$4
+shift 4
+gone() { part gone "$1"; exit 0; } # removed since the order arrived
 trap 'rm -rf -- "$root/runs/$new"' EXIT
 find . -mindepth 1 -maxdepth 1 -name '.*.part' -mtime +0 -exec rm -rf {} +
 mkdir -- "$new" && tar -x -o -m -f - -C "$new" && [ -e "$new/order.json" ] || exit 73
 while [ "$#" -ge 2 ]; do
     file=$new/inputs/$2
     mkdir -p -- "${file%/*}" || exit 73
-    ln -- "$root/cas/$1" "$file" 2>/dev/null || cp -- "$root/cas/$1" "$file" || exit 73
+    if ! ln -- "$root/cas/$1" "$file" 2>/dev/null; then
+        [ -e "$root/cas/$1" ] || gone "$1"
+        cp -- "$root/cas/$1" "$file" || exit 73
+    fi
     shift 2
 done
+[ -d "$root/scripts/$scripts" ] || gone scripts
 begin() {
     rm -rf -- "$id" && mv -T -- "$new" "$id" || exit 73
     said=$(start 2>&1 >/dev/null) || {
@@ -180,12 +186,16 @@ def start(
     root: str,
     order_id: str,
     token: str,
+    scripts: str,
     inputs: Iterable[tuple[str, str]],
     **commands: Sequence[str],
 ) -> list[str]:
-    """Unpack a run folder, link its inputs (hash, name), start the order unless it was started."""
+    """Unpack a run folder, link its inputs (hash, name), start the order unless it was started.
+
+    The part `gone` says that an input, or the scripts of this name, have been removed meanwhile.
+    """
     words = [word for pair in inputs for word in pair]
-    return script(_START, root, order_id, token, *words, **commands)
+    return script(_START, root, order_id, token, scripts, *words, **commands)
 
 
 def look(folder: str, *files: str, ask_carrier: Sequence[str]) -> list[str]:

@@ -14,6 +14,9 @@ from cosmos_pipelines.foreign import parse_json
 
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
+ALIVE: Final = ("running", "paused", "restarting")
+"""A container that has processes."""
+
 
 @dataclass(frozen=True)
 class Container:
@@ -30,7 +33,7 @@ class Container:
     @property
     def alive(self) -> bool:
         """Whether the container has processes."""
-        return self.status in ("running", "paused", "restarting")
+        return self.status in ALIVE
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,7 @@ def _container(facts: Mapping[str, Any]) -> Container:
             name=_text(facts["Name"]).removeprefix("/"),
             status=cast(Status, _text(state["Status"])),
             oom_killed=bool(state.get("OOMKilled")),
-            started_at=_time(state.get("StartedAt")),
+            started_at=parse_time(state.get("StartedAt")),
             labels=_labels(config.get("Labels")),
         )
     except _OTHER_SHAPE:
@@ -237,7 +240,7 @@ def _json_list(text: str) -> list[Any]:
     return found
 
 
-def _time(text: str | None) -> datetime | None:
+def parse_time(text: str | None) -> datetime | None:
     """Read a time as UTC; None for Docker's "never", the year 1."""
     if not text or text.startswith("0001-"):
         return None

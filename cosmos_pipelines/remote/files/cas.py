@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-from cosmos_pipelines.files import copy_verified, room_for
+from cosmos_pipelines.files import PART, copy_verified, room_for
+
+DAY_S: Final = 24 * 3600
 
 
 def keep(cas: Path, source: Path, sha256: str, size: int) -> Path:
@@ -28,11 +36,28 @@ def keep(cas: Path, source: Path, sha256: str, size: int) -> Path:
     return kept
 
 
+def unused(cas: Path, older_s: float) -> Iterator[tuple[Path, int]]:
+    """Yield the files (path, bytes) that no hard link uses and none has used for `older_s` seconds.
+
+    Also what was copied in part, a day ago or more. Links in the directory are passed over.
+    """
+    now = time.time()
+    for entry in os.scandir(cas) if cas.is_dir() else ():
+        with suppress(FileNotFoundError):  # somebody else removed it
+            found = entry.stat(follow_symlinks=False)
+            part = entry.name.endswith(PART)
+            idle_s = now - (found.st_mtime if part else found.st_ctime)
+            alone = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+            if alone and idle_s >= (max(older_s, DAY_S) if part else older_s):
+                yield Path(entry.path), found.st_size
+
+
 def place(kept: Path, target: Path) -> None:
     """Make `target` a hard link to a kept file; a copy if the file system has no (more) links.
 
     Raises:
         DiskFull: no room.
+        FileNotFoundError: the kept file has been removed.
     """
     with room_for(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,125 @@
+"""The daemon's runs: each a process, forked from one that has imported what they need."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+
+from cosmos_pipelines.definitions import PRELOAD
+from cosmos_pipelines.resources.instance import open_instance
+from cosmos_pipelines.runs.inputs import register_prompt
+from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.settings import environment_of
+from tests.support.project import Project, make_project
+from tests.support.waiting import until
+
+MOST_MODULES = 40
+"""What a run's process may import itself, beyond what its parent has."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project with a tiny scene, a long one, and a daemon."""
+    made = make_project(tmp_path / "home")
+    made.scene()
+    made.scene("long", frames=90, width=320, height=240)
+    with open_instance(made.settings):
+        pass
+    with (made.settings.dagster_dir / "daemon.log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "cosmos_pipelines.daemon"],
+            stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=made.settings.home,
+            env=environment_of(made.settings),
+        )  # fmt: skip
+    yield made
+    assert daemon.stdin is not None
+    daemon.stdin.close()
+    daemon.wait(60)
+    made.catalog.close()
+
+
+def queued(project: Project, scene: str, seed: int) -> str:
+    prompt, _ = register_prompt(project.catalog, project.settings, "fog at dawn", scene)
+    planned = plan_transfer(project.catalog, project.settings, prompt.id, {"seed": seed})
+    return enter(project.catalog, project.settings, planned, queued=True).id
+
+
+def process_of(project: Project, run_id: str) -> psutil.Process:
+    """The process that executes a run."""
+    owner = until(lambda: project.catalog.get_run(run_id).leased_by, "its process")
+    return psutil.Process(int(owner.split(":")[-2]))
+
+
+def running(project: Project, run_id: str) -> psutil.Process:
+    until(lambda: project.catalog.get_run(run_id).status == "running", "its start")
+    return process_of(project, run_id)
+
+
+def test_the_processes_of_runs_are_forked_and_end_with_their_runs(project: Project) -> None:
+    first = running(project, queued(project, "long", 1))
+    parent = first.parent()
+    assert parent is not None
+    assert "multiprocessing.forkserver" in " ".join(parent.cmdline())
+    (run,) = project.catalog.list_runs()
+    until(lambda: project.catalog.get_run(run.id).status == "completed", "its end")
+    until(lambda: not first.is_running() or first.status() == "zombie", "the process's end")
+    second = running(project, queued(project, "long", 2))
+    assert second.parent() == parent
+    assert second.pid != first.pid
+
+
+def test_a_run_that_is_cancelled_on_the_page_is_stopped(project: Project) -> None:
+    run_id = queued(project, "long", 1)
+    running(project, run_id)
+    with open_instance(project.settings) as instance:
+        dagster_run = project.catalog.get_run(run_id).dagster_run_id
+        assert dagster_run is not None
+        assert instance.run_launcher.terminate(dagster_run)
+        until(lambda: project.catalog.get_run(run_id).status == "cancelled", "its end")
+
+        def ended() -> bool:
+            found = instance.get_run_by_id(dagster_run)
+            return found is not None and found.status == dg.DagsterRunStatus.CANCELED
+
+        until(ended, "the end of the Dagster run")
+    assert project.backend.active() == []
+
+
+def test_a_run_whose_process_is_killed_is_brought_to_its_end_by_another(project: Project) -> None:
+    run_id = queued(project, "long", 1)
+    first = running(project, run_id)
+    first.kill()
+    until(lambda: project.catalog.get_run(run_id).status == "completed", "its end")
+    run = project.catalog.get_run(run_id)
+    assert run.attempt == 1
+
+
+def test_what_a_run_needs_is_imported_before_its_process_is_forked(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "home")
+    project.scene()
+    run_id = queued(project, "city", 1)
+    program = (
+        "import importlib, json, sys\n"
+        f"for name in {PRELOAD!r}: importlib.import_module(name)\n"
+        "before = {*sys.modules}\n"
+        "from cosmos_pipelines.materialize import materialize_runs\n"
+        "from cosmos_pipelines.catalog.store import Catalog\n"
+        "from cosmos_pipelines.settings import load_settings\n"
+        "settings = load_settings()\n"
+        "with Catalog.open(settings.catalog_url, settings.home) as catalog:\n"
+        "    materialize_runs(catalog, settings, [sys.argv[1]])\n"
+        "print(json.dumps(sorted({*sys.modules} - before)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, run_id],
+        env=environment_of(project.settings), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = json.loads(done.stdout.splitlines()[-1])
+    assert len(imported) <= MOST_MODULES, " ".join(imported)
