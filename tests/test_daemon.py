@@ -14,8 +14,9 @@ import pytest
 
 from cosmos_pipelines.definitions import PRELOAD
 from cosmos_pipelines.resources.instance import open_instance
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import environment_of
 from tests.support.project import Project, make_project
 from tests.support.waiting import until

@@ -18,8 +18,9 @@ from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.daemon import WORKSPACE
 from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.resources.instance import open_instance
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from tests.support.project import Project, make_project
 from tests.support.waiting import LONG_S, until
 

@@ -15,7 +15,8 @@ from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, UPSCALED, VIDEOS
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.materialize import materialize_runs
-from cosmos_pipelines.runs.plan import enter, plan_upscale
+from cosmos_pipelines.runs.enter import enter
+from cosmos_pipelines.runs.plan import plan_upscale
 from tests.support.dagster_project import add_prompt, add_run, metadata_of
 from tests.support.project import Project
 

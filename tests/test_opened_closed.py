@@ -19,7 +19,8 @@ from cosmos_pipelines.backends.local import LocalBackend
 from cosmos_pipelines.backends.registry import BACKENDS, Kind
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.cli import main
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.enter import enter
+from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
 from tests.support.catalogs import BOTH
 from tests.support.dagster_project import add_prompt, failure_of, run_job

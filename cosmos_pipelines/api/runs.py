@@ -285,7 +285,7 @@ class Runs(Project):
         return plan_upscale(self.catalog, self.settings, run_id, fields, video=file, engine=engine)
 
     def _enter(self, planned: Planned, **where: Any) -> Record:
-        from cosmos_pipelines.runs.plan import enter
+        from cosmos_pipelines.runs.enter import enter
 
         return enter(self.catalog, self.settings, planned, **where).as_dict()
 

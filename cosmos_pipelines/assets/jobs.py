@@ -23,8 +23,9 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
+from cosmos_pipelines.runs.enter import enter_all
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import Planned, enter_all, plan_transfer
+from cosmos_pipelines.runs.plan import Planned, plan_transfer
 from cosmos_pipelines.settings import Settings
 
 BATCH: Final = "execute_runs_batch"

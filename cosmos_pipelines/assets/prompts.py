@@ -23,7 +23,8 @@ from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.videos import RUN_FIELDS, run_for, run_form
 from cosmos_pipelines.operations import Enhance
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
-from cosmos_pipelines.runs.plan import enter, plan_enhance
+from cosmos_pipelines.runs.enter import enter
+from cosmos_pipelines.runs.plan import plan_enhance
 
 
 @dg.asset(

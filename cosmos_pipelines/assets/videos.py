@@ -31,7 +31,8 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.operations import ModelType, Operation, Upscale
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
-from cosmos_pipelines.runs.plan import enter, plan_upscale
+from cosmos_pipelines.runs.enter import enter
+from cosmos_pipelines.runs.plan import plan_upscale
 from cosmos_pipelines.settings import Settings
 
 RUN_FIELDS: Final = ("engine", "run_id")

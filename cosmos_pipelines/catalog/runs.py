@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypedDict
+from typing import Any
 
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database, Transaction
 from cosmos_pipelines.catalog.lookup import begins_with, in_bytes, near
+from cosmos_pipelines.catalog.new_run import NewRun, clean_tags, new_run
 from cosmos_pipelines.catalog.newest import newest_runs
-from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run, Status
+from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run
 from cosmos_pipelines.catalog.tables import prompts, run_counts, runs
 from cosmos_pipelines.errors import InputError, UnknownId, shown
 
@@ -23,74 +23,6 @@ _WITH_VIDEO = (runs.c.status == "completed", runs.c.model_type != "enhance")
 LEASE_S = 30
 BEST = 5
 LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for kind in MODEL_TYPES}
-
-
-class NewRun(TypedDict):
-    """The columns of a run that is not in the catalog yet; `new_run` makes them."""
-
-    id: str
-    model_type: str
-    status: Status
-    engine: str
-    backend: str
-    execution_config: dict[str, Any]
-    prompt_id: str | None
-    recipe: str | None
-    parent_run_id: str | None
-    source: dict[str, Any]
-    priority: int
-    attempt: int
-    outputs: dict[str, Any]
-    tags: list[str]
-    notes: list[str]
-    request_key: str | None
-
-
-def new_run(
-    model_type: str,
-    engine: str,
-    backend: str,
-    execution_config: Mapping[str, Any],
-    prompt_id: str | None = None,
-    recipe: str | None = None,
-    parent_run_id: str | None = None,
-    source: Mapping[str, Any] | None = None,
-    priority: int = 0,
-    tags: Iterable[str] = (),
-    notes: Iterable[str] = (),
-    run_id: str | None = None,
-    request_key: str | None = None,
-) -> NewRun:
-    """The columns of a new run.
-
-    `request_key`: by which whoever asks for this run a second time is given the same run.
-
-    Raises:
-        InputError: an unknown operation, a run id of the wrong form.
-    """
-    if model_type not in MODEL_TYPES:
-        raise InputError(f"An operation is one of {', '.join(MODEL_TYPES)}, not {model_type}.")
-    run_id = run_id or ids.new_run_id()
-    if not ids.is_run_id(run_id):
-        raise InputError(f"{shown(run_id)} is not a run id (rs_ and 32 hex digits).")
-    return NewRun(
-        id=run_id,
-        model_type=model_type,
-        status="pending",
-        engine=engine,
-        backend=backend,
-        execution_config=dict(execution_config),
-        prompt_id=prompt_id,
-        recipe=recipe,
-        parent_run_id=parent_run_id,
-        source=dict(source or {}),
-        priority=priority,
-        attempt=1,
-        outputs={},
-        tags=sorted(_tags(tags)),
-        notes=list(notes),
-        request_key=request_key,
-    )
 
 
 def run_of(row: Row[Any]) -> Run:
@@ -223,7 +155,7 @@ class Runs(Database):
             several["status"] = _statuses(status)
         if rating is not None:
             several["rating"] = range(_rating(rating), BEST + 1)
-        tagged = None if tag is None else _tags([tag]).pop()
+        tagged = None if tag is None else clean_tags([tag]).pop()
         rows = newest_runs(self, COLUMNS, equal, several, tagged, limit, offset)
         return [run_of(row) for row in rows]
 
@@ -289,7 +221,7 @@ class Runs(Database):
             UnknownId: no such run.
         """
         run = self.get_run(run_id)
-        add, remove = _tags(add), _tags(remove)
+        add, remove = clean_tags(add), clean_tags(remove)
         with self.write() as tx:
             statement = select(runs.c.tags).where(runs.c.id == run.id)
             now = set(tx.connection.execute(statement).scalar_one_or_none() or ())
@@ -361,9 +293,3 @@ def _rating(rating: int) -> int:
     if rating not in range(1, BEST + 1):
         raise InputError(f"A rating is 1 to {BEST}, not {shown(rating)}.")
     return rating
-
-
-def _tags(tags: Iterable[str]) -> set[str]:
-    from cosmos_pipelines.operations.text import clean_name
-
-    return {clean_name(tag, "tag").lower() for tag in tags}

@@ -6,7 +6,6 @@ run stops after the plan.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,12 +15,11 @@ from typing import Any
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import Prompt, Run
-from cosmos_pipelines.catalog.runs import new_run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError, shown
 from cosmos_pipelines.foreign import absolute, is_utf8
-from cosmos_pipelines.ids import content_hash, new_run_id, order_id
+from cosmos_pipelines.ids import new_run_id, order_id
 from cosmos_pipelines.operations import (
     Enhance,
     Job,
@@ -149,81 +147,7 @@ def plan_upscale(
     return _planned(chosen, operation, "", None, inputs, row)
 
 
-def enter(
-    catalog: Catalog,
-    settings: Settings,
-    planned: Planned,
-    *,
-    backend: str | None = None,
-    queued: bool = False,
-    tags: Sequence[str] = (),
-    request: str | None = None,
-) -> Run:
-    """Enter one planned run; arguments and errors as for `enter_all`."""
-    where = _place(settings, backend)
-    return catalog.add_run(**_row(planned, where, tags, request, Counter()), queued=queued)
-
-
-def enter_all(
-    catalog: Catalog,
-    settings: Settings,
-    planned: Sequence[Planned],
-    *,
-    queued: bool = False,
-    tags: Sequence[str] = (),
-    request: str | None = None,
-) -> list[Run]:
-    """Enter planned runs, pending, all or none; queued ones will be executed by the daemon.
-
-    `request`: who asks for them. The same again, by whoever asks a second time or at the same
-    moment, is given the runs that are there.
-
-    Raises:
-        SettingsError: there is no such backend.
-    """
-    where, asked = _place(settings, None), Counter[str]()
-    rows = [new_run(**_row(plan, where, tags, request, asked)) for plan in planned]
-    return catalog.add_runs(rows, queued=queued)
-
-
-def _row(
-    plan: Planned, backend: str, tags: Sequence[str], request: str | None, asked: Counter[str]
-) -> dict[str, Any]:
-    """The arguments of `new_run`; `asked`: how often each run was asked for in this request."""
-    operation = plan.job.operation
-    key = None
-    if request is not None:
-        what = _identity(plan, backend)
-        asked[what] += 1
-        key = f"{request}/{what}/{asked[what]}"
-    return {
-        "model_type": operation.model_type,
-        "engine": plan.engine.name,
-        "backend": backend,
-        "execution_config": operation.config(),
-        "run_id": plan.job.run_id,
-        "notes": plan.notes,
-        "tags": tags,
-        "request_key": key,
-        **plan.row,
-    }
-
-
-def _identity(plan: Planned, backend: str) -> str:
-    """A hash of all that a planned run will do."""
-    operation = plan.job.operation
-    return content_hash(
-        {
-            "operation": operation.model_type,
-            "engine": plan.engine.name,
-            "backend": backend,
-            "config": operation.config(),
-            **plan.row,
-        }
-    )[:32]
-
-
-def _place(settings: Settings, backend: str | None) -> str:
+def backend_name(settings: Settings, backend: str | None) -> str:
     """Return the name of a backend, by default of that of new runs. Raises SettingsError."""
     with closing(backend_for(settings, backend)) as found:
         return found.name
@@ -276,7 +200,7 @@ def as_orders(
     catalog: Catalog, settings: Settings, planned: Iterable[Planned], backend: str | None
 ) -> list[dict[str, Any]]:
     """The orders that planned runs would become, batched, as plain data."""
-    where = _place(settings, backend)
+    where = backend_name(settings, backend)
     by_engine: dict[str, list[Planned]] = {}
     for plan in planned:
         by_engine.setdefault(plan.engine.name, []).append(plan)

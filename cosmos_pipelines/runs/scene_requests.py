@@ -36,8 +36,9 @@ from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.operations.text import clean_name, clean_text
 from cosmos_pipelines.runs.engine_choice import engine_for
+from cosmos_pipelines.runs.enter import enter_all
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import Planned, enter_all, plan_transfer
+from cosmos_pipelines.runs.plan import Planned, plan_transfer
 from cosmos_pipelines.settings import Settings
 
 TOML: Final = "scene.toml"

@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 
 from cosmos_pipelines.assets.partitions import UPSCALED, VIDEOS, latest
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.enter import enter
+from cosmos_pipelines.runs.plan import plan_transfer
 from tests.models.trees import path_with_torchrun
 from tests.support.cosmos_models import all_passes
 from tests.support.dagster_project import add_prompt, materialize, metadata_of, run_job

@@ -12,8 +12,9 @@ from cosmos_pipelines.backends.local import LocalBackend
 from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources.dagster_resources import resources_of
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from tests.support.dagster_project import materialize, metadata_of
 from tests.support.project import Project, settings_in
 

@@ -22,7 +22,8 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.definitions import build_definitions
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.materialize import materialize_runs
-from cosmos_pipelines.runs.plan import enter, plan_enhance, plan_upscale
+from cosmos_pipelines.runs.enter import enter
+from cosmos_pipelines.runs.plan import plan_enhance, plan_upscale
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from tests.support.dagster_project import (
     add_prompt,

@@ -21,7 +21,8 @@ from cosmos_pipelines.assets.partitions import (
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.video_checks import CHECKS
 from cosmos_pipelines.catalog.tables import runs
-from cosmos_pipelines.runs.plan import enter, plan_upscale
+from cosmos_pipelines.runs.enter import enter
+from cosmos_pipelines.runs.plan import plan_upscale
 from tests.support.dagster_project import add_prompt, add_run, failure_of, materialize, metadata_of
 from tests.support.project import Project, write_video
 

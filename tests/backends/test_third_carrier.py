@@ -35,9 +35,10 @@ from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.operations import Order
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
 from tests.support.project import settings_in, write_video
 from tests.support.sshd import Sshd

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from cosmos_pipelines.catalog import Catalog
+from cosmos_pipelines.catalog.new_run import new_run
 from cosmos_pipelines.catalog.records import MODEL_TYPES
-from cosmos_pipelines.catalog.runs import new_run
 from cosmos_pipelines.errors import DiskFull, InputError, UnknownId
 from cosmos_pipelines.ids import new_run_id
 from cosmos_pipelines.operations import ModelType

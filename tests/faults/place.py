@@ -14,9 +14,10 @@ from typing import Final
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.lease import LEASE_S
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from tests.faults.model import pad
 from tests.faults.orchestrator import PROGRAM
 from tests.rig.fleet import Fleet

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from tests.models.trees import path_with_torchrun
 from tests.page.test_server import Served
 from tests.support.cosmos_models import cosmos_project

@@ -24,8 +24,9 @@ from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.page.server import application, is_loopback, serve, url_of
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.resources.run_launcher import LAUNCHED_TAG
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
 from tests.support.project import Project, make_project, write_video
 from tests.support.waiting import LONG_S, until

@@ -16,9 +16,10 @@ from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import Unreachable
 from cosmos_pipelines.operations.base import Job, Order
 from cosmos_pipelines.runs.bundle import Bundles, bundle
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from tests.support.project import Project, make_project
 from tests.support.stand_in_engine import StandIn, registered
 

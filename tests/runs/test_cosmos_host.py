@@ -7,8 +7,9 @@ import threading
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.media.probe import probe
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.plan import enter, plan_enhance, plan_upscale
+from cosmos_pipelines.runs.plan import plan_enhance, plan_upscale
 from tests.rig.host import until
 from tests.support.cosmos_host import FRAMES
 from tests.support.gpu_host import RemoteProject

@@ -25,10 +25,11 @@ from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.operate.kill import kill
 from cosmos_pipelines.operate.logs import log_lines
 from cosmos_pipelines.operate.status import status
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.lost import lost_runs
-from cosmos_pipelines.runs.plan import enter, plan_transfer, plan_upscale
+from cosmos_pipelines.runs.plan import plan_transfer, plan_upscale
 from tests.support.processes import gone_owner
 from tests.support.project import Project, make_project, write_video
 from tests.support.stand_in_engine import StandIn, registered

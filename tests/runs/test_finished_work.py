@@ -18,8 +18,9 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, DiskFull, Unreachable
 from cosmos_pipelines.operations import Outcome
 from cosmos_pipelines.runs.context import OnCompleted
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
 from tests.models.trees import path_with_torchrun
 from tests.support.cosmos_models import all_passes

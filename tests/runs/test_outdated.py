@@ -15,9 +15,10 @@ from cosmos_pipelines.catalog.tables import runs
 from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.runs.again import plan_again, to_make_again, with_parents
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import current_scene
 from cosmos_pipelines.runs.outdated import Now, made_by, outdated_runs, replacements
-from cosmos_pipelines.runs.plan import enter, plan_upscale
+from cosmos_pipelines.runs.plan import plan_upscale
 from tests.media import renders
 from tests.runs.test_execute import execute, pending
 from tests.support.project import Project, make_project, write_video

@@ -15,6 +15,7 @@ from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.resources.instance import open_instance
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import (
     current_scene,
     prepare,
@@ -22,7 +23,7 @@ from cosmos_pipelines.runs.inputs import (
     register_scene,
     scene_directory,
 )
-from cosmos_pipelines.runs.plan import enter, plan_enhance, plan_transfer
+from cosmos_pipelines.runs.plan import plan_enhance, plan_transfer
 from tests.media import renders
 from tests.runs.test_execute import execute
 from tests.support.counting import counting

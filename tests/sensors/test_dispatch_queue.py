@@ -48,7 +48,8 @@ def test_only_a_few_batches_wait_in_dagsters_queue(staged: Project, looks: Looks
 
 def test_a_run_whose_input_is_gone_is_alone_and_will_say_why(staged: Project, looks: Looks) -> None:
     staged.scene("square")
-    from cosmos_pipelines.runs.plan import enter, plan_transfer
+    from cosmos_pipelines.runs.enter import enter
+    from cosmos_pipelines.runs.plan import plan_transfer
     from tests.support.dagster_project import add_prompt
 
     lone = add_prompt(staged, "lone", "square")

@@ -14,9 +14,10 @@ from cosmos_pipelines.assets.partitions import FILES, SCENES, VIDEOS
 from cosmos_pipelines.assets.recheck import RECHECK
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_scene
 from cosmos_pipelines.runs.outdated import Now, Reason
-from cosmos_pipelines.runs.plan import enter, plan_upscale
+from cosmos_pipelines.runs.plan import plan_upscale
 from cosmos_pipelines.sensors.up_to_date import Seen, up_to_date
 from tests.support.dagster_project import add_run, materialize, run_job, tick
 from tests.support.project import Project, write_video

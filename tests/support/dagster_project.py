@@ -10,8 +10,9 @@ from cosmos_pipelines.assets.partitions import latest
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.definitions import build_definitions
 from cosmos_pipelines.resources.dagster_resources import resources_of
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from tests.support.project import Project
 

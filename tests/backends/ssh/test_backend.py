@@ -24,9 +24,10 @@ from cosmos_pipelines.errors import BackendError, SettingsError, StateError
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.operate.kill import kill
 from cosmos_pipelines.operations import Order, Video
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import enter, plan_transfer
+from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Docker
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host

@@ -1,0 +1,85 @@
+"""The columns of a run before it is in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+from cosmos_pipelines import ids
+from cosmos_pipelines.catalog.records import MODEL_TYPES, Status
+from cosmos_pipelines.errors import InputError, shown
+
+
+class NewRun(TypedDict):
+    """The columns of a run that is not in the catalog yet; `new_run` makes them."""
+
+    id: str
+    model_type: str
+    status: Status
+    engine: str
+    backend: str
+    execution_config: dict[str, Any]
+    prompt_id: str | None
+    recipe: str | None
+    parent_run_id: str | None
+    source: dict[str, Any]
+    priority: int
+    attempt: int
+    outputs: dict[str, Any]
+    tags: list[str]
+    notes: list[str]
+    request_key: str | None
+
+
+def new_run(
+    model_type: str,
+    engine: str,
+    backend: str,
+    execution_config: Mapping[str, Any],
+    prompt_id: str | None = None,
+    recipe: str | None = None,
+    parent_run_id: str | None = None,
+    source: Mapping[str, Any] | None = None,
+    priority: int = 0,
+    tags: Iterable[str] = (),
+    notes: Iterable[str] = (),
+    run_id: str | None = None,
+    request_key: str | None = None,
+) -> NewRun:
+    """The columns of a new run.
+
+    `request_key`: by which whoever asks for this run a second time is given the same run.
+
+    Raises:
+        InputError: an unknown operation, a run id of the wrong form.
+    """
+    if model_type not in MODEL_TYPES:
+        raise InputError(f"An operation is one of {', '.join(MODEL_TYPES)}, not {model_type}.")
+    run_id = run_id or ids.new_run_id()
+    if not ids.is_run_id(run_id):
+        raise InputError(f"{shown(run_id)} is not a run id (rs_ and 32 hex digits).")
+    return NewRun(
+        id=run_id,
+        model_type=model_type,
+        status="pending",
+        engine=engine,
+        backend=backend,
+        execution_config=dict(execution_config),
+        prompt_id=prompt_id,
+        recipe=recipe,
+        parent_run_id=parent_run_id,
+        source=dict(source or {}),
+        priority=priority,
+        attempt=1,
+        outputs={},
+        tags=sorted(clean_tags(tags)),
+        notes=list(notes),
+        request_key=request_key,
+    )
+
+
+def clean_tags(tags: Iterable[str]) -> set[str]:
+    """Tags as they are stored: lower case, no spaces at the ends. Raises InputError."""
+    from cosmos_pipelines.operations.text import clean_name
+
+    return {clean_name(tag, "tag").lower() for tag in tags}

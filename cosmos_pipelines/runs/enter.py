@@ -1,0 +1,88 @@
+"""Planned runs enter the catalog; whoever asks a second time is given the runs that are there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from cosmos_pipelines.catalog.new_run import new_run
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.ids import content_hash
+from cosmos_pipelines.runs.plan import Planned, backend_name
+from cosmos_pipelines.settings import Settings
+
+
+def enter(
+    catalog: Catalog,
+    settings: Settings,
+    planned: Planned,
+    *,
+    backend: str | None = None,
+    queued: bool = False,
+    tags: Sequence[str] = (),
+    request: str | None = None,
+) -> Run:
+    """Enter one planned run; arguments and errors as for `enter_all`."""
+    where = backend_name(settings, backend)
+    return catalog.add_run(**_row(planned, where, tags, request, Counter()), queued=queued)
+
+
+def enter_all(
+    catalog: Catalog,
+    settings: Settings,
+    planned: Sequence[Planned],
+    *,
+    queued: bool = False,
+    tags: Sequence[str] = (),
+    request: str | None = None,
+) -> list[Run]:
+    """Enter planned runs, pending, all or none; queued ones will be executed by the daemon.
+
+    `request`: who asks for them. The same again, by whoever asks a second time or at the same
+    moment, is given the runs that are there.
+
+    Raises:
+        SettingsError: there is no such backend.
+    """
+    where, asked = backend_name(settings, None), Counter[str]()
+    rows = [new_run(**_row(plan, where, tags, request, asked)) for plan in planned]
+    return catalog.add_runs(rows, queued=queued)
+
+
+def _row(
+    plan: Planned, backend: str, tags: Sequence[str], request: str | None, asked: Counter[str]
+) -> dict[str, Any]:
+    """The arguments of `new_run`; `asked`: how often each run was asked for in this request."""
+    operation = plan.job.operation
+    key = None
+    if request is not None:
+        what = _identity(plan, backend)
+        asked[what] += 1
+        key = f"{request}/{what}/{asked[what]}"
+    return {
+        "model_type": operation.model_type,
+        "engine": plan.engine.name,
+        "backend": backend,
+        "execution_config": operation.config(),
+        "run_id": plan.job.run_id,
+        "notes": plan.notes,
+        "tags": tags,
+        "request_key": key,
+        **plan.row,
+    }
+
+
+def _identity(plan: Planned, backend: str) -> str:
+    """A hash of all that a planned run will do."""
+    operation = plan.job.operation
+    return content_hash(
+        {
+            "operation": operation.model_type,
+            "engine": plan.engine.name,
+            "backend": backend,
+            "config": operation.config(),
+            **plan.row,
+        }
+    )[:32]
