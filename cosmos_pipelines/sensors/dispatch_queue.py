@@ -71,9 +71,9 @@ def dispatch_queue(
     cursor = write_cursor(asked)
     if not requests:
         context.update_cursor(cursor)
-        return dg.SkipReason(
-            f"{len(asked)} runs wait in Dagster's queue." if asked else "No run waits."
-        )
+        waiting = sum(entry.key is not None for entry in asked.values())
+        said = f"{waiting} runs wait in Dagster's queue." if waiting else "No run waits."
+        return dg.SkipReason(said)
     return dg.SensorResult(
         run_requests=requests, dynamic_partitions_requests=_partitions(batches), cursor=cursor
     )

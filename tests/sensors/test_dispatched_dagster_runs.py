@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import dagster as dg
 import pytest
 
@@ -126,6 +128,14 @@ def test_a_cursor_that_was_changed_on_the_page_stops_nothing_and_orders_nothing_
     looks.cursor = cursor
     assert looks.once() == [[second.id]]
     assert looks.once() == []
+
+
+def test_a_queue_that_an_earlier_version_left_full_of_deleted_dagster_runs_goes_on(
+    staged: Project, looks: Looks
+) -> None:
+    run = add_run(staged, queued=True)
+    looks.cursor = json.dumps({run.id: {"key": f"{run.id}.0123456789ab", "tries": 1}})
+    assert looks.once() == [[run.id]]
 
 
 def test_a_run_that_is_cancelled_while_its_batch_waits_is_not_executed(
