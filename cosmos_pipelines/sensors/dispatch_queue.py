@@ -6,7 +6,8 @@ batch; so only a few wait in Dagster's own queue at any time.
 What becomes of a Dagster run before it has taken its runs decides about them:
 
     cancelled or deleted by a user          the runs are cancelled
-    failed, never created, or a success     requested again, a few times; then the runs have failed
+    failed, never created, or a success     requested again, a few times, at last each run alone:
+                                            one may be to blame; then the runs have failed
     created, but not in Dagster's queue     requested again with the same key, which puts it there
 """
 
@@ -62,7 +63,8 @@ def dispatch_queue(
         asked, requests = _still_asked(context, store)
         batches: list[list[Run]] = []
         if _room(asked) > 0 and (free := _free_runs(context.instance, store, asked)):
-            batches = next_batches(store, settings, free, _room(asked), context.log)
+            last = {name for name, entry in asked.items() if entry.tries >= TRIES - 1}
+            batches = next_batches(store, settings, free, _room(asked), context.log, alone=last)
     for batch in batches:
         number = max(asked[run.id].tries if run.id in asked else 0 for run in batch) + 1
         key = _run_key(batch, number)
