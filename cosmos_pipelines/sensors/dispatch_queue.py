@@ -6,7 +6,8 @@ batch; so only a few wait in Dagster's own queue at any time.
 What becomes of a Dagster run before it has taken its runs decides about them:
 
     cancelled or deleted by a user          the runs are cancelled
-    failed, never created, or a success     requested again, a few times; then the runs have failed
+    failed, never created, or a success     requested again, a few times, at last each run alone:
+                                            one may be to blame; then the runs have failed
     created, but not in Dagster's queue     requested again with the same key, which puts it there
 """
 
@@ -65,7 +66,8 @@ def dispatch_queue(
             wait_until(context, store, lambda: _has_others(store, asked))
         batches: list[list[Run]] = []
         if _room(asked) > 0 and (free := _free_runs(context.instance, store, asked)):
-            batches = next_batches(store, settings, free, _room(asked), context.log)
+            last = {name for name, entry in asked.items() if entry.tries >= TRIES - 1}
+            batches = next_batches(store, settings, free, _room(asked), context.log, alone=last)
     for batch in batches:
         number = max(asked[run.id].tries if run.id in asked else 0 for run in batch) + 1
         key = _run_key(batch, number)
@@ -74,9 +76,9 @@ def dispatch_queue(
     cursor = write_cursor(asked)
     if not requests:
         context.update_cursor(cursor)
-        return dg.SkipReason(
-            f"{len(asked)} runs wait in Dagster's queue." if asked else "No run waits."
-        )
+        waiting = sum(entry.key is not None for entry in asked.values())
+        said = f"{waiting} runs wait in Dagster's queue." if waiting else "No run waits."
+        return dg.SkipReason(said)
     _add_partitions(context.instance, batches)
     return dg.SensorResult(run_requests=requests, cursor=cursor)
 

@@ -7,7 +7,7 @@ at only for the runs whose turn has come, and none is read to its end: its run d
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from logging import Logger
 from pathlib import Path
 
@@ -25,9 +25,16 @@ from cosmos_pipelines.settings import Settings
 
 
 def next_batches(
-    catalog: Catalog, settings: Settings, waiting: Sequence[Run], room: int, log: Logger
+    catalog: Catalog,
+    settings: Settings,
+    waiting: Sequence[Run],
+    room: int,
+    log: Logger,
+    alone: Collection[str] = (),
 ) -> list[list[Run]]:
     """At most `room` batches of the waiting runs, in the order of their first runs.
+
+    `alone`: runs that share no batch, by id.
 
     A run whose inputs cannot be used, or are no longer as they were measured, is alone: when it
     starts, its scene is made anew, or it fails and says why. So is a run whose engine raises an
@@ -39,7 +46,8 @@ def next_batches(
     looks = _Looks(catalog, settings, waiting, log)
     groups: dict[Hashable, list[Run]] = {}
     for run in waiting:
-        groups.setdefault(looks.rough_key(run), []).append(run)
+        key = looks.rough_key(run)
+        groups.setdefault((key, run.id) if run.id in alone else key, []).append(run)
     batches: list[list[Run]] = []
     while groups and len(batches) < room:
         key = min(groups, key=lambda key: order[groups[key][0].id])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import dagster as dg
 import pytest
 
@@ -67,6 +69,17 @@ def test_a_dagster_run_that_ends_without_its_runs_is_requested_again_a_few_times
     assert (run.status, run.error_kind) == ("failed", "launch_failed")
 
 
+def test_runs_whose_batch_fails_again_and_again_get_their_last_try_alone(
+    staged: Project, looks: Looks
+) -> None:
+    runs = [add_run(staged, text, queued=True) for text in ("one", "two", "three")]
+    ids = [run.id for run in runs]
+    for _ in range(TRIES - 1):
+        assert looks.once() == [ids]
+        looks.started(dg.DagsterRunStatus.FAILURE)
+    assert looks.once() == [[run_id] for run_id in ids]
+
+
 def test_a_dagster_run_that_is_never_created_is_requested_again(
     staged: Project, looks: Looks
 ) -> None:
@@ -128,6 +141,14 @@ def test_a_cursor_that_was_changed_on_the_page_stops_nothing_and_orders_nothing_
     assert looks.once() == []
 
 
+def test_a_queue_that_an_earlier_version_left_full_of_deleted_dagster_runs_goes_on(
+    staged: Project, looks: Looks
+) -> None:
+    run = add_run(staged, queued=True)
+    looks.cursor = json.dumps({run.id: {"key": f"{run.id}.0123456789ab", "tries": 1}})
+    assert looks.once() == [[run.id]]
+
+
 def test_a_run_that_is_cancelled_while_its_batch_waits_is_not_executed(
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
@@ -140,3 +161,16 @@ def test_a_run_that_is_cancelled_while_its_batch_waits_is_not_executed(
     assert done.success
     found = [staged.catalog.get_run(run.id).status for run in runs]
     assert found == ["cancelled", "completed"]
+
+
+def test_a_cancelled_run_that_a_user_asks_for_is_executed(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged, queued=True)
+    staged.catalog.cancel_pending(run.id)
+    job = build_definitions(staged.settings).resolve_job_def(BATCH)
+    tags = {BY: "command line"}
+    assert job.execute_in_process(
+        instance=instance, run_config=QUIET | batch_config([run.id]), tags=tags
+    ).success
+    assert staged.catalog.get_run(run.id).status == "completed"

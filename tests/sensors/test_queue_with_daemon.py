@@ -1,0 +1,102 @@
+"""The queue with Dagster's real daemon, while a user deletes and cancels what waits on the page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cosmos_pipelines.assets.jobs import BATCH
+from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.resources.instance import instance_directory, open_instance
+from cosmos_pipelines.settings import environment_of
+from tests.support.dagster_project import add_prompt
+from tests.support.many_runs import copy_run
+from tests.support.project import Project, make_project
+from tests.support.waiting import until
+
+NOTHING_STARTS = """\
+run_coordinator:
+  module: dagster._core.run_coordinator
+  class: QueuedRunCoordinator
+  config: {max_concurrent_runs: 0}
+telemetry: {enabled: false}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project whose daemon requests Dagster runs, of which none starts."""
+    made = make_project(tmp_path / "home")
+    made.scene()
+    (instance_directory(made.settings) / "dagster.yaml").write_text(NOTHING_STARTS)
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "cosmos_pipelines.daemon"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=made.settings.home,
+        env=environment_of(made.settings),
+    )
+    yield made
+    assert daemon.stdin is not None
+    daemon.stdin.close()
+    daemon.wait()
+    made.catalog.close()
+
+
+def queue(project: Project, count: int) -> list[Run]:
+    """Runs that wait; each is a batch of its own, as its backend is."""
+    prompt = add_prompt(project, "a street", "city")
+    first = project.catalog.add_run("transfer", "preview", "local", {}, prompt.id)
+    for number in range(count):
+        copy_run(project.catalog, first, 1, backend=f"local{number}", queued_at=first.created_at)
+    runs = [run for run in project.catalog.list_runs("pending", limit=None) if run.queued_at]
+    return sorted(runs, key=lambda run: run.id)
+
+
+def waiting(instance: dg.DagsterInstance, run: Run) -> dg.DagsterRun | None:
+    """The Dagster run that waits for this run in Dagster's queue."""
+    tags = {"cosmos/first_run": run.id}
+    found = dg.RunsFilter(job_name=BATCH, tags=tags, statuses=[dg.DagsterRunStatus.QUEUED])
+    return next(iter(instance.get_runs(found, limit=1)), None)
+
+
+def seen(instance: dg.DagsterInstance) -> set[str]:
+    """The runs whose Dagster runs the sensor has seen; to it, others may never have been there."""
+    for state in instance.all_instigator_state():
+        if state.instigator_name == "dispatch_queue" and state.instigator_data:
+            asked = json.loads(getattr(state.instigator_data, "cursor", None) or "{}")
+            return {run_id for run_id, entry in asked.items() if entry["seen"]}
+    return set()
+
+
+def test_the_queue_and_adoptions_go_on_when_their_dagster_runs_are_deleted_and_cancelled(
+    project: Project,
+) -> None:
+    runs = queue(project, 6)
+    lost = project.catalog.add_run("transfer", "preview", "local", {}, runs[0].prompt_id)
+    gone = f"{owner_name().partition(':')[0]}:999999:1.0"
+    assert project.catalog.claim(lost.id, gone)
+    with open_instance(project.settings, captures=False) as instance:
+        first = [until(lambda r=run: waiting(instance, r), f"{run.id}") for run in runs[:4]]  # type: ignore[misc]
+        assert waiting(instance, runs[4]) is None
+        adoption = until(lambda: waiting(instance, lost), "adoption")
+        until(lambda: {run.id for run in runs[:4]} <= seen(instance), "a look at them")
+        instance.delete_run(first[0].run_id)
+        instance.run_coordinator.cancel_run(first[1].run_id)
+        instance.run_coordinator.cancel_run(adoption.run_id)
+        for run in runs[4:]:
+            until(lambda r=run: waiting(instance, r), "later runs")  # type: ignore[misc]
+        again = until(lambda: waiting(instance, lost), "adoption again")
+        assert again.run_id != adoption.run_id
+    found = [project.catalog.get_run(run.id) for run in runs]
+    assert [run.status for run in found] == ["cancelled"] * 2 + ["pending"] * 4
+    assert "was deleted" in str(found[0].error_message)
+    assert "was cancelled" in str(found[1].error_message)
