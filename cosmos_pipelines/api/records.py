@@ -207,9 +207,12 @@ class Records(Project):
     def verify_integrity(self, *, fix: bool = False, deep: bool = False) -> Record:
         """Compare catalog and files; `deep` reads every result and scene and compares its hash."""
         from cosmos_pipelines.catalog import integrity
+        from cosmos_pipelines.runs.lost import looks_lost
         from cosmos_pipelines.runs.scene_checks import check_scenes, fix_scenes
 
-        results = integrity.verify(self.catalog, self.settings.outputs, deep=deep)
+        results = integrity.verify(
+            self.catalog, self.settings.outputs, deep=deep, is_lost=looks_lost
+        )
         scenes = check_scenes(self.catalog, self.settings, deep=deep)
         fixed = integrity.fix(self.catalog, results) if fix else []
         fixed += fix_scenes(self.catalog, self.settings, scenes) if fix else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -51,8 +51,20 @@ class Problem:
         return asdict(self)
 
 
-def verify(catalog: Catalog, outputs_root: Path, deep: bool = False) -> list[Problem]:
+def _lease_ended(run: Run) -> bool:
+    return not run.leased(utc_now())
+
+
+def verify(
+    catalog: Catalog,
+    outputs_root: Path,
+    deep: bool = False,
+    *,
+    is_lost: Callable[[Run], bool] = _lease_ended,
+) -> list[Problem]:
     """Return all problems of results; `deep` also compares each hash and checks the database.
+
+    `is_lost`: whether no process executes an active run any more.
 
     Changes nothing. Does not check the files of active runs. `runs/scene_checks.py` checks scenes.
     """
@@ -62,7 +74,10 @@ def verify(catalog: Catalog, outputs_root: Path, deep: bool = False) -> list[Pro
     known = {run.id: run for run in catalog.list_runs(limit=None)}
     problems = list(_database(catalog)) if deep else []
     for run in known.values():
-        problems += _run(run, outputs_root, deep)
+        if run.status in ACTIVE and is_lost(run):
+            message = f"The run says {run.status}, but no process executes it any more."
+            problems.append(Problem("lost", run.id, None, message))
+        problems += _result(run, outputs_root, deep)
     for directory in directories:
         problems += _directory(directory, known.get(folders.run_id_of(directory) or ""))
     return problems
@@ -83,10 +98,7 @@ def _is_run_directory(path: Path) -> bool:
     return path.name.startswith(("run_", folders.ASIDE)) and (path.is_dir() or path.is_symlink())
 
 
-def _run(run: Run, outputs_root: Path, deep: bool) -> Iterator[Problem]:
-    if run.status in ACTIVE and not run.leased(utc_now()):
-        message = f"The run says {run.status}, but no process executes it any more."
-        yield Problem("lost", run.id, None, message)
+def _result(run: Run, outputs_root: Path, deep: bool) -> Iterator[Problem]:
     if run.status != "completed":
         return
     names = [name for name in ("video", "file") if run.outputs.get(name)]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
@@ -71,6 +72,14 @@ def test_a_clock_that_was_set_does_not_make_a_run_of_a_living_process_lost(
     run = claimed(project, owner_name(), ended=True)
     assert not is_lost(project.catalog, run)
     assert lost_runs(project.catalog) == []
+
+
+def test_verify_tells_only_of_runs_whose_process_is_gone(project: Project) -> None:
+    claimed(project, owner_name(), ended=True)
+    gone = claimed(project, GONE)
+    with CosmosAPI(settings=project.settings) as api:
+        problems = api.verify_integrity()["problems"]
+    assert [(p["kind"], p["id"]) for p in problems] == [("lost", gone.id)]
 
 
 def test_a_run_of_a_living_process_is_not_taken_over_after_the_clock_was_set(
