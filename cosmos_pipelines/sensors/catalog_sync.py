@@ -5,6 +5,7 @@ import dagster as dg
 from cosmos_pipelines.assets.partitions import PARTITIONS
 from cosmos_pipelines.assets.recheck import check_config, check_videos
 from cosmos_pipelines.assets.sync import next_news
+from cosmos_pipelines.foreign import as_text
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 
@@ -26,6 +27,8 @@ def catalog_sync(
     """Record the catalog's next changes."""
     with catalog.open() as (store, settings):
         news, cursor = next_news(context.instance, store, settings, context.cursor, LIMIT)
+    for wrong in news.wrong:
+        context.log.warning(as_text(f"Not shown on the page: {wrong}"))
     sets = {str(p.name): p for p in PARTITIONS.values()}
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = [
         sets[name].build_add_request(keys) for name, keys in news.added.items()
