@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, UPSCALED, VIDEOS, latest
+from cosmos_pipelines.assets.video_checks import CHECKS, Finding
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.materialize import materialize_runs
@@ -180,3 +181,14 @@ def test_a_command_that_executes_a_run_opens_one_instance_and_starts_the_model_o
     ours = {name for name in modules if name.startswith("cosmos_pipelines.")}
     assert not {name for name in ours if name.startswith("cosmos_pipelines.sensors.")}
     assert "PIL.TiffImagePlugin" not in modules  # PIL's init() imports every format there is
+
+
+def test_a_video_that_does_not_pass_its_checks_says_so_in_its_run(
+    staged: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = add_run(staged)
+    found = [Finding(name, name != "hash") for name in CHECKS]
+    monkeypatch.setattr("cosmos_pipelines.assets.videos.examine", lambda *_: found)
+    (done,) = materialize_runs(staged.catalog, staged.settings, [run.id])
+    assert done.status == "completed"
+    assert "did not pass its checks" in done.notes[-1] and "hash" in done.notes[-1]

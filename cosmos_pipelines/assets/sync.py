@@ -7,11 +7,12 @@ recorded itself is recognised by its data version and not recorded again.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import dagster as dg
+from loguru import logger
 
 from cosmos_pipelines.assets.metadata import (
     PartitionContent,
@@ -93,6 +94,8 @@ class News:
     """Scenes to come back to."""
     unchecked: list[str] = field(default_factory=list)
     """Completed runs whose videos nobody has checked: their Dagster run ended before it did."""
+    wrong: list[str] = field(default_factory=list)
+    """Rows that cannot be shown, each with the reason."""
 
     @property
     def size(self) -> int:
@@ -139,6 +142,8 @@ def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, *
         news = News()
         _note_all(news, instance, catalog, settings, _with_origins(catalog, rows))
         tell(instance, news)
+    for wrong in news.wrong:
+        logger.warning("Not shown on the page: {}", wrong)
 
 
 def record_partitions(instance: dg.DagsterInstance, row: Row) -> None:
@@ -196,34 +201,30 @@ def _note_all(
     prompts = catalog.find_prompts(run.prompt_id for run in completed if run.prompt_id)
     for row in rows:
         _note_keys(news, instance, row)
-        if isinstance(row, Run):
-            _note_run(news, instance, settings, row, prompts.get(row.prompt_id or ""))
+        if isinstance(row, Run) and row.status != "completed":
             continue
-        if isinstance(row, Prompt):
-            _note_shown(news, instance, prompt_content(row))
-        elif not _known(instance, content := scene_content(settings, row)):
-            if _being_registered(instance, row):
+        if isinstance(row, Run) and _in_work(instance, row.dagster_run_id):
+            news.later.append(row.id)
+            continue
+        try:
+            content = _content(settings, row, prompts)
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as e:
+            # of another version or program; the others are shown
+            news.wrong.append(f"{_id(row)}: {e!r}")
+            continue
+        if not _known(instance, content):
+            if isinstance(row, SceneRow) and _being_registered(instance, row):
                 news.scenes.append(row.key)
             else:
                 news.contents.append(content)
+        if isinstance(row, Run) and row.model_type != "enhance" and not checked(instance, row):
+            news.unchecked.append(row.id)
 
 
-def _note_run(
-    news: News, instance: dg.DagsterInstance, settings: Settings, run: Run, prompt: Prompt | None
-) -> None:
-    if run.status != "completed":
-        return
-    if _in_work(instance, run.dagster_run_id):
-        news.later.append(run.id)
-        return
-    _note_shown(news, instance, run_content(settings, run, prompt))
-    if run.model_type != "enhance" and not checked(instance, run):
-        news.unchecked.append(run.id)
-
-
-def _note_shown(news: News, instance: dg.DagsterInstance, content: PartitionContent) -> None:
-    if not _known(instance, content):
-        news.contents.append(content)
+def _content(settings: Settings, row: Row, prompts: Mapping[str, Prompt]) -> PartitionContent:
+    if isinstance(row, Run):
+        return run_content(settings, row, prompts.get(row.prompt_id or ""))
+    return prompt_content(row) if isinstance(row, Prompt) else scene_content(settings, row)
 
 
 def _note_keys(news: News, instance: dg.DagsterInstance, row: Row) -> None:

@@ -19,7 +19,11 @@ from cosmos_pipelines.catalog.tables import prompts, run_counts, runs
 from cosmos_pipelines.errors import InputError, UnknownId, shown
 
 COLUMNS = tuple(runs.c[name] for name in Run.__dataclass_fields__)
-_WITH_VIDEO = (runs.c.status == "completed", runs.c.model_type != "enhance")
+_WITH_VIDEO = (
+    # not `== "completed"`: SQLite would read the index of that status, half of the table
+    runs.c.status.not_in([status for status in STATUSES if status != "completed"]),
+    runs.c.model_type != "enhance",
+)
 LEASE_S = 30
 BEST = 5
 LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for kind in MODEL_TYPES}

@@ -10,7 +10,6 @@ from typing import Final
 from loguru import logger
 
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError
 
 ASK_S: Final = 2.0
 """Seconds between two looks at the recipes."""
@@ -27,12 +26,11 @@ def following_recipes(catalog: Catalog, reload: Callable[[], None]) -> Iterator[
         while not ending.wait(ASK_S):
             try:
                 now = _names(catalog)
-            except CosmosError as e:
-                logger.warning("The recipes cannot be read: {}", e)
-                continue
-            if now != known:
-                known = now
-                reload()
+                if now != known:
+                    known = now
+                    reload()
+            except Exception as e:  # noqa: BLE001 - the next look may be better
+                logger.warning("The page's form of a sweep may lack recipes: {}", e)
 
     thread = threading.Thread(target=follow, name="recipes", daemon=True)
     thread.start()

@@ -7,6 +7,7 @@ import dagster as dg
 from cosmos_pipelines.assets.recheck import check_config, check_videos
 from cosmos_pipelines.assets.sync import next_news, tell
 from cosmos_pipelines.catalog.alone import alone
+from cosmos_pipelines.foreign import as_text
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 
@@ -38,6 +39,8 @@ def catalog_sync(
                 news, cursor = next_news(context.instance, store, settings, before, SLICE)
                 tell(context.instance, news)
             recorded += news.size
+            for wrong in news.wrong:
+                context.log.warning(as_text(f"Not shown on the page: {wrong}"))
             if news.unchecked:
                 requests.append(_check(news.unchecked, cursor))
             if cursor == before:

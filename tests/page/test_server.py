@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -249,6 +250,40 @@ def test_the_page_refuses_a_mistyped_recipe_and_knows_a_new_one_within_seconds(
     made[0].catalog.put_recipe("soft", "preview", "transfer", {})
     until(lambda: "LaunchRunSuccess" in launched(served, "soft"), "the new recipe")
     assert "recipe (soft) got sofft" in launched(served, "sofft")
+
+
+NODE = """query($asset: String!) { assetNodeOrError(assetKey: {path: [$asset]}) {
+  ... on AssetNode { partitionKeys partitionStats { numPartitions numMaterialized } } } }"""
+BACKFILL = """mutation($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) { __typename } }"""
+
+
+def asked(page: Served, query: str, **variables: object) -> dict[str, Any]:
+    """The page's answer to a query."""
+    body = {"query": query, "variables": variables}
+    (answer,) = httpx.post(f"{page.url}/graphql", json=body, timeout=LONG_S).json()["data"].values()
+    return dict(answer)
+
+
+def none_missing(page: Served, asset: str) -> bool:
+    """Whether the page says that all partitions of an asset are made."""
+    stats = asked(page, NODE, asset=asset)["partitionStats"]
+    return bool(stats["numPartitions"] == stats["numMaterialized"])
+
+
+@pytest.mark.parametrize("asset", ["upscaled_videos", "enhanced_prompts"])
+def test_a_backfill_of_what_is_missing_on_the_page_leaves_nothing_missing(
+    served: Served, made: tuple[Project, Run], asset: str
+) -> None:
+    project, done = made
+    planned = plan_transfer(project.catalog, project.settings, str(done.prompt_id), {"seed": 8})
+    enter(project.catalog, project.settings, planned)  # waits for somebody to execute it
+    assert not none_missing(served, asset)
+    keys = asked(served, NODE, asset=asset)["partitionKeys"]
+    wanted = {"partitionNames": keys, "assetSelection": [{"path": [asset]}]}
+    said = asked(served, BACKFILL, params=wanted)
+    assert said["__typename"] == "LaunchBackfillSuccess"
+    until(lambda: none_missing(served, asset), f"the end of the backfill of {asset}")
 
 
 def test_a_daemon_that_dies_is_started_again(served: Served) -> None:

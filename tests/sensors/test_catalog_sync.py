@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
+from sqlalchemy import update
 
 from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.assets.partitions import PROMPTS, SCENES, VIDEOS
 from cosmos_pipelines.assets.recheck import CHECK
 from cosmos_pipelines.assets.video_checks import CHECKS, Finding, examine
+from cosmos_pipelines.catalog import tables
 from cosmos_pipelines.catalog.deletion import plan_deletion
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -214,3 +216,25 @@ def test_a_video_that_cannot_be_checked_does_not_stop_the_others(
     records = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     events = [r.dagster_event for r in records if r.dagster_event]
     assert {e.asset_check_evaluation_data.partition for e in events} == {good.id}
+
+
+def test_a_row_that_cannot_be_shown_does_not_stop_the_others(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    bad, good = add_run(staged, "one"), add_run(staged, "two")
+    for run in (bad, good):
+        execute_runs(
+            [run.id], catalog=staged.catalog, settings=staged.settings, backend=staged.backend
+        )
+    outputs = dict(staged.catalog.get_run(bad.id).outputs) | {"fps": "24/0"}
+    with staged.catalog.write() as tx:
+        changed = (
+            update(tables.runs)
+            .where(tables.runs.c.id == bad.id)
+            .values(outputs=outputs, **tx.stamp())
+        )
+        tx.connection.execute(changed)
+    synced(staged, instance)
+    assert metadata_of(instance, VIDEOS, good.id)["frames"] == 6
+    assert metadata_of(instance, VIDEOS, bad.id) == {}
+    assert bad.id in instance.get_dynamic_partitions("runs")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 import pytest
 
+from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
 from cosmos_pipelines.sensors.up_to_date import IN_TURN, up_to_date
@@ -93,6 +94,15 @@ def test_a_run_that_changed_costs_no_other_run(many: Many) -> None:
     assert counts["run row"] == 1
     assert counts["scene row"] <= IN_TURN + 1
     assert counts["statement"] <= 12
+
+
+def test_to_record_a_run_reads_its_own_scene_only(many: Many) -> None:
+    project = many.project
+    run = project.catalog.list_runs("pending", limit=1)[0]
+    with counting(project.settings) as counts:
+        record(many.instance, project.catalog, project.settings, run)
+    assert (counts["scene row"], counts["run row"], counts["probe"]) == (1, 0, 0)
+    assert counts["statement"] <= 4
 
 
 def test_the_keys_that_an_earlier_version_lacks_come_in_one_tick(many: Many) -> None:
