@@ -101,7 +101,8 @@ def remove_old(instance: dg.DagsterInstance, old: OldRun) -> int:
     if old.kind == "dagster files":
         return _pack(file) if file is not None and file.is_file() else 0
     freed = _size(file)
-    instance.event_log_storage.delete_events(old.id)
+    if file is None:  # no file would tell the next clean of events without a run
+        instance.event_log_storage.delete_events(old.id)
     instance.delete_run(old.id)
     for path in _with_companions(file):
         remove(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from cosmos_pipelines.catalog.deletion import plan_deletion
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.operate.clean import clean
-from cosmos_pipelines.resources.instance import open_instance
+from cosmos_pipelines.resources.instance import TEMPLATE, open_instance
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.scenes import scene_preview
 from tests.runs.test_execute import elsewhere, pending
@@ -338,3 +339,26 @@ def test_what_dagster_captured_of_old_runs_goes_and_the_models_log_stays(project
     assert cleaned(project)["captured output"] == {run.dagster_run_id}
     assert not captured.exists()
     assert (project.run_directory(run) / "logs" / "run.log").is_file()
+
+
+def test_old_dagster_runs_go_from_postgresql_too(
+    project: Project, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres_url)
+    project.settings.dagster_dir.mkdir()
+    shutil.copyfile(
+        TEMPLATE.with_name("dagster-postgres.yaml"), project.settings.dagster_dir / "dagster.yaml"
+    )
+    (kept, gone) = (
+        materialize_runs(project.catalog, project.settings, [pending(project, "works").id])[0]
+        for _ in range(2)
+    )
+    assert cleaned(project).keys() == {"inputs"}
+    outputs = project.settings.outputs
+    plan_deletion(project.catalog, "run", gone.id, outputs).execute(project.catalog)
+    assert cleaned(project) == {"dagster runs": {gone.dagster_run_id}}
+    with open_instance(project.settings) as instance:
+        assert [run.run_id for run in instance.get_runs()] == [kept.dagster_run_id]
+        assert instance.all_logs(gone.dagster_run_id or "") == []
+        assert metadata_of(instance, VIDEOS, kept.id)["run"] == kept.id
+        assert metadata_of(instance, VIDEOS, gone.id) == {}

@@ -46,7 +46,8 @@ part folders "$(folders "$1")"
 
 # `used`: the last change of a file's links, thus the last launch or removal of a run folder.
 _SWEEP: Final = """
-root=$1 older=$2 day=$3 current=$4 dry=$5
+cd -- "$1" 2>/dev/null || { part swept ""; exit 0; }
+root=$(pwd -P) older=$2 day=$3 current=$4 dry=$5
 now=$(date +%s)
 enter() { cd -- "$root/$1" 2>/dev/null; }
 old() { [ $((now - $1)) -ge "$2" ]; }

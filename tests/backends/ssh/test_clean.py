@@ -6,15 +6,18 @@ import itertools
 import os
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from cosmos_pipelines.backends.registry import host_backend
 from cosmos_pipelines.backends.tar_bundle import SCRIPTS, scripts_bundle
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operate.clean import Cleaned, clean
 from cosmos_pipelines.operations import Order
 from cosmos_pipelines.remote.files import transfer
+from cosmos_pipelines.runs.execute import execute_runs
 from tests.backends.ssh.test_backend import wait_for_frame
 from tests.support.gpu_host import RemoteProject
 from tests.support.waiting import LONG_S
@@ -74,6 +77,20 @@ def test_an_ended_container_without_its_folder_goes_too(remote: RemoteProject) -
     remote.host.console("rm", "-rf", f"/data/cosmos/runs/{order}")
     assert there(cleaned(remote))["ended orders"] == {order}
     assert remote.containers() == []
+
+
+def test_a_directory_below_the_login_users_home_is_cleaned_too(remote: RemoteProject) -> None:
+    below = remote.settings.remote.model_copy(update={"remote_dir": "cosmos"})
+    settings = remote.settings.model_copy(update={"remote": below})
+    with closing(host_backend(settings)) as backend:
+        execute_runs([remote.pending("works").id], catalog=remote.catalog, settings=settings,
+                     backend=backend)  # fmt: skip
+    remote.host.console("mkdir", "-p", "/home/ops/cosmos/runs/.x.part")
+    remote.host.console("chown", "ops:", "/home/ops/cosmos/runs/.x.part")
+    remote.host.console("touch", "-d", "@0", "/home/ops/cosmos/runs/.x.part")
+    found = there(clean(remote.catalog, settings, 0))
+    assert len(found.pop("inputs")) == 3
+    assert found == {"unfinished": {".x.part"}}
 
 
 def test_a_run_in_work_loses_nothing_to_a_clean_also_if_its_process_died(
