@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,11 @@ from cosmos_pipelines.errors import CosmosError, InputError, shown
 
 if TYPE_CHECKING:
     from cosmos_pipelines.api import CosmosAPI
+    from cosmos_pipelines.catalog.store import Catalog
+
+
+MOST: Final = 2**31 - 1
+"""The largest number of rows."""
 
 
 def open_api(ctx: typer.Context) -> CosmosAPI:
@@ -19,6 +24,15 @@ def open_api(ctx: typer.Context) -> CosmosAPI:
     from cosmos_pipelines.api import CosmosAPI
 
     return CosmosAPI(ctx.obj.home if ctx.obj else None)
+
+
+def open_catalog(ctx: typer.Context) -> Catalog:
+    """Return the catalog of that project, to read it; no other setting is looked at."""
+    from cosmos_pipelines.catalog.store import Catalog
+    from cosmos_pipelines.catalog_place import catalog_place
+
+    home, url = catalog_place(ctx.obj.home if ctx.obj else None)
+    return Catalog.open(url, home)
 
 
 def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
@@ -37,12 +51,12 @@ def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
 def complete_prompts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return ids and names of the newest prompts, for completion in the shell."""
     with suppress(CosmosError, OSError):
-        prompts = open_api(ctx).list_prompts(limit=200)
+        prompts = open_catalog(ctx).list_prompts(limit=200)
         by_name = incomplete and not "ps_".startswith(incomplete[:3])
         return [
-            (p["name"], p["id"]) if by_name else (p["id"], p["name"])
+            (p.name, p.id) if by_name else (p.id, p.name)
             for p in prompts
-            if p["name" if by_name else "id"].startswith(incomplete)
+            if (p.name if by_name else p.id).startswith(incomplete)
         ]
     return []
 
@@ -50,11 +64,11 @@ def complete_prompts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str
 def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return ids of the newest runs, for completion in the shell."""
     with suppress(CosmosError, OSError):
-        runs = open_api(ctx).list_runs(limit=200)
+        runs = open_catalog(ctx).list_runs(limit=200)
         return [
-            (r["id"], f"{r['model_type']}, {r['status']}")
-            for r in runs
-            if r["id"].startswith(incomplete)
+            (run.id, f"{run.model_type}, {run.status}")
+            for run in runs
+            if run.id.startswith(incomplete)
         ]
     return []
 
@@ -62,8 +76,8 @@ def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 def complete_recipes(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return names of recipes, for completion in the shell."""
     with suppress(CosmosError, OSError):
-        recipes = open_api(ctx).list_recipes()
-        return [(r["name"], r["engine"]) for r in recipes if r["name"].startswith(incomplete)]
+        recipes = open_catalog(ctx).list_recipes()
+        return [(r.name, r.engine) for r in recipes if r.name.startswith(incomplete)]
     return []
 
 
