@@ -23,16 +23,17 @@ from pydantic_settings import SettingsError as BadVariable
 
 from cosmos_pipelines.engines import ENGINES, Engine, engine_named
 from cosmos_pipelines.engines.registry import Tables
-from cosmos_pipelines.errors import SettingsError, named
-from cosmos_pipelines.foreign import absolute, expanded, is_utf8
+from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.foreign import absolute, expanded
 from cosmos_pipelines.operations.base import Job
 from cosmos_pipelines.remote.ssh.config import Target
 from cosmos_pipelines.settings_file import (
     FILE,
+    catalog_below,
     deepest_variable,
     explain_settings,
     explain_variable,
-    find_home,
+    home_of,
     read_settings,
 )
 from cosmos_pipelines.settings_tables import Clean, Docker, Execution, Paths, Remote, Scenes, Ui
@@ -110,7 +111,7 @@ class Settings(_Read):
     @property
     def catalog_url(self) -> str:
         """SQLAlchemy URL of the catalog: `COSMOS_DATABASE_URL`, else SQLite below outputs."""
-        return self.database_url or f"sqlite:///{self.outputs / 'cosmos.db'}"
+        return self.database_url or catalog_below(self.outputs)
 
     @property
     def dagster_dir(self) -> Path:
@@ -181,13 +182,7 @@ def load_settings(home: Path | None = None) -> Settings:
     Raises:
         SettingsError: no project here, a file that is no TOML, or a wrong name or value.
     """
-    given = _home(home)
-    if given is None:
-        raise SettingsError(
-            f"No {FILE} here or in any directory above.",
-            hint="Run `cosmos init` in the directory that shall hold your project, "
-            "or set COSMOS_HOME.",
-        )
+    given = home_of(home)
     file = given / FILE
     values, text = read_settings(file)
     if (dagster_home := os.environ.get("DAGSTER_HOME")) and not values.get("dagster_home"):
@@ -234,24 +229,6 @@ def _checked(
 
 _PAGE: Final = "COSMOS_PAGE"
 """Set where `cosmos ui` serves the page, and with it previews and player."""
-
-
-def _home(given: Path | None) -> Path | None:
-    """The project's directory, absolute: the one given, that of COSMOS_HOME, the nearest."""
-    chosen = given or (Path(h) if (h := os.environ.get("COSMOS_HOME")) else None)
-    if chosen is None:
-        return find_home()
-    home = absolute(chosen, kind=SettingsError)
-    try:
-        if not is_utf8(home):
-            what = "has a name that is no UTF-8"
-        elif home.is_dir():
-            return home
-        else:
-            what = "is not a directory" if home.exists() else "is not there"
-    except OSError as e:
-        what = f"cannot be a project's directory: {e.strerror}"
-    raise SettingsError(f"The home {named(chosen)} {what}.", hint="See --home and COSMOS_HOME.")
 
 
 def environment_of(settings: Settings) -> Mapping[str, str]:

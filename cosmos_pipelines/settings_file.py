@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
+from cosmos_pipelines.errors import SettingsError, named, shown
+from cosmos_pipelines.foreign import absolute, is_utf8, parse_toml, read_text
 
-from cosmos_pipelines.errors import SettingsError, shown
-from cosmos_pipelines.foreign import absolute, parse_toml, read_text
+if TYPE_CHECKING:  # who lists what there is does not wait for pydantic
+    from pydantic import ValidationError
 
 FILE: Final = "cosmos.toml"
 
@@ -24,12 +25,49 @@ def find_home(start: Path | None = None) -> Path | None:
     return next((d for d in (here, *here.parents) if (d / FILE).is_file()), None)
 
 
+def home_of(given: Path | None) -> Path:
+    """The project's directory, absolute: the one given, that of COSMOS_HOME, the nearest.
+
+    A path of its cosmos.toml stands for the directory.
+
+    Raises:
+        SettingsError: there is none, or it cannot be one.
+    """
+    if given is not None and given.name == FILE:
+        given = given.parent
+    chosen = given or (Path(h) if (h := os.environ.get("COSMOS_HOME")) else None)
+    if chosen is None:
+        if (found := find_home()) is not None:
+            return found
+        raise SettingsError(
+            f"No {FILE} here or in any directory above.",
+            hint="Run `cosmos init` in the directory that shall hold your project, "
+            "or set COSMOS_HOME.",
+        )
+    home = absolute(chosen, kind=SettingsError)
+    try:
+        if not is_utf8(home):
+            what = "has a name that is no UTF-8"
+        elif home.is_dir():
+            return home
+        else:
+            what = "is not a directory" if home.exists() else "is not there"
+    except OSError as e:
+        what = f"cannot be a project's directory: {e.strerror}"
+    raise SettingsError(f"The home {named(chosen)} {what}.", hint="See --home and COSMOS_HOME.")
+
+
 def read_settings(file: Path) -> tuple[dict[str, Any], str]:
     """Its values and its text; nothing of a file that is not there. Raises SettingsError."""
     if not os.path.lexists(file):
         return {}, ""
     text = read_text(file, kind=SettingsError)
     return parse_toml(text, str(file), kind=SettingsError), text
+
+
+def catalog_below(outputs: Path) -> str:
+    """The SQLAlchemy URL of the catalog that lies below the outputs."""
+    return f"sqlite:///{outputs / 'cosmos.db'}"
 
 
 def explain_settings(error: ValidationError, file: Path, text: str) -> str:

@@ -10,7 +10,6 @@ from pydantic import InstanceOf
 
 from cosmos_pipelines.api.arguments import Place
 from cosmos_pipelines.settings import Settings, load_settings
-from cosmos_pipelines.settings_file import FILE
 
 if TYPE_CHECKING:
     from cosmos_pipelines.catalog.store import Catalog
@@ -22,7 +21,7 @@ class Project:
     def __init__(
         self, home: Place | None = None, *, settings: InstanceOf[Settings] | None = None
     ) -> None:
-        self.settings = settings or load_settings(None if home is None else _home_of(Path(home)))
+        self.settings = settings or load_settings(None if home is None else Path(home))
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -42,8 +41,3 @@ class Project:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _home_of(given: Path) -> Path:
-    """Return a project's directory; the path of its cosmos.toml stands for the directory."""
-    return given.parent if given.name == FILE else given

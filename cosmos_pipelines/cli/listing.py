@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -17,14 +17,13 @@ from cosmos_pipelines.cli.output import (
     write_json,
     write_table,
 )
-from cosmos_pipelines.cli.parameters import Json, complete_prompts, open_api
+from cosmos_pipelines.cli.parameters import MOST, Json, complete_prompts, open_api, open_catalog
 from cosmos_pipelines.errors import InputError, shown
 
-if TYPE_CHECKING:
-    from cosmos_pipelines.operations import ModelType
-
-Limit = Annotated[int, typer.Option(min=1, help="Number of rows at most, newest first.")]
-Offset = Annotated[int, typer.Option(min=0, help="Number of the newest rows to leave out.")]
+Limit = Annotated[int, typer.Option(min=1, max=MOST, help="Number of rows at most, newest first.")]
+Offset = Annotated[
+    int, typer.Option(min=0, max=MOST, help="Number of the newest rows to leave out.")
+]
 Ids = Annotated[bool, typer.Option("--ids", "-q", help="Print only ids, one a line.")]
 
 PROMPTS: Columns = {
@@ -77,8 +76,8 @@ def prompts(
     as_json: Json = False,
 ) -> None:
     """List prompts, newest first."""
-    rows = open_api(ctx).list_prompts(scene=scene, limit=limit, offset=offset)
-    _print(rows, PROMPTS, "id", ids=ids, as_json=as_json)
+    found = open_catalog(ctx).list_prompts(scene=scene, limit=limit, offset=offset)
+    _print([prompt.as_dict() for prompt in found], PROMPTS, "id", ids=ids, as_json=as_json)
 
 
 @app.command()
@@ -120,20 +119,24 @@ def runs(
     """
     _one_of("--status", status, STATUSES)
     _one_of("--type", model_type, MODEL_TYPES)
-    api = open_api(ctx)
-    rows = api.list_runs(
-        status=status,
-        prompt_id=prompt or None,
-        model_type=cast("ModelType | None", model_type),
-        outdated=outdated,
-        because=because,
-        rating=rating,
-        tag=tag,
-        limit=limit,
-        offset=offset,
-    )
-    shown = OUTDATED if outdated or because else RUNS
-    _print(rows, shown, "id", ids=ids, as_json=as_json)
+    what: dict[str, Any] = {
+        "status": status,
+        "prompt_id": prompt or None,
+        "model_type": model_type,
+        "rating": rating,
+        "tag": tag,
+        "limit": limit,
+        "offset": offset,
+    }
+    if outdated or because:
+        rows = open_api(ctx).list_runs(**what, outdated=outdated, because=because)
+        _print(rows, OUTDATED, "id", ids=ids, as_json=as_json)
+        return
+    catalog = open_catalog(ctx)
+    if prompt:
+        what["prompt_id"] = catalog.get_prompt(prompt).id
+    rows = [run.as_dict() for run in catalog.list_runs(**what)]
+    _print(rows, RUNS, "id", ids=ids, as_json=as_json)
 
 
 @app.command()
@@ -145,7 +148,8 @@ def scenes(ctx: typer.Context, ids: Ids = False, as_json: Json = False) -> None:
 @app.command()
 def recipes(ctx: typer.Context, ids: Ids = False, as_json: Json = False) -> None:
     """List recipes."""
-    _print(open_api(ctx).list_recipes(), RECIPES, "name", ids=ids, as_json=as_json)
+    rows = [recipe.as_dict() for recipe in open_catalog(ctx).list_recipes()]
+    _print(rows, RECIPES, "name", ids=ids, as_json=as_json)
 
 
 def _print(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cosmos_pipelines.cli.exit_codes import one_line
+from cosmos_pipelines.labels import LABELS
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Any], object]]
@@ -67,6 +68,8 @@ def duration(seconds: float) -> str:
 
 def engine_label(name: str) -> str:
     """Return an engine's name for users; the name of a simulated engine says so."""
+    if name in LABELS:
+        return LABELS[name]
     from cosmos_pipelines.engines import label_of
 
     return label_of(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,11 @@ from cosmos_pipelines.errors import CosmosError, InputError, shown
 
 if TYPE_CHECKING:
     from cosmos_pipelines.api import CosmosAPI
+    from cosmos_pipelines.catalog.store import Catalog
+
+
+MOST: Final = 2**31 - 1
+"""The largest number of rows."""
 
 
 def open_api(ctx: typer.Context) -> CosmosAPI:
@@ -24,6 +29,20 @@ def open_api(ctx: typer.Context) -> CosmosAPI:
     api = CosmosAPI(ctx.obj.home if ctx.obj else None)
     ctx.call_on_close(api.close)
     return api
+
+
+def open_catalog(ctx: typer.Context) -> Catalog:
+    """Return the catalog of that project, to read it; no other setting is looked at.
+
+    It is closed when the command ends.
+    """
+    from cosmos_pipelines.catalog.store import Catalog
+    from cosmos_pipelines.catalog_place import catalog_place
+
+    home, url = catalog_place(ctx.obj.home if ctx.obj else None)
+    catalog = Catalog.open(url, home)
+    ctx.call_on_close(catalog.close)
+    return catalog
 
 
 def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
@@ -41,34 +60,34 @@ def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
 
 def complete_prompts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return ids and names of the newest prompts, for completion in the shell."""
-    with suppress(CosmosError, OSError), open_api(ctx) as api:
-        prompts = api.list_prompts(limit=200)
+    with suppress(CosmosError, OSError), open_catalog(ctx) as catalog:
+        prompts = catalog.list_prompts(limit=200)
         by_name = incomplete and not "ps_".startswith(incomplete[:3])
         return [
-            (p["name"], p["id"]) if by_name else (p["id"], p["name"])
+            (p.name, p.id) if by_name else (p.id, p.name)
             for p in prompts
-            if p["name" if by_name else "id"].startswith(incomplete)
+            if (p.name if by_name else p.id).startswith(incomplete)
         ]
     return []
 
 
 def complete_runs(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return ids of the newest runs, for completion in the shell."""
-    with suppress(CosmosError, OSError), open_api(ctx) as api:
-        runs = api.list_runs(limit=200)
+    with suppress(CosmosError, OSError), open_catalog(ctx) as catalog:
+        runs = catalog.list_runs(limit=200)
         return [
-            (r["id"], f"{r['model_type']}, {r['status']}")
-            for r in runs
-            if r["id"].startswith(incomplete)
+            (run.id, f"{run.model_type}, {run.status}")
+            for run in runs
+            if run.id.startswith(incomplete)
         ]
     return []
 
 
 def complete_recipes(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return names of recipes, for completion in the shell."""
-    with suppress(CosmosError, OSError), open_api(ctx) as api:
-        recipes = api.list_recipes()
-        return [(r["name"], r["engine"]) for r in recipes if r["name"].startswith(incomplete)]
+    with suppress(CosmosError, OSError), open_catalog(ctx) as catalog:
+        recipes = catalog.list_recipes()
+        return [(r.name, r.engine) for r in recipes if r.name.startswith(incomplete)]
     return []
 
 

@@ -9,7 +9,7 @@ import typer
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.listing import PROMPTS
 from cosmos_pipelines.cli.output import write_json, write_table
-from cosmos_pipelines.cli.parameters import Json, open_api
+from cosmos_pipelines.cli.parameters import MOST, Json, open_catalog
 
 app = new_app()
 
@@ -20,11 +20,15 @@ def search(
     words: Annotated[
         list[str], typer.Argument(metavar="WORD...", help="Words that text and name must have.")
     ],
-    limit: Annotated[int, typer.Option(min=1, help="Number of prompts at most, best first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Number of prompts at most, best first.")
+    ] = 20,
     as_json: Json = False,
 ) -> None:
     """Find prompts by words of their text or name, best first."""
-    rows = open_api(ctx).search_prompts(" ".join(words), limit=limit)
+    from cosmos_pipelines.catalog.search import search_prompts
+
+    rows = [row.as_dict() for row in search_prompts(open_catalog(ctx), " ".join(words), limit)]
     if as_json:
         write_json(rows)
     else:

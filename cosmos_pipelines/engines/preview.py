@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 from cosmos_pipelines.engines.base import Engine, RunProgress
 from cosmos_pipelines.errors import ErrorKind, InputError
+from cosmos_pipelines.labels import LABELS
 from cosmos_pipelines.operations.base import (
     CONTROL_PASS,
     Expected,
@@ -46,7 +47,7 @@ class Preview(Engine):
     """Composes control passes into a video, rewrites prompts by rule, resamples to 4K."""
 
     name: ClassVar[str] = "preview"
-    label: ClassVar[str] = "PREVIEW (simulated on the CPU)"
+    label: ClassVar[str] = LABELS["preview"]
     simulated: ClassVar[bool] = True
     version: ClassVar[str] = "1"
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer", "enhance", "upscale"})

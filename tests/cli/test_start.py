@@ -12,19 +12,32 @@ import pytest
 import typer
 
 from cosmos_pipelines.cli.app import COMMANDS, root_command
+from tests.catalog.rows import add_prompt, add_run
 from tests.cli.conftest import Cosmos, spawn
 from tests.support.project import Project
 
+LISTING = {"catalog", "catalog_place", "cli", "errors", "files", "foreign", "ids", "labels"}
+LISTING |= {"settings_file"}
+"""The rooms that a listing may import: no engine, no operation, no settings, no API."""
+LIBRARIES = {"sqlalchemy", "greenlet", "typer", "shellingham", "annotated_doc", "annotated_types"}
+LIBRARIES |= {"pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
+LIBRARIES |= {"cython_runtime"}
+"""The libraries that a listing may import; Typer imports pydantic to read options."""
 HEAVY = {"dagster", "numpy", "av", "pandas", "alembic", "paramiko", "PIL", "loguru", "rich"}
 
 
 def imported_by(*words: str, home: Path) -> set[str]:
     """Top-level packages that a command has imported, in a process of its own."""
+    return {name.split(".")[0] for name in modules_of(*words, home=home)}
+
+
+def modules_of(*words: str, home: Path) -> set[str]:
+    """All modules that a command has imported, in a process of its own."""
     program = (
         "import json, sys\n"
         "from cosmos_pipelines.cli import main\n"
         "code = main(json.loads(sys.argv[1]))\n"
-        "sys.stderr.write(json.dumps([code, sorted({m.split('.')[0] for m in sys.modules})]))\n"
+        "sys.stderr.write(json.dumps([code, sorted(sys.modules)]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, json.dumps(["--home", str(home), *words])],
@@ -40,6 +53,18 @@ def imported_by(*words: str, home: Path) -> set[str]:
 @pytest.mark.parametrize("words", [["--help"], ["list", "runs"], ["inference", "--help"]])
 def test_a_light_command_imports_nothing_heavy(words: list[str], project: Project) -> None:
     assert not imported_by(*words, home=project.settings.home) & HEAVY
+
+
+@pytest.mark.parametrize("what", ["runs", "prompts", "recipes"])
+def test_a_listing_imports_what_it_needs_and_nothing_else(what: str, project: Project) -> None:
+    add_run(project.catalog, prompt_id=add_prompt(project.catalog).id)
+    project.catalog.put_recipe("soft", "cosmos3", "transfer", {})
+    modules = modules_of("list", what, home=project.settings.home)
+    ours = {name.split(".")[1] for name in modules if name.startswith("cosmos_pipelines.")}
+    assert ours <= LISTING
+    others = {name.split(".")[0] for name in modules} - sys.stdlib_module_names
+    known = LIBRARIES | {"cosmos_pipelines", "sitecustomize", "usercustomize", "_virtualenv"}
+    assert {name for name in others - known if not name.startswith(("__editable__", "_"))} == set()
 
 
 def test_help_needs_neither_pydantic_nor_sqlalchemy(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from cosmos_pipelines.engines.cosmos3.facts import (
 from cosmos_pipelines.engines.cosmos3.request import expected_of, size_of, spec_of
 from cosmos_pipelines.engines.guardrail import check_not_empty
 from cosmos_pipelines.engines.separate import Separate, spec_path
+from cosmos_pipelines.labels import LABELS
 from cosmos_pipelines.operations.base import Expected, Job, ModelType
 
 MODULE = "cosmos_framework.scripts.inference"
@@ -30,7 +31,7 @@ class Cosmos3(Separate):
     """Cosmos 3: Nano on one GPU or more, Super on four or eight; chunks of 121."""
 
     name: ClassVar[str] = "cosmos3"
-    label: ClassVar[str] = "Cosmos 3"
+    label: ClassVar[str] = LABELS["cosmos3"]
     version: ClassVar[str] = "1"
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer"})
     computes: ClassVar[Collection[str]] = frozenset({"vis", "edge"})

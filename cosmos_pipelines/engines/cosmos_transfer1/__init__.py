@@ -49,6 +49,7 @@ from cosmos_pipelines.engines.cosmos_transfer1.request import (
 )
 from cosmos_pipelines.engines.geometry import aspect_of, check_length, chunks_of
 from cosmos_pipelines.engines.guardrail import check_asterisks, check_text
+from cosmos_pipelines.labels import LABELS
 from cosmos_pipelines.operations.base import (
     CONTROLS,
     RUN_FOLDER,
@@ -67,7 +68,7 @@ class Transfer1(Cosmos):
     """Cosmos-Transfer1: one 80 GB GPU or more, sizes of the nearest bucket, chunks of 121."""
 
     name: ClassVar[str] = "cosmos_transfer1"
-    label: ClassVar[str] = "Cosmos-Transfer1"
+    label: ClassVar[str] = LABELS["cosmos_transfer1"]
     version: ClassVar[str] = "1"
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer", "enhance", "upscale"})
     computes: ClassVar[Collection[str]] = frozenset({"vis", "edge", "depth", "seg"})

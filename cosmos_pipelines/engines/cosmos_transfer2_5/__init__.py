@@ -22,6 +22,7 @@ from cosmos_pipelines.engines.cosmos_transfer2_5.facts import (
 from cosmos_pipelines.engines.cosmos_transfer2_5.request import expected_of, spec_of
 from cosmos_pipelines.engines.guardrail import check_text
 from cosmos_pipelines.engines.separate import Separate
+from cosmos_pipelines.labels import LABELS
 from cosmos_pipelines.operations.base import Expected, Job, ModelType, Operation
 from cosmos_pipelines.operations.transfer import Transfer
 
@@ -30,7 +31,7 @@ class Transfer2_5(Separate):
     """Cosmos-Transfer2.5: one 80 GB GPU or more, the input's own size, chunks of 93."""
 
     name: ClassVar[str] = "cosmos_transfer2_5"
-    label: ClassVar[str] = "Cosmos-Transfer2.5"
+    label: ClassVar[str] = LABELS["cosmos_transfer2_5"]
     version: ClassVar[str] = "1"
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer"})
     computes: ClassVar[Collection[str]] = frozenset({"vis", "edge", "depth", "seg"})
