@@ -84,6 +84,8 @@ class Cursor:
 class News:
     """What Dagster does not know yet."""
 
+    changes: int = 0
+    """Changes of the catalog that were read."""
     added: dict[str, list[str]] = field(default_factory=dict)
     """By partition set: new keys."""
     removed: dict[str, list[str]] = field(default_factory=dict)
@@ -127,6 +129,7 @@ def next_news(
         if change.row is None:
             _note_gone(news, instance, change)
     later, scenes = (tuple(dict.fromkeys(names)) for names in (news.later, news.scenes))
+    news.changes = len(changes)
     return news, str(Cursor(at, later, scenes=scenes))
 
 

@@ -35,15 +35,14 @@ def catalog_sync(
     with catalog.open() as (store, settings):
         for _ in range(SLICES):
             with alone(store):
-                before = cursor
-                news, cursor = next_news(context.instance, store, settings, before, SLICE)
+                news, cursor = next_news(context.instance, store, settings, cursor, SLICE)
                 tell(context.instance, news)
             recorded += news.size
             for wrong in news.wrong:
                 context.log.warning(as_text(f"Not shown on the page: {wrong}"))
             if news.unchecked:
                 requests.append(_check(news.unchecked, cursor))
-            if cursor == before:
+            if news.changes < SLICE:
                 break
     if requests:
         return dg.SensorResult(run_requests=requests, cursor=cursor)

@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.sensors.lost_runs import lost_runs
 from cosmos_pipelines.sensors.requests import TRIES
 from tests.support.dagster_project import add_run, tick
+from tests.support.processes import gone_owner
 from tests.support.project import Project
 
 ENDED = [
@@ -28,11 +28,10 @@ class Losses:
         self.project, self.instance = project, instance
         self.cursor: str | None = None
 
-    def run(self, pid: int = 999_999, dagster_run_id: str | None = None) -> Run:
+    def run(self, later: int = 1, dagster_run_id: str | None = None) -> Run:
         """A run in work whose process is gone."""
         catalog, run = self.project.catalog, add_run(self.project)
-        owner = f"{owner_name().partition(':')[0]}:{pid}:1.0"
-        assert catalog.claim(run.id, owner, dagster_run_id=dagster_run_id)
+        assert catalog.claim(run.id, gone_owner(later), dagster_run_id=dagster_run_id)
         return run
 
     def once(self) -> list[str]:
@@ -121,7 +120,7 @@ def test_a_cancelled_adoption_is_requested_again_also_where_the_cursor_was_reset
 def test_an_order_that_cannot_be_looked_at_does_not_stop_the_others(losses: Losses) -> None:
     zombie = losses.adopter("zombie", dg.DagsterRunStatus.STARTED)
     bad = losses.run(dagster_run_id=zombie)
-    good = losses.run(pid=999_998)
+    good = losses.run(later=2)
     with losses.instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
         connection.exec_driver_sql(f"UPDATE runs SET run_body = '?' WHERE run_id = '{zombie}'")
     (key,) = losses.once()

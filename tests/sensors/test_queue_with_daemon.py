@@ -12,12 +12,12 @@ import dagster as dg
 import pytest
 
 from cosmos_pipelines.assets.jobs import BATCH
-from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.resources.instance import instance_directory, open_instance
 from cosmos_pipelines.settings import environment_of
 from tests.support.dagster_project import add_prompt
 from tests.support.many_runs import copy_run
+from tests.support.processes import gone_owner
 from tests.support.project import Project, make_project
 from tests.support.waiting import until
 
@@ -54,7 +54,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 def queue(project: Project, count: int) -> list[Run]:
     """Runs that wait; each is a batch of its own, as its backend is."""
     prompt = add_prompt(project, "a street", "city")
-    first = project.catalog.add_run("transfer", "preview", "local", {}, prompt.id)
+    first = project.catalog.add_run("transfer", "preview", "local", {}, prompt_id=prompt.id)
     for number in range(count):
         copy_run(project.catalog, first, 1, backend=f"local{number}", queued_at=first.created_at)
     runs = [run for run in project.catalog.list_runs("pending", limit=None) if run.queued_at]
@@ -81,9 +81,8 @@ def test_the_queue_and_adoptions_go_on_when_their_dagster_runs_are_deleted_and_c
     project: Project,
 ) -> None:
     runs = queue(project, 6)
-    lost = project.catalog.add_run("transfer", "preview", "local", {}, runs[0].prompt_id)
-    gone = f"{owner_name().partition(':')[0]}:999999:1.0"
-    assert project.catalog.claim(lost.id, gone)
+    lost = project.catalog.add_run("transfer", "preview", "local", {}, prompt_id=runs[0].prompt_id)
+    assert project.catalog.claim(lost.id, gone_owner())
     with open_instance(project.settings, captures=False) as instance:
         first = [until(lambda r=run: waiting(instance, r), f"{run.id}") for run in runs[:4]]  # type: ignore[misc]
         assert waiting(instance, runs[4]) is None
