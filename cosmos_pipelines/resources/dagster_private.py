@@ -118,8 +118,10 @@ def fork_runs(preload: Sequence[str]) -> None:
     Dagster 1.13 starts a new Python for each run, which imports Dagster and the project for 1.5 s.
     They are forked from a process that has imported these modules instead. That process executes
     nothing, has no threads, and ends with the code server; the runs go on, as Dagster's own do.
+    Only on Linux: elsewhere the system's libraries may not be used after a fork.
     """
-    if not os.environ.get(FORK_RUNS) or sys.argv[1:3] != ["api", "grpc"]:
+    ours = os.environ.get(FORK_RUNS) and sys.argv[1:3] == ["api", "grpc"]
+    if not ours or sys.platform != "linux":
         return
     import multiprocessing
     from multiprocessing import context, forkserver
