@@ -1,7 +1,7 @@
 """Partition sets, asset keys, and the edges between assets whose partitions are many to one.
 
 A partition exists for what is there or can be made: "Missing" on the page is then what a backfill
-makes. Why 4K videos and better prompts have sets of their own: docs/decisions/0018.
+makes. Why 4K videos and better prompts have sets of their own: docs/decisions/0019.
 """
 
 from __future__ import annotations
