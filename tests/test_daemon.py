@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
 import psutil
 import pytest
 
+from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.definitions import PRELOAD
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.runs.enter import enter
@@ -55,7 +57,7 @@ def queued(project: Project, scene: str, seed: int) -> str:
 def process_of(project: Project, run_id: str) -> psutil.Process:
     """The process that executes a run."""
     owner = until(lambda: project.catalog.get_run(run_id).leased_by, "its process")
-    return psutil.Process(int(owner.split(":")[-2]))
+    return psutil.Process(int(owner.split(":")[-4]))
 
 
 def running(project: Project, run_id: str) -> psutil.Process:
@@ -74,6 +76,26 @@ def test_the_processes_of_runs_are_forked_and_end_with_their_runs(project: Proje
     second = running(project, queued(project, "long", 2))
     assert second.parent() == parent
     assert second.pid != first.pid
+
+
+def test_of_the_first_batches_of_a_new_project_one_runs_at_a_time(project: Project) -> None:
+    """Dagster's daemon regards the limit of a pool only after it has looked at its queue once."""
+    runs = [queued(project, "city", seed) for seed in range(20)]
+
+    def ended() -> bool:
+        return all(run.status == "completed" for run in project.catalog.get_runs(runs))
+
+    until(ended, "their end")
+    with open_instance(project.settings) as instance:
+
+        def all_ended() -> bool:
+            return all(r.is_finished for r in instance.get_runs(dg.RunsFilter(job_name=BATCH)))
+
+        until(all_ended, "the end of the Dagster runs")
+        records = instance.get_run_records(dg.RunsFilter(job_name=BATCH))
+        times = sorted((r.start_time or 0, r.end_time or 0) for r in records)
+    assert len(times) >= 3
+    assert all(first[1] <= second[0] for first, second in pairwise(times)), times
 
 
 def test_a_run_that_is_cancelled_on_the_page_is_stopped(project: Project) -> None:

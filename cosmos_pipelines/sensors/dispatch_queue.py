@@ -26,10 +26,12 @@ from cosmos_pipelines.assets.jobs import (
     run_ids_of,
 )
 from cosmos_pipelines.assets.partitions import PARTITIONS, add_keys, place_of
+from cosmos_pipelines.assets.steps import POOL
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
+from cosmos_pipelines.resources.first_use import know_pool
 from cosmos_pipelines.sensors.next_batches import next_batches
 from cosmos_pipelines.sensors.requests import (
     RUN_KEY,
@@ -79,6 +81,7 @@ def dispatch_queue(
         waiting = sum(entry.key is not None for entry in asked.values())
         said = f"{waiting} runs wait in Dagster's queue." if waiting else "No run waits."
         return dg.SkipReason(said)
+    know_pool(context.instance, POOL)
     _add_partitions(context.instance, batches)
     return dg.SensorResult(run_requests=requests, cursor=cursor)
 
