@@ -7,9 +7,9 @@ word in the name counts four times. The first migration makes the indices.
 from __future__ import annotations
 
 import string
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, TextClause, select, text
+from sqlalchemy import Connection, select, text
 
 from cosmos_pipelines.catalog.columns import LONGEST_ID, storable
 from cosmos_pipelines.catalog.database import Database
@@ -49,16 +49,22 @@ _SQLITE: Final = text(
     """
 )
 _QUERY: Final = "plainto_tsquery('catalog_english', :query)"
-_POSTGRESQL: Final = text(
+# The planner does not know how rare a word is, and may read all prompts in vain for a rare one: so
+# the newest are looked through first, and only if they have too few, all through the index.
+_NEWEST: Final = """
+    SELECT number FROM (
+        SELECT number, words, created_at FROM prompts ORDER BY created_at DESC LIMIT 3000
+    ) AS newest WHERE {condition} ORDER BY created_at DESC LIMIT :most
+"""
+_ALL: Final = """
+    WITH found AS MATERIALIZED (SELECT number, created_at FROM prompts WHERE {condition})
+    SELECT number FROM found ORDER BY created_at DESC LIMIT :most
+"""
+_WORDS: Final = f"words @@ {_QUERY}"
+_IN_NAME: Final = f"ts_filter(words, '{{a}}') @@ {_QUERY}"
+_BEST: Final = text(
     f"""
-    WITH found AS (
-        (SELECT number FROM prompts WHERE words @@ {_QUERY}
-         ORDER BY created_at DESC LIMIT :most)
-        UNION
-        (SELECT number FROM prompts WHERE ts_filter(words, '{{a}}') @@ {_QUERY}
-         ORDER BY created_at DESC LIMIT :most)
-    )
-    SELECT id FROM found JOIN prompts USING (number)
+    SELECT id FROM prompts WHERE number = ANY(:numbers)
     ORDER BY ts_rank('{{0.25, 0.25, 0.25, 1.0}}', words, {_QUERY}, 1) DESC, created_at DESC, id
     LIMIT :limit
     """  # noqa: S608 - no word of a user is in it
@@ -76,13 +82,10 @@ def search_prompts(catalog: Database, words: str, limit: int = 20) -> list[Promp
     wanted = _words(words)
     if not wanted:
         raise InputError("No word to search for was given.", hint="Give a word of the prompt.")
-    if catalog.sqlite:
-        statement, query = _SQLITE, " ".join(f'"{word}"' for word in wanted)
-    else:
-        statement, query = _POSTGRESQL, " ".join(wanted)
     with catalog.read() as connection:
         ids = _by_id(catalog, storable(words).strip(), limit)
-        ids += _by_words(connection, statement, query, limit)
+        by_words = _in_sqlite if catalog.sqlite else _in_postgresql
+        ids += by_words(connection, wanted, limit)
         ranked = list(dict.fromkeys(ids))[:limit]
         rows = connection.execute(select(*COLUMNS).where(prompts.c.id.in_(ranked))).all()
     found = {prompt.id: prompt for prompt in map(prompt_of, rows)}
@@ -96,9 +99,25 @@ def _words(text: str) -> list[str]:
     return list(dict.fromkeys(word[:LONGEST_WORD] for word in split))[:MOST_WORDS]
 
 
-def _by_words(connection: Connection, statement: TextClause, query: str, limit: int) -> list[str]:
+def _in_sqlite(connection: Connection, wanted: list[str], limit: int) -> list[str]:
+    query = " ".join(f'"{word}"' for word in wanted)
     values = {"query": query, "limit": limit, "most": max(RANKED, limit)}
-    return list(connection.execute(statement, values).scalars())
+    return list(connection.execute(_SQLITE, values).scalars())
+
+
+def _in_postgresql(connection: Connection, wanted: list[str], limit: int) -> list[str]:
+    most = max(RANKED, limit)
+    values: dict[str, Any] = {"query": " ".join(wanted), "limit": limit, "most": most}
+    found: set[int] = set()
+    for condition in (_WORDS, _IN_NAME):
+        for look in (_NEWEST, _ALL):
+            statement = text(look.format(condition=condition))
+            numbers = connection.execute(statement, values).scalars().all()
+            if len(numbers) >= most:
+                break
+        found.update(numbers)
+    best = {**values, "numbers": list(found)}
+    return list(connection.execute(_BEST, best).scalars()) if found else []
 
 
 def _by_id(catalog: Database, beginning: str, limit: int) -> list[str]:
