@@ -137,7 +137,9 @@ def test_a_run_of_a_stopped_process_is_lost_when_its_lease_has_ended(project: Pr
     assert {run.id for run in lost_runs(project.catalog)} == {before.id, after.id}
 
 
-@pytest.mark.parametrize("owner", [owner_of_another_boot(), "gpu1:999999:1759.25"])
+@pytest.mark.parametrize(
+    "owner", [owner_of_another_boot(), "gpu1:999999:1759.25"], ids=["another boot", "old name"]
+)
 def test_a_run_of_an_unknown_process_is_lost_only_when_its_lease_has_ended(
     project: Project, owner: str
 ) -> None:
