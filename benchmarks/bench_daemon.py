@@ -19,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -63,14 +64,15 @@ def claimed(run: Run | None) -> bool:
     return run is not None and run.status != "pending"
 
 
-def begun(home: Path) -> tuple[Project, CosmosAPI, str]:
+@contextmanager
+def begun(home: Path) -> Iterator[tuple[Project, CosmosAPI, str]]:
     """A project with the scene `city`, its API on the same catalog, and a prompt."""
     made = make_project(home)
     made.catalog.close()
-    api = CosmosAPI(home)
-    project = replace(made, settings=api.settings, catalog=api.catalog)
-    prompt = api.create_prompt("a street at dawn", str(project.scene()))
-    return project, api, prompt["id"]
+    with CosmosAPI(home) as api:
+        project = replace(made, settings=api.settings, catalog=api.catalog)
+        prompt = api.create_prompt("a street at dawn", str(project.scene()))
+        yield project, api, prompt["id"]
 
 
 class Daemon:
@@ -168,7 +170,12 @@ def registered(project: Project, api: CosmosAPI, prompt_id: str) -> dict[str, fl
 
 def measure_waits(home: Path, times: int) -> dict[str, Any]:
     """Times against a daemon that runs."""
-    project, api, prompt_id = begun(home)
+    with begun(home) as (project, api, prompt_id):
+        return waits_of(project, api, prompt_id, times)
+
+
+def waits_of(project: Project, api: CosmosAPI, prompt_id: str, times: int) -> dict[str, Any]:
+    """Times of a project against a daemon that runs."""
     daemon = Daemon(project)
     try:
         dropped(project, "first")  # the daemon has loaded everything after this
@@ -222,8 +229,13 @@ def take_up(instance: dg.DagsterInstance, requests: list[dg.RunRequest]) -> None
 
 def measure_looks(home: Path, waiting: int, ended: int) -> dict[str, Any]:
     """CPU milliseconds of each sensor's look."""
-    project, api, prompt_id = begun(home)
-    run = project.catalog.get_run(api.create_run(prompt_id, queue=True)["id"])
+    with begun(home) as (project, api, prompt_id):
+        run = project.catalog.get_run(api.create_run(prompt_id, queue=True)["id"])
+        return looks_of(project, run, waiting, ended)
+
+
+def looks_of(project: Project, run: Run, waiting: int, ended: int) -> dict[str, Any]:
+    """CPU milliseconds of each sensor's look at a project with copies of this run."""
     sensors = {s.name: s for s in build_definitions(project.settings).sensors or ()}
     found: dict[str, Any] = {}
     with open_instance(project.settings, captures=False) as instance:

@@ -267,6 +267,7 @@ def test_what_has_settled_is_read_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 LOGS = {"daemon.py", "runs/log.py"}
 DIRECTORIES = {"catalog/deletion.py", "catalog/integrity.py", "runs/bundle.py", "backends/local.py"}
+DIRECTORIES |= {"resources/first_use.py"}
 RENAMED_SCENES = {"runs/scenes.py"}
 
 

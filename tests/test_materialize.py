@@ -16,6 +16,7 @@ from cosmos_pipelines.assets.video_checks import CHECKS, Finding
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.materialize import materialize_runs
+from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.plan import plan_upscale
 from tests.support.dagster_project import add_prompt, add_run, metadata_of
@@ -168,6 +169,8 @@ def test_a_command_that_executes_a_run_opens_one_instance_and_starts_the_model_o
     staged: Project,
 ) -> None:
     prompt = add_prompt(staged)
+    with open_instance(staged.settings):
+        pass  # the first use of a project makes Dagster's databases
     done = subprocess.run(
         [sys.executable, "-c", ONE_SHOT, "--home", str(staged.settings.home), "inference",
          prompt.id, "--engine", "preview"],

@@ -67,8 +67,8 @@ class Runs(Database):
         made: list[Run] = []
         try:
             with self.write() as tx:
-                for row in rows:
-                    values = {**row, **_times(tx, queued, lease)}
+                for number, row in enumerate(rows):
+                    values = {**row, **_times(tx, number, queued, lease)}
                     statement = self.insert(runs).values(values).returning(*COLUMNS)
                     statement = statement.on_conflict_do_nothing(index_elements=["request_key"])
                     added = tx.connection.execute(statement).first()
@@ -270,10 +270,12 @@ class Runs(Database):
             raise InputError(f"A run {run_id} exists already.")
 
 
-def _times(tx: Transaction, queued: bool, lease: str | None) -> dict[str, Any]:
-    values = {"created_at": tx.now, **tx.stamp()}
+def _times(tx: Transaction, number: int, queued: bool, lease: str | None) -> dict[str, Any]:
+    """`number`: of the run in its request; runs are listed and started in the order of times."""
+    created = tx.now + timedelta(microseconds=number)
+    values = {"created_at": created, **tx.stamp()}
     if queued:
-        values["queued_at"] = tx.now
+        values["queued_at"] = created
     if lease is not None:
         values |= {"leased_by": lease, "leased_until": tx.now + timedelta(seconds=LEASE_S)}
     return values

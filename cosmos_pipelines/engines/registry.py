@@ -35,7 +35,7 @@ OURS: Final = tuple(
 """Named here and not in the metadata of this package, so that a checkout needs no installation."""
 
 TAKEN: Final = frozenset(
-    {"home", "database_url", "dagster_home", "owner", "scenes"}
+    {"home", "database_url", "dagster_home", "owner", "scenes", "clean"}
     | {"paths", "execution", "remote", "docker", "ui"}
 )
 """Names of other settings, which an engine's table in cosmos.toml cannot have."""

@@ -130,6 +130,7 @@ NATURAL: dict[str, Call] = {
     "4K of a file": lambda a: a.plan_upscale(video=str(a.settings.inputs / "city/color.mp4")),
     "weight of 4K": lambda a: a.plan_upscale(completed(a), weight=0.3),
     "kill nothing": lambda a: a.kill(all=True),
+    "clean": lambda a: a.clean(older="30d", dry_run=np.bool_(True)),
     "logs": lambda a: a.stream_logs(completed(a)["id"], follow=None),
     "why": lambda a: a.why(a.get_run("latest-transfer")),
     "last lines": lambda a: a.stream_logs(completed(a), tail=2),

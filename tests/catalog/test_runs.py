@@ -32,6 +32,14 @@ def test_runs_that_were_asked_for_before_are_those_that_are_there(catalog: Catal
     assert add_run(catalog) != add_run(catalog)  # no key: nobody asks for it again
 
 
+def test_runs_that_are_added_together_keep_their_order(catalog: Catalog) -> None:
+    rows = [new_run("transfer", "preview", "local", {"seed": n}) for n in range(50)]
+    made = catalog.add_runs(rows, queued=True)
+    assert [run.execution_config["seed"] for run in made] == [*range(50)]
+    assert catalog.queued_runs() == made
+    assert catalog.list_runs(limit=None) == made[::-1]
+
+
 def test_of_several_runs_all_are_added_or_none(catalog: Catalog) -> None:
     rows = [new_run("transfer", "preview", "local", {}) for _ in range(3)]
     rows[2]["prompt_id"] = "ps_unknown"

@@ -26,7 +26,7 @@ def test_a_new_project_is_well(project: Project, cosmos: Cosmos) -> None:
     said = cosmos("doctor")
     assert said.code == 0
     assert said.out.splitlines()[0].startswith("ok    project")
-    assert "10 checks: 10 ok." in said.err
+    assert "11 checks: 11 ok." in said.err
 
 
 def test_json_is_a_list_of_checks_and_nothing_else(cosmos: Cosmos) -> None:
