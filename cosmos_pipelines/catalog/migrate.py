@@ -37,7 +37,9 @@ def bring_up_to_date(database: Database, home: Path | None = None) -> None:
     with database.read() as connection:
         version = _version(connection)
         if version is None and (taken := _foreign_tables(connection)):
-            raise _of_another_program(database.where, taken)
+            version = _version(connection)  # another process may have made ours in between
+            if version is None:
+                raise _of_another_program(database.where, taken)
     if not ahead and os.access(database.where, os.W_OK):
         _write_ahead(database)
     if version == HEAD:

@@ -10,9 +10,9 @@ from alembic.autogenerate import compare_metadata  # noqa: TID253
 from alembic.config import Config  # noqa: TID253
 from alembic.migration import MigrationContext  # noqa: TID253
 from alembic.script import ScriptDirectory  # noqa: TID253
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
-from cosmos_pipelines.catalog import Catalog
+from cosmos_pipelines.catalog import Catalog, migrate
 from cosmos_pipelines.catalog.database import Transaction
 from cosmos_pipelines.catalog.migrate import SCRIPTS
 from cosmos_pipelines.catalog.tables import HEAD, VERSION_TABLE, metadata
@@ -54,6 +54,21 @@ def test_processes_that_open_a_fresh_database_at_once_all_succeed(catalog_url: s
     assert [process.returncode for process in processes] == [0] * 4, errors
     with Catalog.open(catalog_url) as catalog:
         assert catalog.list_runs() == []
+
+
+def test_tables_that_another_process_makes_between_two_looks_are_ours(
+    catalog_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Catalog.open(catalog_url).close()
+    real, looks = migrate._version, [None]
+
+    def first_too_early(connection: Connection) -> str | None:
+        return looks.pop() if looks else real(connection)
+
+    monkeypatch.setattr(migrate, "_version", first_too_early)
+    with Catalog.open(catalog_url) as catalog:
+        assert catalog.list_runs() == []
+    assert looks == []
 
 
 def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path) -> None:
