@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cosmos_pipelines.foreign import absolute
+from cosmos_pipelines.foreign import absolute, what_it_is
 from cosmos_pipelines.media.listing import PICTURES
 from cosmos_pipelines.media.sequence import VIDEOS, recognise
 
@@ -32,7 +32,7 @@ class Tree:
     others: dict[Path, Stamp] = field(default_factory=dict)
     """Directories that hold no scene themselves: where scenes are added, renamed and removed."""
     unreadable: dict[Path, str] = field(default_factory=dict)
-    """Directories that may not be read, with the reason."""
+    """Directories that may not be read, or hold what looks like a scene only, with the reason."""
 
     def changed(self) -> bool:
         """Whether scenes may have been added, renamed or removed since the walk."""
@@ -81,13 +81,15 @@ def _below(
     tree.others[directory] = _settled(stamp_of(directory))
     try:
         with os.scandir(directory) as entries:
-            inside = sorted((e for e in entries if _visible(e)), key=lambda e: e.name)
+            listed = sorted(entries, key=lambda e: e.name)
     except FileNotFoundError:  # gone meanwhile
         return
     except OSError as e:
         tree.unreadable[directory] = f"It cannot be read: {e.strerror}."
         return
-    for entry in inside:
+    if odd := next(filter(None, map(_no_file, listed)), None):
+        tree.unreadable[directory] = odd
+    for entry in filter(_visible, listed):
         child = directory / entry.name
         if entry.is_symlink():
             links.append(child)
@@ -97,6 +99,17 @@ def _below(
             tree.scenes.append(child)
         elif depth < DEEP:
             _below(child, tree, known, seen, links, depth + 1)
+
+
+def _no_file(entry: os.DirEntry[str]) -> str | None:
+    """Why something that is called as a picture or video is none; None of all else."""
+    if entry.name.startswith(".") or not entry.name.lower().endswith(_FILES):
+        return None
+    try:
+        what = what_it_is(entry.stat().st_mode)
+    except OSError as e:
+        return f"{entry.name} cannot be read: {e.strerror}."
+    return f"{entry.name} is {what}, not a file." if what and not entry.is_dir() else None
 
 
 def _settled(stamp: Stamp) -> Stamp:

@@ -512,6 +512,8 @@ def test_each_directory_that_is_not_taken_is_named_with_the_reason(
     renders.sequence(inputs / "depth only", "depth.%04d.png", renders.distance)
     (inputs / "pipe").mkdir()
     os.mkfifo(inputs / "pipe" / "color.mp4")
+    (inputs / "lost").mkdir()
+    (inputs / "lost" / "color.mp4").symlink_to("nowhere.mp4")
     (inputs / "broken").mkdir()
     (inputs / "broken" / "color.mp4").write_bytes(b"no video")
     nested = empty.scene("nested")
@@ -523,7 +525,9 @@ def test_each_directory_that_is_not_taken_is_named_with_the_reason(
     assert reasons["depth only"] == "There is no color pass (found: depth)."
     assert "UTF-8" in reasons["caf\\udce9"]
     assert "video" in reasons["broken"]
-    assert set(reasons) == {"depth only", "broken", "caf\\udce9", "nested"}, looks.said
+    assert reasons["pipe"] == "color.mp4 is a pipe (FIFO), not a file."
+    assert reasons["lost"] == "color.mp4 cannot be read: No such file or directory."
+    assert set(reasons) == {"depth only", "broken", "caf\\udce9", "nested", "pipe", "lost"}
     assert looks.all(60, every=10) == []
     assert dict(line.split(": ", 1) for line in looks.said.splitlines()[1:]) == reasons
 
