@@ -98,7 +98,9 @@ class Needs(Frozen):
     files: tuple[str, ...] = Field(
         (), description="paths below the checkpoints; `a|b`: one of the two is enough"
     )
-    hub: tuple[str, ...] = Field((), description="directories below the Hugging Face cache's hub")
+    hub: tuple[str, ...] = Field(
+        (), description="OWNER/NAME@REVISION/FILE of the Hugging Face cache, or a path in it"
+    )
 
 
 class Cosmos(Engine):

@@ -58,10 +58,11 @@ def made_by(engine: Engine, model_type: ModelType) -> dict[str, str]:
 
 @functools.lru_cache
 def _pinned(manifest: Path, model_type: ModelType) -> tuple[tuple[str, ...], ...]:
-    """Repository, path, revision and hash of each checkpoint that an operation needs."""
+    """Repository, path, revision and hash of each checkpoint that pixels depend on."""
     try:
         files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-        wanted = [f for f in files if model_type in f.get("needed_for", ())]
+        needed = (f for f in files if model_type in f.get("needed_for", ()))
+        wanted = [f for f in needed if not f.get("guardrail")]
         names = ("repo", "path", "revision", "md5")
         return tuple(tuple(str(f.get(name)) for name in names) for f in wanted)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -50,7 +50,7 @@ class Needs:
     files: tuple[str, ...] = ()
     """Paths below the directory of checkpoints; `a|b`: one of the two is enough."""
     hub: tuple[str, ...] = ()
-    """Directories below `hub` of the Hugging Face cache."""
+    """Files of the Hugging Face cache: `OWNER/NAME@REVISION/FILE`, or a path below HF_HOME."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,31 @@ def sizes_of(place: Path) -> dict[str, int]:
 
 
 def _check_hub(names: tuple[str, ...], hint: str) -> None:
-    home = os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface")  # noqa: PTH111
-    hub = Path(home) / "hub"
-    missing = [name for name in names if not any((hub / name / "snapshots").glob("*/*"))]
+    home = Path(os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface"))  # noqa: PTH111
+    missing = [_as_told(name) for name in names if not _in_cache(home, name)]
     if missing:
-        raise Refused("launch_failed", f"{_listed(missing)} below {hub}: {hint}")
+        raise Refused("launch_failed", f"{_listed(missing)} below {home}: {hint}")
+
+
+def _in_cache(home: Path, name: str) -> bool:
+    """Whether the cache has a file where libraries look for it while they are offline."""
+    repo, at, rest = name.partition("@")
+    if not at:
+        return _size(home / name) > 0
+    revision, _, file = rest.partition("/")
+    model = home / "hub" / f"models--{repo.replace('/', '--')}"
+    try:
+        commit = (model / "refs" / revision).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):  # a commit has no file below refs
+        commit = revision
+    return _size(model / "snapshots" / commit / file) > 0
+
+
+def _as_told(name: str) -> str:
+    repo, at, rest = name.partition("@")
+    revision, _, file = rest.partition("/")
+    pinned = f" (at {revision[:12]})" if len(revision) == 40 else ""
+    return f"{repo}/{file}{pinned}" if at else name
 
 
 def _listed(missing: list[str]) -> str:

@@ -113,7 +113,7 @@ class Cosmos3(Separate):
 
     def _needs_of(self, jobs: Sequence[Job]) -> Needs:
         operation, checkpoint = jobs[0].operation, self.options.checkpoint
-        needs = self._needs(operation, (), (f"models--nvidia--{checkpoint}", *HUB))
+        needs = self._needs(operation, (), (f"nvidia/{checkpoint}@main/config.json", *HUB))
         if checkpoint == "Cosmos3-Super":  # the weights of Super are spread over the GPUs
             share = mib(SUPER_GIB / gpus_of(operation))
             return needs.model_copy(update={"free_vram_mib": max(needs.free_vram_mib, share)})

@@ -114,7 +114,8 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
         ("validation", r"^(.+) \[type=\w+, input_value=", "The model refused its document: {1}"),
         (
             "launch_failed",
-            r"CalledProcessError: Command '\['uvx'.*?'download', '([^']+)'",
+            # `--format=json` stands between `download` and the repository
+            r"CalledProcessError: Command '\['uvx'.*?'download', (?:'-[^']*', )*'([^']+)'",
             "{1} is not in the Hugging Face cache: `cosmos host checkpoints`.",
         ),
         ("launch_failed", r"Rank \d+ download failed: (.+)", "A download failed: {1}"),
@@ -128,8 +129,17 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
 }
 """Log lines: loguru on stdout; the bar of the steps on stderr, only of the first GPU."""
 
-HUB: Final = ("models--nvidia--Cosmos-Guardrail1", "models--Qwen--Qwen3Guard-Gen-0.6B")
-"""Models that are loaded with every checkpoint, though a transfer does not use them."""
+HUB: Final = (
+    "Wan-AI/Wan2.2-TI2V-5B@921dbaf3f1674a56f47e83fb80a34bac8a8f203e/Wan2.2_VAE.pth",
+    "nvidia/Cosmos3-Nano@main/sound_tokenizer/config.json",
+    "nvidia/Cosmos-Guardrail1@d6d4bfa899a71454a700907664f3e88f503950cf/"
+    "face_blur_filter/Resnet50_Final.pth",
+    "Qwen/Qwen3Guard-Gen-0.6B@main/config.json",
+)
+"""Files that are loaded with every checkpoint, though a transfer uses neither sound nor guardrails.
+
+The table of weights in docs/engines.md says where each name was found.
+"""
 
 
 class Cosmos3Options(CosmosOptions):

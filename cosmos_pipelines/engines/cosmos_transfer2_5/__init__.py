@@ -11,9 +11,13 @@ from cosmos_pipelines.engines.cosmos import Needs, Placed, gpus_of, port_of, sou
 from cosmos_pipelines.engines.cosmos_transfer2_5.checks import check_transfer
 from cosmos_pipelines.engines.cosmos_transfer2_5.facts import (
     CHUNK,
+    CONTROL_FILES,
+    DEPTH_FILE,
     DISTILLED,
+    DISTILLED_FILE,
     DISTILLED_STEPS,
     HUB,
+    HUB_ALONE,
     HUB_SEG,
     SAYS,
     SETUP,
@@ -110,10 +114,24 @@ class Transfer2_5(Separate):
         return {"COSMOS_EXPERIMENTAL_CHECKPOINTS": "1"} if transfer_of(job).use_distilled else {}
 
     def _needs_of(self, jobs: Sequence[Job]) -> Needs:
-        found = any(
-            transfer_of(job).mask_prompt or "seg" in computed(job, transfer_of(job)) for job in jobs
-        )
-        return self._needs(jobs[0].operation, (), (*HUB, *(HUB_SEG if found else ())))
+        operations = [transfer_of(job) for job in jobs]
+        missing = {control for job in jobs for control in computed(job, transfer_of(job))}
+        controls = {control for operation in operations for control in controls_of(operation)}
+        names = [*_weights(operations[0], controls), *HUB]
+        if "seg" in missing or any(operation.mask_prompt for operation in operations):
+            names += HUB_SEG
+        if "depth" in missing:
+            names.append(DEPTH_FILE)
+        return self._needs(operations[0], (), names)
+
+
+def _weights(operation: Transfer, controls: Collection[str]) -> list[str]:
+    """Return the weights for these controls; several controls load all four branches."""
+    if operation.use_distilled:
+        return [DISTILLED_FILE]
+    if len(controls) == 1:
+        return [CONTROL_FILES[control] for control in controls] + [HUB_ALONE]
+    return list(CONTROL_FILES.values())
 
 
 __all__ = ["Transfer2_5", "Transfer2_5Options"]

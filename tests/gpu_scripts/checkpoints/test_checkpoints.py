@@ -85,6 +85,19 @@ def test_what_a_model_looks_for_elsewhere_goes_there(places: Places) -> None:
     assert places.run(places.manifest(row), "verify", "--deep").result["counts"] == {"ok": 1}
 
 
+def test_a_directory_that_a_library_uses_as_a_cache_is_filled_like_one(places: Places) -> None:
+    own = entry("*", cache="guard/filter", exclude=["sub/*"])
+    manifest = places.manifest(own)
+    assert places.run(manifest, "verify").result["counts"] == {"missing": 1}
+    said = places.run(manifest, "download")
+    assert (said.code, said.result["counts"]) == (0, {"ok": 2}), said.out
+    model = places.checkpoints / "guard" / "filter" / "models--maker--model"
+    assert (model / "refs" / "main").read_text() == COMMIT
+    assert (model / "snapshots" / COMMIT / "base.pt").read_bytes() == BIG
+    assert places.run(manifest, "verify", "--deep").result["counts"] == {"ok": 2}
+    assert "0 of 2 files are to be downloaded" in places.run(manifest, "download").out
+
+
 @pytest.mark.parametrize("resumes", [True, False])
 def test_a_broken_connection_is_resumed_where_it_broke(places: Places, resumes: bool) -> None:
     places.hub.resumes = resumes
