@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosmos_pipelines.backends.checks import Check, Checked, Finding, fail, go_through, ok, warn
@@ -68,6 +69,10 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
         missing = [
             f"{name}: no directory {path}" for name, path in paths.items() if not path.is_dir()
         ]
+        own = engine.own_checkpoint()
+        if own and not Path(own).exists():
+            missing.append(f"{name}: no checkpoint {own}")
+            paths["checkpoint"] = Path(own)
         if not missing:
             return ok(", ".join(str(path) for path in paths.values()))
         do = f"Set {', '.join(paths)} in [{engine.name}], or use a GPU host: cosmos host setup."

@@ -80,6 +80,7 @@ def shown(order: Order) -> dict[str, Any]:
         "documents": {name: parsed(name, text) for name, text in order.texts(RUN).items()},
         "expected": [e.model_dump(exclude_none=True) for e in order.expected],
         "gpus": order.gpus,
+        "directories": {d.name: f"{d.source}:{d.target}" for d in order.directories},
     }
 
 

@@ -9,14 +9,15 @@ guessed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cosmos_pipelines.engines.base import HostSetup, own_directories
 from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.geometry import Size
 from cosmos_pipelines.engines.guardrail import SAID
+from cosmos_pipelines.engines.own_checkpoint import check_path, is_own
 
 CHUNK: Final = 121
 """Frames that are generated at once, as in NVIDIA's own transfers; the code's default is 93."""
@@ -65,7 +66,8 @@ SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
 }
 """Sizes of the result: all inputs are scaled to cover the size, and cut at the edges."""
 
-Checkpoint = Literal["Cosmos3-Nano", "Cosmos3-Super"]
+CHECKPOINTS: Final = ("Cosmos3-Nano", "Cosmos3-Super")
+"""Checkpoints that the framework knows by name and that make transfers."""
 SUPER_GIB: Final = 120
 """GPU memory of Super over all GPUs together: 128 GB."""
 SUPER_GPUS: Final = (4, 8)
@@ -145,8 +147,21 @@ The table of weights in docs/engines.md says where each name was found.
 class Cosmos3Options(CosmosOptions):
     """`[cosmos3]` of cosmos.toml."""
 
-    checkpoint: Checkpoint = Field("Cosmos3-Nano", description="Cosmos3-Super takes 4 GPUs or 8")
+    checkpoint: str = Field(
+        "Cosmos3-Nano",
+        description="or Cosmos3-Super, which takes 4 GPUs or 8; or a directory of your own",
+    )
     offload_guardrail_models: bool = Field(
         False, description="load guardrails only while they are used"
     )
     free_vram_gib: float = Field(30, ge=0, description="refuse to start with less on each GPU")
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if is_own(value):
+            check_path(value)
+        elif value not in CHECKPOINTS:
+            known = " or ".join(CHECKPOINTS)
+            raise ValueError(f"{value!r} is not {known}, nor an absolute path on the host")
+        return value

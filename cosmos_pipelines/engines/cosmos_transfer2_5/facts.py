@@ -6,15 +6,17 @@ that were deduced and never seen on a GPU, with the place of their check, is in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cosmos_pipelines.engines.base import HostSetup, own_directories
 from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.geometry import SIZES_720, Size
 from cosmos_pipelines.engines.guardrail import SAID
+from cosmos_pipelines.engines.own_checkpoint import check_path, is_own
 
 CHUNK: Final = 93
 """Frames that are generated at once; chunks overlap by 0, 1 or 2 frames."""
@@ -163,7 +165,30 @@ HUB_SEG: Final = (
 class Transfer2_5Options(CosmosOptions):
     """`[cosmos_transfer2_5]` of cosmos.toml."""
 
+    checkpoint: str = Field("", description="your own for one control: a .pt file on the host")
+    checkpoint_control: Literal["edge", "vis", "depth", "seg"] = Field(
+        "edge", description="the control of your checkpoint; other runs load NVIDIA's weights"
+    )
+    checkpoint_experiment: str = Field(
+        "", description="name of the training's experiment, if NVIDIA's code has it"
+    )
     offload_guardrail_models: bool = Field(
         False, description="load guardrails only while they are used"
     )
     free_vram_gib: float = Field(66, ge=0, description="refuse to start with less on each GPU")
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _file(cls, value: str) -> str:
+        if value and not (is_own(value) and value.endswith(".pt")):  # the model reads no directory
+            raise ValueError(f"{value!r} is not an absolute path of a .pt file on the host")
+        if value:
+            check_path(value)
+        return value
+
+    @field_validator("checkpoint_experiment")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\w[\w.-]*", value, re.ASCII):
+            raise ValueError(f"{value!r} is not the name of an experiment")
+        return value

@@ -163,6 +163,36 @@ def test_a_host_that_lacks_one_file_of_a_model_is_told_which(
 
 
 @pytest.mark.parametrize(
+    ("files", "place", "well"),
+    [
+        (["own.pt"], "own.pt", True),
+        ([], "own.pt", False),
+        (["own/model-1.safetensors", "own/config.json"], "own", True),
+        (["own/model-1.safetensors"], "own", False),
+        (["own/model/x.safetensors.index.json", "own/model/config.json"], "own", True),
+        (["own/model/__0_0.distcp", "own/model/.metadata"], "own", True),
+        (["own/__0_0.distcp"], "own", False),
+        (["own/readme.txt"], "own", False),
+    ],
+)
+def test_a_checkpoint_of_our_own_that_the_model_cannot_read_is_refused(
+    folder: Path, tmp_path: Path, files: list[str], place: str, well: bool
+) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    env = {"COSMOS_OWN_CHECKPOINT": str(tmp_path / place)}
+    needs = {"needs": {"checkpoint": "/data/own"}}
+    done = carried_out(folder, [], request=needs, env=env)
+    assert done.code == (0 if well else 2), done.log
+    if not well:
+        assert done.log == (
+            "REFUSED: launch_failed: there are no weights at /data/own that the model can read: "
+            "set checkpoint in [cosmos_transfer1] of cosmos.toml\n"
+        )
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"samples": []}, "has no samples"),

@@ -78,7 +78,10 @@ class Control2WorldInference:
         if len(controls) == 1 and not self.distilled:
             hub.load("google/siglip2-so400m-patch16-naflex")
         branches = controls if len(controls) == 1 else list(CONTROLS)
-        for control in ["edge/distilled"] if self.distilled else branches:
+        loaded = ["edge/distilled"] if self.distilled else branches
+        if args.checkpoint_path and len(controls) == 1:  # with several controls it is ignored
+            loaded = []
+        for control in loaded:
             hub.need(HF, FAMILY, *WEIGHTS[control])
             log.info(f"Loading model from {FAMILY}/{WEIGHTS[control][0]}")
         log.info(f"Found {len(controls)} hint keys across all samples")
