@@ -126,9 +126,11 @@ class EngineChecks:
         return fail(found, do) if any(file.always for file in bad) else warn(found, do)
 
     def _line(self, file: Checkpoint) -> str:
-        """Return a line for the host's script: target, directory, branch or -, path or *."""
+        """Return a line for the host's script: target, directory, branch or -, path or `*`."""
         base, branch, path = file.place
-        return "\t".join((file.target, base, branch or "-", "*" if "*" in path else path)) + "\n"
+        if "*" in path and not path.endswith("/*"):
+            path = "*"
+        return "\t".join((file.target, base, branch or "-", path)) + "\n"
 
     def _ask(self, argv: Sequence[str], given: bytes | None = None) -> dict[str, str]:
         done = self._host.connection.run(argv, timeout_s=ASK_S, input=given)

@@ -40,6 +40,12 @@ def test_what_is_missing_is_named_and_the_exit_code_says_so(places: Places) -> N
     assert not said.result["well"]
 
 
+def test_a_missing_file_with_a_licence_says_what_it_takes(places: Places) -> None:
+    said = places.run(places.manifest(entry("base.pt", gated=True)), "verify")
+    what = "missing; gated: accept its licence on the hub's page, and give a token"
+    assert said.problems == [f"{REPO}/base.pt: {what}"]
+
+
 def test_a_download_is_whole_and_verified_and_needed_once(places: Places) -> None:
     manifest = places.manifest(entry("base.pt", md5=md5(BIG)), entry("*.json"))
     said = places.run(manifest, "download")
