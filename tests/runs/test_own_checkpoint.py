@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cosmos_pipelines.backends.checks import Checked
 from cosmos_pipelines.doctor.doctor import examine
 from cosmos_pipelines.media import provenance
 from cosmos_pipelines.runs.outdated import Now
@@ -14,6 +15,7 @@ from cosmos_pipelines.settings import Settings
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host
 from tests.support.cosmos_host import REMOTE_DIR, cosmos_host
+from tests.support.cosmos_models import cosmos_project
 from tests.support.gpu_host import RemoteProject
 from tests.support.project import settings_in
 
@@ -96,3 +98,17 @@ def test_cosmos_3_loads_a_directory_of_our_own(tmp_path: Path, fleet: Fleet, gpu
     made.catalog.close()
     assert ended.status == "completed", ended.error_message
     assert ended.outputs["made_by"]["weights"] == own
+
+
+def test_a_checkpoint_is_looked_for_on_this_machine_where_runs_execute_here(tmp_path: Path) -> None:
+    own = tmp_path / "own.pt"
+    project = cosmos_project(tmp_path / "home", "cosmos_transfer2_5", f'checkpoint = "{own}"\n')
+
+    def found() -> Checked:
+        return next(checked for checked in examine(project.settings) if checked.name == "model")
+
+    assert (found().result, str(own) in found().found) == ("fail", True)
+    assert found().do.startswith("Set checkpoint in [cosmos_transfer2_5]")
+    own.write_bytes(b"weights of our own")
+    assert found().result == "ok"
+    project.catalog.close()
