@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.engines.registry import OURS
+from cosmos_pipelines.hosts.manifest import read_manifest
 from cosmos_pipelines.operations import OPERATIONS, ModelType
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,3 +105,34 @@ def test_the_tables_of_engines_say_what_becomes_of_every_setting(
     for word, table in WORDS.items():
         said = {field for field, row in rows.items() if re.match(r"\w+", row[name])[0] == word}
         assert said == set(getattr(engine, table).get(kind, ())), table
+
+
+Loaded = tuple[str, str, str, str]
+"""Engine, repository, revision and path of weights."""
+
+
+def weights_table() -> set[Loaded]:
+    """What docs/engines.md says that our lists bring."""
+    text = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
+    rows = [
+        [re.findall("`([^`]+)`", cell) for cell in line.strip("|").split("|")]
+        for line in text.split("## Weights\n")[1].split("\n## ")[0].splitlines()
+        if line.startswith("| `")
+    ]
+    return {
+        (engine[0], repo[0], at[0], path)
+        for engine, repo, at, paths, _, found in rows
+        for path in paths
+        if at and all(re.fullmatch(r"[\w./-]*:\d+", place) for place in found[:1])
+    }
+
+
+def test_the_table_of_weights_is_what_our_lists_bring() -> None:
+    listed = {
+        (entry.name, file.repo, (file.revision or "main")[:12], file.path)
+        for entry in OURS
+        if (setup := ENGINES[entry.name].setup) is not None
+        for file in read_manifest(SCRIPTS / setup.manifest).files
+        if file.needed_for
+    }
+    assert weights_table() == listed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosmos_pipelines.backends.checks import Check, Checked, Finding, fail, go_through, ok, warn
@@ -65,13 +66,14 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
         paths = {d.name: settings.work / d.source for d in engine.directories()}
         if not paths or backend not in BACKENDS or is_remote(backend):
             return ok("no files are needed on this machine")
-        missing = [
-            f"{name}: no directory {path}" for name, path in paths.items() if not path.is_dir()
-        ]
+        missing = {d: f"no directory {path}" for d, path in paths.items() if not path.is_dir()}
+        own = engine.own_checkpoint()
+        if own and not Path(own).exists():
+            missing["checkpoint"] = f"no checkpoint {own}"
         if not missing:
             return ok(", ".join(str(path) for path in paths.values()))
-        do = f"Set {', '.join(paths)} in [{engine.name}], or use a GPU host: cosmos host setup."
-        return fail("; ".join(missing), do)
+        do = f"Set {', '.join(missing)} in [{engine.name}], or use a GPU host: cosmos host setup."
+        return fail("; ".join(f"{d}: {what}" for d, what in missing.items()), do)
 
     def model_check(name: str, suffix: str) -> Check:
         needs = () if name in ENGINES else ("engine",)

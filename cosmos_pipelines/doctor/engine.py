@@ -12,6 +12,7 @@ from cosmos_pipelines.doctor.host import HostChecks
 from cosmos_pipelines.doctor.image import ImageCheck
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.engines.own_checkpoint import directory_of
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.hosts import orders as host_orders
 from cosmos_pipelines.hosts import setup_script as host_setup_script
@@ -49,6 +50,11 @@ class EngineChecks:
             Check(f"code{suffix}", self.code, ("write access",), "host"),
             Check(f"set-up{suffix}", self.set_up, ("write access", image), "host"),
             Check(f"checkpoints{suffix}", self.checkpoints, ("write access",), "host"),
+            *(
+                [Check(f"own checkpoint{suffix}", self.own, ("write access",), "host")]
+                if self._engine.own_checkpoint()
+                else []
+            ),
         ]
 
     def code(self) -> Finding:
@@ -94,6 +100,19 @@ class EngineChecks:
         bad = [file for file, size in pairs if size is None or not _right(file, size, known)]
         return self._judge(bad, pairs)
 
+    def own(self) -> Finding:
+        """Whether the checkpoint that the settings name is on the host."""
+        own = self._engine.own_checkpoint()
+        directory = directory_of(own).source
+        name = own.removeprefix(f"{directory}/") if own != directory else "*"
+        argv = host_setup_script.sizes_argv(self._host.remote_dir, "/", "-")
+        answer = self._ask(argv, f"checkpoints\t{directory}\t-\t{name}\n".encode())
+        size = whole(answer.get("sizes", "").strip())
+        if size is None or (name != "*" and size == 0):
+            do = f"Set checkpoint in [{self._engine.name}] of cosmos.toml to a path on the host."
+            return fail(f"there are no weights at {own}", do)
+        return ok(own)
+
     def _judge(
         self, bad: Sequence[Checkpoint], pairs: Sequence[tuple[Checkpoint, int | None]]
     ) -> Finding:
@@ -107,9 +126,11 @@ class EngineChecks:
         return fail(found, do) if any(file.always for file in bad) else warn(found, do)
 
     def _line(self, file: Checkpoint) -> str:
-        """Return a line for the host's script: target, directory, branch or -, path or *."""
+        """Return a line for the host's script: target, directory, branch or -, path or `*`."""
         base, branch, path = file.place
-        return "\t".join((file.target, base, branch or "-", "*" if "*" in path else path)) + "\n"
+        if "*" in path and not path.endswith("/*"):
+            path = "*"
+        return "\t".join((file.target, base, branch or "-", path)) + "\n"
 
     def _ask(self, argv: Sequence[str], given: bytes | None = None) -> dict[str, str]:
         done = self._host.connection.run(argv, timeout_s=ASK_S, input=given)

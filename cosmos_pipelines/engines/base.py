@@ -122,6 +122,17 @@ class Engine(ABC):
         """Return the host's directories that an order sees (code, weights), as set in settings."""
         return self.setup.directories if self.setup else ()
 
+    def own_checkpoint(self) -> str:
+        """Return the path on the host of a checkpoint that settings name; "" if they name none."""
+        return ""
+
+    def weights(self, operation: Operation) -> str:  # noqa: ARG002
+        """Return what settings choose as weights of an operation, to be kept with its run.
+
+        "" stands for the weights that the engine takes by itself; others make other pixels.
+        """
+        return ""
+
     def settled(self, operation: Operation) -> Operation:
         """Return `operation` with this engine's value for each field without a value."""
         values = self.defaults.get(operation.model_type, {})

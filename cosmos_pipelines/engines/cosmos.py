@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, cast, get_args
 from pydantic import Field
 
 from cosmos_pipelines.engines.base import Engine, EngineOptions, RunProgress
+from cosmos_pipelines.engines.own_checkpoint import VARIABLE, argument_of, directory_of, is_own
 from cosmos_pipelines.errors import ErrorKind, InputError
 from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.ids import content_hash
@@ -98,7 +99,10 @@ class Needs(Frozen):
     files: tuple[str, ...] = Field(
         (), description="paths below the checkpoints; `a|b`: one of the two is enough"
     )
-    hub: tuple[str, ...] = Field((), description="directories below the Hugging Face cache's hub")
+    checkpoint: str | None = Field(None, description="the user's own, as it is called on the host")
+    hub: tuple[str, ...] = Field(
+        (), description="OWNER/NAME@REVISION/FILE of the Hugging Face cache, or a path in it"
+    )
 
 
 class Cosmos(Engine):
@@ -176,17 +180,21 @@ class Cosmos(Engine):
         shown.pop("program", None)
         head = {"engine": self.name, "operation": kind, "version": self.version}
         words = ("--", *command) if command else ()
+        weights = self.weights(jobs[0].operation)
+        own, places = is_own(weights), self.directories()
+        chosen = {VARIABLE: argument_of(weights)} if own else {}
         return Order(
             id=order_id,
             run_ids=tuple(job.run_id for job in jobs),
             engine=self.name,
             model_type=kind,
             argv=("{python}", f"{{scripts}}/model/{program}", "{run}/request.json", *words),
-            env={**self.setup.env, **(env or {}), "COSMOS_CWD": "{code}"},
+            env={**self.setup.env, **(env or {}), **chosen, "COSMOS_CWD": "{code}"},
             inputs=placed.files,
             documents={"request.json": as_document({**head, **shown}), **documents},
             gpus=gpus_of(jobs[0].operation),
-            directories=self.directories(),
+            directories=(*places, directory_of(weights)) if own else places,
+            weights=weights,
             image=self.setup.image,
             expected=tuple(expected),
         )
@@ -207,6 +215,7 @@ class Cosmos(Engine):
             free_vram_mib=mib(self.options.free_vram_gib),
             free_ram_mib=mib(self.options.ram_gib) * gpus,
             files=tuple(files),
+            checkpoint=weights if is_own(weights := self.weights(operation)) else None,
             hub=tuple(hub),
         )
 

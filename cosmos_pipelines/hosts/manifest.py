@@ -32,6 +32,10 @@ class Checkpoint(Frozen):
     optional: bool = Field(False, description="left out unless its control is named")
     exclude: tuple[str, ...] = ()
     into: str | None = Field(None, description="another directory below its target than usual")
+    cache: str | None = Field(
+        None, description="directory below its target that a library uses as a cache, not `hub`"
+    )
+    guardrail: bool = Field(False, description="it only judges: no pixel depends on it")
 
     @property
     def needed(self) -> bool:
@@ -48,9 +52,9 @@ class Checkpoint(Frozen):
         """Return directory below the target, branch that names a directory in it, path below."""
         if self.into is not None:
             return self.into, None, self.path
-        if self.target == "checkpoints":
+        if self.target == "checkpoints" and self.cache is None:
             return self.repo, None, self.path
-        cache = f"hub/models--{self.repo.replace('/', '--')}"
+        cache = f"{self.cache or 'hub'}/models--{self.repo.replace('/', '--')}"
         revision = self.revision or "main"
         if len(revision) == 40:
             return f"{cache}/snapshots/{revision}", None, self.path

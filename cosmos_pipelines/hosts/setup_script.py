@@ -137,6 +137,7 @@ part sizes "$(
     while IFS='	' read -r target base branch path; do
         case $target in checkpoints) base=$checkpoints/$base ;; *) base=$huggingface/$base ;; esac
         [ "$branch" = - ] || base=$base/snapshots/$(cat "$base/refs/$branch" 2>/dev/null || echo -)
+        case $path in */\\*) base=$base/${path%/\\*} path='*' ;; esac
         if [ "$path" = '*' ]; then
             any=$(find -L "$base" -type f -size +0c ! -name '*.part' 2>/dev/null | head -n 1)
             [ -n "$any" ] && echo 0 || echo -

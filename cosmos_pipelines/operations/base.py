@@ -167,6 +167,10 @@ class Directory(Frozen):
     target: str = Field(description="path in a container")
 
 
+OWN_CHECKPOINT: Final = "checkpoint"
+"""Name of the directory with a checkpoint that settings name instead of the engine's weights."""
+
+
 class Order(Frozen):
     """The work of one container (or subprocess), as plain data.
 
@@ -199,6 +203,7 @@ class Order(Frozen):
     )
     directories: tuple[Directory, ...] = ()
     image: str | None = Field(None, description="the container's image, unless settings name one")
+    weights: str = Field("", description="weights that settings chose instead of the engine's own")
 
     def command(self, **places: str) -> list[str]:
         """Return `argv` with its place holders filled: run, scripts, python, each directory."""

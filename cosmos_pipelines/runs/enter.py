@@ -77,12 +77,14 @@ def _row(
 def _identity(plan: Planned, backend: str) -> str:
     """A hash of all that a planned run will do."""
     operation = plan.job.operation
+    weights = plan.engine.weights(operation)
     return content_hash(
         {
             "operation": operation.model_type,
             "engine": plan.engine.name,
             "backend": backend,
             "config": operation.config(),
+            **({"weights": weights} if weights else {}),
             **plan.row,
         }
     )[:32]

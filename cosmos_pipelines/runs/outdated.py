@@ -2,7 +2,8 @@
 
 What a run was made of is kept with it when it completes (`outputs.inputs`: the hash of each pass or
 of the video that was enlarged; `outputs.made_by`: version of the engine, commit of its code, its
-checkpoints) and compared with what is there now. Why it is decided so: docs/decisions/0017.
+checkpoints, weights that settings chose) and compared with what is there now. Why it is decided so:
+docs/decisions/0017.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine, label_of
 from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.ids import content_hash
-from cosmos_pipelines.operations import ModelType
+from cosmos_pipelines.operations import ModelType, operation_from
 from cosmos_pipelines.runs.locations import located
 from cosmos_pipelines.runs.scenes import GONE, content_now
 from cosmos_pipelines.settings import Settings
@@ -58,10 +59,11 @@ def made_by(engine: Engine, model_type: ModelType) -> dict[str, str]:
 
 @functools.lru_cache
 def _pinned(manifest: Path, model_type: ModelType) -> tuple[tuple[str, ...], ...]:
-    """Repository, path, revision and hash of each checkpoint that an operation needs."""
+    """Repository, path, revision and hash of each checkpoint that pixels depend on."""
     try:
         files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-        wanted = [f for f in files if model_type in f.get("needed_for", ())]
+        needed = (f for f in files if model_type in f.get("needed_for", ()))
+        wanted = [f for f in needed if not f.get("guardrail")]
         names = ("repo", "path", "revision", "md5")
         return tuple(tuple(str(f.get(name)) for name in names) for f in wanted)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -154,6 +156,19 @@ class Now:
                 yield Reason("engine", said)
         if "checkpoints" in now and had.get("checkpoints") not in (None, now["checkpoints"]):
             yield Reason("checkpoints", f"{label} has other checkpoints.")
+        weights, before = self._weights(run), had.get("weights", "")
+        if weights is not None and weights != before:
+            own = "the engine's own"
+            said = f"{label} loads other weights: {weights or own}, not {before or own}."
+            yield Reason("checkpoints", said)
+
+    def _weights(self, run: Run) -> str | None:
+        """What settings choose as weights of a run now; None if nobody can tell."""
+        try:
+            operation = operation_from(run.model_type, run.execution_config)
+            return self._settings.engine(run.engine).weights(operation)
+        except CosmosError:
+            return None
 
 
 def outdated_runs(

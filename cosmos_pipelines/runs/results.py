@@ -63,12 +63,13 @@ def collect_run(
     if expected.kind == "text":
         outputs = _text(context, run, received)
     else:
-        outputs = _video(context, run, expected, received)
+        outputs = _video(context, run, expected, received, order.weights)
         outputs["model_sha256"] = outcome.outputs[expected.name]
     engine = context.settings.engine(run.engine)
+    chosen = {"weights": order.weights} if order.weights else {}
     return outputs | {
         "inputs": dict(expected.made_from),
-        "made_by": made_by(engine, run.model_type),
+        "made_by": made_by(engine, run.model_type) | chosen,
     }
 
 
@@ -146,15 +147,18 @@ def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
     return outputs
 
 
-def _video(context: RunContext, run: Run, expected: Expected, received: Path) -> dict[str, Any]:
+def _video(
+    context: RunContext, run: Run, expected: Expected, received: Path, weights: str
+) -> dict[str, Any]:
     from cosmos_pipelines.media import provenance
     from cosmos_pipelines.media.files import hash_of
     from cosmos_pipelines.media.probe import probe
 
     verify_video(run.id, expected, received)
     video = received.with_name("video.mp4")
+    made_so = story(run, context.prompt_of(run), weights)
     try:
-        provenance.embed(received, video, story(run, context.prompt_of(run)), checked=True)
+        provenance.embed(received, video, made_so, checked=True)
     except MediaError as e:
         raise _unusable(run.id, e) from e
     received.unlink()
@@ -207,7 +211,7 @@ def _unusable(run_id: str, why: MediaError) -> RunFailed:
     return RunFailed(run_id, "output_missing", f"The video that came is unusable: {why}")
 
 
-def story(run: Run, prompt: Prompt | None) -> dict[str, Any]:
+def story(run: Run, prompt: Prompt | None, weights: str) -> dict[str, Any]:
     """How a run's pixels were made, as it is written into the video file itself."""
     from cosmos_pipelines.engines import engine_named
 
@@ -218,6 +222,7 @@ def story(run: Run, prompt: Prompt | None) -> dict[str, Any]:
         "engine": engine.label,
         "engine_version": engine.version,
         "simulated": engine.simulated,
+        **({"weights": weights} if weights else {}),
         "prompt_id": run.prompt_id,
         "prompt": prompt.text if prompt else None,
         "scene": prompt.scene if prompt else None,

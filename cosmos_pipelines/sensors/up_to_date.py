@@ -244,5 +244,7 @@ def _engines(settings: Settings) -> str:
             mine = settings.engine(engine.name)
         except CosmosError:
             continue
-        known[engine.name] = {kind: made_by(mine, kind) for kind in sorted(mine.operations)}
+        made = {kind: made_by(mine, kind) for kind in sorted(mine.operations)}
+        chosen = mine.options.model_dump(mode="json") if mine.options_type else {}
+        known[engine.name] = {"made_by": made, "options": chosen}
     return content_hash(known)[:12]

@@ -51,11 +51,20 @@ class Entry:
     exclude: tuple[str, ...] = ()
     into: str | None = None
     """Directory below the place, if it is not the usual directory."""
+    cache: str | None = None
+    """Directory below the place that a library uses as a cache instead of `hub`."""
+    guardrail: bool = False
+    """Whether the file only judges prompts and results: no pixel depends on it."""
 
     @property
     def several(self) -> bool:
         """Whether the path is a pattern."""
         return "*" in self.path
+
+    @property
+    def cached(self) -> bool:
+        """Whether the files are in the layout of the cache of Hugging Face."""
+        return (self.target == "huggingface" or self.cache is not None) and not self.into
 
     @property
     def at(self) -> str:
@@ -88,7 +97,7 @@ def _entry(row: dict[str, Any]) -> Entry:
         raise ValueError(f"the repository {shown(entry.repo)} is not OWNER/NAME")
     if not is_revision(entry.at):
         raise ValueError(f"{entry.repo}: {shown(entry.at)} is not a branch, tag or commit")
-    for path in (entry.path, *([entry.into] if entry.into else [])):
+    for path in filter(None, (entry.path, entry.into, entry.cache)):
         if not stays_inside(path):
             problem = f"the path {shown(path)} leads out of the directory"
             raise ValueError(f"{entry.repo}: {problem}")
@@ -154,7 +163,7 @@ class Place:
         """Return the directory of a repository's files; None if the commit is not known."""
         if entry.into:
             return self.root / entry.into
-        if self.target == "checkpoints":
+        if not entry.cached:
             return self.root / entry.repo
         commit = commit or self.commit(entry)
         return self._repository(entry) / "snapshots" / commit if commit else None
@@ -181,13 +190,17 @@ class Place:
     def keep_commit(self, entry: Entry) -> None:
         """Write the commit of the entry's branch into the cache, where libraries read it."""
         commit = self._commits.get((entry.repo, entry.at))
-        usual = self.target == "huggingface" and not entry.into
-        if usual and commit and not _COMMIT.fullmatch(entry.at) and self._kept(entry) != commit:
+        if (
+            entry.cached
+            and commit
+            and not _COMMIT.fullmatch(entry.at)
+            and self._kept(entry) != commit
+        ):
             write_whole(self._repository(entry) / "refs" / entry.at, commit)
 
     def older(self, entry: Entry, path: str) -> list[Path]:
         """Return the files of this path at all commits in the cache."""
-        if self.target != "huggingface" or entry.into:
+        if not entry.cached:
             return []
         snapshots = self._repository(entry) / "snapshots"
         if not snapshots.is_dir():
@@ -199,7 +212,7 @@ class Place:
         """Whether the cache's commit of a branch has files of this entry."""
         commit = self._kept(entry)
         base = self.base(entry, commit) if commit else None
-        if base is None or _COMMIT.fullmatch(entry.at) or self.target != "huggingface":
+        if base is None or _COMMIT.fullmatch(entry.at) or not entry.cached:
             return False
         if not entry.several:
             return (base / entry.path).is_file()
@@ -207,7 +220,7 @@ class Place:
         return any(entry.has(path) for path in files)
 
     def _repository(self, entry: Entry) -> Path:
-        return self.root / "hub" / f"models--{entry.repo.replace('/', '--')}"
+        return self.root / (entry.cache or "hub") / f"models--{entry.repo.replace('/', '--')}"
 
     def known(self, file: Path) -> dict[str, Any]:
         """Return the recorded facts of a file: size, and sha256 or git (the hash of a git blob)."""

@@ -152,7 +152,8 @@ def _check(item: Item) -> Found:
     except OSError as e:
         return Found(item.name, "unreadable", f"size cannot be read: {e.strerror}")
     if size is None:
-        return Found(item.name, "missing", "missing")
+        gated = "; gated: accept its licence on the hub's page, and give a token"
+        return Found(item.name, "missing", f"missing{gated if item.entry.gated else ''}")
     assert item.file is not None
     wanted = item.entry.size if not item.entry.several else None
     wanted = wanted or item.place.known(item.file).get("size")

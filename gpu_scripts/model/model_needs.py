@@ -49,8 +49,10 @@ class Needs:
     free_disk_mib: int = 0
     files: tuple[str, ...] = ()
     """Paths below the directory of checkpoints; `a|b`: one of the two is enough."""
+    checkpoint: str = ""
+    """The user's own checkpoint, as it is called on the host."""
     hub: tuple[str, ...] = ()
-    """Directories below `hub` of the Hugging Face cache."""
+    """Files of the Hugging Face cache: `OWNER/NAME@REVISION/FILE`, or a path below HF_HOME."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def check(needs: Needs, engine: str, run: Path, ask: Ask) -> None:
     hint = f"run `cosmos host checkpoints {engine} --download`"
     _check_files(needs.files, hint)
     _check_hub(needs.hub, hint)
+    _check_own(needs.checkpoint, engine)
     _check_gpus(needs, ask)
     _check_ram(needs.free_ram_mib)
     free = shutil.disk_usage(run).free >> 20
@@ -117,11 +120,43 @@ def sizes_of(place: Path) -> dict[str, int]:
 
 
 def _check_hub(names: tuple[str, ...], hint: str) -> None:
-    home = os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface")  # noqa: PTH111
-    hub = Path(home) / "hub"
-    missing = [name for name in names if not any((hub / name / "snapshots").glob("*/*"))]
+    home = Path(os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface"))  # noqa: PTH111
+    missing = [_as_told(name) for name in names if not _in_cache(home, name)]
     if missing:
-        raise Refused("launch_failed", f"{_listed(missing)} below {hub}: {hint}")
+        raise Refused("launch_failed", f"{_listed(missing)} below {home}: {hint}")
+
+
+def _check_own(checkpoint: str, engine: str) -> None:
+    if not checkpoint:
+        return
+    place = Path(os.environ.get("COSMOS_OWN_CHECKPOINT") or checkpoint)
+    within = place / "model" if (place / "model").is_dir() else place
+    one = any(within.glob("*.safetensors")) or any(within.glob("*.safetensors.index.json"))
+    parts = any(within.glob("*.distcp")) and _size(within / ".metadata") > 0
+    if not (_size(place) or (one and _size(within / "config.json")) or parts):
+        problem = f"there are no weights at {checkpoint} that the model can read"
+        raise Refused("launch_failed", f"{problem}: set checkpoint in [{engine}] of cosmos.toml")
+
+
+def _in_cache(home: Path, name: str) -> bool:
+    """Whether the cache has a file where libraries look for it while they are offline."""
+    repo, at, rest = name.partition("@")
+    if not at:
+        return _size(home / name) > 0
+    revision, _, file = rest.partition("/")
+    model = home / "hub" / f"models--{repo.replace('/', '--')}"
+    try:
+        commit = (model / "refs" / revision).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):  # a commit has no file below refs
+        commit = revision
+    return _size(model / "snapshots" / commit / file) > 0
+
+
+def _as_told(name: str) -> str:
+    repo, at, rest = name.partition("@")
+    revision, _, file = rest.partition("/")
+    pinned = f" (at {revision[:12]})" if len(revision) == 40 else ""
+    return f"{repo}/{file}{pinned}" if at else name
 
 
 def _listed(missing: list[str]) -> str:

@@ -193,6 +193,7 @@ def read_needs(fields: Fields) -> Needs:
         free_ram_mib=needs.count("free_ram_mib", 0),
         free_disk_mib=needs.count("free_disk_mib", 0),
         files=needs.texts("files"),
+        checkpoint=needs.text_or_none("checkpoint") or "",
         hub=needs.texts("hub"),
     )
 

@@ -105,8 +105,14 @@ def one_process(tmp: Path) -> dict[str, str]:
     }
 
 
+def let_vllm_register() -> None:
+    """Let vLLM register a type of models that transformers knows too; before vLLM is imported."""
+    import cosmos_transfer1.utils.fix_vllm_registration  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
+
+
 def load() -> Answer:
     """Load the model."""
+    let_vllm_register()
     from cosmos_transfer1.auxiliary.upsampler.model.upsampler import (  # type: ignore[import-not-found,unused-ignore]
         PixtralPromptUpsampler,
     )
@@ -166,6 +172,9 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")  # one write: print would send the line and its end apart
     sys.stdout.flush()
 
+
+if __name__ == "__mp_main__":  # in vLLM's own process, which begins with this file
+    let_vllm_register()
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])

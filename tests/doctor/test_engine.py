@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from cosmos_pipelines.backends.checks import Checked
+from cosmos_pipelines.backends.ssh.script import parts
 from cosmos_pipelines.doctor.doctor import examine
 from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.hosts import setup_script
 from cosmos_pipelines.hosts.arrive import SetupRequest
 from cosmos_pipelines.hosts.checkpoints import checkpoints
 from cosmos_pipelines.hosts.setup import set_up
@@ -83,3 +87,24 @@ def test_a_smoke_test_that_crashed_is_told_with_how_its_process_ended(bare: Read
     found = looked(bare)["set-up"]
     assert found.result == "fail"
     assert "signal 11" in found.found
+
+
+def test_a_directory_of_a_repository_is_looked_for_in_the_branchs_own_commit(
+    tmp_path: Path,
+) -> None:
+    model = tmp_path / "host" / "hf" / "hub" / "models--a--b"
+    for name in ("refs/main", "snapshots/one/config.json", "snapshots/two/sound/x.pt"):
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        (model / name).write_text("one")
+    base = "huggingface\thub/models--a--b\tmain\t"
+    asked = "".join(f"{base}{path}\n" for path in ("*", "config.json", "sound/*"))
+
+    def sizes() -> list[str]:
+        argv = setup_script.sizes_argv("host", "-", "hf")
+        env = {**os.environ, "HOME": str(tmp_path)}
+        said = subprocess.run(argv, input=asked.encode(), env=env, capture_output=True, check=True)
+        return parts(said.stdout)["sizes"].split()
+
+    assert sizes() == ["0", "3", "-"]
+    (model / "refs" / "main").write_text("two")
+    assert sizes() == ["0", "-", "0"]

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from cosmos_pipelines.engines import engine_named
 from cosmos_pipelines.engines.cosmos3 import Cosmos3, Cosmos3Options
@@ -193,6 +194,79 @@ def test_options_say_where_things_lie_and_how_many_share_a_load(engine: Any, opt
     assert given.get("checkpoints", ("/w", "/cosmos/checkpoints"))[0] == "/w"
     assert engine.with_options(None) is engine
     assert engine.max_batch(job()) == 16
+
+
+EDGE_OF_OURS = "/data/rain/edge.pt"
+OWN = [
+    (T25.with_options(Transfer2_5Options(checkpoint=EDGE_OF_OURS)), EDGE_OF_OURS, "/edge.pt"),
+    (C3.with_options(Cosmos3Options(checkpoint="/data/rain")), "/data/rain", ""),
+]
+of_our_own = pytest.mark.parametrize(("engine", "own", "file"), OWN, ids=lambda x: str(x)[:12])
+
+
+@of_our_own
+def test_a_checkpoint_of_our_own_is_in_the_order_and_looked_for_before_the_load(
+    engine: Any, own: str, file: str
+) -> None:
+    edge = job(passes=("edge",), weights={"edge": 1})
+    order = engine.compile([edge], "order_1")
+    assert order.weights == engine.weights(edge.operation) == own
+    assert order.env["COSMOS_OWN_CHECKPOINT"] == f"{{checkpoint}}{file}"
+    assert order.argv[order.argv.index("--checkpoint-path") + 1] == f"{{checkpoint}}{file}"
+    places = {d.name: (d.source, d.target) for d in order.directories}
+    assert places["checkpoint"] == ("/data/rain", "/cosmos/checkpoint/data/rain")
+    needs = json.loads(order.documents["request.json"])["needs"]
+    assert needs["checkpoint"] == own
+    assert not [name for name in needs["hub"] if "Transfer2.5-2B" in name or "Nano@main/c" in name]
+    assert f"The model loads your checkpoint {own}." in engine.check(edge)
+
+
+@of_our_own
+def test_runs_of_other_weights_share_no_load(engine: Any, own: str, file: str) -> None:
+    edge = job(passes=("edge",), weights={"edge": 1})
+    plain = engine_named(engine.name)
+    assert plain.weights(edge.operation) == ""
+    assert engine.batch_key(edge) != plain.batch_key(edge)
+
+
+def test_transfer2_5_loads_our_own_for_its_control_alone() -> None:
+    """Its code ignores the argument if there are several controls."""
+    engine = OWN[0][0]
+    for fields in (
+        {"weights": {"edge": 1, "depth": 1}},
+        {"weights": {"depth": 1}},
+        {"weights": {"edge": 1}, "use_distilled": True, "max_frames": 93},
+    ):
+        other = job(passes=("edge", "depth"), **fields)
+        order = engine.compile([other], "order_1")
+        assert "--checkpoint-path" not in order.argv
+        assert order.weights == ""
+        assert "checkpoint" not in {d.name for d in order.directories}
+        note = f"The model loads NVIDIA's weights: {EDGE_OF_OURS} is for edge alone."
+        assert note in engine.check(other)
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "said"),
+    [
+        (
+            Cosmos3Options,
+            {"checkpoint": "Cosmos3-Big"},
+            "is not Cosmos3-Nano or Cosmos3-Super, nor",
+        ),
+        (Cosmos3Options, {"checkpoint": "models/own"}, "nor an absolute path on the host"),
+        (Cosmos3Options, {"checkpoint": "/data/../own"}, "is not a plain absolute path"),
+        (Transfer2_5Options, {"checkpoint": "own.pt"}, "is not an absolute path of a .pt file"),
+        (Transfer2_5Options, {"checkpoint": "/data/own"}, "is not an absolute path of a .pt file"),
+        (Transfer2_5Options, {"checkpoint": "/data//own.pt"}, "is not a plain absolute path"),
+        (Transfer2_5Options, {"checkpoint_experiment": "a b"}, "is not the name of an experiment"),
+    ],
+)
+def test_a_checkpoint_that_the_model_would_refuse_is_refused_in_the_settings(
+    options: Any, fields: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        options.model_validate(fields)
 
 
 @each

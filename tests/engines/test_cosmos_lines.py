@@ -162,7 +162,8 @@ FAILURES: list[tuple[Any, str, str, str]] = [
     (
         C3,
         "subprocess.CalledProcessError: Command '['uvx', '--with', 'click', 'hf@1.16.4', "
-        "'download', 'nvidia/Cosmos3-Nano', '--revision', 'main']' returned non-zero",
+        "'download', '--format=json', 'nvidia/Cosmos3-Nano', '--repo-type', 'model', '--revision', "
+        "'main', '--include', '*']' returned non-zero exit status 1.",
         "launch_failed",
         "nvidia/Cosmos3-Nano is not in the Hugging Face cache: `cosmos host checkpoints`.",
     ),

@@ -110,3 +110,8 @@ def test_what_a_lock_file_names_is_installed_at_build_time_where_all_can_read_it
     assert "secret_code.py" not in inside(stub, "/bin/find", "/opt", "/tmp")
     history = stub.docker("history", "--no-trunc", "--format={{.CreatedBy}}", "made:1")
     assert "token" not in history.lower()
+
+
+def test_code_for_the_newest_gpus_is_compiled_with_the_images_own_ptxas(stub: Host) -> None:
+    made(stub, "Dockerfile.cosmos3")
+    assert "TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas" in configuration(stub)["Env"]

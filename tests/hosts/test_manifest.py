@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -50,28 +51,58 @@ def test_the_program_on_the_host_reads_the_same_as_we_do(engine: str) -> None:
     assert said.splitlines() == needed
 
 
-def test_every_file_that_a_run_of_transfer1_asks_for_is_downloaded() -> None:
-    files = [one for one in manifest_of("cosmos_transfer1").files if one.needed]
-    brought = {f"{one.repo}/{one.path}" for one in files if one.target == "checkpoints"}
-    controls = [facts.CONTROL_FILE.format(c) for c in ("vis", "edge", "depth", "seg", "keypoint")]
-    others = [facts.DISTILLED_FILE, facts.UPSCALER_FILE, facts.UPSAMPLER_FILE]
-    for wanted in (*facts.CHECKPOINTS, *controls, *others):
-        assert brought & set(wanted.split("|")), wanted
-    assert {facts.HUB_DEPTH, *facts.HUB_SEG} <= cached_of("cosmos_transfer1")
+def brings(engine: str, wanted: str) -> bool:
+    """Whether a download brings `OWNER/NAME@REVISION/FILE`, or a path below a place."""
+    for one in manifest_of(engine).files:
+        base, branch, _ = one.place
+        if branch and wanted == f"{base}/refs/{branch}":  # written with the files
+            return True
+        in_hub = one.target == "huggingface" and not one.into
+        start = f"{one.repo}@{one.revision or 'main'}/" if in_hub else f"{base}/"
+        path = wanted.removeprefix(start)
+        listed = fnmatchcase(path, one.path) and not any(fnmatchcase(path, x) for x in one.exclude)
+        if one.needed_for and wanted.startswith(start) and listed:
+            return True
+    return False
 
 
-def cached_of(engine: str) -> set[str]:
-    """The repositories that the cache gets, as their directories are called."""
-    files = [one for one in manifest_of(engine).files if one.needed]
-    cached = [one.repo for one in files if one.target == "huggingface"]
-    return {f"models--{repo.replace('/', '--')}" for repo in cached}
+TRANSFER1 = [
+    *(name for wanted in facts.CHECKPOINTS for name in wanted.split("|")[:1]),
+    *(facts.CONTROL_FILE.format(c) for c in ("vis", "edge", "depth", "seg", "keypoint")),
+    *(facts.DISTILLED_FILE, facts.UPSCALER_FILE, facts.UPSAMPLER_FILE),
+    *(facts.HUB_DEPTH, *facts.HUB_SEG),
+]
+TRANSFER2_5 = [
+    *facts25.CONTROL_FILES.values(),
+    *(facts25.DISTILLED_FILE, *facts25.HUB, facts25.HUB_ALONE, *facts25.HUB_SEG),
+    facts25.DEPTH_FILE,
+]
+COSMOS3 = [*(f"nvidia/Cosmos3-{size}@main/config.json" for size in ("Nano", "Super")), *facts3.HUB]
 
 
-def test_every_repository_that_a_run_of_the_others_asks_for_is_downloaded() -> None:
-    assert {*facts25.HUB, *facts25.HUB_SEG} <= cached_of("cosmos_transfer2_5")
-    places = [f"{one.place[0]}/{one.path}" for one in manifest_of("cosmos_transfer2_5").files]
-    assert facts25.DEPTH_FILE in places
-    assert {"models--nvidia--Cosmos3-Nano", *facts3.HUB} <= cached_of("cosmos3")
+@pytest.mark.parametrize(
+    ("engine", "wanted"),
+    [
+        *(("cosmos_transfer1", name) for name in TRANSFER1),
+        *(("cosmos_transfer2_5", name) for name in TRANSFER2_5),
+        *(("cosmos3", name) for name in COSMOS3),
+    ],
+)
+def test_every_file_that_a_run_asks_for_is_downloaded(engine: str, wanted: str) -> None:
+    assert brings(engine, wanted)
+
+
+def test_super_alone_brings_the_parts_of_nano_that_it_loads() -> None:
+    program = (
+        "import sys; from pathlib import Path; import checkpoints_manifest as m\n"
+        "for e in m.chosen(m.read_manifest(Path(sys.argv[1])), ['super']): print(e.repo, e.path)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(SCRIPTS / "checkpoints" / "cosmos3.json")],
+        cwd=SCRIPTS / "checkpoints", capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "nvidia/Cosmos3-Nano sound_tokenizer/*" in said.splitlines()
+    assert "nvidia/Cosmos3-Nano *" not in said.splitlines()
 
 
 def test_all_published_md5_sums_of_transfer1_are_there() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.models.running import Ended, Host, clip, shades, title
 from tests.models.simulated import videos
+from tests.models.trees import fake_checkpoints
 
 MODULE = "cosmos_framework.scripts.inference"
 
@@ -111,6 +112,30 @@ def test_what_fails_after_loading_ends_all(
     assert ended.code == 1
     assert message in ended.said.partition("Loaded 1 samples")[2]
     assert not (work.out / "a/sample_outputs.json").exists()
+
+
+def test_a_load_takes_weights_of_other_repositories_too(work: RunContext, tmp_path: Path) -> None:
+    """The VAE of Wan, at its pinned commit, and the sound tokenizer of Nano."""
+    home = tmp_path / "hf"
+    fake_checkpoints("cosmos3", home)
+    sample = work.write("a.json", work.sample())
+    vae = "'921dbaf3f1674a56f47e83fb80a34bac8a8f203e', 'Wan2.2_VAE.pth'"
+    sound = "'main', '--include', 'sound_tokenizer/*'"
+    for file, repo, at in (
+        ("Wan2.2_VAE.pth", "Wan-AI/Wan2.2-TI2V-5B", vae),
+        ("sound_tokenizer/config.json", "nvidia/Cosmos3-Nano", sound),
+    ):
+        (found,) = home.glob(f"hub/*/snapshots/*/{file}")
+        content = found.read_bytes()
+        found.unlink()
+        ended = work.run("-i", sample, HF_HOME=str(home))
+        assert ended.code == 1
+        assert ended.last == (
+            "subprocess.CalledProcessError: Command '['uvx', '--with', 'click', 'hf@1.16.4', "
+            f"'download', '--format=json', '{repo}', '--repo-type', 'model', '--revision', {at}]' "
+            "returned non-zero exit status 1."
+        )
+        found.write_bytes(content)
 
 
 def test_keep_going_hides_only_what_fails_outside_of_the_sampling(work: RunContext) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.models.running import Ended, Host, clip, shades, title
 from tests.models.simulated import videos
+from tests.models.trees import fake_checkpoints
 
 PROGRAM = "examples/inference.py"
 
@@ -40,6 +41,16 @@ class RunContext:
 @pytest.fixture
 def work(transfer2_5_host: Host, tmp_path: Path) -> RunContext:
     return RunContext(transfer2_5_host, tmp_path)
+
+
+def test_a_start_takes_the_guardrails_own_models_by_name(work: RunContext, tmp_path: Path) -> None:
+    home = tmp_path / "hf"
+    fake_checkpoints("transfer2_5", home)
+    (siglip,) = home.glob("hub/models--google--siglip-so400m-*/snapshots/*/config.json")
+    siglip.unlink()
+    ended = work.run("-i", work.write(work.sample("a")), HF_HOME=str(home))
+    assert ended.code == 1
+    assert "OSError: We couldn't connect to 'https://huggingface.co' to load the" in ended.said
 
 
 def test_it_writes_the_inputs_size_at_a_whole_rate_and_the_text_last(work: RunContext) -> None:

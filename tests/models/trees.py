@@ -19,11 +19,12 @@ PACKAGE: Final = {
     "transfer2_5": "cosmos_transfer2",
     "cosmos3": "cosmos_framework",
 }
-HUB: Final = (
-    "models--facebook--sam2-hiera-large",
-    "models--IDEA-Research--grounding-dino-tiny",
-    "models--depth-anything--Depth-Anything-V2-Small-hf",
-)
+HUB: Final = {
+    "models--facebook--sam2-hiera-large": "sam2_hiera_large.pt",
+    "models--IDEA-Research--grounding-dino-tiny": "model.safetensors",
+    "models--depth-anything--Depth-Anything-V2-Small-hf": "model.safetensors",
+}
+"""Models that compute controls, each with its weights."""
 COMMIT: Final = {
     "GIT_AUTHOR_NAME": "Simulator",
     "GIT_AUTHOR_EMAIL": "simulator@example.com",
@@ -73,9 +74,9 @@ def fake_checkpoints(name: str, target: Path) -> None:
 
 def fake_hub(target: Path) -> None:
     """A Hugging Face cache (HF_HOME) with the models that compute depth and segmentation."""
-    for model in HUB:
+    for model, weights in HUB.items():
         snapshot = hashlib.sha1(model.encode()).hexdigest()
-        path = target / "hub" / model / "snapshots" / snapshot / "model.safetensors"
+        path = target / "hub" / model / "snapshots" / snapshot / weights
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(f"SIMULATED {model}\n".encode())
         refer(target / "hub" / model, snapshot)

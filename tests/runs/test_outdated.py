@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.tables import runs
 from cosmos_pipelines.engines import engine_named
@@ -147,6 +149,19 @@ def test_checkpoints_are_told_apart_by_their_pins_and_by_where_they_are_taken_fr
         made_by(elsewhere, "transfer")["checkpoints"],
     }
     assert len(known | {made_by(engine, "upscale")["checkpoints"]}) == 3
+
+
+def test_weights_that_only_judge_outdate_nothing(tmp_path: Path) -> None:
+    engine = engine_named("cosmos_transfer1")
+    assert engine.setup is not None
+    manifest = json.loads((SCRIPTS / engine.setup.manifest).read_text(encoding="utf-8"))
+    judging = [file for file in manifest["files"] if file.get("guardrail")]
+    assert {file["repo"] for file in judging} == {"google/siglip-so400m-patch14-384"}
+    manifest["files"] = [file for file in manifest["files"] if file not in judging]
+    (tmp_path / "before.json").write_text(json.dumps(manifest))
+    setup = engine.setup.model_copy(update={"manifest": str(tmp_path / "before.json")})
+    before = type("Before", (type(engine),), {"setup": setup})()
+    assert made_by(before, "transfer") == made_by(engine, "transfer")
 
 
 def test_the_4k_of_an_outdated_video_is_out_of_date(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from cosmos_pipelines.runs.outdated import Now, Reason
 from cosmos_pipelines.runs.plan import plan_upscale
 from cosmos_pipelines.sensors.up_to_date import Seen, up_to_date
 from tests.support.dagster_project import add_run, materialize, run_job, tick
-from tests.support.project import Project, write_video
+from tests.support.project import Project, settings_in, write_video
 from tests.support.stand_in_engine import StandIn
 
 CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
@@ -124,6 +125,23 @@ def test_another_version_of_the_engine_is_told_at_all_that_it_made(
     monkeypatch.setattr(StandIn, "version", "next")
     assert ticks.once() == [("up_to_date", run.id, False)]
     assert verdict(instance, run).metadata["because"].value == "engine"
+
+
+def test_another_checkpoint_in_the_settings_is_told_at_what_was_made_without_it(
+    staged: Project,
+    instance: dg.DagsterInstance,
+    ticks: Ticks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = made(staged, instance)
+    ticks.once()
+    text = (staged.settings.home / "cosmos.toml").read_text(encoding="utf-8")
+    settings = settings_in(staged.settings.home, f'{text}\n[cosmos3]\ncheckpoint = "/data/rain"\n')
+    ticks.project = replace(staged, settings=settings)
+    monkeypatch.setattr(StandIn, "weights", lambda *_: "/data/rain")
+    assert ticks.once() == [("up_to_date", run.id, False)]
+    assert verdict(instance, run).metadata["because"].value == "checkpoints"
+    assert ticks.once() == []
 
 
 def test_a_scene_elsewhere_is_looked_at_too(

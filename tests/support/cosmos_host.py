@@ -42,12 +42,15 @@ def install(host: Host, engine: str, here: Path) -> None:
     subprocess.run(["chown", "-R", "2001:2001", str(host.root / REMOTE_DIR)], check=True)
 
 
-def cosmos_host(home: Path, fleet: Fleet, host: Host, engine: str) -> RemoteProject:
-    """Make a project of this engine on this host, with the scene `city` in all five passes."""
+def cosmos_host(home: Path, fleet: Fleet, host: Host, engine: str, more: str = "") -> RemoteProject:
+    """Make a project of this engine on this host, with the scene `city` in all five passes.
+
+    `more`: further lines of the engine's table.
+    """
     install(host, engine, home.with_name(engine))
     text = SETTINGS.format(config=fleet.ssh_config, wait_s=30, lost_after_s=4)
     text = text.replace('engine = "stand_in"', f'engine = "{engine}"')
-    text += f"\n[{engine}]\nram_gib = 0\n"
+    text += f"\n[{engine}]\nram_gib = 0\n{more}"
     settings = settings_in(home, text.replace('mounts = ["/data/models:/models:ro"]', ""))
     for i, name in enumerate(PASSES):
         write_video(settings.inputs / "city" / f"{name}.mp4", seed=40 * i, frames=FRAMES)

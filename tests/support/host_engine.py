@@ -159,7 +159,7 @@ def setup_of(commit: str, dockerfile: Path, **fields: object) -> HostSetup:
         dockerfile=str(dockerfile),
         image=IMAGE,
         smoke=("{python}", "smoke.py"),
-        manifest="checkpoints/cosmos3.json",  # whole repositories, no published hashes
+        manifest=str(Path(__file__).with_suffix(".json")),
         directories=tuple(
             Directory(name=name, source=f"engines/{NAME}/{name}", target=f"/cosmos/{name}")
             for name in ("code", "checkpoints", "huggingface")

@@ -29,7 +29,7 @@ from cosmos_pipelines.backends.carriers.container import (
 )
 from cosmos_pipelines.backends.carriers.docker_checks import DockerChecks
 from cosmos_pipelines.errors import BackendError, Unreachable
-from cosmos_pipelines.operations.base import Order
+from cosmos_pipelines.operations.base import OWN_CHECKPOINT, Order
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     ALIVE,
@@ -144,6 +144,9 @@ class DockerCarrier(Carrier):
         refused = problem.error(host)
         if order is not None and order.directories and "bind source path" in refused.message:
             bring = f"Set the host up: `cosmos host setup {order.engine}`."
+            own = [d.source for d in order.directories if d.name == OWN_CHECKPOINT]
+            if own and own[0] in refused.message:
+                bring = f"Set checkpoint in [{order.engine}] of cosmos.toml to a path on {host}."
             return BackendError(refused.kind, refused.message, hint=bring)
         return refused
 

@@ -10,6 +10,7 @@ from cosmos_pipelines.engines.controls import controls_of, transfer_of
 from cosmos_pipelines.engines.cosmos import Needs, Placed, gpus_of, mib, port_of, source_of
 from cosmos_pipelines.engines.cosmos3.checks import check_transfer
 from cosmos_pipelines.engines.cosmos3.facts import (
+    CHECKPOINTS,
     CHUNK,
     HUB,
     SAYS,
@@ -20,9 +21,10 @@ from cosmos_pipelines.engines.cosmos3.facts import (
 )
 from cosmos_pipelines.engines.cosmos3.request import expected_of, size_of, spec_of
 from cosmos_pipelines.engines.guardrail import check_not_empty
+from cosmos_pipelines.engines.own_checkpoint import argument_of, is_own
 from cosmos_pipelines.engines.separate import Separate, spec_path
 from cosmos_pipelines.labels import LABELS
-from cosmos_pipelines.operations.base import Expected, Job, ModelType
+from cosmos_pipelines.operations.base import Expected, Job, ModelType, Operation
 
 MODULE = "cosmos_framework.scripts.inference"
 
@@ -75,7 +77,18 @@ class Cosmos3(Separate):
     def _check(self, job: Job) -> list[str]:
         color = source_of(job, "color")
         check_not_empty(job)
-        return check_transfer(transfer_of(job), job, color)
+        own = self.own_checkpoint()
+        notes = check_transfer(transfer_of(job), job, color)
+        return [*notes, *([f"The model loads your checkpoint {own}."] if own else [])]
+
+    def own_checkpoint(self) -> str:
+        """See `Engine.own_checkpoint`."""
+        return self.options.checkpoint if is_own(self.options.checkpoint) else ""
+
+    def weights(self, operation: Operation) -> str:  # noqa: ARG002
+        """See `Engine.weights`."""
+        chosen = self.options.checkpoint
+        return "" if chosen == CHECKPOINTS[0] else chosen
 
     def batch_key(self, job: Job) -> Hashable:
         """See `Engine.batch_key`: runs of one shape, for which the framework compiles its code."""
@@ -84,7 +97,7 @@ class Cosmos3(Separate):
         return (self.name, "transfer", *shape, self._shared(job))
 
     def _shared(self, job: Job) -> Hashable:
-        return gpus_of(job.operation)
+        return (gpus_of(job.operation), self.weights(job.operation))
 
     def _in_turn(self, jobs: Sequence[Job]) -> list[Job]:
         """See `Separate._in_turn`: by path, as the framework sorts the documents."""
@@ -103,7 +116,9 @@ class Cosmos3(Separate):
             words = ["torchrun", f"--nproc-per-node={gpus}", "--master-addr=127.0.0.1"]
             words += [f"--master-port={port_of(order_id)}"]
         words += ["-m", MODULE, "--parallelism-preset=latency", "-i", *specs]
-        words += ["-o", "{run}/made", "--checkpoint-path", self.options.checkpoint]
+        own = self.own_checkpoint()
+        checkpoint = argument_of(own) if own else self.options.checkpoint
+        words += ["-o", "{run}/made", "--checkpoint-path", checkpoint]
         if self.options.offload_guardrail_models:
             words += ["--offload-guardrail-models"]
         return words
@@ -113,7 +128,8 @@ class Cosmos3(Separate):
 
     def _needs_of(self, jobs: Sequence[Job]) -> Needs:
         operation, checkpoint = jobs[0].operation, self.options.checkpoint
-        needs = self._needs(operation, (), (f"models--nvidia--{checkpoint}", *HUB))
+        names = () if self.own_checkpoint() else (f"nvidia/{checkpoint}@main/config.json",)
+        needs = self._needs(operation, (), (*names, *HUB))
         if checkpoint == "Cosmos3-Super":  # the weights of Super are spread over the GPUs
             share = mib(SUPER_GIB / gpus_of(operation))
             return needs.model_copy(update={"free_vram_mib": max(needs.free_vram_mib, share)})

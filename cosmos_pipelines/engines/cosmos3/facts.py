@@ -9,14 +9,15 @@ guessed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cosmos_pipelines.engines.base import HostSetup, own_directories
 from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.geometry import Size
 from cosmos_pipelines.engines.guardrail import SAID
+from cosmos_pipelines.engines.own_checkpoint import check_path, is_own
 
 CHUNK: Final = 121
 """Frames that are generated at once, as in NVIDIA's own transfers; the code's default is 93."""
@@ -65,7 +66,8 @@ SIZES: Final[Mapping[str, Mapping[str, Size]]] = {
 }
 """Sizes of the result: all inputs are scaled to cover the size, and cut at the edges."""
 
-Checkpoint = Literal["Cosmos3-Nano", "Cosmos3-Super"]
+CHECKPOINTS: Final = ("Cosmos3-Nano", "Cosmos3-Super")
+"""Checkpoints that the framework knows by name and that make transfers."""
 SUPER_GIB: Final = 120
 """GPU memory of Super over all GPUs together: 128 GB."""
 SUPER_GPUS: Final = (4, 8)
@@ -114,7 +116,8 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
         ("validation", r"^(.+) \[type=\w+, input_value=", "The model refused its document: {1}"),
         (
             "launch_failed",
-            r"CalledProcessError: Command '\['uvx'.*?'download', '([^']+)'",
+            # `--format=json` stands between `download` and the repository
+            r"CalledProcessError: Command '\['uvx'.*?'download', (?:'-[^']*', )*'([^']+)'",
             "{1} is not in the Hugging Face cache: `cosmos host checkpoints`.",
         ),
         ("launch_failed", r"Rank \d+ download failed: (.+)", "A download failed: {1}"),
@@ -128,15 +131,37 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
 }
 """Log lines: loguru on stdout; the bar of the steps on stderr, only of the first GPU."""
 
-HUB: Final = ("models--nvidia--Cosmos-Guardrail1", "models--Qwen--Qwen3Guard-Gen-0.6B")
-"""Models that are loaded with every checkpoint, though a transfer does not use them."""
+HUB: Final = (
+    "Wan-AI/Wan2.2-TI2V-5B@921dbaf3f1674a56f47e83fb80a34bac8a8f203e/Wan2.2_VAE.pth",
+    "nvidia/Cosmos3-Nano@main/sound_tokenizer/config.json",
+    "nvidia/Cosmos-Guardrail1@d6d4bfa899a71454a700907664f3e88f503950cf/"
+    "face_blur_filter/Resnet50_Final.pth",
+    "Qwen/Qwen3Guard-Gen-0.6B@main/config.json",
+)
+"""Files that are loaded with every checkpoint, though a transfer uses neither sound nor guardrails.
+
+The table of weights in docs/engines.md says where each name was found.
+"""
 
 
 class Cosmos3Options(CosmosOptions):
     """`[cosmos3]` of cosmos.toml."""
 
-    checkpoint: Checkpoint = Field("Cosmos3-Nano", description="Cosmos3-Super takes 4 GPUs or 8")
+    checkpoint: str = Field(
+        "Cosmos3-Nano",
+        description="or Cosmos3-Super, which takes 4 GPUs or 8; or a directory of your own",
+    )
     offload_guardrail_models: bool = Field(
         False, description="load guardrails only while they are used"
     )
     free_vram_gib: float = Field(30, ge=0, description="refuse to start with less on each GPU")
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if is_own(value):
+            check_path(value)
+        elif value not in CHECKPOINTS:
+            known = " or ".join(CHECKPOINTS)
+            raise ValueError(f"{value!r} is not {known}, nor an absolute path on the host")
+        return value

@@ -22,10 +22,10 @@ RANDOM: Final = frozenset({"vis", "edge"})
 """Controls that the model computes with random strengths, seeded once for each process: the second
 run of a batch gets other strengths than alone."""
 T5_TOKENS: Final = 512
-HUB_DEPTH: Final = "models--depth-anything--Depth-Anything-V2-Small-hf"
+HUB_DEPTH: Final = "depth-anything/Depth-Anything-V2-Small-hf@main/model.safetensors"
 HUB_SEG: Final = (
-    "models--facebook--sam2-hiera-large",
-    "models--IDEA-Research--grounding-dino-tiny",
+    "facebook/sam2-hiera-large@main/sam2_hiera_large.pt",
+    "IDEA-Research/grounding-dino-tiny@main/model.safetensors",
 )
 """Models that compute controls and masks, loaded by name from the Hugging Face cache."""
 TOGETHER: Final = (
@@ -50,6 +50,8 @@ SETUP: Final = HostSetup(
         # otherwise a T5 that fails to load is downloaded again, 45 GB in GPU time
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
+        # where rtmlib keeps its models: in the container's own home they would not stay
+        "TORCH_HOME": "{huggingface}/torch",
     },
 )
 
@@ -108,6 +110,8 @@ CHECKPOINTS: Final = (
     "nvidia/Cosmos-Tokenize1-CV8x8x8-720p/decoder.jit",
     "nvidia/Cosmos-Tokenize1-CV8x8x8-720p/mean_std.pt",
     "nvidia/Cosmos-Guardrail1/video_content_safety_filter/safety_filter.pt",
+    "nvidia/Cosmos-Guardrail1/video_content_safety_filter/"
+    "models--google--siglip-so400m-patch14-384/refs/main",
     *(f"meta-llama/Llama-Guard-3-8B/model-0000{n}-of-00004.safetensors" for n in (1, 2, 3, 4)),
     "google-t5/t5-11b/pytorch_model.bin|google-t5/t5-11b/model.safetensors",
 )

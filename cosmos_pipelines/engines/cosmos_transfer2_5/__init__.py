@@ -11,9 +11,13 @@ from cosmos_pipelines.engines.cosmos import Needs, Placed, gpus_of, port_of, sou
 from cosmos_pipelines.engines.cosmos_transfer2_5.checks import check_transfer
 from cosmos_pipelines.engines.cosmos_transfer2_5.facts import (
     CHUNK,
+    CONTROL_FILES,
+    DEPTH_FILE,
     DISTILLED,
+    DISTILLED_FILE,
     DISTILLED_STEPS,
     HUB,
+    HUB_ALONE,
     HUB_SEG,
     SAYS,
     SETUP,
@@ -21,6 +25,7 @@ from cosmos_pipelines.engines.cosmos_transfer2_5.facts import (
 )
 from cosmos_pipelines.engines.cosmos_transfer2_5.request import expected_of, spec_of
 from cosmos_pipelines.engines.guardrail import check_text
+from cosmos_pipelines.engines.own_checkpoint import argument_of
 from cosmos_pipelines.engines.separate import Separate
 from cosmos_pipelines.labels import LABELS
 from cosmos_pipelines.operations.base import Expected, Job, ModelType, Operation
@@ -76,14 +81,33 @@ class Transfer2_5(Separate):
     def _check(self, job: Job) -> list[str]:
         color = source_of(job, "color")
         check_text(job)
-        return check_transfer(transfer_of(job), job, color)
+        return [*check_transfer(transfer_of(job), job, color), *self._weight_notes(job)]
+
+    def _weight_notes(self, job: Job) -> list[str]:
+        own = self.own_checkpoint()
+        if own and self.weights(job.operation):
+            return [f"The model loads your checkpoint {own}."]
+        alone = f"{self.options.checkpoint_control} alone"
+        return [f"The model loads NVIDIA's weights: {own} is for {alone}."] if own else []
+
+    def own_checkpoint(self) -> str:
+        """See `Engine.own_checkpoint`."""
+        return self.options.checkpoint
+
+    def weights(self, operation: Operation) -> str:
+        """See `Engine.weights`: with several controls the model ignores a checkpoint."""
+        own = self.options.checkpoint
+        if not own or not isinstance(operation, Transfer) or operation.use_distilled:
+            return ""
+        return own if controls_of(operation) == (self.options.checkpoint_control,) else ""
 
     def batch_key(self, job: Job) -> Hashable:
         """See `Engine.batch_key`: the control set decides which model is loaded."""
         return (self.name, "transfer", controls_of(transfer_of(job)), self._shared(job))
 
     def _shared(self, job: Job) -> Hashable:
-        return (gpus_of(job.operation), transfer_of(job).use_distilled)
+        own = self.weights(job.operation)
+        return (gpus_of(job.operation), transfer_of(job).use_distilled, own)
 
     def _spec(self, job: Job, placed: Placed, controls: Sequence[str]) -> dict[str, Any]:
         return spec_of(job, placed, controls)
@@ -99,6 +123,10 @@ class Transfer2_5(Separate):
         words += ["examples/inference.py", "-i", *specs, "-o", "{run}/made"]
         if transfer_of(job).use_distilled:
             words += ["--model", DISTILLED]
+        if own := self.weights(job.operation):
+            words += ["--checkpoint-path", argument_of(own)]
+            if self.options.checkpoint_experiment:
+                words += ["--experiment", self.options.checkpoint_experiment]
         if gpus > 1:
             # Only the first rank would skip a blocked sample, and the other ranks would wait.
             words += ["--no-keep-going"]
@@ -110,10 +138,26 @@ class Transfer2_5(Separate):
         return {"COSMOS_EXPERIMENTAL_CHECKPOINTS": "1"} if transfer_of(job).use_distilled else {}
 
     def _needs_of(self, jobs: Sequence[Job]) -> Needs:
-        found = any(
-            transfer_of(job).mask_prompt or "seg" in computed(job, transfer_of(job)) for job in jobs
-        )
-        return self._needs(jobs[0].operation, (), (*HUB, *(HUB_SEG if found else ())))
+        operations = [transfer_of(job) for job in jobs]
+        missing = {control for job in jobs for control in computed(job, transfer_of(job))}
+        controls = {control for operation in operations for control in controls_of(operation)}
+        names = [*_weights(operations[0], controls), *HUB]
+        if self.weights(operations[0]):
+            names = [HUB_ALONE, *HUB]
+        if "seg" in missing or any(operation.mask_prompt for operation in operations):
+            names += HUB_SEG
+        if "depth" in missing:
+            names.append(DEPTH_FILE)
+        return self._needs(operations[0], (), names)
+
+
+def _weights(operation: Transfer, controls: Collection[str]) -> list[str]:
+    """Return the weights for these controls; several controls load all four branches."""
+    if operation.use_distilled:
+        return [DISTILLED_FILE]
+    if len(controls) == 1:
+        return [CONTROL_FILES[control] for control in controls] + [HUB_ALONE]
+    return list(CONTROL_FILES.values())
 
 
 __all__ = ["Transfer2_5", "Transfer2_5Options"]

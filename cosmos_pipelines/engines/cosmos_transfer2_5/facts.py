@@ -6,15 +6,17 @@ that were deduced and never seen on a GPU, with the place of their check, is in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cosmos_pipelines.engines.base import HostSetup, own_directories
 from cosmos_pipelines.engines.cosmos import FAILURES, IGNORES, CosmosOptions
 from cosmos_pipelines.engines.geometry import SIZES_720, Size
 from cosmos_pipelines.engines.guardrail import SAID
+from cosmos_pipelines.engines.own_checkpoint import check_path, is_own
 
 CHUNK: Final = 93
 """Frames that are generated at once; chunks overlap by 0, 1 or 2 frames."""
@@ -118,17 +120,44 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
 }
 """Log lines: loguru on stdout; the bar of the steps on stderr, one for each GPU."""
 
-HUB: Final = (
-    "models--nvidia--Cosmos-Transfer2.5-2B",
-    "models--nvidia--Cosmos-Predict2.5-2B",
-    "models--nvidia--Cosmos-Reason1-7B",
-    "models--nvidia--Cosmos-Guardrail1",
-    "models--Qwen--Qwen3Guard-Gen-0.6B",
+_WEIGHTS: Final = "nvidia/Cosmos-Transfer2.5-2B@{}_ema_bf16.pt"
+CONTROL_FILES: Final[Mapping[str, str]] = {
+    "edge": _WEIGHTS.format(
+        "b67b64abda3801a9aceddbff2bdb86126c06db74/general/edge/61f5694b-0ad5-4ecd-8ad7-c8545627d125"
+    ),
+    "vis": _WEIGHTS.format(
+        "eb5325b77d358944da58a690157dd2b8071bbf85/general/blur/ba2f44f2-c726-4fe7-949f-597069d9b91c"
+    ),
+    "depth": _WEIGHTS.format(
+        "dea7737ca29dd8d9086413c6dc5724b8250a0bb4/"
+        "general/depth/626e6618-bfcd-4d9a-a077-1409e2ce353f"
+    ),
+    "seg": _WEIGHTS.format(
+        "23057a4167b89de89a4a397fdbf3887994d115eb/general/seg/5136ef49-6d8d-42e8-8abf-7dac722a304a"
+    ),
+}
+"""The weights of a run with this control alone; a run with several controls loads all four."""
+DISTILLED_FILE: Final = _WEIGHTS.format(
+    "bbaeedb2b57cc8b14a44653099e2551adb69dcc7/"
+    "distilled/general/edge/41f07f13-f2e4-4e34-ba4c-86f595acbc20"
 )
-"""Models that every run loads from the Hugging Face cache; the manifest has their revisions."""
+HUB: Final = (
+    "nvidia/Cosmos-Predict2.5-2B@f176dc95b4a70f53ce01c4b302851595e7322b00/tokenizer.pth",
+    "nvidia/Cosmos-Reason1-7B@3210bec0495fdc7a8d3dbb8d58da5711eab4b423/config.json",
+    "nvidia/Cosmos-Guardrail1@d6d4bfa899a71454a700907664f3e88f503950cf/"
+    "video_content_safety_filter/safety_filter.pt",
+    "google/siglip-so400m-patch14-384@main/config.json",
+    "Qwen/Qwen3Guard-Gen-0.6B@main/config.json",
+)
+"""Files that every run loads from the Hugging Face cache.
+
+The table of weights in docs/engines.md says where each name was found.
+"""
+HUB_ALONE: Final = "google/siglip2-so400m-patch16-naflex@main/config.json"
+"""Loaded in addition if there is one control and the model is not the distilled one."""
 HUB_SEG: Final = (
-    "models--facebook--sam2-hiera-large",
-    "models--IDEA-Research--grounding-dino-base",
+    "facebook/sam2-hiera-large@main/sam2_hiera_large.pt",
+    "IDEA-Research/grounding-dino-base@main/config.json",
 )
 """Models that find seg and masks."""
 
@@ -136,7 +165,30 @@ HUB_SEG: Final = (
 class Transfer2_5Options(CosmosOptions):
     """`[cosmos_transfer2_5]` of cosmos.toml."""
 
+    checkpoint: str = Field("", description="your own for one control: a .pt file on the host")
+    checkpoint_control: Literal["edge", "vis", "depth", "seg"] = Field(
+        "edge", description="the control of your checkpoint; other runs load NVIDIA's weights"
+    )
+    checkpoint_experiment: str = Field(
+        "", description="name of the training's experiment, if NVIDIA's code has it"
+    )
     offload_guardrail_models: bool = Field(
         False, description="load guardrails only while they are used"
     )
     free_vram_gib: float = Field(66, ge=0, description="refuse to start with less on each GPU")
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _file(cls, value: str) -> str:
+        if value and not (is_own(value) and value.endswith(".pt")):  # the model reads no directory
+            raise ValueError(f"{value!r} is not an absolute path of a .pt file on the host")
+        if value:
+            check_path(value)
+        return value
+
+    @field_validator("checkpoint_experiment")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\w[\w.-]*", value, re.ASCII):
+            raise ValueError(f"{value!r} is not the name of an experiment")
+        return value

@@ -40,6 +40,12 @@ def test_what_is_missing_is_named_and_the_exit_code_says_so(places: Places) -> N
     assert not said.result["well"]
 
 
+def test_a_missing_file_with_a_licence_says_what_it_takes(places: Places) -> None:
+    said = places.run(places.manifest(entry("base.pt", gated=True)), "verify")
+    what = "missing; gated: accept its licence on the hub's page, and give a token"
+    assert said.problems == [f"{REPO}/base.pt: {what}"]
+
+
 def test_a_download_is_whole_and_verified_and_needed_once(places: Places) -> None:
     manifest = places.manifest(entry("base.pt", md5=md5(BIG)), entry("*.json"))
     said = places.run(manifest, "download")
@@ -83,6 +89,19 @@ def test_what_a_model_looks_for_elsewhere_goes_there(places: Places) -> None:
     assert (places.root / "hf" / "depth_models" / "small" / "base.pt").read_bytes() == BIG
     assert not places.cache.exists()
     assert places.run(places.manifest(row), "verify", "--deep").result["counts"] == {"ok": 1}
+
+
+def test_a_directory_that_a_library_uses_as_a_cache_is_filled_like_one(places: Places) -> None:
+    own = entry("*", cache="guard/filter", exclude=["sub/*"])
+    manifest = places.manifest(own)
+    assert places.run(manifest, "verify").result["counts"] == {"missing": 1}
+    said = places.run(manifest, "download")
+    assert (said.code, said.result["counts"]) == (0, {"ok": 2}), said.out
+    model = places.checkpoints / "guard" / "filter" / "models--maker--model"
+    assert (model / "refs" / "main").read_text() == COMMIT
+    assert (model / "snapshots" / COMMIT / "base.pt").read_bytes() == BIG
+    assert places.run(manifest, "verify", "--deep").result["counts"] == {"ok": 2}
+    assert "0 of 2 files are to be downloaded" in places.run(manifest, "download").out
 
 
 @pytest.mark.parametrize("resumes", [True, False])

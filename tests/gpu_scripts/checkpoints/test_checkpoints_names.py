@@ -98,6 +98,7 @@ def test_a_listed_name_that_leads_elsewhere_is_a_problem(places: Places, name: s
         {"path": "../b"},
         {"into": "../b"},
         {"into": "/b"},
+        {"cache": "../b"},
     ],
 )
 def test_a_manifest_that_leads_elsewhere_is_refused(places: Places, change: dict[str, Any]) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cosmos_pipelines.engines.cosmos3 import facts as facts3
+from cosmos_pipelines.engines.cosmos_transfer2_5 import facts as facts25
 from tests.gpu_scripts.model.model_orders import Done, Order, argv_of, carried_out, start
+from tests.models.trees import fake_checkpoints
 from tests.support.waiting import LONG_S
 
 
@@ -101,17 +105,91 @@ def test_missing_checkpoints_are_refused_with_what_to_do(
         assert line.endswith("run `cosmos host checkpoints cosmos_transfer1 --download`")
 
 
-def test_an_empty_hub_is_refused(folder: Path, tmp_path: Path) -> None:
-    name = "models--facebook--sam2-hiera-large"
-    snapshot = tmp_path / "hf" / "hub" / name / "snapshots" / ("0" * 40)
-    snapshot.mkdir(parents=True)
-    needs = {"needs": {"hub": [name]}}
-    env = {"HF_HOME": str(tmp_path / "hf")}
-    refused = carried_out(folder, [], request=needs, env=env)
-    assert refused.code == 2
-    assert f"REFUSED: launch_failed: {name} is missing below {tmp_path}" in refused.log
-    (snapshot / "model.safetensors").write_text("x")
-    assert carried_out(folder.with_name("b"), [], request=needs, env=env).code == 0
+SHA = "921dbaf3f1674a56f47e83fb80a34bac8a8f203e"
+
+
+@pytest.mark.parametrize(
+    ("need", "there", "told"),
+    [
+        ("a/b@main/c.pt", ["hub/models--a--b/snapshots/one/c.pt"], "a/b/c.pt"),
+        ("a/b@main/c.pt", ["hub/models--a--b/snapshots/two/c.pt"], None),
+        (f"a/b@{SHA}/c.pt", ["hub/models--a--b/snapshots/two/c.pt"], f"a/b/c.pt (at {SHA[:12]})"),
+        (f"a/b@{SHA}/c.pt", [f"hub/models--a--b/snapshots/{SHA}/d.pt"], "a/b/c.pt"),
+        (f"a/b@{SHA}/x/c.pt", [f"hub/models--a--b/snapshots/{SHA}/x/c.pt"], None),
+        ("depth/c.pt", ["hub/depth/c.pt"], "depth/c.pt"),
+        ("depth/c.pt", ["depth/c.pt"], None),
+    ],
+)
+def test_what_libraries_would_not_find_in_the_cache_is_refused(
+    folder: Path, tmp_path: Path, need: str, there: list[str], told: str | None
+) -> None:
+    """A library that is offline looks at the branch's commit, or at the pinned one, alone."""
+    home = tmp_path / "hf"
+    for name in there:
+        (home / name).parent.mkdir(parents=True)
+        (home / name).write_text("x")
+    ref = home / "hub" / "models--a--b" / "refs" / "main"
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    ref.write_text("two")
+    done = carried_out(folder, [], request={"needs": {"hub": [need]}}, env={"HF_HOME": str(home)})
+    assert done.code == (0 if told is None else 2), done.log
+    if told is not None:
+        (line,) = done.log.splitlines()
+        assert line.startswith(f"REFUSED: launch_failed: {told}")
+        assert f" is missing below {home}: run `cosmos host checkpoints " in line
+
+
+@pytest.mark.parametrize(
+    ("family", "names", "gone"),
+    [
+        ("cosmos3", facts3.HUB, "Wan-AI/Wan2.2-TI2V-5B/Wan2.2_VAE.pth (at 921dbaf3f167)"),
+        ("cosmos3", facts3.HUB, "nvidia/Cosmos3-Nano/sound_tokenizer/config.json"),
+        ("transfer2_5", facts25.HUB, "google/siglip-so400m-patch14-384/config.json"),
+    ],
+)
+def test_a_host_that_lacks_one_file_of_a_model_is_told_which(
+    folder: Path, tmp_path: Path, family: str, names: tuple[str, ...], gone: str
+) -> None:
+    home = tmp_path / "hf"
+    fake_checkpoints(family, home)
+    needs, env = {"needs": {"hub": list(names)}}, {"HF_HOME": str(home)}
+    whole = carried_out(folder, [], request=needs, env=env)
+    assert whole.code == 0, whole.log
+    repo, file = re.match(r"([^/]+/[^/]+)/(\S+)", gone).groups()
+    cache = home / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots"
+    next(cache.glob(f"*/{file}")).unlink()
+    refused = carried_out(folder.with_name("b"), [], request=needs, env=env)
+    assert refused.log.startswith(f"REFUSED: launch_failed: {gone} is missing below {home}")
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "well"),
+    [
+        (["own.pt"], "own.pt", True),
+        ([], "own.pt", False),
+        (["own/model-1.safetensors", "own/config.json"], "own", True),
+        (["own/model-1.safetensors"], "own", False),
+        (["own/model/x.safetensors.index.json", "own/model/config.json"], "own", True),
+        (["own/model/__0_0.distcp", "own/model/.metadata"], "own", True),
+        (["own/__0_0.distcp"], "own", False),
+        (["own/readme.txt"], "own", False),
+    ],
+)
+def test_a_checkpoint_of_our_own_that_the_model_cannot_read_is_refused(
+    folder: Path, tmp_path: Path, files: list[str], place: str, well: bool
+) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    env = {"COSMOS_OWN_CHECKPOINT": str(tmp_path / place)}
+    needs = {"needs": {"checkpoint": "/data/own"}}
+    done = carried_out(folder, [], request=needs, env=env)
+    assert done.code == (0 if well else 2), done.log
+    if not well:
+        assert done.log == (
+            "REFUSED: launch_failed: there are no weights at /data/own that the model can read: "
+            "set checkpoint in [cosmos_transfer1] of cosmos.toml\n"
+        )
 
 
 @pytest.mark.parametrize(

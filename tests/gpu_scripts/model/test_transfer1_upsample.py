@@ -23,13 +23,25 @@ from tests.support.waiting import LONG_S, until
 
 WEIGHTS = "nvidia/Cosmos-UpsamplePrompt1-12B-Transfer/consolidated.safetensors"
 OURS = """
-import json, os, sys, time
+import json, multiprocessing, os, sys, time
 from pathlib import Path
+
+if "cosmos_transfer1.utils.fix_vllm_registration" not in sys.modules:
+    raise ValueError("'aimv2' is already used by a Transformers config, pick another name.")
+
+def engine_core():
+    print("the engine's own process", flush=True)
 
 class PixtralPromptUpsampler:
     def __init__(self, checkpoint_dir, offload_prompt_upsampler=False):
         print("loading from", checkpoint_dir, flush=True)
         assert offload_prompt_upsampler is False
+        if os.environ.get("ENGINE_CORE"):
+            core = multiprocessing.get_context("spawn").Process(target=engine_core)
+            core.start()
+            core.join()
+            if core.exitcode:
+                raise RuntimeError("Engine core initialization failed. See root cause above.")
         if os.environ.get("FAIL_AT_LOAD") == "vllm":
             print("(EngineCore pid=1) ValueError: Free memory on device (41.2/79.1 GiB) on startup"
                   " is less than desired GPU memory utilization (0.98, 77.5 GiB).", flush=True)
@@ -64,6 +76,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     package = root / "ours" / "cosmos_transfer1" / "auxiliary" / "upsampler" / "model"
     package.mkdir(parents=True)
     (package / "upsampler.py").write_text(OURS)
+    fix = root / "ours" / "cosmos_transfer1" / "utils" / "fix_vllm_registration.py"
+    fix.parent.mkdir()
+    fix.write_text("")
     (root / "weights" / WEIGHTS).parent.mkdir(parents=True)
     (root / "weights" / WEIGHTS).write_text("weights")
     for name, shape in {"wide": (48, 96), "tall": (90, 51)}.items():
@@ -111,6 +126,15 @@ def made(host: Path, folder: Path, *prompts: str, code: str = "ours", **env: str
 def answers(done: Done) -> dict[int, str]:
     paths = (done.folder / "outputs").glob("*.txt")
     return {int(p.stem[3:], 16): p.read_text("utf-8") for p in paths}
+
+
+def test_nvidias_fix_is_there_before_vllm_in_each_process_that_loads_it(
+    host: Path, folder: Path
+) -> None:
+    done = made(host, folder, "A street", ENGINE_CORE="1")
+    assert done.code == 0, done.log
+    assert "the engine's own process" in done.log
+    assert "'aimv2' is already used" not in done.log
 
 
 def test_each_prompt_has_its_answer_after_one_load_of_the_simulator(

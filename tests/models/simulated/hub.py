@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,28 +18,50 @@ def home() -> Path:
     return Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
 
 
-def cached(repository: str, name: str = "") -> bool:
-    """Whether a file, or anything at all, of a repository is in the cache."""
-    snapshots = home() / "hub" / f"models--{repository.replace('/', '--')}" / "snapshots"
-    for path in snapshots.glob(f"*/{name or '*'}"):
+def cached(
+    repository: str, name: str = "", revision: str = "main", hub: Path | None = None
+) -> bool:
+    """Whether a file, or anything at all, of a revision is where libraries look while offline."""
+    model = (hub or home() / "hub") / f"models--{repository.replace('/', '--')}"
+    ref = model / "refs" / revision
+    commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else revision
+    for path in (model / "snapshots" / commit).glob(name or "*"):
         if path.is_dir() or path.stat().st_size > 0:
             return True
     return False
 
 
-def need(hf: Iterable[str], repository: str, name: str = "") -> None:
-    """Fail like the download of what is not in the cache; `hf` is how the family calls `hf`."""
-    if not cached(repository, name):
+def need(
+    hf: Sequence[str], repository: str, name: str = "", revision: str = "main", include: str = "*"
+) -> None:
+    """Fail like the download of what is not in the cache; `hf` is how the family calls `hf`.
+
+    A file is asked for by its name, a directory by a pattern (`include`).
+    """
+    if not cached(repository, name, revision):
+        words = [name] if name and include == "*" else ["--include", include]
         log.info(f"Downloading checkpoint {repository}({name or 'all'})")
         fail(
             hf,
             repository,
             f"huggingface_hub.errors.LocalEntryNotFoundError: {name or repository} is not in "
             f"{home() / 'hub'} and outgoing traffic has been disabled",
+            ["--revision", revision, *words],
         )
 
 
-def fail_as_told(hf: Iterable[str], everything: Iterable[Told], gated_repo: str) -> None:
+def load(repository: str, hub: Path | None = None) -> None:
+    """Fail like `from_pretrained` of transformers for a model that is not in the cache."""
+    if not cached(repository, "config.json", hub=hub):
+        raise OSError(
+            "We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find "
+            "them in the cached files.\nCheck your internet connection or see how to run the "
+            "library in offline mode at "
+            "'https://huggingface.co/docs/transformers/installation#offline-mode'."
+        )
+
+
+def fail_as_told(hf: Sequence[str], everything: Iterable[Told], gated_repo: str) -> None:
     """The behaviours `missing_checkpoint` and `gated` where weights are downloaded."""
     try:
         at_load(everything, str(home() / "hub"), gated_repo)
@@ -49,8 +71,10 @@ def fail_as_told(hf: Iterable[str], everything: Iterable[Told], gated_repo: str)
         fail(hf, str(fault.filename), f"huggingface_hub.errors.LocalEntryNotFoundError: {fault}")
 
 
-def fail(hf: Iterable[str], repository: str, reason: str) -> NoReturn:
+def fail(
+    hf: Sequence[str], repository: str, reason: str, more: Sequence[str] = ("--revision", "main")
+) -> NoReturn:
     """The reason on standard error, then the error of the program that downloads."""
     print(reason, file=sys.stderr, flush=True)
-    command = ["uvx", *hf, "download", repository, "--repo-type", "model"]
+    command = [*hf, repository, "--repo-type", "model", *more]
     raise subprocess.CalledProcessError(1, command) from None

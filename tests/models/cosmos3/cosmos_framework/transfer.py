@@ -11,10 +11,12 @@ from pathlib import Path
 from cosmos_framework.args import ASPECTS, Sample, hints
 from cosmos_framework.simulated import behaviour, hub, log, ranks, videos
 
-HF = ("--with", "click", "hf@1.16.4")
+HF = ("uvx", "--with", "click", "hf@1.16.4", "download", "--format=json")
 REGISTRY = {"Cosmos3-Nano": "nvidia/Cosmos3-Nano", "Cosmos3-Super": "nvidia/Cosmos3-Super"}
 GPUS_OF_SUPER = 4
 GUARDRAIL = "nvidia/Cosmos-Guardrail1"
+GUARDRAIL_AT = "d6d4bfa899a71454a700907664f3e88f503950cf"
+VAE = ("Wan-AI/Wan2.2-TI2V-5B", "Wan2.2_VAE.pth", "921dbaf3f1674a56f47e83fb80a34bac8a8f203e")
 COMPUTED = ("edge", "blur")
 SIZES = {
     "256": {"16,9": (320, 192), "9,16": (192, 320), "4,3": (320, 256), "3,4": (256, 320),
@@ -39,12 +41,15 @@ def load(args: argparse.Namespace, samples: list[Sample]) -> None:
             raise ValueError(f"{name} ({size}) must divide WORLD_SIZE ({world})")
     hub.fail_as_told(HF, (told(sample) for sample in samples), GUARDRAIL)
     if args.guardrails:
-        hub.need(HF, GUARDRAIL)
-        hub.need(HF, "Qwen/Qwen3Guard-Gen-0.6B")
+        hub.need(HF, GUARDRAIL, revision=GUARDRAIL_AT)
+        hub.load("Qwen/Qwen3Guard-Gen-0.6B")
     if args.checkpoint_path in REGISTRY:
         hub.need(HF, REGISTRY[args.checkpoint_path])
     else:
         need_local(Path(args.checkpoint_path))
+    hub.need(HF, *VAE)
+    sound = "sound_tokenizer/config.json"
+    hub.need(HF, "nvidia/Cosmos3-Nano", sound, include="sound_tokenizer/*")
     if "Super" in args.checkpoint_path and world < GPUS_OF_SUPER:
         raise behaviour.OutOfMemory("CUDA out of memory. Tried to allocate 20.00 GiB.")
 

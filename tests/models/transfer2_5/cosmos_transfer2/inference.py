@@ -12,15 +12,33 @@ from pathlib import Path
 from cosmos_transfer2.config import CONTROLS, Sample, hints
 from cosmos_transfer2.simulated import behaviour, guardrail, hub, log, ranks, videos
 
-HF = ("hf>=1.3.5",)
+HF = ("uvx", "hf>=1.3.5", "download")
 FAMILY = "nvidia/Cosmos-Transfer2.5-2B"
 WEIGHTS = {
-    "edge": "general/edge/61f5694b-0ad5-4ecd-8ad7-c8545627d125_ema_bf16.pt",
-    "depth": "general/depth/626e6618-bfcd-4d9a-a077-1409e2ce353f_ema_bf16.pt",
-    "vis": "general/blur/ba2f44f2-c726-4fe7-949f-597069d9b91c_ema_bf16.pt",
-    "seg": "general/seg/5136ef49-6d8d-42e8-8abf-7dac722a304a_ema_bf16.pt",
-    "edge/distilled": "distilled/general/edge/41f07f13-f2e4-4e34-ba4c-86f595acbc20_ema_bf16.pt",
+    "edge": (
+        "general/edge/61f5694b-0ad5-4ecd-8ad7-c8545627d125_ema_bf16.pt",
+        "b67b64abda3801a9aceddbff2bdb86126c06db74",
+    ),
+    "depth": (
+        "general/depth/626e6618-bfcd-4d9a-a077-1409e2ce353f_ema_bf16.pt",
+        "dea7737ca29dd8d9086413c6dc5724b8250a0bb4",
+    ),
+    "vis": (
+        "general/blur/ba2f44f2-c726-4fe7-949f-597069d9b91c_ema_bf16.pt",
+        "eb5325b77d358944da58a690157dd2b8071bbf85",
+    ),
+    "seg": (
+        "general/seg/5136ef49-6d8d-42e8-8abf-7dac722a304a_ema_bf16.pt",
+        "23057a4167b89de89a4a397fdbf3887994d115eb",
+    ),
+    "edge/distilled": (
+        "distilled/general/edge/41f07f13-f2e4-4e34-ba4c-86f595acbc20_ema_bf16.pt",
+        "bbaeedb2b57cc8b14a44653099e2551adb69dcc7",
+    ),
 }
+TOKENIZER_AT = "f176dc95b4a70f53ce01c4b302851595e7322b00"
+ENCODER_AT = "3210bec0495fdc7a8d3dbb8d58da5711eab4b423"
+GUARDRAIL_AT = "d6d4bfa899a71454a700907664f3e88f503950cf"
 GUARDRAIL = "nvidia/Cosmos-Guardrail1"
 GUARD = ("QWEN3GUARD", "Prompt blocked by Qwen3Guard. Safety: Unsafe, Categories: ['Violent']")
 LATENT_FRAMES = 24  # of 93 frames
@@ -52,14 +70,20 @@ class Control2WorldInference:
             raise RuntimeError(f"world_size ({ranks.world()}) is not divisible by {size}")
         assert LATENT_FRAMES % size == 0, f"{LATENT_FRAMES} cannot divide cp_size {size}"
         if not args.disable_guardrails and ranks.rank() == 0:
-            hub.need(HF, GUARDRAIL)
-            hub.need(HF, "Qwen/Qwen3Guard-Gen-0.6B")
-        hub.need(HF, "nvidia/Cosmos-Predict2.5-2B", "tokenizer.pth")
-        hub.need(HF, "nvidia/Cosmos-Reason1-7B")
+            hub.need(HF, GUARDRAIL, revision=GUARDRAIL_AT)
+            hub.load("Qwen/Qwen3Guard-Gen-0.6B")
+            hub.load("google/siglip-so400m-patch14-384")
+        hub.need(HF, "nvidia/Cosmos-Predict2.5-2B", "tokenizer.pth", TOKENIZER_AT)
+        hub.need(HF, "nvidia/Cosmos-Reason1-7B", revision=ENCODER_AT)
+        if len(controls) == 1 and not self.distilled:
+            hub.load("google/siglip2-so400m-patch16-naflex")
         branches = controls if len(controls) == 1 else list(CONTROLS)
-        for control in ["edge/distilled"] if self.distilled else branches:
-            hub.need(HF, FAMILY, WEIGHTS[control])
-            log.info(f"Loading model from {FAMILY}/{WEIGHTS[control]}")
+        loaded = ["edge/distilled"] if self.distilled else branches
+        if args.checkpoint_path and len(controls) == 1:  # with several controls it is ignored
+            loaded = []
+        for control in loaded:
+            hub.need(HF, FAMILY, *WEIGHTS[control])
+            log.info(f"Loading model from {FAMILY}/{WEIGHTS[control][0]}")
         log.info(f"Found {len(controls)} hint keys across all samples")
         if len(controls) > 1:
             log.warning(

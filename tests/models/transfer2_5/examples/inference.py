@@ -20,6 +20,9 @@ BENCHMARK_REPEATS = 4
 def main() -> None:
     """Check everything, load, make."""
     args = config.parser().parse_args()
+    own = args.checkpoint_path
+    if own and not Path(own).exists():
+        config.refuse(f"Value error, Checkpoint '{Path(own).absolute()}' does not exist.")
     samples, controls = config.read_samples(args)
     init_output_dir(args.output_dir)
     if args.benchmark and len(samples) == 1:

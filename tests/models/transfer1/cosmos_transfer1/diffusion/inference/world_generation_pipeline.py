@@ -17,7 +17,7 @@ from cosmos_transfer1.diffusion.inference.inference_utils import (
     Sections,
     bucket_of,
 )
-from cosmos_transfer1.simulated import behaviour, guardrail, log, videos
+from cosmos_transfer1.simulated import behaviour, guardrail, hub, log, videos
 
 LATENT_FRAMES = 16  # of 121 frames
 GUARD = ("LLAMAGUARD3", "Prompt blocked by Llama Guard 3. Violations: Violent Crimes.")
@@ -70,6 +70,8 @@ class Pipeline:
     def _load_guardrails(self) -> None:
         checkpoints.need(self.cfg.checkpoint_dir, *checkpoints.TEXT_GUARDRAIL)
         checkpoints.need(self.cfg.checkpoint_dir, *checkpoints.VIDEO_GUARDRAIL)
+        own_cache = Path(self.cfg.checkpoint_dir, checkpoints.VIDEO_GUARDRAIL[0]).parent
+        hub.load("google/siglip-so400m-patch14-384", own_cache)
 
     def _load_text_encoder(self) -> None:
         place = Path(self.cfg.checkpoint_dir, checkpoints.T5)

@@ -1,0 +1,1 @@
+"""Nothing to fix: the simulator loads no vLLM."""
