@@ -97,9 +97,11 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
     ],
     "ignores": IGNORES,
 }
-"""Log lines: loguru on stdout, without the sample's index. No line shows steps.
+"""Log lines: loguru on stdout, of the first GPU, without the sample's index. No line shows steps.
 
-`begins` matches at each forward pass, so at each sample if a pass has one sample.
+`begins` matches at each forward pass, so at each sample if a pass has one sample. No module is
+hidden (`cosmos_transfer1/utils/log.py:52`). `tests/engines/nvidia_lines.py` has for each pattern a
+real line, and the place that prints it.
 """
 
 CHECKPOINTS: Final = (

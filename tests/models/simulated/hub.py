@@ -30,7 +30,10 @@ def cached(repository: str, name: str = "") -> bool:
 def need(hf: Iterable[str], repository: str, name: str = "") -> None:
     """Fail like the download of what is not in the cache; `hf` is how the family calls `hf`."""
     if not cached(repository, name):
-        log.info(f"Downloading checkpoint {repository}({name or 'all'})")
+        package = __package__.partition(".")[0]
+        where = "_src/imaginaire/utils" if package == "cosmos_transfer2" else "utils"
+        path = f"{package}/{where}/checkpoint_db.py"
+        log.info(f"Downloading checkpoint {repository}({name or 'all'})", path)
         fail(
             hf,
             repository,
@@ -52,5 +55,6 @@ def fail_as_told(hf: Iterable[str], everything: Iterable[Told], gated_repo: str)
 def fail(hf: Iterable[str], repository: str, reason: str) -> NoReturn:
     """The reason on standard error, then the error of the program that downloads."""
     print(reason, file=sys.stderr, flush=True)
-    command = ["uvx", *hf, "download", repository, "--repo-type", "model"]
+    form = [] if __package__.startswith("cosmos_transfer2") else ["--format=json"]
+    command = ["uvx", *hf, "download", *form, repository, "--repo-type", "model"]
     raise subprocess.CalledProcessError(1, command) from None

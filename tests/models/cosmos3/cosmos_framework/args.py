@@ -132,16 +132,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def read_samples(args: argparse.Namespace) -> list[Sample]:
-    """All samples in the order of their files' paths."""
+    """All samples in the order of their files' paths.
+
+    The real code means to refuse equal names, but compares them with a set that stays empty
+    (cosmos_framework/inference/common/args.py:841): the later sample overwrites the earlier one.
+    """
     given = {key[6:]: value for key, value in vars(args).items() if key.startswith("field_")}
     overrides = {key: value for key, value in given.items() if value is not None}
     paths = {path for named in args.input_files for path in (glob.glob(named) or [named])}  # noqa: PTH207
-    samples = [sample for path in sorted(paths) for sample in from_file(Path(path), overrides)]
-    names = [sample["name"] for sample in samples]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"Duplicate name: '{name}'")
-    return samples
+    return [sample for path in sorted(paths) for sample in from_file(Path(path), overrides)]
 
 
 def from_file(path: Path, overrides: Sample) -> list[Sample]:
