@@ -88,6 +88,7 @@ def test_specs_are_refused_before_anything_is_loaded(
         ({"num_steps": "35"}, "TypeError"),
         ({"fps": "24"}, "TypeError"),
         ({"blur_strength": "huge"}, "KeyError: 'huge'"),
+        ({"negative_prompt": ""}, "TypeError: expected Tensor as element 0 in argument 0"),
         ({"regional_prompts": [{"prompt": "a", "region_definitions_path": [0, 0, 1, 1]}]},
          "Temporal dimension 5 is not divisible by chunk_length 121"),
     ],

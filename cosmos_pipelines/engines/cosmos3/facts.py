@@ -23,14 +23,12 @@ CHUNK: Final = 121
 MOST_GUIDANCE: Final = 7.0
 CONTROL_GUIDANCE: Final = 1.5
 SEG_GUIDANCE: Final = 2.0
-"""How strictly controls are followed; SEG_GUIDANCE for seg alone. See `SHIFT` for the source."""
-SHIFT: Final = 10.0
-"""Shift of the UniPC sampler's time steps: higher values give more steps to strong noise.
+"""How strictly controls are followed; SEG_GUIDANCE for seg alone.
 
-All three values are `_TRANSFER_DEFAULTS` of `cosmos_framework/inference/args.py`, and are in the
-specs of NVIDIA's own transfers. The framework itself sets them only for a single control. For
-several controls it would leave control_guidance at 1 and take shift by model and resolution, so the
-three values are always written.
+Both values are `_TRANSFER_DEFAULTS` of `cosmos_framework/inference/args.py:794`, and are in the
+specs of NVIDIA's own transfers. The framework sets them only for a single control and would leave 1
+for several, so the value is always written. `shift` is not: it is 10 for every transfer
+(`defaults/video2video/sample_args.json`).
 """
 HINTS: Final[Mapping[str, str]] = {
     "edge": "edge",

@@ -11,6 +11,7 @@ from cosmos_pipelines.engines.controls import (
     found_notes,
     given_passes,
     idle_notes,
+    negative_of,
     weight_notes,
 )
 from cosmos_pipelines.engines.cosmos_transfer1.facts import CHUNK, RANDOM, REGION_CELLS, T5_TOKENS
@@ -35,6 +36,11 @@ def check_transfer(operation: Transfer, job: Job, color: Video) -> list[str]:
     for control, video in given_passes(job, controls).items():
         check_agrees(CONTROL_PASS[control], video, color)
     _check_settings(operation, controls, color)
+    if negative_of(job) == "":  # torch.cat of None, world_generation_pipeline.py:448
+        raise InputError(
+            "Cosmos-Transfer1 crashes with an empty negative prompt.",
+            hint="Leave the negative prompt out: then NVIDIA's own is used.",
+        )
     notes = [n for n in [stretched(color, size_of(color))] if n]
     notes += chunk_notes(color.frames, CHUNK, 1, "short clips are reported to come out noisy")
     notes += weight_notes(operation)

@@ -75,8 +75,10 @@ FIELDS: fields.Fields = {
     **TRANSFER,
     **{hint: fields.none_or(fields.section(HINT | OWN.get(hint, {}))) for hint in HINTS},
 }
+NEGATIVE_PROMPT = '{"SIMULATED": "the 14,850 characters of defaults/neg_prompts.json"}'
 DEFAULTS: Sample = {
     "prompt": "",
+    "negative_prompt": NEGATIVE_PROMPT,  # only a missing key or null leaves it
     "vision_path": None,
     "resolution": "720",
     "aspect_ratio": None,
@@ -183,7 +185,7 @@ def validated(values: Sample) -> Sample:
         text = Path(place).read_text(encoding="utf-8")
         given["prompt"] = json.dumps(json.loads(text)) if place.endswith(".json") else text.strip()
     tuned = TUNED[hints(given)[0]] if len(hints(given)) == 1 else {}
-    return DEFAULTS | tuned | given
+    return DEFAULTS | tuned | {key: value for key, value in given.items() if value is not None}
 
 
 def hints(sample: Sample) -> list[str]:

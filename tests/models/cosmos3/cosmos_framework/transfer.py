@@ -117,7 +117,8 @@ def sampled(sample: Sample) -> tuple[videos.Clip, dict[str, videos.Clip]]:
     chunks(sample, first.frames, controls)
     rate = Fraction(sample["fps"])
     if sample["vision_path"]:
-        rate = videos.read(sample["vision_path"]).rate
+        read = videos.read(sample["vision_path"]).rate
+        rate = Fraction(f"{float(read):.2f}")  # imageio-ffmpeg: "-r", "{:.02f}".format(fps)
     width, height = size_of(sample, first)
     beside = sample["show_control_condition"] * len(controls) + sample["show_input"]
     return (

