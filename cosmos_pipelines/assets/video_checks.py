@@ -21,6 +21,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
+from cosmos_pipelines.operations.rate import same_rate
 from cosmos_pipelines.resources.dagster_private import (
     AssetCheckEvaluationTargetMaterializationData,
     last_checked_at,
@@ -149,7 +150,7 @@ def _of_file(catalog: Catalog, settings: Settings, run: Run) -> list[Finding]:
     return [
         _equal("frames", found.frames, wanted["frames"]),
         _equal("picture_size", _by(*size), _by(wanted["width"], wanted["height"])),
-        _equal("rate", str(found.fps), wanted["fps"]),
+        _rate(str(found.fps), wanted["fps"]),
         Finding(
             "duration",
             abs(found.duration_s - predicted_s) <= float(1 / Fraction(found.fps)),
@@ -211,6 +212,11 @@ def _target(
 def _equal(name: str, found: Any, wanted: Any) -> Finding:
     """`wanted` None: nothing could be predicted, so that nothing can be wrong."""
     return Finding(name, wanted in (None, found), {"found": found, "wanted": wanted or "anything"})
+
+
+def _rate(found: str, wanted: str | None) -> Finding:
+    """As `_equal`, for rates, which a writer may spell with two decimals."""
+    return _equal("rate", wanted if wanted and same_rate(found, wanted) else found, wanted)
 
 
 def _by(width: int | None, height: int | None) -> str | None:

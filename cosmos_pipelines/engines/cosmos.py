@@ -65,6 +65,9 @@ FAILURES: Final[tuple[Failure, ...]] = (
 IGNORES: Final = (
     r"final user prompt:",  # the prompt may have any words
     r"Unexpected error occurred when running .* guardrail",  # the sample then counts as safe
+    r"^\[[\d: -]+\|(?:job=[^|]*\|)?DEBUG\|",  # has all settings of the sample, also its texts
+    r'^"(?:negative_)?prompt": "',  # Transfer1 prints its settings, one a line
+    r"regional_prompts(?: passed to _run_model)?: \[",
 )
 """Lines that are no failure, whatever words they have."""
 

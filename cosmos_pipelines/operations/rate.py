@@ -13,6 +13,8 @@ MOST: Final = 240
 _NTSC: Final = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120))
 """Rates that people write as 23.976, 29.97, ..."""
 _NEAR: Final = Fraction(1, 200)
+WRITTEN: Final = Fraction(1, 100)
+"""NVIDIA's writer, imageio-ffmpeg, hands ffmpeg two decimals: 24000/1001 is written as 23.98."""
 
 
 def frame_rate(given: object) -> Fraction:
@@ -37,3 +39,11 @@ def frame_rate(given: object) -> Fraction:
         return exact
     near = next((rate for rate in _NTSC if abs(rate - exact) < _NEAR), None)
     return near or exact.limit_denominator(1001)
+
+
+def same_rate(found: str, wanted: str) -> bool:
+    """Whether the rate of a written file is the one that was wanted, as exactly as it is written.
+
+    24 and 24000/1001 are two rates.
+    """
+    return abs(Fraction(found) - Fraction(wanted)) < WRITTEN

@@ -71,7 +71,7 @@ class Region(Frozen):
     prompt: Text = Field(min_length=1, max_length=10_000)
     mask_prompt: Text | None = Field(None, description="A text that finds the region.")
     box: tuple[Fraction, Fraction, Fraction, Fraction] | None = Field(
-        None, description="The region as four fractions of the picture, in the model's order."
+        None, description="The region: left, top, right, bottom, as fractions of the picture."
     )
 
     @model_validator(mode="after")

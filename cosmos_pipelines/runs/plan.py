@@ -81,7 +81,7 @@ def plan_transfer(
         chosen,
         operation,
         prompt.text,
-        operation.negative_prompt or prompt.negative_prompt,
+        _negative(operation, prompt),
         scene_videos(settings, scene),
         {"prompt_id": prompt.id, "recipe": recipe},
     )
@@ -171,18 +171,22 @@ def job_of(
         StateError: the parent's video is not there any more.
     """
     operation = operation_from(run.model_type, run.execution_config)
-    negative = prompt.negative_prompt if prompt else None
-    if isinstance(operation, Transfer) and operation.negative_prompt is not None:
-        negative = operation.negative_prompt
     if inputs is None:
         inputs = _inputs_now(catalog, settings, run, prompt, looking)
     return Job(
         run_id=run.id,
         operation=operation,
         text=prompt.text if prompt else "",
-        negative_prompt=negative,
+        negative_prompt=_negative(operation, prompt),
         inputs=inputs,
     )
+
+
+def _negative(operation: Operation, prompt: Prompt | None) -> str | None:
+    """What to avoid: the run's own words, also "" (nothing), else those of its prompt."""
+    if isinstance(operation, Transfer) and operation.negative_prompt is not None:
+        return operation.negative_prompt
+    return prompt.negative_prompt if prompt else None
 
 
 def _inputs_now(

@@ -20,6 +20,7 @@ from cosmos_pipelines.errors import CosmosError, DiskFull, InputError, MediaErro
 from cosmos_pipelines.files import move
 from cosmos_pipelines.foreign import read_bytes, read_text
 from cosmos_pipelines.operations.base import Expected, Order, Outcome
+from cosmos_pipelines.operations.rate import same_rate
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.locations import as_stored
 from cosmos_pipelines.runs.outdated import made_by
@@ -199,12 +200,16 @@ def verify_video(run_id: str, expected: Expected, video: Path) -> None:
     wrong = [
         f"{name} {found[name]} instead of {value}"
         for name, value in predicted(expected).items()
-        if value is not None and found[name] != value
+        if value is not None and not _as_predicted(name, found[name], value)
     ]
     if wrong:
         raise RunFailed(
             run_id, "model_failed", f"The video is not what was asked for: {', '.join(wrong)}."
         )
+
+
+def _as_predicted(name: str, found: Any, wanted: Any) -> bool:
+    return same_rate(found, wanted) if name == "fps" else bool(found == wanted)
 
 
 def _unusable(run_id: str, why: MediaError) -> RunFailed:

@@ -136,9 +136,16 @@ FAILURES: list[tuple[Any, str, str, str]] = [
     ),
     (
         T25,
-        "Unsafe frame detected in frame_number 3: Violence",
+        "Unsafe frame count 13 is greater than 10% of total frames 93",
         "blocked",
-        "The guardrail found unsafe frames in the finished video: Violence",
+        "The guardrail refused the finished video: 13 of its 93 frames are unsafe; the lines "
+        "before this one name the kind of each frame.",
+    ),
+    (
+        T25,
+        "[rank0]: Exception: Guardrail blocked video2world generation.",
+        "blocked",
+        "The guardrail refused the finished video.",
     ),
     (
         T25,
@@ -174,8 +181,6 @@ FAILURES: list[tuple[Any, str, str, str]] = [
         "The model refused its document: Extra inputs are not permitted",
     ),
     (C3, "Error generating sample 'rs_1': bad video", "model_failed", "bad video"),
-    (C3, "ValueError: Duplicate name: 'rs_1'", "validation",
-     "Two documents have one name: Duplicate name: 'rs_1'"),
     (T25, "Error: Inference samplename rs_1 is not unique", "validation",
      "Two documents have one name: samplename rs_1 is not unique"),
     (T1, "Failed to load T5 model using cache_dir '/c', falling back: CUDA out of memory",
@@ -239,6 +244,7 @@ def test_a_failure_is_told_in_a_sentence(engine: Any, line: str, kind: str, sent
         "Generating samples: 100%|##| 35/35 [00:40<00:00]",
         "Saved video to /cosmos/run/made/video_0/output.mp4",
         "Passed guardrail on prompt",
+        "Unsafe frame detected in frame_number 3: Drugs",  # up to 10 % of the frames may be
         "No safety models found, returning safe",
         "A prompt about memory, space and unsafe frames",
     ],

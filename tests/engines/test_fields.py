@@ -155,7 +155,7 @@ CONSTANTS = {
     "cosmos_transfer1": set[str](),
     "cosmos_transfer2_5": set[str](),
     "cosmos3": {
-        "model_mode", "negative_metadata_mode", "negative_prompt_keep_metadata", "shift",
+        "model_mode", "negative_metadata_mode", "negative_prompt_keep_metadata",
         "control_guidance", "num_video_frames_per_chunk",
     },
 }  # fmt: skip

@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from cosmos_pipelines.engines import engine_named
@@ -123,6 +123,7 @@ def two_jobs(draw: st.DrawFn, engine: Cosmos) -> tuple[Job, Job]:
         some |= st.sets(st.sampled_from(PASSES[1:]))
     jobs = []
     for n, settings in enumerate([fields, fields | others]):
+        assume(settings["num_gpus"] == 1 or not settings.get("regional_prompts"))
         told = f"1280x704 {draw(lengths)}@24 scene{n}"
         job = Job(
             run_id=f"rs_{n}",

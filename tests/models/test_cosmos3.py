@@ -83,9 +83,10 @@ def test_a_wrong_sample_is_refused_before_anything_is_loaded(
     assert "Loaded 1 samples" not in ended.said
 
 
-def test_duplicates_and_unknown_arguments_are_refused(work: RunContext) -> None:
+def test_unknown_arguments_are_refused_and_equal_names_are_not(work: RunContext) -> None:
     one, two = (work.write(f"{i}.json", work.sample(name="same")) for i in range(2))
-    assert work.run("-i", one, two).last == "ValueError: Duplicate name: 'same'"
+    ended = work.run("-i", one, two)
+    assert (ended.code, ended.said.count("Saved transfer outputs to")) == (0, 2), ended.said
     assert work.run("-i", one, "--guidance-scale", "3").code == 2
 
 
@@ -156,3 +157,25 @@ def test_several_gpus_must_be_an_even_number(work: RunContext) -> None:
     assert good.said.count("Saved transfer outputs to") == 1
     bad = work.host.run("torchrun", "--nproc-per-node=3", "--standalone", *words)
     assert "must divide WORLD_SIZE (3)" in bad.said
+
+
+def test_only_a_missing_negative_prompt_is_nvidias_own(work: RunContext) -> None:
+    samples = [work.sample(), work.sample(negative_prompt=""), work.sample(negative_prompt="fog")]
+    ended = work.run("-i", work.write("l.jsonl", *samples))
+    assert ended.code == 0, ended.said
+    told = [
+        json.loads((work.out / f"l_{n}/sample_args.json").read_text())["negative_prompt"]
+        for n in range(3)
+    ]
+    assert (told[0].startswith('{"SIMULATED'), told[1:]) == (True, ["", "fog"])
+
+
+def test_a_rate_with_a_fraction_is_kept_only_of_the_source(work: RunContext) -> None:
+    clip(work.place / "color.mp4", 5, rate="24000/1001")
+    samples = [work.sample(vision_path="color.mp4", edge={}), work.sample(vision_path="color.mp4")]
+    ended = work.run("-i", work.write("l.jsonl", *samples))
+    assert ended.code == 0, ended.said
+    rates = [videos.read(str(work.out / f"l_{n}/vision.mp4")).rate for n in range(2)]
+    assert [str(rate) for rate in rates] == ["1199/50", "1199/50"]  # 23.98, as imageio writes it
+    refused = work.run("-i", work.write("a.json", work.sample(fps=23.976)))
+    assert "Input should be a valid integer" in refused.last

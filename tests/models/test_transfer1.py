@@ -88,6 +88,7 @@ def test_specs_are_refused_before_anything_is_loaded(
         ({"num_steps": "35"}, "TypeError"),
         ({"fps": "24"}, "TypeError"),
         ({"blur_strength": "huge"}, "KeyError: 'huge'"),
+        ({"negative_prompt": ""}, "TypeError: expected Tensor as element 0 in argument 0"),
         ({"regional_prompts": [{"prompt": "a", "region_definitions_path": [0, 0, 1, 1]}]},
          "Temporal dimension 5 is not divisible by chunk_length 121"),
     ],
@@ -99,6 +100,38 @@ def test_values_of_a_wrong_kind_fail_only_where_they_are_used(
     ended = work.run()
     assert (ended.code, error in ended.last) == (1, True), ended.said
     assert "Loading ctrl model" in ended.said
+
+
+BOX = {"prompt": "a", "region_definitions_path": [0, 0, 1, 1]}
+TREE = {"prompt": "a", "mask_prompt": "tree"}
+
+
+@pytest.mark.parametrize(
+    ("size", "regions", "message"),
+    [
+        ((1280, 704), [BOX, TREE], ""),
+        ((128, 72), [BOX], ""),
+        ((72, 128), [BOX], ""),  # runs, and changes the wrong place
+        (
+            (128, 72),
+            [TREE],
+            "The expanded size of the tensor (160) must match the existing size (16)",
+        ),
+        (
+            (64, 64),
+            [BOX],
+            "The expanded size of the tensor (57600) must match the existing size (56320)",
+        ),
+        ((96, 72), [BOX], "The expanded size of the tensor (42240) must match"),
+    ],
+)
+def test_regions_are_drawn_on_the_grid_of_one_size(
+    work: Transfer1, size: tuple[int, int], regions: list[dict[str, Any]], message: str
+) -> None:
+    source = str(clip(work.source, 121, size))
+    work.spec |= {"regional_prompts": regions, "input_video_path": source}
+    ended = work.run()
+    assert (ended.code, message in ended.last) == (1 if message else 0, True), ended.said
 
 
 def test_a_batch_takes_weights_and_controls_of_each_line(work: Transfer1, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import plan_enhance, plan_transfer, plan_upscale
+from cosmos_pipelines.runs.plan import job_of, plan_enhance, plan_transfer, plan_upscale
 from cosmos_pipelines.settings import Settings
 from tests.support.project import Project, make_project, write_video
 
@@ -107,3 +108,18 @@ def test_a_scene_outside_the_inputs_is_taken_by_its_absolute_path_only(
     prompt, created = register_prompt(project.catalog, project.settings, "snow", absolute)
     assert created
     assert prompt.scene.startswith("shot@")
+
+
+@pytest.mark.parametrize(
+    ("given", "avoided"),
+    [({}, "rain"), ({"negative_prompt": "fog"}, "fog"), ({"negative_prompt": ""}, "")],
+)
+def test_a_run_avoids_what_was_planned_also_if_that_is_nothing(
+    project: Project, given: dict[str, str], avoided: str
+) -> None:
+    catalog, settings = project.catalog, project.settings
+    prompt, _ = register_prompt(catalog, settings, "snow", "city", negative_prompt="rain")
+    planned = plan_transfer(catalog, settings, prompt.id, given)
+    run = enter(catalog, settings, planned)
+    stored = job_of(catalog, settings, run, prompt)
+    assert (planned.job.negative_prompt, stored.negative_prompt) == (avoided, avoided)

@@ -34,7 +34,7 @@ class Cosmos3(Separate):
 
     name: ClassVar[str] = "cosmos3"
     label: ClassVar[str] = LABELS["cosmos3"]
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"  # since NVIDIA's own negative prompt is used
     operations: ClassVar[frozenset[ModelType]] = frozenset({"transfer"})
     computes: ClassVar[Collection[str]] = frozenset({"vis", "edge"})
     defaults: ClassVar[Mapping[ModelType, Mapping[str, Any]]] = {

@@ -71,16 +71,16 @@ def _check_computed(operation: Transfer, job: Job, color: Video) -> None:
         )
     if not missing:
         return
-    if color.rate.denominator != 1:
+    names = " or ".join(missing)
+    if color.rate < 1:
         raise InputError(
-            f"Cosmos 3 takes the rate from color if it computes {' or '.join(missing)}, and "
-            f"its result for {color.fps} frames a second is unknown.",
-            hint="Add the passes to the scene, or let the same frames play at a whole number: "
-            f"`cosmos prepare` with `--fps {max(1, round(color.rate))}`.",
+            f"Cosmos 3 takes the rate from color if it computes {names}, and cannot work at "
+            f"{color.fps} frames a second.",
+            hint="Let the same frames play faster: `cosmos prepare` with `--fps 24`.",
         )
     if operation.fps not in (None, color.rate):
         raise InputError(
-            f"Cosmos 3 takes the rate from color if it computes {' or '.join(missing)}: "
+            f"Cosmos 3 takes the rate from color if it computes {names}: "
             f"{color.fps} frames a second, not {operation.fps}.",
             hint="Leave fps out, add the passes to the scene, or let the same frames play at that "
             f"rate: `cosmos prepare` with `--fps {operation.fps}`.",
@@ -103,5 +103,6 @@ def _rate_notes(job: Job, color: Video) -> list[str]:
     if rate != color.rate:
         notes.append(f"The same frames play at {rate} a second instead of {color.fps}.")
     if not 10 <= rate <= 30:
-        notes.append(f"The model was made for 10 to 30 frames a second, not for {rate}.")
+        shown = f"{float(rate):.5g}"
+        notes.append(f"The model was made for 10 to 30 frames a second, not for {shown}.")
     return notes

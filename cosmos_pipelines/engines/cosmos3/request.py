@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from cosmos_pipelines.engines.controls import (
@@ -19,7 +20,6 @@ from cosmos_pipelines.engines.cosmos3.facts import (
     CONTROL_GUIDANCE,
     HINTS,
     SEG_GUIDANCE,
-    SHIFT,
     SIZES,
 )
 from cosmos_pipelines.engines.geometry import Size, aspect_of
@@ -28,9 +28,22 @@ from cosmos_pipelines.operations.base import CONTROL_PASS, Expected, Job
 from cosmos_pipelines.operations.transfer import Transfer
 
 
-def rate_of(job: Job) -> int:
-    """Return the frames a second of the result; the model takes only whole numbers."""
-    return transfer_of(job).fps or max(1, round(job.inputs["color"].rate))
+def rate_of(job: Job) -> Fraction:
+    """Return the frames a second of the result.
+
+    The document's `fps` is a whole number. The rate of the colour pass, if the model reads the
+    pass, stays as it is (`output_fps` of inference/transfer.py): 30000/1001 is written as 29.97.
+    Below 1 the model would divide by 0.
+    """
+    operation, color = transfer_of(job), job.inputs["color"]
+    if computed(job, operation) or (operation.fps is None and color.rate >= 1):
+        return color.rate
+    return Fraction(operation.fps or 1)
+
+
+def reads_color(job: Job) -> bool:
+    """Whether the model reads the colour pass: to compute a control, or for a broken rate."""
+    return bool(computed(job, transfer_of(job))) or rate_of(job).denominator != 1
 
 
 def size_of(job: Job) -> Size:
@@ -42,8 +55,9 @@ def size_of(job: Job) -> Size:
 def spec_of(job: Job, placed: Placed) -> dict[str, Any]:
     """Return a sample's document. The model refuses every unknown key.
 
-    Left out: `num_frames`, which limits nothing; the colour pass if no control is computed from it,
-    since the pass's rate would count instead of `fps`.
+    Left out: `num_frames`, which limits nothing; `negative_prompt` if nobody gave one, since any
+    text, also an empty one, replaces NVIDIA's own of 14,850 characters (neg_prompts.json); the
+    colour pass unless it is read, since its rate counts instead of `fps`.
     """
     operation, color = transfer_of(job), job.inputs["color"]
     controls = controls_of(operation)
@@ -51,24 +65,24 @@ def spec_of(job: Job, placed: Placed) -> dict[str, Any]:
         "name": job.run_id,
         "model_mode": "video2video",
         "prompt": job.text,
-        "negative_prompt": negative_of(job) or "",
-        # the defaults would put the picture's own length and size into the negative prompt
+        # as in NVIDIA's own transfers; the defaults would put length and size into the negative one
         "negative_metadata_mode": "none",
         "negative_prompt_keep_metadata": False,
         "seed": operation.seed,
         "num_steps": operation.num_steps,
         "guidance": operation.guidance,
         "control_guidance": SEG_GUIDANCE if controls == ("seg",) else CONTROL_GUIDANCE,
-        "shift": SHIFT,
         "resolution": operation.resolution,
         "aspect_ratio": aspect_of(color.width, color.height).replace(":", ","),
-        "fps": rate_of(job),
+        "fps": max(1, round(rate_of(job))),
         "num_video_frames_per_chunk": CHUNK,
         "num_conditional_frames": operation.num_conditional_frames,
     }
+    if (negative := negative_of(job)) is not None:
+        spec["negative_prompt"] = negative
     if operation.max_frames is not None:
         spec["max_frames"] = frames_of(job)
-    if computed(job, operation):
+    if reads_color(job):
         spec["vision_path"] = placed.path("color", color)
     hints = {c: hint for c, hint in HINTS.items() if c in controls}
     return spec | {hint: _hint(job, operation, placed, c) for c, hint in hints.items()}
@@ -92,6 +106,6 @@ def _hint(job: Job, operation: Transfer, placed: Placed, control: str) -> dict[s
 def expected_of(job: Job) -> Expected:
     """Return the expected video."""
     used = used_videos(job)
-    if not computed(job, transfer_of(job)):
+    if not reads_color(job):
         del used["color"]
     return Expected.video(job.run_id, size_of(job), frames_of(job), str(rate_of(job)), used)

@@ -21,6 +21,10 @@ CHUNK: Final = 121
 RANDOM: Final = frozenset({"vis", "edge"})
 """Controls that the model computes with random strengths, seeded once for each process: the second
 run of a batch gets other strengths than alone."""
+REGION_CELLS: Final = (160, 88)
+"""Columns and rows of the grid on which regions are drawn, whatever the size of the video: the
+pipeline's own 1280x704, divided by 8 (world_generation_pipeline.py:494). Attention joins 2x2 cells
+and takes those that are covered whole (`size=(1, 44, 80)`, attention.py:216)."""
 T5_TOKENS: Final = 512
 HUB_DEPTH: Final = "depth-anything/Depth-Anything-V2-Small-hf@main/model.safetensors"
 HUB_SEG: Final = (
@@ -99,9 +103,11 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
     ],
     "ignores": IGNORES,
 }
-"""Log lines: loguru on stdout, without the sample's index. No line shows steps.
+"""Log lines: loguru on stdout, of the first GPU, without the sample's index. No line shows steps.
 
-`begins` matches at each forward pass, so at each sample if a pass has one sample.
+`begins` matches at each forward pass, so at each sample if a pass has one sample. No module is
+hidden (`cosmos_transfer1/utils/log.py:52`). `tests/engines/nvidia_lines.py` has for each pattern a
+real line, and the place that prints it.
 """
 
 CHECKPOINTS: Final = (

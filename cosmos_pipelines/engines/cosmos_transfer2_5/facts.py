@@ -57,6 +57,8 @@ SETUP: Final = HostSetup(
     env={
         # only the checkout: the paths that NVIDIA's base images put there break the import
         "PYTHONPATH": "{code}",
+        # otherwise the console shows no line of `cosmos_transfer2._src`: no chunk, no guardrail
+        "COSMOS_VERBOSE": "1",
         "HF_HOME": "{huggingface}",
         # the model calls `uvx hf download` for each file, also if it is in the cache
         "HF_HUB_OFFLINE": "1",
@@ -85,9 +87,14 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
         ),
         (
             "blocked",
-            # the filter crashes while printing its message if many frames are unsafe
-            r"Unsafe frame detected in frame_number \d+: (.+)",
-            "The guardrail found unsafe frames in the finished video: {1}",
+            r"Unsafe frame count (\d+) is greater than \d+% of total frames (\d+)",
+            "The guardrail refused the finished video: {1} of its {2} frames are unsafe; the lines "
+            "before this one name the kind of each frame.",
+        ),
+        (
+            "blocked",
+            r"(Guardrail blocked video2world generation)",
+            "The guardrail refused the finished video.",
         ),
         (
             "validation",
@@ -118,7 +125,11 @@ SAYS: Final[Mapping[str, Sequence[Any]]] = {
     ],
     "ignores": IGNORES,
 }
-"""Log lines: loguru on stdout; the bar of the steps on stderr, one for each GPU."""
+"""Log lines: loguru on stdout, of the first GPU; the bar of the steps on stderr, one for each GPU.
+
+With COSMOS_VERBOSE the filter of `cosmos_oss/init.py:76` shows all modules, and DEBUG lines too.
+`tests/engines/nvidia_lines.py` has for each pattern a real line, and the place that prints it.
+"""
 
 _WEIGHTS: Final = "nvidia/Cosmos-Transfer2.5-2B@{}_ema_bf16.pt"
 CONTROL_FILES: Final[Mapping[str, str]] = {

@@ -62,6 +62,7 @@ def env_of(place: Path, code: str = "transfer1") -> dict[str, str]:
         "COSMOS_CWD": str(place / code),
         "COSMOS_CHECKPOINTS": str(place / "checkpoints"),
         "HF_HOME": str(place / "hf"),
+        "COSMOS_VERBOSE": "1",
     }
 
 

@@ -40,7 +40,10 @@ def need(
     """
     if not cached(repository, name, revision):
         words = [name] if name and include == "*" else ["--include", include]
-        log.info(f"Downloading checkpoint {repository}({name or 'all'})")
+        package = __package__.partition(".")[0]
+        where = "_src/imaginaire/utils" if package == "cosmos_transfer2" else "utils"
+        path = f"{package}/{where}/checkpoint_db.py"
+        log.info(f"Downloading checkpoint {repository}({name or 'all'})", path)
         fail(
             hf,
             repository,

@@ -75,8 +75,10 @@ FIELDS: fields.Fields = {
     **TRANSFER,
     **{hint: fields.none_or(fields.section(HINT | OWN.get(hint, {}))) for hint in HINTS},
 }
+NEGATIVE_PROMPT = '{"SIMULATED": "the 14,850 characters of defaults/neg_prompts.json"}'
 DEFAULTS: Sample = {
     "prompt": "",
+    "negative_prompt": NEGATIVE_PROMPT,  # only a missing key or null leaves it
     "vision_path": None,
     "resolution": "720",
     "aspect_ratio": None,
@@ -132,16 +134,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def read_samples(args: argparse.Namespace) -> list[Sample]:
-    """All samples in the order of their files' paths."""
+    """All samples in the order of their files' paths.
+
+    The real code means to refuse equal names, but compares them with a set that stays empty
+    (cosmos_framework/inference/common/args.py:841): the later sample overwrites the earlier one.
+    """
     given = {key[6:]: value for key, value in vars(args).items() if key.startswith("field_")}
     overrides = {key: value for key, value in given.items() if value is not None}
     paths = {path for named in args.input_files for path in (glob.glob(named) or [named])}  # noqa: PTH207
-    samples = [sample for path in sorted(paths) for sample in from_file(Path(path), overrides)]
-    names = [sample["name"] for sample in samples]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"Duplicate name: '{name}'")
-    return samples
+    return [sample for path in sorted(paths) for sample in from_file(Path(path), overrides)]
 
 
 def from_file(path: Path, overrides: Sample) -> list[Sample]:
@@ -184,7 +185,7 @@ def validated(values: Sample) -> Sample:
         text = Path(place).read_text(encoding="utf-8")
         given["prompt"] = json.dumps(json.loads(text)) if place.endswith(".json") else text.strip()
     tuned = TUNED[hints(given)[0]] if len(hints(given)) == 1 else {}
-    return DEFAULTS | tuned | given
+    return DEFAULTS | tuned | {key: value for key, value in given.items() if value is not None}
 
 
 def hints(sample: Sample) -> list[str]:

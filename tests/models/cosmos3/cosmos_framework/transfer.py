@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from cosmos_framework.args import ASPECTS, Sample, hints
-from cosmos_framework.simulated import behaviour, hub, log, ranks, videos
+from cosmos_framework.simulated import behaviour, guardrail, hub, log, ranks, videos
 
 HF = ("uvx", "--with", "click", "hf@1.16.4", "download", "--format=json")
 REGISTRY = {"Cosmos3-Nano": "nvidia/Cosmos3-Nano", "Cosmos3-Super": "nvidia/Cosmos3-Super"}
@@ -18,6 +18,10 @@ GUARDRAIL = "nvidia/Cosmos-Guardrail1"
 GUARDRAIL_AT = "d6d4bfa899a71454a700907664f3e88f503950cf"
 VAE = ("Wan-AI/Wan2.2-TI2V-5B", "Wan2.2_VAE.pth", "921dbaf3f1674a56f47e83fb80a34bac8a8f203e")
 COMPUTED = ("edge", "blur")
+TRANSFER = "cosmos_framework/inference/transfer.py"
+INFERENCE = "cosmos_framework/inference/inference.py"
+COMMON = "cosmos_framework/inference/common/inference.py"
+"""Files of the real code whose lines this file prints."""
 SIZES = {
     "256": {"16,9": (320, 192), "9,16": (192, 320), "4,3": (320, 256), "3,4": (256, 320),
             "1,1": (256, 256)},
@@ -70,7 +74,8 @@ def make(args: argparse.Namespace, sample: Sample) -> None:
     if ranks.rank() == 0:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "sample_args.json").write_text(json.dumps(sample), encoding="utf-8")
-        log.info(f"Saved sample args to '{folder / 'sample_args.json'}'")
+        path = folder / "sample_args.json"
+        log.info(f"Saved sample args to '{path}'", INFERENCE, rank0_only=False)
     try:
         build(sample)
     except ValueError as fault:
@@ -91,7 +96,7 @@ def fail(args: argparse.Namespace, sample: Sample, fault: ValueError) -> None:
     message = f"Error generating sample '{sample['name']}': {fault}"
     if not args.keep_going:
         raise ValueError(message) from fault
-    log.error(message)
+    log.error(message, COMMON)
 
 
 def build(sample: Sample) -> None:
@@ -107,7 +112,7 @@ def build(sample: Sample) -> None:
 def sampled(sample: Sample) -> tuple[videos.Clip, dict[str, videos.Clip]]:
     """The output's shades, and each control's."""
     controls = {hint: control(sample, hint) for hint in hints(sample)}
-    log.info(f"[transfer] final user prompt: {sample['prompt']}")
+    log.info(f"[transfer] final user prompt: {sample['prompt']}", TRANSFER)
     first = next(iter(controls.values()))
     one = first.frames == 1
     assert one == (sample["num_frames"] == 1), "num_frames and the control do not agree"
@@ -117,7 +122,8 @@ def sampled(sample: Sample) -> tuple[videos.Clip, dict[str, videos.Clip]]:
     chunks(sample, first.frames, controls)
     rate = Fraction(sample["fps"])
     if sample["vision_path"]:
-        rate = videos.read(sample["vision_path"]).rate
+        read = videos.read(sample["vision_path"]).rate
+        rate = Fraction(f"{float(read):.2f}")  # imageio-ffmpeg: "-r", "{:.02f}".format(fps)
     width, height = size_of(sample, first)
     beside = sample["show_control_condition"] * len(controls) + sample["show_input"]
     return (
@@ -130,9 +136,9 @@ def control(sample: Sample, hint: str) -> videos.Clip:
     """A control from its file, or computed from the input video."""
     path = sample[hint].get("control_path")
     if path:
-        log.info(f"Loaded pre-computed {hint} control from {path}")
+        log.info(f"Loaded pre-computed {hint} control from {path}", TRANSFER)
     elif hint in COMPUTED:
-        log.info(f"Computing {hint} control input on the fly")
+        log.info(f"Computing {hint} control input on the fly", TRANSFER)
         path = sample["vision_path"]
     else:
         raise FileNotFoundError(
@@ -174,11 +180,12 @@ def guard(sample: Sample, folder: Path) -> None:
     if "blocked" in does:
         log.critical(
             "GUARDRAIL BLOCKED: BLOCKLIST: Prompt blocked by exact match blocklist: "
-            f"Prompt: {sample['prompt']}, Exact Match Word: {does['blocked']}"
+            f"Prompt: {sample['prompt']}, Exact Match Word: {does['blocked']}",
+            COMMON,
         )
         raise ValueError(f"Guardrail blocked prompt '{folder}': '{sample['prompt']}'")
     if "video_blocked" in does:
-        log.critical("GUARDRAIL BLOCKED: VIDEOCONTENTSAFETYFILTER: unsafe frames detected")
+        log.critical(guardrail.UNSAFE_VIDEO, COMMON)
         raise ValueError(f"Guardrail blocked video '{folder}': unsafe frames detected")
 
 
@@ -188,13 +195,13 @@ def save(sample: Sample, folder: Path, clip: videos.Clip, controls: dict[str, vi
     made = [write(videos.spoilt(clip, does), folder / "vision")] if "lie" not in does else []
     for hint, shown in controls.items():
         made.append(write(shown, folder / f"control_{hint}"))
-        log.info(f"Saved control video to '{made[-1]}'")
+        log.info(f"Saved control video to '{made[-1]}'", INFERENCE, rank0_only=False)
     outputs = folder / "sample_outputs.json"
     if not {"no_text", "lie"} & set(does):
         listed = [{"content": {}, "files": made}]
         answer = {"args": sample, "status": "success", "message": None, "outputs": listed}
         outputs.write_text(json.dumps(answer), encoding="utf-8")
-    log.success(f"Saved transfer outputs to '{outputs}'")
+    log.success(f"Saved transfer outputs to '{outputs}'", INFERENCE, rank0_only=False)
 
 
 def write(clip: videos.Clip, stem: Path) -> str:

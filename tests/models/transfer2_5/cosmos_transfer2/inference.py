@@ -44,16 +44,20 @@ GUARD = ("QWEN3GUARD", "Prompt blocked by Qwen3Guard. Safety: Unsafe, Categories
 LATENT_FRAMES = 24  # of 93 frames
 DISTILLED_FRAMES = 93
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".png", ".jpg", ".jpeg")
+PIPELINE = "cosmos_transfer2/_src/transfer2/inference/inference_pipeline.py"
+LOADER = "cosmos_transfer2/_src/predict2/utils/model_loader.py"
+PRESETS = "cosmos_transfer2/_src/imaginaire/auxiliary/guardrail/common/presets.py"
+VIDEO_FILTER = (
+    "cosmos_transfer2/_src/imaginaire/auxiliary/guardrail/video_content_safety_filter/"
+    "video_content_safety_filter.py"
+)
+"""Files of the real code whose lines this file prints."""
 ASPECTS = (16 / 9, 4 / 3, 1.0, 3 / 4, 9 / 16)
 SIZES = {
     "480": ((768, 432), (640, 480), (480, 480), (480, 640), (432, 768)),
     "720": ((1280, 704), (960, 704), (960, 960), (704, 960), (704, 1280)),
     "1080": ((1920, 1056), (1440, 1056), (1440, 1440), (1056, 1440), (1056, 1920)),
 }
-
-
-class Blocked(Exception):
-    """A guardrail refused a sample, and --no-keep-going."""
 
 
 class Control2WorldInference:
@@ -83,7 +87,7 @@ class Control2WorldInference:
             loaded = []
         for control in loaded:
             hub.need(HF, FAMILY, *WEIGHTS[control])
-            log.info(f"Loading model from {FAMILY}/{WEIGHTS[control][0]}")
+            log.info(f"Loading model from {FAMILY}/{WEIGHTS[control][0]}", LOADER)
         log.info(f"Found {len(controls)} hint keys across all samples")
         if len(controls) > 1:
             log.warning(
@@ -105,11 +109,13 @@ class Control2WorldInference:
             ranks.together(f"sample_{i}")
 
     def _make(self, sample: Sample) -> None:
+        told_all = ", ".join(f"{key}={value!r}" for key, value in sample.items())
+        log.debug(f"InferenceArguments({told_all})")
         stem = str(Path(self.args.output_dir, sample["name"]))
         if ranks.rank() == 0:
             Path(f"{stem}.json").write_text(json.dumps(sample), encoding="utf-8")
             log.info(f"Saved arguments to {stem}.json")
-        if not self._prompts_pass(sample):
+        if ranks.rank() == 0 and not self._prompts_pass(sample):
             return
         clip, controls = self._run_model(sample)
         if ranks.rank() != 0:
@@ -120,7 +126,7 @@ class Control2WorldInference:
             if sample[control].get("mask_path") or sample[control].get("mask_prompt"):
                 save(shown, f"{stem}_mask_{control}", f"{control} mask by cosmos-transfer2.5")
                 log.info(f"Mask for {control} saved to {stem}_mask_{control}.mp4")
-        if self._video_passes(sample):
+        if self._video_passes(sample, clip.frames):
             finish(clip, sample, stem)
 
     def _prompts_pass(self, sample: Sample) -> bool:
@@ -134,39 +140,44 @@ class Control2WorldInference:
         for title, field, name in kinds:
             line = guardrail.refusal(sample[field], behaviour.told(sample[field]), *GUARD)
             if line:
-                log.critical(line)
+                log.critical(line, PRESETS)
                 message = f"Guardrail blocked generation. {title}: {sample[field]}"
                 log.critical(message)
                 return self._left_out(message)
             log.success(f"Passed guardrail on {name}")
         return True
 
-    def _video_passes(self, sample: Sample) -> bool:
+    def _video_passes(self, sample: Sample, frames: int) -> bool:
         if self.args.disable_guardrails:
             log.warning("Guardrail checks on video are disabled")
             return True
         log.info("Running guardrail check on video...")
         if "video_blocked" in told(sample):
-            log.warning("Unsafe frame detected in frame_number 0: Hate_and_Harassment")
-            if told(sample)["video_blocked"] == "defect":
-                raise TypeError("object of type 'int' has no len()")
-            log.critical(guardrail.UNSAFE_VIDEO)
+            for n in range(frames):
+                seen = f"Unsafe frame detected in frame_number {n}: Hate_and_Harassment"
+                log.warning(seen, VIDEO_FILTER)
+            count = f"Unsafe frame count {frames} is greater than 10% of total frames {frames}"
+            log.warning(count, VIDEO_FILTER)
+            scores = [{"frame_number": n, "class": "Hate_and_Harassment"} for n in range(frames)]
+            scored = json.dumps({"is_safe": False, "frame_scores": scores}, indent=4)
+            log.debug(f"Frames data: {scored}", VIDEO_FILTER)
+            log.critical(guardrail.UNSAFE_VIDEO, PRESETS)
             return self._left_out("Guardrail blocked video2world generation.")
         log.success("Passed guardrail on generated video")
         return True
 
     def _left_out(self, message: str) -> bool:
         if not self.args.keep_going:
-            raise Blocked(message)
+            raise Exception(message)
         return False
 
     def _run_model(self, sample: Sample) -> tuple[videos.Clip, dict[str, videos.Clip]]:
         """The output's shades, and each control's."""
-        log.info("Loading input video...")
+        log.info("Loading input video...", PIPELINE)
         source = read(sample["video_path"], sample["max_frames"])
-        log.info("Computing prompt text embeddings...")
+        log.info("Computing prompt text embeddings...", PIPELINE)
         behaviour.at_text_encoder(told(sample))
-        log.info("Loading control inputs...")
+        log.info("Loading control inputs...", PIPELINE)
         controls = {
             control: read(sample[control]["control_path"], sample["max_frames"])
             if sample[control]["control_path"]
@@ -200,18 +211,18 @@ class Control2WorldInference:
         fresh = max(1, chunk - sample["num_conditional_frames"])
         count = 1 if chunk == 1 else 1 + max(0, -(-(source.frames - chunk) // fresh))
         for i in range(count):
-            log.info(f"Generating chunk {i + 1}/{count}")
+            log.info(f"Generating chunk {i + 1}/{count}", PIPELINE)
             if any(clip.frames <= i * fresh for clip in controls.values()):
                 raise ValueError(
                     "No input frames; cannot pad. Verify that video frame counts match."
                 )
-            log.info(f"Seed: {sample['seed'] + i}")
+            log.info(f"Seed: {sample['seed'] + i}", PIPELINE)
             if i == 0:
                 behaviour.at_sampling(told(sample))
             for step in range(sample["num_steps"] + 1):
                 log.tick(step, sample["num_steps"], "Generating samples: ")
                 behaviour.denoise(told(sample), int(step > 0))
-        log.info("Average time per chunk: 0.0")
+        log.info("Average time per chunk: 0.0", PIPELINE)
 
 
 def told(sample: Sample) -> behaviour.Told:
@@ -260,5 +271,8 @@ def finish(clip: videos.Clip, sample: Sample, stem: str) -> None:
 def init_output_dir(output_dir: str) -> None:
     """The folder and its two logs."""
     os.makedirs(output_dir, exist_ok=True)  # noqa: PTH103 - "" is an error here
+    if ranks.rank() == 0:
+        saved = f"Log saved to {Path(output_dir, 'console.log')}"
+        log.info(saved, "packages/cosmos-oss/cosmos_oss/init.py")
     log.also_to(Path(output_dir, "console.log"), "INFO")
-    log.also_to(Path(output_dir, "debug.log"), "DEBUG")
+    log.also_to(Path(output_dir, "debug.log"), "DEBUG", all_modules=True)

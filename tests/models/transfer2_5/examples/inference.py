@@ -5,6 +5,7 @@ cosmos_transfer2/simulated/behaviour.py.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,9 +13,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the real package
 
 from cosmos_transfer2 import config
 from cosmos_transfer2.inference import Control2WorldInference, init_output_dir
-from cosmos_transfer2.simulated import log
+from cosmos_transfer2.simulated import log, ranks
 
+DISTRIBUTED = "cosmos_transfer2/_src/imaginaire/utils/distributed.py"
 BENCHMARK_REPEATS = 4
+
+
+def init_environment() -> None:
+    """See packages/cosmos-oss/cosmos_oss/init.py:138: every process of torchrun joins at once."""
+    if "RANK" in os.environ:
+        ranks.join()
+        log.critical(
+            f"Initialized distributed training with local rank {ranks.rank()} with timeout 1800",
+            DISTRIBUTED,
+            rank0_only=False,
+        )
+        log.info(f"Training with {ranks.world()} GPUs.", DISTRIBUTED)
 
 
 def main() -> None:
@@ -31,5 +45,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    log.introduce("examples/inference.py of Cosmos-Transfer2.5")
+    log.introduce("examples/inference.py of Cosmos-Transfer2.5", "transfer2_5")
+    init_environment()
     main()

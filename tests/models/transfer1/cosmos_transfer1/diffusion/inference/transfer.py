@@ -86,6 +86,14 @@ def join_ranks(num_gpus: int) -> None:
     """RuntimeError if the launcher did not start as many processes as --num_gpus says."""
     world = ranks.world()
     if world == num_gpus:
+        if num_gpus > 1:
+            ranks.join()
+            log.critical(
+                f"Initialized distributed training with local rank {ranks.rank()} with timeout "
+                "1800",
+                "cosmos_transfer1/utils/distributed.py",
+                rank0_only=False,
+            )
         return
     if num_gpus == 1:
         raise RuntimeError(

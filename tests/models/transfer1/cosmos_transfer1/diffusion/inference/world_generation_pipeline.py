@@ -20,6 +20,8 @@ from cosmos_transfer1.diffusion.inference.inference_utils import (
 from cosmos_transfer1.simulated import behaviour, guardrail, hub, log, videos
 
 LATENT_FRAMES = 16  # of 121 frames
+MASK = (88, 160)
+"""Height and width of the grid of regions, whatever the video's size."""
 GUARD = ("LLAMAGUARD3", "Prompt blocked by Llama Guard 3. Violations: Violent Crimes.")
 PRESETS = ("very_low", "low", "medium", "high", "very_high")
 
@@ -110,6 +112,8 @@ class Pipeline:
         log.info("Completed T5 compute")
         log.info("Finish text embedding on prompt")
         log.info("Run generation")
+        if not self.cfg.negative_prompt:
+            raise TypeError("expected Tensor as element 0 in argument 0, but got NoneType")
         made = self._run_model(safe)
         log.info("Finish generation")
         log.info("Run guardrail on generated videos")
@@ -172,14 +176,19 @@ class Pipeline:
             raise mismatch(f"Expected size {first[0]} but got size {second[0]}")
         frames = min(clip.frames for clip in read)
         log.info(f"Making all control and input videos to be length of {frames} frames.")
-        self._check_regions(frames)
+        self._check_regions(frames, videos.read(part.video) if part.video else read[0], sizes)
         times = 3 if "upscale" in part.sections else 1
         width, height = (side * times for side in sizes.pop())
         rate = Fraction(self.cfg.fps + 0)  # a rate from JSON that is a string is a TypeError
         return replace(read[0], width=width, height=height, rate=rate, lumas=read[0].lumas[:frames])
 
-    def _check_regions(self, frames: int) -> None:
+    def _check_regions(self, frames: int, source: videos.Clip, sizes: set[tuple[int, int]]) -> None:
+        """See utils/regional_prompting_utils.py:149 and diffusion/module/attention.py:205."""
         regions: list[dict[str, Any]] = getattr(self.cfg, "regional_prompts", None) or []
+        if regions and self.cfg.use_distilled:
+            dropped = "Regional prompts not supported when using distilled model, dropping"
+            log.info(f"{dropped}: {regions}")
+            return
         for region in regions:
             assert region["prompt"] is not None
             place = region.get("region_definitions_path")
@@ -188,6 +197,23 @@ class Pipeline:
         if regions and frames < CHUNK:
             raise AssertionError(
                 f"Temporal dimension {frames} is not divisible by chunk_length {CHUNK}"
+            )
+        mask = (source.height // 8, source.width // 8)
+        if any("mask_prompt" in region for region in regions) and mask != MASK:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({MASK[1]}) must match the existing size "
+                f"({mask[1]}) at non-singleton dimension 3.  Target sizes: [1, {CHUNK}, "
+                f"{MASK[0]}, {MASK[1]}].  Tensor sizes: [{CHUNK}, {mask[0]}, {mask[1]}]"
+            )
+        if regions and self.cfg.num_gpus > 1:
+            raise AssertionError(f"{CHUNK} cannot divide cp_size {self.cfg.num_gpus}")
+        width, height = next(iter(sizes))
+        tokens, drawn = LATENT_FRAMES * width * height // 256, LATENT_FRAMES * 44 * 80
+        if regions and tokens != drawn:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({tokens}) must match the existing size "
+                f"({drawn}) at non-singleton dimension 1.  Target sizes: [1, {tokens}, 512].  "
+                f"Tensor sizes: [1, {drawn}, 1]"
             )
 
     def _check_batch(self, clips: list[videos.Clip], parts: list[Part]) -> None:
