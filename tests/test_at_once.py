@@ -23,7 +23,7 @@ from tests.support.together import EIGHT, meet, together
 
 WELL = [0] * EIGHT
 POSTGRES = TEMPLATE.with_name("dagster-postgres.yaml")
-ROUNDS = 10
+ROUNDS = 4
 KEYS = [f"rs_{n:032x}" for n in range(25)]
 REQUEST = """
 engine = "preview"

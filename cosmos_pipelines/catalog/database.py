@@ -27,9 +27,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
 from cosmos_pipelines.catalog.columns import to_json
+from cosmos_pipelines.catalog.interrupts import interrupts_first
 from cosmos_pipelines.catalog.records import utc_now
 from cosmos_pipelines.catalog.tables import deletions, revisions
-from cosmos_pipelines.catalog.turn import BUSY_S, begin_writing
+from cosmos_pipelines.catalog.turn import BUSY_S, begin_reading, begin_writing
 from cosmos_pipelines.errors import CosmosError, DiskFull, InputError
 
 WRITING = "BEGIN IMMEDIATE"
@@ -99,12 +100,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a reading transaction, for several SELECTs that belong together."""
-        with self.engine.connect() as connection, connection.begin():
+        with interrupts_first(self.engine), self.engine.connect() as connection, connection.begin():
             yield connection
 
     def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         """Return the rows of one SELECT, which is its own transaction without BEGIN and COMMIT."""
-        with self._single.connect() as connection:
+        with interrupts_first(self.engine), self._single.connect() as connection:
             return connection.execute(statement).all()
 
     def rows_with(
@@ -121,7 +122,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """Open a writing transaction, one at a time; commit at the end, roll back on errors."""
-        with self.writer.begin() as connection:
+        with interrupts_first(self.engine), self.writer.begin() as connection:
             yield Transaction.begin(connection)
 
     def insert(self, table: Table) -> Any:
@@ -185,7 +186,7 @@ def _sqlite_begin(connection: Connection, where: str) -> None:
     if begin == WRITING:
         begin_writing(connection, where)
     elif begin:
-        connection.exec_driver_sql(begin)
+        begin_reading(connection)
 
 
 _KNOWN_ERRORS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
@@ -209,8 +210,11 @@ _KNOWN_ERRORS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
 def _translate(context: ExceptionContext, where: str) -> None:
     """Raise an error of this project if the user can solve the problem."""
     cause = context.original_exception
-    if not isinstance(cause, Exception):
-        return  # an interrupt during a statement is not an error of the database
+    if not isinstance(cause, Exception):  # an interrupt is not an error of the database
+        # An open cursor would keep the transaction, although SQLAlchemy closes the connection.
+        if context.execution_context is not None and context.execution_context.cursor is not None:
+            context.execution_context.cursor.close()
+        return
     # only the first line: the lines below may quote a row with any content
     message = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     if (ours := in_our_words(message, f"The catalog {where}")) is not None:
