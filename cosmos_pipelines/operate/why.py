@@ -69,6 +69,17 @@ CAUSES: Final[Mapping[str, Cause]] = {
         ),
         ("container.json", "dmesg.txt", "gpu.txt"),
     ),
+    "gpu_lost": Cause(
+        "The GPU or its driver failed, or the run's container could not see the GPU.",
+        r"(?i)NVML|NVRM: .*Xid|CUDA (unknown )?error|ECC error|No CUDA GPUs|CUDA-capable|"
+        r"GPU is lost|requires reset|fallen off the bus|device handle|no devices were found|"
+        r"NVIDIA driver|nvidia-container-cli|not yet initialized",
+        (
+            ("cosmos doctor", "says what is wrong with the GPUs of the host, and what to do"),
+            ("cosmos run {run}", "tries the run again, in a new container"),
+        ),
+        ("gpu.txt", "dmesg.txt", "notes.txt"),
+    ),
     "blocked": Cause(
         "A guardrail of the model refused the prompt or the video.",
         r"GUARDRAIL BLOCKED|Match Word|(?i:^(?:FAILED \S+: )?blocked\b|not safe|refuses|unsafe)",
