@@ -62,9 +62,14 @@ def check_order_id(order_id: str) -> str:
     Raises:
         InputError: the id cannot name them.
     """
-    if not _NAME.fullmatch(order_id) or order_id.endswith(".part"):
+    if not can_be_order(order_id):
         raise InputError(f"The order id {shown(order_id)} cannot name a run folder.")
     return order_id
+
+
+def can_be_order(text: str) -> bool:
+    """Whether a text, of a container's label for example, can be the id of an order."""
+    return bool(_NAME.fullmatch(text)) and not text.endswith(".part")
 
 
 def inside(name: str) -> PurePosixPath:

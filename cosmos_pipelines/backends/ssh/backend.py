@@ -185,7 +185,7 @@ class SshBackend(Backend):
         if done.exit_code != 0:
             why = self.carrier.error(self.host.host, done.stderr.decode(errors="replace"))
             raise BackendError(why.kind, why.message, hint=why.hint)  # the host itself answered
-        return sorted(set(done.stdout.decode(errors="replace").split()))
+        return sorted(set(self.carrier.read_running(done.stdout.decode(errors="replace"))))
 
     def gpus(self, order: Order | None = None) -> GpuState:
         """See `Backend.gpus`."""
