@@ -18,6 +18,10 @@ FIELDS: Final = ("index", "uuid", "memory.total", "memory.used", "utilization.gp
                  "temperature.gpu", "power.draw", "driver_version", "name")  # fmt: skip
 """The name comes last: only the name may hold a comma."""
 
+MOST: Final = 64
+"""Number of GPUs that are read, of a host that may say anything."""
+LONGEST: Final = 1000
+"""Characters of a line that are read."""
 BROKEN: Final = re.compile(r"\[(GPU requires reset|GPU is lost)\]")
 """Values of a GPU that has failed; `[N/A]` and `[Unknown Error]` occur on sound ones as well."""
 SIGNS: Final = (
@@ -134,11 +138,12 @@ def _wrong(field: str, value: str) -> str | None:
 
 def parse(exit_code: int, stdout: str, stderr: str = "") -> GpuState:
     """Read the output of `query_argv`, also if the program failed."""
-    gpus = tuple(gpu for line in stdout.splitlines() if (gpu := _gpu(line)))
+    lines = stdout[: MOST * LONGEST].splitlines()
+    gpus = tuple(gpu for line in lines if (gpu := _gpu(line[:LONGEST])))[:MOST]
     if gpus:
-        return GpuState(gpus, next(filter(None, map(_missing, stdout.splitlines())), None))
+        return GpuState(gpus, next(filter(None, map(_missing, lines)), None))
     # nvidia-smi prints its errors on standard output.
-    message = " ".join(f"{stdout}\n{stderr}".split())
+    message = " ".join(f"{stdout[:LONGEST]}\n{stderr[:LONGEST]}".split())
     if exit_code == 127 or "not found" in message or "No such file" in message:
         return GpuState((), "nvidia-smi is not installed: the host has no NVIDIA driver.")
     if "No devices were found" in message or (exit_code == 0 and not message):
