@@ -39,6 +39,7 @@ ErrorKind = Literal[
     "unreachable",
     "launch_failed",
     "out_of_memory",
+    "gpu_lost",
     "blocked",
     "model_failed",
     "output_missing",

@@ -178,14 +178,20 @@ def _every_other(data: bytes) -> bool:
     return any(data[start::2].count(0) * 4 >= len(data) for start in (0, 1))
 
 
-def parse_json(text: str | bytes, what: str, *, kind: type[InputError] = InputError) -> Any:
+def parse_json(
+    text: str | bytes, what: str, *, most: int = MOST, kind: type[InputError] = InputError
+) -> Any:
     """JSON as Python values: numbers finite and of 64 bits, at most `DEEPEST` levels.
+
+    A text of more than `most` characters is refused: its values may take 25 times as much memory.
 
     Raises:
         InputError: of `kind`; it is no such JSON. Says where.
     """
     if isinstance(text, bytes):
         text = decoded(text, what, kind=kind)
+    if len(text) > most:
+        raise too_large(what, most, kind)
     try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
     except RecursionError:
@@ -197,7 +203,7 @@ def parse_json(text: str | bytes, what: str, *, kind: type[InputError] = InputEr
 
 def read_json(file: Path, most: int = MOST, *, kind: type[InputError] = InputError) -> Any:
     """The JSON in a file: see `read_text` and `parse_json`."""
-    return parse_json(read_text(file, most, kind=kind), str(file), kind=kind)
+    return parse_json(read_text(file, most, kind=kind), str(file), most=most, kind=kind)
 
 
 def parse_toml(text: str, what: str, *, kind: type[InputError] = InputError) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Lines of text that comes in pieces, in memory that no line can fill."""
+"""Lines of a text in pieces, in memory that no line can fill; text that a terminal may get.
+
+A terminal executes what a text asks of it: other colours, a cleared screen, a title, an answer that
+is typed for the user. `plain` and `PlainText` leave what is to be read.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,70 @@ class Lines:
         *whole, last = _parts("".join(self._begun))
         self._begun, self._length = [last], len(last)
         return whole
+
+
+_CONTROLS: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069"
+"""Characters that a terminal executes, and those that turn the direction of what is shown."""
+_STRING: Final = "(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f\n]*"
+"""The beginning of OSC, DCS and the like, which set a title or make a link."""
+_CSI: Final = "(?:\x1b\\[|\x9b)[0-?]*[ -/]*"
+"""The beginning of what sets colours, the cursor and the screen."""
+_TO_REMOVE: Final = re.compile(
+    f"{_CSI}[@-~]|{_STRING}(?:\x07|\x1b\\\\|\x9c)|\x1b[ -/]*[0-OQ-WYZ\\\\`-~]|[{_CONTROLS}]"
+)
+"""Escape sequences by ECMA-48, with their arguments, and control characters but tab, LF and CR."""
+_BEGUN: Final = re.compile(f"(?:\x1b[ -/]*|{_CSI}|{_STRING}\x1b?)\\Z")
+"""The beginning of an escape sequence at the end of a text."""
+
+
+def plain(text: str) -> str:
+    """Return a text without escape sequences and control characters; tabs and line ends stay.
+
+    Of a line that a carriage return wrote over, only its last state is left.
+    """
+    if text.isprintable():
+        return text
+    shown = PlainText()
+    return shown.add(text) + shown.rest()
+
+
+class PlainText:
+    """`plain` for a text that comes in pieces: an unfinished line waits for its last state.
+
+    `overwrites`: lines are not held back; carriage returns are passed on, as for a terminal.
+    """
+
+    def __init__(self, *, overwrites: bool = False) -> None:
+        self._overwrites = overwrites
+        self._rest = ""
+
+    def add(self, piece: str) -> str:
+        """Return what can be shown after this piece."""
+        text = self._rest + piece
+        begun = _BEGUN.search(text, max(0, len(text) - LONGEST))
+        at = begun.start() if begun else len(text)
+        if not self._overwrites and len(text) - text.rfind("\n", 0, at) <= LONGEST:
+            at = text.rfind("\n", 0, at) + 1
+        elif text.endswith("\r", 0, at):
+            at -= 1  # the first half of a line end, perhaps
+        text, self._rest = text[:at], text[at:]
+        return self._shown(text)
+
+    def rest(self) -> str:
+        """Return what is left at the end of the text."""
+        text, self._rest = self._rest, ""
+        return self._shown(text)
+
+    def _shown(self, text: str) -> str:
+        text = _TO_REMOVE.sub("", text).replace("\r\n", "\n")
+        if self._overwrites or "\r" not in text:
+            return text
+        return "\n".join(map(_last_state, text.split("\n")))
+
+
+def _last_state(line: str) -> str:
+    states = line.split("\r")
+    return next((state for state in reversed(states) if state.strip()), states[-1])
 
 
 def _parts(line: str) -> list[str]:

@@ -291,6 +291,6 @@ def _read(path: Path) -> str | None:
     if not os.path.lexists(path):
         return None
     try:
-        return read_bytes(path, run_folder.MOST).decode(errors="replace")
+        return read_bytes(path, run_folder.most_of(path.name)).decode(errors="replace")
     except InputError as e:
         raise run_folder.unreadable(path.name, e) from None

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from cosmos_pipelines.backends.base import StopReason
 from cosmos_pipelines.errors import BackendError, ErrorKind, InputError, shown
-from cosmos_pipelines.foreign import parse_json, too_large
+from cosmos_pipelines.foreign import parse_json
 from cosmos_pipelines.frozen import Written
 from cosmos_pipelines.identity import Identity
 from cosmos_pipelines.operations.base import Order, Outcome, Verdict
@@ -46,7 +46,9 @@ OURS: Final = frozenset(
 LONGEST_NAME: Final = 200
 """Bytes of a name; that of what is not whole yet is longer."""
 MOST: Final = 16 << 20
-"""Bytes of a record that are read; an order holds the requests of its runs."""
+"""Bytes of an order that are read; it holds the requests of its runs."""
+MOST_RECORD: Final = 4 << 20
+"""Bytes of any other record that are read."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -62,9 +64,14 @@ def check_order_id(order_id: str) -> str:
     Raises:
         InputError: the id cannot name them.
     """
-    if not _NAME.fullmatch(order_id) or order_id.endswith(".part"):
+    if not can_be_order(order_id):
         raise InputError(f"The order id {shown(order_id)} cannot name a run folder.")
     return order_id
+
+
+def can_be_order(text: str) -> bool:
+    """Whether a text, of a container's label for example, can be the id of an order."""
+    return bool(_NAME.fullmatch(text)) and not text.endswith(".part")
 
 
 def inside(name: str) -> PurePosixPath:
@@ -161,6 +168,7 @@ def read_outcome(
     return Outcome(
         exit_code=code,
         outputs={name: facts.sha256 for name, facts in made.items()},
+        sizes={name: facts.size for name, facts in made.items() if facts.size is not None},
         stopped=stopped,
         finished=frozenset(own.outputs),
         failed={r: Verdict(kind=k, message=m) for r, (k, m) in own.failed.items()},
@@ -202,6 +210,7 @@ _Name = Annotated[str, AfterValidator(_inside)]
 
 class _File(Written):
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    size: int | None = Field(None, ge=0)
 
 
 class _Result(Written):
@@ -229,9 +238,12 @@ def _record(model: type[M], name: str, text: str) -> M:
 
 
 def _json(name: str, text: str) -> Any:
-    if len(text) > MOST:
-        raise too_large(name, MOST)
-    return parse_json(text, name)
+    return parse_json(text, name, most=most_of(name))
+
+
+def most_of(name: str) -> int:
+    """Return the number of bytes of a record that are read."""
+    return MOST if name == ORDER else MOST_RECORD
 
 
 def _noted(samples: Mapping[str, Sample]) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cosmos_pipelines.cli.exit_codes import say
+from cosmos_pipelines.cli.exit_codes import one_line, say
 from cosmos_pipelines.errors import InputError
 
 
@@ -18,7 +18,7 @@ def agreed(question: str, *, force: bool) -> bool:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise InputError("Nothing was done: there is no terminal to ask on.", hint="Add --force.")
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{one_line(question)} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() in ("y", "yes"):
         return True

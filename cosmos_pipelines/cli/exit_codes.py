@@ -14,6 +14,7 @@ from pathlib import Path
 from typer import TyperException
 
 from cosmos_pipelines.errors import CosmosError, of_file
+from cosmos_pipelines.lines import plain
 
 OK = 0
 FAILED = 1
@@ -25,6 +26,9 @@ INTERRUPTED = 130
 
 _LONG_WORD = re.compile(r"(\S{80})\S{1000,}")
 """What nobody has meant to type, and no line of an error repeats; paths are shorter."""
+
+
+_LINE_ENDS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class ClosedPipe(Exception):
@@ -42,13 +46,15 @@ class ClosedPipe(Exception):
 
 def one_line(text: str) -> str:
     """Return `text` without line breaks and control characters, which a terminal would execute."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+    if text.isprintable():
+        return text.strip()
+    return " ".join(plain(line).replace("\t", " ") for line in _LINE_ENDS.split(text)).strip()
 
 
 def say(text: str) -> None:
-    """Print a message for the user on stderr; ignore a closed stderr."""
+    """Print a message for the user on stderr as plain text; ignore a closed stderr."""
     with suppress(OSError, ValueError):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(plain(text) + "\n")
         sys.stderr.flush()
 
 

@@ -9,6 +9,7 @@ import typer
 
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.parameters import RunId, open_api
+from cosmos_pipelines.lines import PlainText
 
 app = new_app()
 
@@ -24,11 +25,20 @@ def logs(
         int | None, typer.Option(min=0, metavar="N", help="Begin with the last N lines.")
     ] = None,
 ) -> None:
-    """Print a run's log."""
-    piece = "\n"
+    """Print a run's log, as text: colours and other codes for a terminal are left out.
+
+    The log itself, byte for byte, is the file logs/run.log of the run.
+    """
+    text, shown = PlainText(overwrites=follow and sys.stdout.isatty()), "\n"
     for piece in open_api(ctx).stream_log_text(run, follow=follow, tail=tail):
-        sys.stdout.write(piece)
+        shown = _print(text.add(piece)) or shown
         if follow:
             sys.stdout.flush()
-    if not piece.endswith("\n"):
+    shown = _print(text.rest()) or shown
+    if not shown.endswith("\n"):
         sys.stdout.write("\n")
+
+
+def _print(text: str) -> str:
+    sys.stdout.write(text)
+    return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,10 @@ from typing import Any
 
 from cosmos_pipelines.cli.exit_codes import one_line
 from cosmos_pipelines.labels import LABELS
+from cosmos_pipelines.lines import plain
+
+_EXECUTED = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What JSON leaves as it is, and `plain` would remove; as escapes the data stay whole."""
 
 Record = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Any], object]]
@@ -17,13 +22,14 @@ Columns = Mapping[str, Callable[[Any], object]]
 
 
 def write(text: str) -> None:
-    """Print one line (or several lines) of data."""
-    sys.stdout.write(text + "\n")
+    """Print one line (or several lines) of data, without what a terminal would execute."""
+    sys.stdout.write(plain(text) + "\n")
 
 
 def write_json(value: object) -> None:
     """Print `value` as JSON, indented by 2."""
-    write(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    write(_EXECUTED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def write_table(rows: Iterable[Any], columns: Columns, *, cut: bool = True) -> None:
@@ -44,10 +50,10 @@ def write_record(record: Record, *, indent: str = "") -> None:
     width = max((len(k) for k in shown), default=0)
     for key, value in shown.items():
         if isinstance(value, Mapping):
-            write(f"{indent}{key}")
+            write(f"{indent}{one_line(key)}")
             write_record(value, indent=indent + "  ")
         else:
-            write(f"{indent}{key:<{width}}  {_cell(value)}")
+            write(f"{indent}{one_line(key):<{width}}  {_cell(value)}")
 
 
 def age(moment: str | None) -> str:

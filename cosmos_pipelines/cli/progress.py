@@ -12,6 +12,7 @@ import typer
 from cosmos_pipelines.cli.exit_codes import one_line, say
 from cosmos_pipelines.errors import EngineBroken, UnknownId
 from cosmos_pipelines.ids import RUN
+from cosmos_pipelines.lines import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -106,7 +107,7 @@ class _Engines:
 
 def _prefixed(run_id: str | None, text: str) -> str:
     """Return a log line for the terminal; only the last state of a line overwritten with `\\r`."""
-    line = one_line(text.rstrip("\r\n").rsplit("\r", 1)[-1])
+    line = one_line(plain(text))
     return f"{run_id[:11]}  {line}" if run_id else line
 
 
@@ -115,7 +116,7 @@ def _bars() -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, console=console, transient=True)
 
 

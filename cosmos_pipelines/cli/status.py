@@ -42,7 +42,7 @@ GPUS: Columns = {
     ),
     "temperature": lambda g: _or_unknown(g["temperature_c"], " C"),
     "power": lambda g: _or_unknown(g["power_w"], " W"),
-    "name": lambda g: g["name"],
+    "name": lambda g: g["name"] + (f" ({g['fault']})" if g["fault"] else ""),
 }
 LEFT: Columns = {
     "what": lambda left: left["what"],
@@ -126,7 +126,7 @@ def _print_place(place: dict[str, Any]) -> None:
     if place["gpus"]:
         write(f"\nGPUs of {name}")
         write_table(place["gpus"], GPUS)
-    elif place["gpu_problem"]:
+    if place["gpu_problem"]:
         say(f"{name}: {one_line(place['gpu_problem'])} See `cosmos doctor`.")
     if place["problem"]:
         say(f"{name}: {one_line(place['problem'])} See `cosmos doctor`.")

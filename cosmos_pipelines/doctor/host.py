@@ -15,6 +15,7 @@ from typing import Final
 from cosmos_pipelines.backends.carriers.base import Carrier, CarrierChecks
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
 from cosmos_pipelines.doctor.here import room
+from cosmos_pipelines.engines.gpu_faults import RESET, gpu_fault
 from cosmos_pipelines.errors import (
     BackendError,
     CosmosError,
@@ -82,6 +83,7 @@ class HostChecks:
             host("host key", self.host_key, "reachable"),
             host("login", self.login, "host key"),
             host("GPU", self.gpu, "login"),
+            host("GPU health", self.gpu_health, "GPU"),
             *carrier,
             host("host disk", self.disk, "login"),
             host("write access", self.write_access, "login"),
@@ -163,6 +165,8 @@ class HostChecks:
     def gpu(self) -> Finding:
         """Report the GPUs that `nvidia-smi` lists."""
         state = self._gpus
+        if state.gpus and state.problem:
+            return fail(*_of_fault(state.problem))
         if state.gpus:
             return ok("; ".join(_gpu(one) for one in state.gpus))
         problem = state.problem or "no GPU"
@@ -172,7 +176,22 @@ class HostChecks:
             do = "Install the NVIDIA driver there (`sudo ubuntu-drivers install`) and reboot."
             if not self.needs_gpu:
                 return warn(problem, f"Only simulated engines can run on this host. {do}")
+        elif gpu_fault(problem):
+            return fail(*_of_fault(problem))
         return fail(problem, do)
+
+    def gpu_health(self) -> Finding:
+        """Whether a GPU must be reset, or has counted errors of its memory."""
+        if not self._gpus.gpus:
+            return ok("no GPU")
+        done = self.ask(gpu.health_argv())
+        wrong = gpu.parse_health(done.stdout.decode(errors="replace"))
+        if not wrong:
+            return ok("no GPU asks for a reset, none has uncorrected memory errors")
+        found = "; ".join(f"{name}: {', '.join(signs)}" for name, signs in wrong.items())
+        do = f"{RESET[0].upper()}{RESET[1:]}; if it comes back, the GPU must be replaced."
+        unusable = any(sign in gpu.UNUSABLE for signs in wrong.values() for sign in signs)
+        return fail(found, do) if unusable else warn(found, do)
 
     # Files and time ---------------------------------------------------------------------------
 
@@ -233,6 +252,12 @@ class HostChecks:
     def ask(self, argv: Sequence[str]) -> Completed:
         """Run a program on the host."""
         return self.connection.run(argv, timeout_s=ASK_S)
+
+
+def _of_fault(problem: str) -> tuple[str, str]:
+    """Return what failed and what to do for a sentence of nvidia-smi."""
+    fault = gpu_fault(problem)
+    return problem, fault[1] if fault else "See `nvidia-smi` there."
 
 
 def _gpu(device: gpu.Gpu) -> str:

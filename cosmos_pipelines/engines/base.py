@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
+from cosmos_pipelines.engines.gpu_faults import gpu_fault
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations.base import (
@@ -229,6 +230,8 @@ class Engine(ABC):
         if outcome.exit_code == 0:
             message = "The program reported success but left no result."
             return Verdict(kind="output_missing", message=message)
+        if fault := gpu_fault(log_tail):
+            return Verdict(kind=fault[0], message=fault[1])
         last = next((x.strip() for x in reversed(log_tail.splitlines()) if x.strip()), "no log")
         message = f"The program ended with exit code {outcome.exit_code}: {last[:300]}"
         return Verdict(kind="model_failed", message=message)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, cast, get_args
 from pydantic import Field
 
 from cosmos_pipelines.engines.base import Engine, EngineOptions, RunProgress
+from cosmos_pipelines.engines.gpu_faults import GPU_FAULTS
 from cosmos_pipelines.engines.own_checkpoint import VARIABLE, argument_of, directory_of, is_own
 from cosmos_pipelines.errors import ErrorKind, InputError
 from cosmos_pipelines.frozen import Frozen
@@ -203,12 +204,12 @@ class Cosmos(Engine):
         )
 
     def _with_name(self, says: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-        """Put this engine's name into the commands of a family's sentences."""
+        """Put this engine's name into a family's commands, and the GPU's faults first."""
         command = f"`cosmos host checkpoints {self.name}`"
         failures = [
             (k, p, s.replace("`cosmos host checkpoints`", command)) for k, p, s in says["failures"]
         ]
-        return {**says, "failures": failures}
+        return {**says, "failures": [*GPU_FAULTS, *failures]}
 
     def _needs(self, operation: Operation, files: Sequence[str], hub: Sequence[str] = ()) -> Needs:
         """Return the needs of a model load; the process of each GPU loads the whole model."""

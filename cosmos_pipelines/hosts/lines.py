@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Final
 
-from cosmos_pipelines.lines import Lines
+from cosmos_pipelines.lines import Lines, plain
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
-
-_ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-"""Terminal codes, such as colours."""
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
@@ -20,10 +15,10 @@ def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     lines = Lines()
     for chunk in chunks:
-        ended = (_ANSI.sub("", line) for line in lines.add(decoder.decode(chunk)))
+        ended = (plain(line) for line in lines.add(decoder.decode(chunk)))
         yield from filter(str.strip, ended)
     if (rest := lines.rest()).strip():
-        yield _ANSI.sub("", rest)
+        yield plain(rest)
 
 
 def stream_lines(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.lines import plain
 from cosmos_pipelines.operations.base import Directory, Order
 
 PREFIX: Final = "host-"
@@ -21,7 +22,6 @@ TOKEN: Final = "token"  # noqa: S105 - the name of the directory and of the file
 
 Action = Literal["verify", "download"]
 
-_ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
 _PROGRESS: Final = re.compile(r"\[([0-9]{1,9})/([0-9]{1,9})\] ([0-9]{1,3}) % (.*)")
 
 
@@ -153,7 +153,7 @@ def how_it_ended(exit_code: int | None) -> str:
 def read_smoke(log: str, exit_code: int | None) -> Smoke:
     """Read the lines with `[SUCCESS]` and `[ERROR]` of a smoke test's log."""
     marked: Mapping[str, list[str]] = {"SUCCESS": [], "ERROR": []}
-    for line in _ANSI.sub("", log).splitlines():
+    for line in plain(log).splitlines():
         for mark, lines in marked.items():
             if f"[{mark}]" in line:
                 lines.append(line.partition(f"[{mark}]")[2].strip())

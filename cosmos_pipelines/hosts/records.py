@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from pydantic import ConfigDict, Field
 
 from cosmos_pipelines.errors import InputError
-from cosmos_pipelines.foreign import parse_json, too_large
+from cosmos_pipelines.foreign import parse_json
 from cosmos_pipelines.frozen import Written
 
 MOST: Final = 16 << 20
@@ -90,6 +90,4 @@ def read_checkpoints(text: str) -> dict[str, Any]:
 
 
 def _json(text: str, what: str) -> Any:
-    if len(text) > MOST:
-        raise too_large(what, MOST)
-    return parse_json(text, what)
+    return parse_json(text, what, most=MOST)

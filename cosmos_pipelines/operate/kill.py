@@ -6,12 +6,14 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
+from loguru import logger
+
 from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.backends.owner import owner_name, owner_shown
 from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.errors import CosmosError, InputError, StateError
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.lost import is_lost, may_be_taken
@@ -49,16 +51,23 @@ def kill_stray(catalog: Catalog, settings: Settings) -> list[str]:
     """Stop the orders of this project that belong to no run; return their ids.
 
     Raises:
-        BackendError: an order could not be stopped; the orders before it were.
+        CosmosError: an order could not be stopped; all others were.
     """
-    stopped = []
+    stopped, failed = [], list[CosmosError]()
     for left in status(catalog, settings)["left"]:
         if left["what"] != "stray":
             continue
-        with closing(backend_for(settings, left["backend"])) as backend:
-            if handle := backend.find(left["id"]):
-                backend.cancel(handle, settings.execution.grace_s, reason="cancelled")
-                stopped.append(left["id"])
+        try:
+            with closing(backend_for(settings, left["backend"])) as backend:
+                if handle := backend.find(left["id"]):
+                    backend.cancel(handle, settings.execution.grace_s, reason="cancelled")
+                    stopped.append(left["id"])
+        except CosmosError as e:
+            failed.append(e)
+    if failed:
+        for error in failed[1:]:
+            logger.warning("Also: {error}", error=error)
+        raise failed[0]
     return stopped
 
 

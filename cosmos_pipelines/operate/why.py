@@ -41,6 +41,11 @@ _LOGS: Final = ("cosmos logs {run}", "the whole log")
 _AGAIN: Final = ("cosmos run {run}", "tries the run again")
 _DOCTOR: Final = ("cosmos doctor", "says what is wrong on the host, and what to do")
 
+_UNSAID: Final = frozenset({"model_failed", "lost", "timeout"})
+"""Failures of which a broken GPU may be the cause, without a word of it in the model's log."""
+_XID: Final = r"NVRM: Xid \(PCI:"
+"""How NVIDIA's kernel module begins the report of an error: open-gpu-kernel-modules, nvidia.ko."""
+
 CAUSES: Final[Mapping[str, Cause]] = {
     "validation": Cause(
         "The run's input was refused before the run was started.",
@@ -68,6 +73,17 @@ CAUSES: Final[Mapping[str, Cause]] = {
             ("cosmos run {run}", "tries again once memory is free; a single run needs less"),
         ),
         ("container.json", "dmesg.txt", "gpu.txt"),
+    ),
+    "gpu_lost": Cause(
+        "The GPU or its driver failed, or the run's container could not see the GPU.",
+        r"(?i)NVML|NVRM: .*Xid|CUDA (unknown )?error|ECC error|No CUDA GPUs|CUDA-capable|"
+        r"GPU is lost|requires reset|fallen off the bus|device handle|no devices were found|"
+        r"NVIDIA driver|nvidia-container-cli|not yet initialized",
+        (
+            ("cosmos doctor", "says what is wrong with the GPUs of the host, and what to do"),
+            ("cosmos run {run}", "tries the run again, in a new container"),
+        ),
+        ("gpu.txt", "dmesg.txt", "notes.txt"),
     ),
     "blocked": Cause(
         "A guardrail of the model refused the prompt or the video.",
@@ -135,10 +151,14 @@ def explain(catalog: Catalog, settings: Settings, run_id: str) -> dict[str, Any]
     files = bundle(settings, run.id)
     folder = _user_path(settings, next(iter(files.values())).parent) if files else None
     evidence = _evidence(settings, run, cause, files)
+    xids = _xids(settings, run, files)
     places = {"run": run.id, "model_type": run.model_type, "host": run.host or "the host"}
     commands = [(command.format(**places), use.format(**places)) for command, use in cause.next]
     sentence = f"{cause.sentence} {run.error_message or ''}".strip()
-    return facts | _answer(sentence, evidence, commands, folder)
+    if xids:
+        sentence += " The kernel there has logged errors of a GPU (Xid), perhaps the cause."
+        commands = [_DOCTOR, *(c for c in commands if c != _DOCTOR)]
+    return facts | _answer(sentence, [*evidence, *xids], commands, folder)
 
 
 def _answer(
@@ -202,6 +222,13 @@ def _evidence(
     sources = [log, log.with_name("cosmos.log"), *(files[n] for n in cause.files if n in files)]
     found = [one for file in sources for one in _in_file(settings, file, cause.shows)]
     return found or _last_lines(settings, run)
+
+
+def _xids(settings: Settings, run: Run, files: Mapping[str, Path]) -> list[Evidence]:
+    """Return the kernel's lines on errors of a GPU, for a failure that does not say its cause."""
+    if run.error_kind not in _UNSAID or "dmesg.txt" not in files:
+        return []
+    return list(_in_file(settings, files["dmesg.txt"], _XID))
 
 
 def _in_file(settings: Settings, file: Path, shows: str) -> Iterator[Evidence]:

@@ -252,6 +252,9 @@ class Outcome(Frozen):
 
     exit_code: int | None = Field(description="None: the order ended without an exit code")
     outputs: Mapping[str, str] = Field(default={}, description="file name below outputs -> sha256")
+    sizes: Mapping[str, int] = Field(
+        default={}, description="file name below outputs -> bytes, where they were recorded"
+    )
     stopped: Literal["cancelled", "timeout"] | None = Field(
         None, description="set if `cancel` ended the order"
     )

@@ -18,6 +18,31 @@ FIELDS: Final = ("index", "uuid", "memory.total", "memory.used", "utilization.gp
                  "temperature.gpu", "power.draw", "driver_version", "name")  # fmt: skip
 """The name comes last: only the name may hold a comma."""
 
+MOST: Final = 64
+"""Number of GPUs that are read, of a host that may say anything."""
+LONGEST: Final = 1000
+"""Characters of a line that are read."""
+BROKEN: Final = re.compile(r"\[(GPU requires reset|GPU is lost)\]")
+"""Values of a GPU that has failed; `[N/A]` and `[Unknown Error]` occur on sound ones as well."""
+SIGNS: Final = (
+    "temperature.gpu",
+    "ecc.errors.uncorrected.volatile.total",
+    "remapped_rows.pending",
+    "retired_pages.pending",
+    "gpu_recovery_action",
+)
+"""Fields that show a failing GPU (`nvidia-smi --help-query-gpu`)."""
+UNUSABLE: Final = frozenset({"GPU requires reset", "GPU is lost", "the driver asks for: Reset",
+                             "the driver asks for: Reboot"})  # fmt: skip
+"""Signs with which no program can use the GPU; with the others it still works."""
+_ASK_EACH: Final = """
+for field do
+    nvidia-smi "--query-gpu=index,$field" --format=csv,noheader,nounits 2>/dev/null |
+    while IFS= read -r row; do printf '%s %s\\n' "$field" "$row"; done
+done
+"""
+_NO_HANDLE: Final = re.compile("Unable to determine the device handle for GPU|GPU is lost")
+
 KEEP_S: Final = 1.0
 """Seconds for which an answer is used again: a query takes the driver 20 ms to a second."""
 
@@ -51,6 +76,8 @@ class Gpu:
     load_percent: int | None
     temperature_c: int | None
     power_w: float | None
+    fault: str | None = None
+    """What the driver says instead of values if the GPU has failed: `GPU requires reset`."""
 
     @property
     def memory_free_mib(self) -> int | None:
@@ -66,7 +93,7 @@ class GpuState:
 
     gpus: tuple[Gpu, ...]
     problem: str | None = None
-    """One line: why there are no GPUs."""
+    """One line: why there are no GPUs, or what is wrong with one that is not listed."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -78,13 +105,45 @@ def query_argv() -> list[str]:
     return ["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
 
 
+def health_argv() -> list[str]:
+    """Return a program that prints the signs of a failing GPU; `parse_health` reads its output.
+
+    Each field is asked for by itself: nvidia-smi refuses a whole query for one field that its
+    driver does not know yet, or no longer (`Field "..." is not a valid field to query.`).
+    """
+    return ["sh", "-c", _ASK_EACH, "cosmos", *SIGNS]
+
+
+def parse_health(stdout: str) -> dict[str, list[str]]:
+    """Return, by the name of each GPU (`GPU 0`), what is wrong with it; sound GPUs are left out."""
+    found: dict[str, list[str]] = {}
+    for line in stdout.splitlines():
+        field, _, row = line.partition(" ")
+        index, _, value = (word.strip() for word in row.partition(","))
+        if field in SIGNS and whole(index) is not None and (wrong := _wrong(field, value)):
+            found.setdefault(f"GPU {index}", []).append(wrong)
+    return found
+
+
+def _wrong(field: str, value: str) -> str | None:
+    if BROKEN.fullmatch(value):
+        return value.strip("[]")
+    if field == "ecc.errors.uncorrected.volatile.total":
+        return f"{value} uncorrected ECC errors since its start" if whole(value) else None
+    if field == "gpu_recovery_action":
+        sound = value in ("None", "N/A", "") or value.startswith("[")
+        return None if sound else f"the driver asks for: {value}"
+    return "a repair of its memory waits for a reset" if value == "Yes" else None
+
+
 def parse(exit_code: int, stdout: str, stderr: str = "") -> GpuState:
     """Read the output of `query_argv`, also if the program failed."""
-    gpus = tuple(gpu for line in stdout.splitlines() if (gpu := _gpu(line)))
+    lines = stdout[: MOST * LONGEST].splitlines()
+    gpus = tuple(gpu for line in lines if (gpu := _gpu(line[:LONGEST])))[:MOST]
     if gpus:
-        return GpuState(gpus)
+        return GpuState(gpus, next(filter(None, map(_missing, lines)), None))
     # nvidia-smi prints its errors on standard output.
-    message = " ".join(f"{stdout}\n{stderr}".split())
+    message = " ".join(f"{stdout[:LONGEST]}\n{stderr[:LONGEST]}".split())
     if exit_code == 127 or "not found" in message or "No such file" in message:
         return GpuState((), "nvidia-smi is not installed: the host has no NVIDIA driver.")
     if "No devices were found" in message or (exit_code == 0 and not message):
@@ -159,7 +218,13 @@ def _gpu(line: str) -> Gpu | None:
         load_percent=_whole(load),
         temperature_c=_whole(temperature),
         power_w=power,
+        fault=next((found[1] for word in words[2:7] if (found := BROKEN.fullmatch(word))), None),
     )
+
+
+def _missing(line: str) -> str | None:
+    """What a line says of a GPU that cannot be listed; None for any other line."""
+    return " ".join(line.split())[:300] if _NO_HANDLE.search(line) else None
 
 
 def _number(word: str) -> float | None:

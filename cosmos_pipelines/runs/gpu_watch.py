@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from typing import Any, Final, Self
 
@@ -10,7 +11,7 @@ from loguru import logger
 from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operations.base import Order
-from cosmos_pipelines.remote.gpu import Peak
+from cosmos_pipelines.remote.gpu import GpuState, Peak
 
 SAMPLE_S: Final = 2.0
 
@@ -18,17 +19,22 @@ SAMPLE_S: Final = 2.0
 class GpuWatch:
     """Looks at an order's GPUs from a thread of its own; a context manager.
 
-    An order without GPUs is not looked at. A look that fails is left out.
+    An order without GPUs is not looked at. A look that fails is left out. That a GPU fails is a
+    warning in the order's log, once.
     """
 
     def __init__(self, backend: Backend, order: Order, every_s: float = SAMPLE_S) -> None:
         self._backend, self._order, self._every_s = backend, order, every_s
         self._peak, self._names = Peak(), dict[str, None]()
         self._ended = threading.Event()
+        self._watched, self._told = False, list[str]()
 
     def __enter__(self) -> Self:
         if self._order.gpus:
-            threading.Thread(target=self._watch, name="gpu-watch", daemon=True).start()
+            order_log = contextvars.copy_context()  # the warning belongs into the order's log
+            threading.Thread(
+                target=order_log.run, args=(self._watch,), name="gpu-watch", daemon=True
+            ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -43,7 +49,17 @@ class GpuWatch:
             else:
                 self._peak.add(state)
                 self._names |= dict.fromkeys(gpu.name for gpu in state.gpus)
+                self._warn(state)
             self._ended.wait(self._every_s)
+
+    def _warn(self, state: GpuState) -> None:
+        faults = [f"GPU {gpu.index}: {gpu.fault}" for gpu in state.gpus if gpu.fault]
+        if self._watched and not state.gpus and state.problem:
+            faults.append(state.problem)
+        self._watched = self._watched or bool(state.gpus)
+        if faults and faults != self._told:
+            self._told = faults
+            logger.warning("The GPUs of the run's host: {faults}", faults="; ".join(faults))
 
     def peak(self) -> dict[str, Any]:
         """`gpu`: name, peak_memory_mib (all its GPUs), peak_load_percent; empty if nobody told."""

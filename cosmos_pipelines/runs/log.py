@@ -22,6 +22,8 @@ OnLine = Callable[[str | None, str], None]
 """Called for each line: the run's id (None where the line is a whole batch's), the text."""
 
 TAIL_BYTES = 64 * 1024
+LARGE_BYTES = 1 << 30
+"""Bytes of a log above which a warning is given, once: it is kept whole, its size is the offset."""
 
 
 def log_file(outputs: Path, run_id: str) -> Path:
@@ -106,7 +108,9 @@ class RunLog:
                 with room_for(Path(file.name)):
                     file.write(chunk[skip:])
                     file.flush()
-        self.offset += len(chunk)
+        before, self.offset = self.offset, self.offset + len(chunk)
+        if before < LARGE_BYTES <= self.offset:
+            logger.warning("The model's log has more than 1 GiB, and grows on both disks.")
         if self._on_line is None:
             return
         for line in self._lines.add(self._decoder.decode(chunk)):

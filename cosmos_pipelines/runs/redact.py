@@ -53,7 +53,7 @@ def without_secrets(text: str, known: Iterable[str] = ()) -> str:
     for value in sorted(known, key=len, reverse=True):
         text = text.replace(value, MASK).replace(json.dumps(value)[1:-1], MASK)
     try:
-        read = parse_json(text, "")
+        read = parse_json(text, "", most=len(text))
     except InputError:
         return _plain(text)
     if isinstance(read, dict | list):

@@ -6,6 +6,7 @@ rate compared with the prediction; a text must say something new.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from loguru import logger
 
 from cosmos_pipelines.backends.base import Backend, Handle
-from cosmos_pipelines.backends.run_folder import MOST, read_samples
+from cosmos_pipelines.backends.run_folder import MOST_RECORD, read_samples
 from cosmos_pipelines.catalog.folders import run_directory
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.errors import CosmosError, DiskFull, InputError, MediaError, RunFailed
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 RECORD: Final = "record.json"
 """Below the outputs: times of each sample and load, by `gpu_scripts/model/model_run.py`."""
+LARGEST_PIXEL: Final = 8
+"""Bytes of a pixel, more than any codec writes: 4:4:4 with 16 bits has 6 without compression."""
+HEADERS: Final = 64 << 20
+"""Bytes of a video besides its pixels."""
 LONGEST_TEXT: Final = 1 << 20
 """Bytes of an enhancer's answer that are read; a prompt has 10,000 characters."""
 
@@ -55,6 +60,7 @@ def collect_run(
     if expected is None:
         raise RunFailed(run.id, "output_missing", f"The order {order.id} names no file of the run.")
     received = _received(context.settings, expected)
+    check_size(run.id, expected, outcome.sizes.get(expected.name))
     context.backend.collect(handle, {expected.name: received}, outcome)
     try:
         check_held()
@@ -72,6 +78,26 @@ def collect_run(
         "inputs": dict(expected.made_from),
         "made_by": made_by(engine, run.model_type) | chosen,
     }
+
+
+def check_size(run_id: str, expected: Expected, size: int | None) -> None:
+    """Refuse a result that is larger than any that was asked for, before a byte of it comes.
+
+    Raises:
+        RunFailed: the size that was recorded where it was made is no size of such a file.
+    """
+    most = LONGEST_TEXT
+    if expected.kind == "video":
+        shape = (expected.width, expected.height, expected.frames)
+        if None in shape:
+            return
+        most = LARGEST_PIXEL * math.prod(n or 0 for n in shape) + HEADERS
+    if size is not None and size > most:
+        raise RunFailed(
+            run_id,
+            "output_missing",
+            f"The {expected.kind} that was made has {size} bytes; at most {most} can be right.",
+        )
 
 
 def leave(settings: Settings, order: Order, run_id: str) -> None:
@@ -104,7 +130,7 @@ def record_of(
     kept = run_directory(settings.outputs, run_id) / "logs" / RECORD
     try:
         backend.collect(handle, {RECORD: kept}, outcome)
-        return {"samples": read_samples(read_text(kept, MOST))}
+        return {"samples": read_samples(read_text(kept, MOST_RECORD))}
     except CosmosError as e:
         logger.warning("No record of order {id}: {error}", id=order_id, error=e)
         return {}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from model_log import one_line
 
-OF_THE_PLACE = frozenset({"out_of_memory", "launch_failed", "disk_full", "lost"})
+OF_THE_PLACE = frozenset({"out_of_memory", "gpu_lost", "launch_failed", "disk_full", "lost"})
 """Kinds of failures that belong to the host, not to a sample: another load would fail too."""
 
 
@@ -153,7 +153,9 @@ def never_reached(failures: Iterable[Failure], end: End, made: int, at: str) -> 
     known = [*failures]
     last = of_the_end(end)
     why = next((f for f in known if f.kind in OF_THE_PLACE), None) or last or known[0]
-    if why.kind in ("disk_full", "launch_failed") or (why.kind == "out_of_memory" and not made):
+    if why.kind in ("disk_full", "launch_failed", "gpu_lost") or (
+        why.kind == "out_of_memory" and not made
+    ):
         return why  # this failure is true for all parts
     where = f" at {at}" if at else ""
     return Failure("lost", f"Never started: the model ended{where} ({why.kind}: {why.sentence})")

@@ -15,9 +15,9 @@ from model_judging import End, Failure, Line, Load
 from model_log import Log, ProgressLines
 from model_position import Mark, Position
 from model_process import Processes
-from model_request import Part, Pattern, Request, filled
+from model_request import Part, Pattern, Request
 from model_samples import Samples
-from model_words import LastWords, Lines
+from model_words import LastWords, Lines, filled
 
 SETTLED_S = 1.0
 """Seconds without a change after which a text counts as whole."""

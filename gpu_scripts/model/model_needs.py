@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_log import one_line
+from model_words import filled
+
 NVIDIA_SMI = (
     "nvidia-smi",
-    "--query-gpu=index,name,memory.total,memory.free",
+    "--query-gpu=index,temperature.gpu,name,memory.total,memory.free",
     "--format=csv,noheader,nounits",
 )
+BROKEN = re.compile(r"\[(GPU requires reset|GPU is lost)\]")
+"""Values of a GPU that has failed; `[N/A]` and `[Unknown Error]` occur on sound ones as well.
+
+Other fields of such a GPU may have values: often its memory has, and its temperature has not.
+"""
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Memory limit of a container, by version 2 and version 1 of control groups."""
 SIZES = ".cosmos-sizes.json"
@@ -27,6 +36,8 @@ NAMED = 3
 
 Ask = Callable[[tuple[str, ...]], str]
 """Runs a program and returns its output; OSError if the program cannot be run or fails."""
+Texts = Sequence[tuple[str, "re.Pattern[str]", str]]
+"""Kinds, patterns and sentences with `{1}`: what a line of a program means."""
 
 
 class Refused(Exception):
@@ -63,10 +74,12 @@ class Gpu:
     name: str
     total_mib: int | None
     free_mib: int | None
+    fault: str | None = None
+    """What nvidia-smi says instead of a value if the GPU has failed."""
 
 
-def check(needs: Needs, engine: str, run: Path, ask: Ask) -> None:
-    """Check all needs.
+def check(needs: Needs, engine: str, run: Path, ask: Ask, texts: Texts = ()) -> None:
+    """Check all needs; `texts`: the meaning of what nvidia-smi may say.
 
     Raises:
         Refused: the message says what is missing, where, and what to do.
@@ -75,7 +88,7 @@ def check(needs: Needs, engine: str, run: Path, ask: Ask) -> None:
     _check_files(needs.files, hint)
     _check_hub(needs.hub, hint)
     _check_own(needs.checkpoint, engine)
-    _check_gpus(needs, ask)
+    _check_gpus(needs, ask, texts)
     _check_ram(needs.free_ram_mib)
     free = shutil.disk_usage(run).free >> 20
     if free < needs.free_disk_mib:
@@ -165,20 +178,23 @@ def _listed(missing: list[str]) -> str:
     return f"{', '.join(missing[:NAMED])}{more} {verb} missing"
 
 
-def _check_gpus(needs: Needs, ask: Ask) -> None:
+def _check_gpus(needs: Needs, ask: Ask, texts: Texts) -> None:
     if not needs.gpus:
         return
     try:
         answer = ask(NVIDIA_SMI)
     except OSError as e:
-        advice = "give GPUs to the container; check the driver and the NVIDIA container toolkit"
-        raise Refused("launch_failed", f"nvidia-smi shows no GPU here ({e}): {advice}") from None
+        raise _no_gpu(str(e), texts) from None
+    if not any(True for _ in _gpus(answer)):
+        raise _no_gpu(one_line(answer) or "it lists none", texts)
     gpus = list(_visible(list(_gpus(answer)), os.environ.get("CUDA_VISIBLE_DEVICES")))
     if len(gpus) < needs.gpus:
         problem = f"{needs.gpus} GPU(s) are needed, {len(gpus)} can be seen here"
         raise Refused("launch_failed", f"{problem}: ask for fewer, or give the container more")
     # A process of rank n takes the n-th visible GPU, not the emptiest GPU.
     for gpu in gpus[: needs.gpus]:
+        if gpu.fault:
+            raise _no_gpu(f"GPU {gpu.index} ({gpu.name}): {gpu.fault}", texts)
         share = (gpu.total_mib or 0) * needs.free_vram_percent // 100
         needed = max(needs.free_vram_mib, share)
         if gpu.free_mib is not None and gpu.free_mib < needed:
@@ -194,9 +210,20 @@ def _check_gpus(needs: Needs, ask: Ask) -> None:
 def _gpus(answer: str) -> Iterator[Gpu]:
     for line in answer.splitlines():
         words = [word.strip() for word in line.split(",")]
-        if len(words) >= 4 and words[0].isdigit():
+        if len(words) >= 5 and words[0].isdigit():
             total, free = (int(w) if w.isdigit() else None for w in words[-2:])
-            yield Gpu(int(words[0]), ", ".join(words[1:-2]), total, free)
+            fault = BROKEN.search(line)
+            name = ", ".join(words[2:-2])
+            yield Gpu(int(words[0]), name, total, free, fault[1] if fault else None)
+
+
+def _no_gpu(said: str, texts: Texts) -> Refused:
+    """Return the refusal for what nvidia-smi said."""
+    for kind, pattern, sentence in texts:
+        if kind == "gpu_lost" and (found := pattern.search(said)):
+            return Refused(kind, filled(sentence, found))
+    advice = "give GPUs to the container; check the driver and the NVIDIA container toolkit"
+    return Refused("gpu_lost", f"nvidia-smi shows no GPU here ({said}): {advice}")
 
 
 def _visible(gpus: list[Gpu], only: str | None) -> list[Gpu]:

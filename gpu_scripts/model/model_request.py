@@ -163,14 +163,6 @@ class Request:
         return [Part(sample, line, piece) for line, (sample, piece) in enumerate(pieces)]
 
 
-def filled(sentence: str, found: re.Match[str]) -> str:
-    """Fill `sentence` with the groups of a match: `{1}` is the first group, `{0}` the match."""
-    groups = [found[0], *(group or "" for group in found.groups())]
-    return re.sub(
-        r"\{(\d)\}", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", sentence
-    )
-
-
 def read_fields(path: Path) -> Fields:
     """Read the object in a request file.
 

@@ -46,7 +46,11 @@ def main(argv: Sequence[str]) -> int:
     try:
         order = Order(argv, log, processes)
         model_needs.check(
-            order.request.needs, order.request.engine, order.request.run, asking(processes)
+            order.request.needs,
+            order.request.engine,
+            order.request.run,
+            asking(processes),
+            order.request.says.failures,
         )
     except Refused as e:
         log.say(f"REFUSED: {e.kind}: {one_line(str(e), 500)}")

@@ -71,3 +71,11 @@ class LastWords:
     def said(self) -> str:
         """The model's last line that looks like an error, or just its last line."""
         return self._error or self._line
+
+
+def filled(sentence: str, found: re.Match[str]) -> str:
+    """Fill `sentence` with the groups of a match: `{1}` is the first group, `{0}` the match."""
+    groups = [found[0], *(group or "" for group in found.groups())]
+    return re.sub(
+        r"\{(\d)\}", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", sentence
+    )

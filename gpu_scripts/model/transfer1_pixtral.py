@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from model_files import not_written, write_whole
+from model_gpu import GPU_LOST, SENTENCE
 from model_judging import Failure
 from model_log import one_line
 from transfer1_request import Prompt, read_prompts
@@ -155,6 +157,8 @@ def failure_of(error: Exception) -> Failure:
     """Return the failure for an exception of the model."""
     if "OutOfMemoryError" in type(error).__name__ or "CUDA out of memory" in str(error):
         return Failure("out_of_memory", "The GPU's memory ran out.")
+    if lost := re.search(GPU_LOST, str(error)):
+        return Failure("gpu_lost", SENTENCE.format(lost[1]))
     return Failure("model_failed", one_line(f"{type(error).__name__}: {error}"))
 
 

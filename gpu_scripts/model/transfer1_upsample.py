@@ -17,6 +17,7 @@ from pathlib import Path
 
 import model_needs
 from model_files import Finished, not_written
+from model_gpu import GPU_LOST, SENTENCE
 from model_judging import End, Failure, never_reached, of_the_end
 from model_log import Log, one_line
 from model_needs import Refused
@@ -38,6 +39,7 @@ FAILURES = (
         r"|less than desired GPU memory utilization",
         "The GPU's memory ran out: Pixtral takes nearly all of it.",
     ),
+    ("gpu_lost", GPU_LOST, SENTENCE),
     ("disk_full", r"No space left on device", "No space left where the model runs."),
     ("launch_failed", r"(?:ModuleNotFoundError|ImportError): (.+)", "Code is missing: {}."),
     ("launch_failed", r"FileNotFoundError: (.+)", "A file is missing: {}."),

@@ -41,6 +41,7 @@ def test_the_records_of_a_good_end_are_its_outcome() -> None:
     outcome = run_folder.read_outcome("0\n", result(), None, own)
     assert outcome.exit_code == 0
     assert outcome.outputs == {"rs.mp4": HASH}
+    assert outcome.sizes == {"rs.mp4": 3}
     assert outcome.finished == {"rs.mp4"}
     assert outcome.samples == samples
     assert outcome.failed[RUN].kind == "blocked"
@@ -67,7 +68,10 @@ def test_the_records_of_a_good_end_are_its_outcome() -> None:
         ("result.json", ("0", result(outputs={"a\nb": {"sha256": HASH}}), None, None)),
         ("result.json", ("0", result(outputs={"x" * 256: {"sha256": HASH}}), None, None)),
         ("result.json", ("0", result(outputs={"\ud800": {"sha256": HASH}}), None, None)),
-        ("result.json", ("0", " " * (run_folder.MOST + 1), None, None)),
+        ("result.json", ("0", result(outputs={"a": {"sha256": HASH, "size": -1}}), None, None)),
+        ("result.json", ("0", result(outputs={"a": {"sha256": HASH, "size": "1"}}), None, None)),
+        ("result.json", ("0", " " * (run_folder.MOST_RECORD + 1), None, None)),
+        ("finished.json", ("0", result(), None, "[]," * (run_folder.MOST_RECORD // 3 + 1))),
         ("stop", ("0", result(), "because", None)),
         ("finished.json", ("0", result(), None, "{")),
         ("finished.json", (None, None, None, finished(failed={RUN: ["nonsense", "x"]}))),

@@ -144,3 +144,16 @@ def test_a_batch_keeps_what_is_not_blocked_and_the_next_one_can_be_timed(
     assert enhanced.json["outputs"]["enhanced_prompt_id"].startswith("ps_")
     larger = cosmos("upscale", runs[0]["id"], "--json").json
     assert (larger["outputs"]["width"], larger["parent_run_id"]) == (2880, runs[0]["id"])
+
+
+def test_a_gpu_that_the_container_lost_is_told_with_what_helps(cosmos: Cosmos) -> None:
+    lost = "CUDA unknown error - this may be due to an incorrectly set up environment"
+    prompt_id = prompt(cosmos, "city", f"[sim:unknown_error {lost}] street")
+    said = cosmos("inference", prompt_id, "--weights", "0", "0", "1", "0", "--num-steps", "2")
+    assert said.code == 4
+    assert "failed (gpu_lost): The container has lost its GPU (CUDA unknown error)" in said.error
+    run_id = cosmos("list", "runs", "--json").json[0]["id"]
+    told = cosmos("why", run_id).out
+    assert "native.cgroupdriver=cgroupfs" in told
+    assert f"RuntimeError: {lost}" in told
+    assert "cosmos doctor  (says what is wrong with the GPUs of the host" in told

@@ -17,7 +17,7 @@ from tests.cli.conftest import Cosmos, spawn
 from tests.support.project import Project
 
 LISTING = {"catalog", "catalog_place", "cli", "errors", "files", "foreign", "ids", "labels"}
-LISTING |= {"identity", "settings_file"}
+LISTING |= {"identity", "lines", "settings_file"}
 """The rooms that a listing may import: no engine, no operation, no settings, no API."""
 LIBRARIES = {"sqlalchemy", "greenlet", "typer", "shellingham", "annotated_doc", "annotated_types"}
 LIBRARIES |= {"pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}

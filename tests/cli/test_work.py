@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -181,10 +182,36 @@ def test_the_last_lines_of_a_log_are_printed_as_they_were_written(
     file = log_file(project.settings.outputs, run)
     file.parent.mkdir(parents=True)
     file.write_bytes("one\ntwo\n\r 10%\r 20%\nStraße".encode())
-    assert cosmos("logs", run).out == "one\ntwo\n\r 10%\r 20%\nStraße\n"
-    assert cosmos("logs", run, "--tail", 2).out == "\r 10%\r 20%\nStraße\n"
+    assert cosmos("logs", run).out == "one\ntwo\n 20%\nStraße\n"
+    assert cosmos("logs", run, "--tail", 2).out == " 20%\nStraße\n"
     assert cosmos("logs", run, "--tail", 0).out == ""
     assert cosmos("logs", run, "--tail", -1).code == 2
+
+
+EXECUTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+OURS = re.compile(r"\x1b\[[0-9;?]*[ABJKhlG]")
+"""What rich sends for its bars: the cursor moves, lines go."""
+
+
+def test_nothing_in_a_models_log_is_executed_by_the_terminal(
+    project: Project, cosmos: Cosmos, prompt: Prompt
+) -> None:
+    env = {"NO_COLOR": "1"}
+    live = on_terminal(project, "inference", prompt("paint it"), columns=100, env=env)
+    assert live.code == 4
+    assert "painted" in live.out
+    run = cosmos("list", "runs", "--json").json[0]["id"]
+    commands = (["logs", run], ["logs", "-f", run], ["why", run], ["show", run], ["list", "runs"])
+    shown = [live, *(on_terminal(project, *words, columns=100, env=env) for words in commands)]
+    for said in shown:
+        text = OURS.sub("", said.out)
+        assert not EXECUTED.search(text), text
+        assert "owned" not in text
+    log = cosmos("logs", run).out
+    assert " 20%\n" in log
+    assert "10%" not in log
+    assert b"\x1b]0;owned\x07" in log_file(project.settings.outputs, run).read_bytes()
+    assert "\x1b" not in cosmos("why", run, "--json").out
 
 
 def test_a_run_that_has_not_started_has_no_log(cosmos: Cosmos, prompt: Prompt) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cosmos_pipelines.backends.carriers.docker_checks import DockerChecks
 from cosmos_pipelines.backends.checks import Checked
 from cosmos_pipelines.doctor.doctor import examine
+from cosmos_pipelines.remote.ssh.connection import Connection
 from cosmos_pipelines.settings import Settings
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host
@@ -65,7 +67,7 @@ def test_a_host_that_has_everything_is_all_green(home: Path, fleet: Fleet, gpu1:
     assert "Simulated H100 80GB, 79.0 of 79.6 GiB free, driver 550.54.15" in found["GPU"].found
     assert gpu1.image("preview") in found["image"].found
     assert found["scripts"].found.startswith("no scripts yet")
-    assert [c.place for c in found.values()].index("host") == len(found) - 13
+    assert [c.place for c in found.values()].index("host") == len(found) - 14
     assert list((gpu1.root / "data/cosmos").iterdir()) == []
 
 
@@ -157,6 +159,46 @@ def test_a_broken_gpu_driver_is_told_with_where_to_look(
     assert failed(found) == ["GPU"]
     assert "Unable to determine the device handle" in found["GPU"].found
     assert "nvidia-smi" in found["GPU"].do
+
+
+HEALTHY = "0, H100, 81559, 612, 3, 41, 92.10, 550.54.15, GPU-0"
+
+
+@pytest.mark.parametrize(
+    ("signs", "result", "said"),
+    [
+        ("0, No, [N/A], None", "ok", "none has uncorrected memory errors"),
+        ("7, No, [N/A]", "warn", "GPU 0: 7 uncorrected ECC errors since its start"),
+        ("0, Yes, [N/A]", "warn", "GPU 0: a repair of its memory waits for a reset"),
+        ("0, No, [N/A], Drain and Reset", "warn", "GPU 0: the driver asks for: Drain and Reset"),
+        ("0, No, [N/A], Reset", "fail", "GPU 0: the driver asks for: Reset"),
+    ],
+)
+def test_a_failing_gpu_is_told_before_a_run_is_lost_on_it(
+    home: Path, fleet: Fleet, gpu1: Host, signs: str, result: str, said: str
+) -> None:
+    gpu1.gpu(f"{HEALTHY}, {signs}\n")
+    found = looked(settings_of(home, fleet))["GPU health"]
+    assert (found.result, said in found.found) == (result, True), found
+    assert ("nvidia-smi --gpu-reset" in found.do) == (result != "ok")
+
+
+def test_a_container_that_sees_no_gpu_of_a_host_that_has_one_is_told(
+    home: Path, fleet: Fleet, gpu1: Host
+) -> None:
+    settings = settings_of(home, fleet)
+    with Connection(settings.ssh_target) as connection:
+        checks = DockerChecks(
+            settings.docker, "gpu1", lambda: "root",
+            lambda argv: connection.run(argv, timeout_s=20), needs_gpu=True,
+        )  # fmt: skip
+        assert checks.image("preview", None, None)[0].result == "ok"
+        gpu1.gpu(lost_inside=True)
+        found, digest = checks.image("preview", None, None)
+    assert (found.result, digest is not None) == ("fail", True)
+    assert "Failed to initialize NVML: Unknown Error" in found.found
+    assert "native.cgroupdriver=cgroupfs" in found.do
+    assert gpu1.docker("ps", "--all", "--quiet") == ""
 
 
 def test_a_host_without_gpu_serves_simulated_engines_only(

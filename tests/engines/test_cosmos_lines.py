@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cosmos_pipelines.engines.gpu_faults import gpu_fault
 from tests.engines.test_cosmos import C3, ENGINES, T1, T25, each, says
 
 PREFIX = "[11-22 09:08:07|INFO|cosmos_transfer2/inference.py:111:generate] "
@@ -209,6 +210,53 @@ FAILURES: list[tuple[Any, str, str, str]] = [
         for engine in ENGINES
     ),
 ]  # fmt: skip
+
+
+GPU_LINES = [
+    ("RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment, "
+     "e.g. changing env variable CUDA_VISIBLE_DEVICES after program start. Setting the available "
+     "devices to be zero.", "gpu_lost", "native.cgroupdriver=cgroupfs"),
+    ("RuntimeError: CUDA error: unknown error", "gpu_lost", "in a new container|makes a new"),
+    ("RuntimeError: No CUDA GPUs are available", "gpu_lost", "give GPUs to the container"),
+    ("RuntimeError: CUDA error: no CUDA-capable device is detected", "gpu_lost", "nvidia-smi"),
+    ("torch.AcceleratorError: CUDA error: uncorrectable ECC error encountered", "gpu_lost",
+     "gpu-reset -i N.* must be replaced"),
+    ("RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions "
+     "before calling NumCudaDevices() that might have already set an error? Error 802: system not "
+     "yet initialized", "gpu_lost", "nvidia-fabricmanager"),
+    ("RuntimeError: CUDA error: CUDA-capable device(s) is/are busy or unavailable", "gpu_lost",
+     "uses it alone"),
+    ("RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA "
+     "GPU and installed a driver from http://www.nvidia.com/Download/index.aspx", "gpu_lost",
+     "No GPU"),
+    ("RuntimeError: The NVIDIA driver on your system is too old (found version 11040).",
+     "launch_failed", "newer driver"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("line", "kind", "remedy"), GPU_LINES)
+def test_a_gpu_that_failed_has_a_kind_of_its_own_and_says_what_helps(
+    engine: Any, line: str, kind: str, remedy: str
+) -> None:
+    its_kind, _, sentence = next(
+        row for row in says(engine)["failures"] if re.search(row[1], f"[rank0]: {line}")
+    )
+    assert its_kind == kind
+    assert re.search(remedy, sentence)
+    assert gpu_fault(line) is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RuntimeError: CUDA error: device-side assert triggered",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+        "UserWarning: Can't initialize NVML",
+    ],
+)
+def test_a_fault_of_the_model_is_none_of_the_gpu(line: str) -> None:
+    assert gpu_fault(line) is None
 
 
 @pytest.mark.parametrize("engine", ENGINES)

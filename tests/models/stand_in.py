@@ -7,6 +7,7 @@ sample is said by COSMOS_STAND_IN or else by the first word of the sample's prom
 
     fail            FAILED line for this sample, the others are made, exit code 1
     crash           a traceback at once, exit code 1: the samples after it are not made
+    paint           colours, a title, a cleared screen and a bell in the log; then as fail
     oom             PyTorch's out-of-memory error, exit code 1
     blocked: WORD   a guardrail refuses this sample, the others are made, exit code 0
     lie             says that it saved the video and exits with 0; there is no file
@@ -124,6 +125,10 @@ def do(sample: dict[str, Any], label: str) -> bool:
     """Make one sample as it is told; False if it failed and the next one may go on."""
     run_id = sample["run_id"]
     word, rest = behaviour_of(sample)
+    if word == "paint":
+        print("\x1b]0;owned\x07\x1b[2J\x1b[H\x1b[31mpainted\x1b[0m\x07 10%\r 20%\x9b6n")
+        print(f"FAILED {run_id}: painted \x1b[5mred\x1b]52;c;cm0=\x07")
+        return False
     if word == "fail":
         print(f"FAILED {run_id}: told to fail")
         return False

@@ -114,3 +114,17 @@ def test_only_the_last_telling_lines_are_shown() -> None:
     lines = [f"error: {n}" for n in range(10)] + ["fine"]
     assert telling(lines, r"error:") == [5, 6, 7, 8, 9]
     assert telling(["fine"], r"error:") == []
+
+
+def test_errors_of_a_gpu_in_the_kernels_log_are_shown_where_the_model_gave_no_cause(
+    project: Project,
+) -> None:
+    (run,) = execute(project, pending(project, "fail"))
+    dmesg = project.run_directory(run) / "diagnostics" / "dmesg.txt"
+    assert "Xid" not in why(project, run.id)["cause"]
+    xid = "NVRM: Xid (PCI:0000:06:00): 79, pid=4105, GPU has fallen off the bus."
+    dmesg.write_text(f"[Sun Nov 29 09:00:01 2026] usb 1-1: new device\n[Sun Nov 29] {xid}\n")
+    told = why(project, run.id)
+    assert told["cause"].endswith("has logged errors of a GPU (Xid), perhaps the cause.")
+    assert told["evidence"][-1]["text"].endswith(xid)
+    assert told["next"][0]["command"] == "cosmos doctor"

@@ -53,6 +53,42 @@ def test_what_the_driver_does_not_tell_is_none_and_the_name_may_hold_a_comma() -
     assert second.memory_free_mib is None
 
 
+def test_a_gpu_that_must_be_reset_is_told_though_its_memory_has_values() -> None:
+    row = "0, GPU-5a3b, 81559, 0, [GPU requires reset], [GPU requires reset], [N/A], 580.1, H100"
+    (found,) = gpu.parse(0, row).gpus
+    assert (found.fault, found.memory_used_mib, found.temperature_c) == (
+        "GPU requires reset",
+        0,
+        None,
+    )
+
+
+def test_a_gpu_that_is_missing_in_the_list_is_told_beside_the_others() -> None:
+    lost = "Unable to determine the device handle for GPU 0000:0B:00.0: Unknown Error"
+    state = gpu.parse(0, f"{lost}\n{LINE}\n")
+    assert len(state.gpus) == 1
+    assert state.problem == lost
+
+
+def test_signs_of_a_failing_gpu_are_read_whatever_the_driver_knows() -> None:
+    said = """temperature.gpu 0, 41
+temperature.gpu 1, [GPU requires reset]
+ecc.errors.uncorrected.volatile.total 0, 0
+ecc.errors.uncorrected.volatile.total 1, 301
+ecc.errors.uncorrected.volatile.total 2, [N/A]
+remapped_rows.pending 2, Yes
+retired_pages.pending 0, [N/A]
+gpu_recovery_action Field "gpu_recovery_action" is not a valid field to query.
+gpu_recovery_action 0, None
+gpu_recovery_action 3, Drain and Reset
+"""
+    assert gpu.parse_health(said) == {
+        "GPU 1": ["GPU requires reset", "301 uncorrected ECC errors since its start"],
+        "GPU 2": ["a repair of its memory waits for a reset"],
+        "GPU 3": ["the driver asks for: Drain and Reset"],
+    }
+
+
 @pytest.mark.parametrize(
     ("exit_code", "stdout", "stderr", "problem"),
     [

@@ -128,15 +128,23 @@ class Host(Machine):
             (self.root / self._filled).unlink(missing_ok=True)
             self._filled = None
 
-    def gpu(self, csv: str | None = None, *, broken: bool = False) -> None:
-        """Let the simulated nvidia-smi print these rows (None: the default row), or fail."""
+    def gpu(
+        self, csv: str | None = None, *, broken: bool = False, lost_inside: bool = False
+    ) -> None:
+        """Let the simulated nvidia-smi print these rows (None: the default row), or fail.
+
+        `lost_inside`: only in containers, which have no access to the host's GPUs.
+        """
         rig = self.root / "opt/rig"
         (rig / "gpu.csv").unlink(missing_ok=True)
         (rig / "gpu-broken").unlink(missing_ok=True)
         if csv is not None:
             (rig / "gpu.csv").write_text(csv)
+        (rig / "gpu-lost-inside").unlink(missing_ok=True)
         if broken:
             (rig / "gpu-broken").touch()
+        if lost_inside:
+            (rig / "gpu-lost-inside").touch()
 
     def without_gpu(self) -> None:
         """Remove nvidia-smi: a host without GPU. `heal` restores it."""

@@ -169,3 +169,13 @@ def test_a_run_without_a_gpu_is_not_charged_with_anothers(project: Project) -> N
     ENGINES["stand_in"] = StandIn()
     (done,) = run(project, "works")
     assert "gpu" not in done.outputs
+
+
+def test_a_gpu_that_fails_during_a_run_is_told_once_in_the_runs_log(
+    project: Project, tmp_path: Path
+) -> None:
+    row = "0, GPU-1, 81559, 0, [GPU requires reset], [GPU requires reset], [N/A], 580.95.05, H100"
+    (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\necho '{row}'\n")
+    (done,) = run(project, "slow 0.2")
+    log = (project.run_directory(done) / "logs" / "cosmos.log").read_text()
+    assert log.count("WARNING The GPUs of the run's host: GPU 0: GPU requires reset") == 1

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from cosmos_pipelines.backends.checks import Check, Finding
+from cosmos_pipelines.backends.run_folder import can_be_order
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.gpu import Gpu
@@ -188,7 +189,11 @@ class Carrier(ABC):
 
     @abstractmethod
     def running(self, project: str) -> list[str]:
-        """Return a program that prints the ids of a project's active orders, one a line."""
+        """Return a program that prints a project's active orders: the text for `read_running`."""
+
+    def read_running(self, answer: str) -> list[str]:
+        """Parse the output of `running`: ids, one a line. What cannot be an id is passed over."""
+        return [word for line in answer.splitlines() if can_be_order(word := line.strip())]
 
     @abstractmethod
     def list_orders(self) -> list[str]:

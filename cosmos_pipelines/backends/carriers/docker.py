@@ -28,7 +28,9 @@ from cosmos_pipelines.backends.carriers.container import (
     spec_of,
 )
 from cosmos_pipelines.backends.carriers.docker_checks import DockerChecks
-from cosmos_pipelines.errors import BackendError, Unreachable
+from cosmos_pipelines.backends.run_folder import can_be_order
+from cosmos_pipelines.errors import BackendError, InputError, Unreachable
+from cosmos_pipelines.foreign import parse_json
 from cosmos_pipelines.operations.base import OWN_CHECKPOINT, Order
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
@@ -59,16 +61,24 @@ fi
 """
 
 
+def _json_list(*values: str) -> str:
+    """A template that prints values as a JSON list in one line, whatever characters they have."""
+    return f"[{','.join(f'{{{{json {value}}}}}' for value in values)}]"
+
+
 _LIST: Final = """
 format=$1; shift
 ids=$("$@") || exit 1
 [ -z "$ids" ] || docker container inspect "--format=$format" -- $ids 2>/dev/null || :
 """
 """Prints a line for each container; one that is removed meanwhile is left out."""
-_LISTED: Final = "\t".join(
-    [*(f'{{{{index .Config.Labels "{x}"}}}}' for x in (ORDER_LABEL, PROJECT_LABEL, RUNS_LABEL)),
-     "{{.State.Status}}", "{{.State.FinishedAt}}"]
-)  # fmt: skip
+_LISTED: Final = _json_list(
+    ".Name",
+    *(f'(index .Config.Labels "{x}")' for x in (ORDER_LABEL, PROJECT_LABEL, RUNS_LABEL)),
+    ".State.Status",
+    ".State.FinishedAt",
+)
+_ACTIVE: Final = _json_list(".Names", f'(.Label "{ORDER_LABEL}")')
 
 
 class DockerCarrier(Carrier):
@@ -176,8 +186,16 @@ class DockerCarrier(Carrier):
 
     def running(self, project: str) -> list[str]:
         """See `Carrier.running`."""
-        shown = f'{{{{.Label "{ORDER_LABEL}"}}}}'
-        return docker.ps_argv({PROJECT_LABEL: project}, running=True, shown=shown)
+        return docker.ps_argv({PROJECT_LABEL: project}, running=True, shown=_ACTIVE)
+
+    def read_running(self, answer: str) -> list[str]:
+        """See `Carrier.read_running`; a container with our labels and another name is not ours."""
+        words = [found for line in answer.splitlines() if (found := _texts(line, 2))]
+        return [order for names, order in words if self._is_of(order, names)]
+
+    def _is_of(self, order_id: str, names: str) -> bool:
+        """Whether a container of these names is an order's; images hand their labels down."""
+        return can_be_order(order_id) and self.name_of(order_id) in names.lstrip("/").split(",")
 
     def list_orders(self) -> list[str]:
         """See `Carrier.list_orders`."""
@@ -187,11 +205,11 @@ class DockerCarrier(Carrier):
         """See `Carrier.read_orders`."""
         orders = []
         for line in answer.splitlines():
-            words = line.split("\t")
-            if len(words) != 5:  # labels that are not ours: nothing is known of this container
-                orders.append(ListedOrder("", "", "running"))
+            words = _texts(line, 6)
+            if words is None or not self._is_of(words[1], words[0]):
+                orders.append(ListedOrder("", "", "running"))  # of somebody: nothing is known of it
                 continue
-            order_id, project, runs, status, finished = words
+            _, order_id, project, runs, status, finished = words
             state = _state_named(status)
             ended_at = parse_time(finished) if state == "ended" else None
             run_ids = tuple(run for run in runs.split(",") if run)
@@ -222,6 +240,16 @@ class DockerCarrier(Carrier):
     ) -> DockerChecks:
         """See `Carrier.examination`."""
         return DockerChecks(self.containers, host, user, ask, needs_gpu=needs_gpu)
+
+
+def _texts(line: str, number: int) -> list[str] | None:
+    """Return the texts that a line of `_json_list` has; None if it has others."""
+    try:
+        found = parse_json(line, "a line of Docker")
+    except InputError:
+        return None
+    sound = isinstance(found, list) and len(found) == number
+    return found if sound and all(isinstance(text, str) for text in found) else None
 
 
 def _state_of(container: Container) -> State:

@@ -10,6 +10,7 @@ from typing import Final
 from cosmos_pipelines.backends.carriers.base import Ask, CarrierChecks
 from cosmos_pipelines.backends.carriers.container import image_of
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
+from cosmos_pipelines.engines.gpu_faults import gpu_fault
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
@@ -98,4 +99,25 @@ class DockerChecks(CarrierChecks):
             pull = f"ssh {self._host} docker pull {shlex.quote(image)}"
             return fail(f"{image} is not on {self._host}", set_up or pull), None
         digest = images[0].digest
-        return ok(f"{image}, {digest}, {images[0].size / (1 << 30):.1f} GiB"), digest
+        found = ok(f"{image}, {digest}, {images[0].size / (1 << 30):.1f} GiB")
+        return self._gpu_inside(image) or found, digest
+
+    def _gpu_inside(self, image: str) -> Finding | None:
+        """Return why a container of the image sees no GPU of the host; None if it sees one."""
+        if not self._needs_gpu:
+            return None
+        given = self._containers.gpus
+        gpus: docker.Gpus = (
+            "all" if given in (None, "all") else tuple(given.replace(" ", "").split(","))
+        )
+        done = self._ask(docker.gpu_probe_argv(image, gpus))
+        if (
+            done.exit_code == 0
+            and whole(done.stdout.decode(errors="replace").split(",")[0]) is not None
+        ):
+            return None
+        said = said_of(done)
+        do = parse_problem(done.stderr.decode(errors="replace")).hint
+        if fault := gpu_fault(said):
+            do = fault[1]
+        return fail(f"a container of {image} sees no GPU: {said}", do)

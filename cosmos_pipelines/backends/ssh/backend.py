@@ -123,13 +123,14 @@ class SshBackend(Backend):
         self, handle: Handle, names: Mapping[str, Path], outcome: Outcome | None = None
     ) -> None:
         """See `Backend.collect`; a transfer that was cut is continued."""
-        outputs = (outcome or self.outcome(handle)).outputs
+        outcome = outcome or self.outcome(handle)
+        outputs, sizes = outcome.outputs, outcome.sizes
         wanted = []
         for name, target in names.items():
             if name not in outputs:
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
-            wanted.append(transfer.Wanted(remote, target, outputs[name]))
+            wanted.append(transfer.Wanted(remote, target, outputs[name], sizes.get(name)))
         self._retry(lambda: transfer.get_files(self.host.connection, wanted))
 
     def cancel(
@@ -185,7 +186,7 @@ class SshBackend(Backend):
         if done.exit_code != 0:
             why = self.carrier.error(self.host.host, done.stderr.decode(errors="replace"))
             raise BackendError(why.kind, why.message, hint=why.hint)  # the host itself answered
-        return sorted(set(done.stdout.decode(errors="replace").split()))
+        return sorted(set(self.carrier.read_running(done.stdout.decode(errors="replace"))))
 
     def gpus(self, order: Order | None = None) -> GpuState:
         """See `Backend.gpus`."""

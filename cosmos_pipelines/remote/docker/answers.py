@@ -74,6 +74,7 @@ ProblemKind = Literal[
     "name_taken",
     "no_image",
     "no_gpu",
+    "gpu_failed",
     "no_runtime",
     "no_container",
     "not_running",
@@ -97,7 +98,8 @@ class Problem:
     def error_kind(self) -> ErrorKind:
         """The kind of the run's error if the problem cannot be solved."""
         kinds: dict[str, ErrorKind] = {"disk_full": "disk_full", "no_container": "lost",
-                                       "daemon_down": "unreachable"}  # fmt: skip
+                                       "daemon_down": "unreachable",
+                                       "gpu_failed": "gpu_lost"}  # fmt: skip
         return kinds.get(self.kind, "launch_failed")
 
     def error(self, host: str) -> BackendError:
@@ -115,6 +117,17 @@ _PROBLEMS: Final[tuple[tuple[str, ProblemKind, str], ...]] = (
      "Start Docker on the host: `sudo systemctl start docker`."),
     (r"the container name .* is already in use", "name_taken",
      "A container of this name exists already; look at that container."),
+    (r"nvml error: driver/library version mismatch", "gpu_failed",
+     "The driver was updated while the host ran: reboot the host."),
+    (r"nvml error: driver not loaded", "gpu_failed",
+     "Load the NVIDIA driver on the host (`sudo modprobe nvidia`), or reboot the host."),
+    (r"nvidia-container-cli: (initialization|detection) error", "gpu_failed",
+     "See `nvidia-smi` on the host; reset the GPU (`sudo nvidia-smi --gpu-reset -i N`) or reboot."),
+    (r"nvidia-container-cli: device error: .*unknown device", "no_gpu",
+     "The host has no such GPU: see `nvidia-smi -L` there, and gpus in [docker] of cosmos.toml."),
+    (r"unresolvable CDI devices", "no_gpu",
+     "Describe the GPUs on the host anew: "
+     "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`; then restart Docker."),
     (r"could not select device driver|nvidia-container-cli|nvml error|cdi device|"
      r"failed to discover gpu", "no_gpu",
      "Install nvidia-container-toolkit on the host, restart Docker, and see `nvidia-smi` there."),

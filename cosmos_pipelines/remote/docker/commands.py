@@ -105,6 +105,15 @@ def gpus_word(gpus: Gpus) -> str | None:
     return str(gpus)
 
 
+def gpu_probe_argv(image: str, gpus: Gpus) -> list[str]:
+    """List the GPUs that a container of this image sees; the container is removed at its end."""
+    return [
+        *("docker", "run", "--rm", "--pull=never", "--network=none"),
+        *_option("--gpus", gpus_word(gpus)),
+        *("--entrypoint=nvidia-smi", image, "--query-gpu=index,uuid", "--format=csv,noheader"),
+    ]
+
+
 def inspect_argv(*containers: str) -> list[str]:
     """Print all facts of containers, by name or id, as a JSON list: `parse_inspect`."""
     return ["docker", "container", "inspect", "--", *containers]

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,8 @@ from cosmos_pipelines.remote.files.meter import Meter, Report
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 from cosmos_pipelines.remote.ssh.streams import CHUNK, draw
 
+LONGEST_SIZE: Final = 64
+"""Bytes of a line that says a size."""
 MOST_WORDS: Final = 64 << 10
 """Bytes of file names in one command; Linux accepts 128 KiB in one argument of a shell."""
 
@@ -37,7 +40,7 @@ class Wanted(NamedTuple):
     local: Path
     sha256: str
     size: int | None = None
-    """Bytes, if known: large files use a faster connection."""
+    """Bytes, if known: the host must send so many. Large files use a faster connection."""
 
 
 def get_file(
@@ -62,8 +65,9 @@ def get_files(
     continued from `<name>.<hash>.part`; many files come as one stream.
 
     Raises:
-        OutputMissing: there is no such file, or its content has another hash.
-        DiskFull: no room on this machine; no half-written file is left.
+        OutputMissing: there is no such file, or its size or hash is another.
+        DiskFull: no room on this machine, before or while the files come; no half-written file is
+            left.
         LinkLost: the connection broke; a second call continues.
     """
     missing = [f for f in files if not (f.local.is_file() and sha256_of(f.local) == f.sha256)]
@@ -83,6 +87,25 @@ def get_files(
 def part_of(file: Wanted) -> Path:
     """Return the path of the unfinished file: the same in every process."""
     return file.local.with_name(f"{file.local.name[:150]}.{file.sha256[:12]}{PART}")
+
+
+def _check_room(connection: Connection, file: Wanted, size: int) -> None:
+    """Refuse files that do not fit before one byte of them comes: the size is the host's word.
+
+    Raises:
+        DiskFull: fewer than `size` bytes are free where `file` is going to lie.
+    """
+    free = shutil.disk_usage(file.local.parent).free
+    if size > free:
+        raise DiskFull(
+            f"{connection.host} has {_amount(size)} for {file.local.parent}, where {_amount(free)} "
+            f"are free: {file.remote} was not downloaded.",
+            hint="Free some space here and run the same command again, if that size can be right.",
+        )
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 10**8 else f"{size / 1e6:.1f} MB"
 
 
 def _begun(file: Wanted) -> bool:
@@ -107,7 +130,8 @@ def _get_group(connection: Connection, group: Sequence[Wanted], meter: Meter) ->
     """Download whole files in one stream, which begins with their sizes."""
     script = host_scripts.send([file.remote for file in group])
     with _Stream(connection, group, script) as stream:
-        sizes = [stream.size() for _ in group]
+        sizes = [stream.size(file) for file in group]
+        _check_room(connection, group[0], sum(sizes))
         meter.total += sum(sizes)
         for file, size in zip(group, sizes, strict=True):
             with _part(file) as part:
@@ -125,7 +149,8 @@ def _get_rest(connection: Connection, file: Wanted, meter: Meter) -> None:
         offset = part.tell()
         script = host_scripts.send_rest(file.remote, offset)
         with _Stream(connection, [file], script) as stream:
-            size = stream.size()
+            size = stream.size(file)
+            _check_room(connection, file, size - offset)
             if offset <= size:
                 meter.total += size
                 meter.skip(offset)
@@ -154,12 +179,21 @@ class _Stream:
     def __exit__(self, *_: object) -> None:
         self._chunks.close()
 
-    def size(self) -> int:
-        """Read the next file's size in bytes."""
-        while b"\n" not in self._rest:
+    def size(self, file: Wanted) -> int:
+        """Read the next file's size in bytes.
+
+        Raises:
+            OutputMissing: it is not the size that is known of the file.
+        """
+        while b"\n" not in self._rest and len(self._rest) <= LONGEST_SIZE:
             self._rest += self._more()
         line, _, self._rest = self._rest.partition(b"\n")
         size = whole(line.decode(errors="replace").strip())
+        if size is not None and file.size not in (None, size):
+            raise OutputMissing(
+                f"{file.remote} on {self._host} is not the expected file: "
+                f"it has {size} bytes, not {file.size}."
+            )
         if size is None:
             raise BackendError(
                 "launch_failed",

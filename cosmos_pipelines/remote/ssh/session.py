@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 256 << 10
 PACKET: Final = 32 << 10
-MOST: Final = 256 << 20
-"""Bytes of an answer; files come another way."""
+MOST: Final = 64 << 20
+"""Bytes of an answer; files come another way. The largest has an order and its records."""
 MOST_SAID: Final = 1 << 20
 """Bytes of standard error that are kept, the last ones."""
 LOOK_S: Final = 0.2
 """Seconds between two reads of standard error while standard output is silent."""
+
+
+def printed_too_much(host: str, words: str) -> BackendError:
+    """Return the error for an answer of more than `MOST` bytes."""
+    return BackendError("launch_failed", f"{host}: `{words}` printed more than {MOST >> 20} MiB.")
 
 
 class Session:
@@ -86,10 +91,7 @@ class Session:
         for chunk in self.chunks(LOOK_S):
             out += chunk
             if len(out) > MOST:
-                raise BackendError(
-                    "launch_failed",
-                    f"{self._link.host}: `{self._words}` printed more than {MOST >> 20} MiB.",
-                )
+                raise printed_too_much(self._link.host, self._words)
             if self._failure is not None:
                 raise self._failure
             if time.monotonic() > self._until:

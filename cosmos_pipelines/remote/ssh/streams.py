@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 from cosmos_pipelines.errors import LinkLost
 from cosmos_pipelines.remote.ssh.connection import Completed
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh, Started
+from cosmos_pipelines.remote.ssh.session import MOST, printed_too_much
 
 if TYPE_CHECKING:
     from cosmos_pipelines.remote.ssh.connection import Connection
@@ -56,7 +57,7 @@ def feed(
             if not _write(connection.host, started, part):
                 break
         started.close_input()
-        output = b"".join(_read(connection.host, started, end_s))
+        output = _answer(connection.host, argv, _read(connection.host, started, end_s))
         return _ended(connection.host, started, output)
 
 
@@ -89,7 +90,8 @@ def pour(
             elif time.monotonic() - moved_at > (limit := STALL_S if position < end else end_s):
                 raise _stalled(connection.host, limit)
         moved(min(source.tell(), end) - position)
-        return _ended(connection.host, started, b"".join(_read(connection.host, started, STALL_S)))
+        output = _answer(connection.host, argv, _read(connection.host, started, STALL_S))
+        return _ended(connection.host, started, output)
 
 
 def _rest_of(source: IO[bytes], remaining: int, moved: Callable[[int], None]) -> Iterator[bytes]:
@@ -163,6 +165,16 @@ def _read(host: str, started: Started, stall_s: float) -> Generator[bytes]:
         if not chunk:
             return
         yield chunk
+
+
+def _answer(host: str, argv: Sequence[str], chunks: Iterable[bytes]) -> bytes:
+    """Return what a program printed that should print little. Raises BackendError if it is much."""
+    output = bytearray()
+    for chunk in chunks:
+        output += chunk
+        if len(output) > MOST:
+            raise printed_too_much(host, " ".join(argv[:2]))
+    return bytes(output)
 
 
 def _ended(host: str, started: Started, output: bytes) -> Completed:

@@ -11,6 +11,7 @@ import pytest
 
 from cosmos_pipelines.engines.cosmos3 import facts as facts3
 from cosmos_pipelines.engines.cosmos_transfer2_5 import facts as facts25
+from cosmos_pipelines.engines.gpu_faults import GPU_FAULTS
 from tests.gpu_scripts.model.model_orders import Done, Order, argv_of, carried_out, start
 from tests.models.trees import fake_checkpoints
 from tests.support.waiting import LONG_S
@@ -31,7 +32,8 @@ def smi(folder: Path, *lines: str, code: int = 0) -> dict[str, str]:
     return {"PATH": f"{place}{os.pathsep}{os.environ['PATH']}"}
 
 
-A, B = "0, NVIDIA A100-SXM4-80GB, 81920, 80000", "1, NVIDIA H100, PCIe, 81559, 4000"
+A, B = "0, 41, NVIDIA A100-SXM4-80GB, 81920, 80000", "1, 41, NVIDIA H100, PCIe, 81559, 4000"
+RESET = "0, [GPU requires reset], NVIDIA H100, 81559, 81000"
 
 
 @pytest.mark.parametrize(
@@ -47,12 +49,14 @@ A, B = "0, NVIDIA A100-SXM4-80GB, 81920, 80000", "1, NVIDIA H100, PCIe, 81559, 4
         ({"gpus": 1, "free_vram_percent": 98}, [A], None, "80000 of 81920 MiB free, 80281 MiB are"),
         ({"gpus": 2, "free_vram_percent": 9}, [A, B], None, "4000 of 81559 MiB free, 7340 MiB are"),
         ({"gpus": 1, "free_vram_percent": 9, "free_vram_mib": 80001}, [A], None, "80001 MiB are"),
-        ({"gpus": 1, "free_vram_percent": 98}, ["0, GB10, [N/A], [N/A]"], None, None),
-        ({"gpus": 1, "free_vram_mib": 9}, ["0, GB10, [N/A], [N/A]"], None, None),
+        ({"gpus": 1, "free_vram_percent": 98}, ["0, 41, GB10, [N/A], [N/A]"], None, None),
+        ({"gpus": 1, "free_vram_mib": 9}, ["0, 41, GB10, [N/A], [N/A]"], None, None),
         ({"gpus": 2, "free_vram_mib": 9}, [A, B], "0", "launch_failed: 2 GPU(s) are needed, 1 "),
         ({"gpus": 1}, [A], "", "launch_failed: 1 GPU(s) are needed, 0 "),
-        ({"gpus": 1}, ["No devices were found"], None, "launch_failed: nvidia-smi shows no GPU"),
-        ({"gpus": 1}, None, None, "launch_failed: nvidia-smi shows no GPU"),
+        ({"gpus": 1}, ["No devices were found"], None, "gpu_lost: nvidia-smi shows no GPU"),
+        ({"gpus": 1}, None, None, "gpu_lost: nvidia-smi shows no GPU"),
+        ({"gpus": 1}, [RESET], None, "shows no GPU here (GPU 0 (NVIDIA H100): GPU requires reset)"),
+        ({"gpus": 1}, [B, RESET], "1", None),
         ({"gpus": 0}, None, None, None),
         ({"free_ram_mib": 1 << 30}, None, None, "out_of_memory: this host has "),
         ({"free_disk_mib": 1 << 40}, None, None, "disk_full: "),
@@ -72,6 +76,34 @@ def test_a_place_that_is_too_small_is_refused_before_the_model_is_started(
     assert done.code == 2
     (line,) = done.log.splitlines()
     assert line.startswith("REFUSED: ")
+    assert said in line
+    assert not (folder / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Failed to initialize NVML: Unknown Error", "native.cgroupdriver=cgroupfs"),
+        ("Failed to initialize NVML: Driver/library version mismatch", "reboot the host"),
+        ("No devices were found", "give GPUs to the container"),
+        (RESET, "sudo nvidia-smi --gpu-reset -i N"),
+        ("Unable to determine the device handle for GPU0000:65:00.0: Unknown Error", "--gpu-reset"),
+    ],
+)
+def test_a_gpu_that_failed_ends_the_run_before_the_model_is_loaded_with_what_helps(
+    folder: Path, answer: str, said: str
+) -> None:
+    code = 0 if answer[0].isdigit() else 255
+    failures = [list(row) for row in GPU_FAULTS]
+    done = carried_out(
+        folder,
+        [],
+        request={"needs": {"gpus": 1}, "says": {"failures": failures}},
+        env=smi(folder, answer, code=code),
+    )
+    assert done.code == 2
+    (line,) = done.log.splitlines()
+    assert line.startswith("REFUSED: gpu_lost: ")
     assert said in line
     assert not (folder / "made").exists()
 

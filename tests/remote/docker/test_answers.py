@@ -32,6 +32,16 @@ def test_a_container_is_read_as_it_is(path: Path) -> None:
     assert found.alive == case["alive"]
 
 
+def test_a_gpu_that_failed_before_the_start_has_its_own_kind_and_remedy() -> None:
+    said = "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch"
+    error = answers.parse_problem(said).error("gpu1")
+    assert error.kind == "gpu_lost"
+    assert "reboot the host" in str(error)
+    missing = answers.parse_problem('could not select device driver "" with capabilities: [[gpu]].')
+    assert missing.error("gpu1").kind == "launch_failed"
+    assert "nvidia-container-toolkit" in missing.hint
+
+
 @pytest.mark.parametrize(("kind", "said"), PROBLEMS)
 def test_a_problem_is_told_from_others(kind: str, said: str) -> None:
     problem = answers.parse_problem(said)

@@ -189,6 +189,34 @@ def test_a_full_disk_here_is_told_and_nothing_is_left(
     assert way.run(["echo", "on"], timeout_s=LONG_S).stdout == b"on\n"
 
 
+def test_a_file_that_does_not_fit_is_refused_before_a_byte_of_it_comes(
+    way: Connection, there: Path, here: Path
+) -> None:
+    huge = there / "a"
+    with huge.open("wb") as file:
+        file.truncate(3 * 10**12)  # without room on the disk
+    seen: list[TransferProgress] = []
+    with pytest.raises(DiskFull, match=r"loop has 3000\.0 GB for .*: .*/a was not downloaded"):
+        fetch(way, LocalFile(huge, "0" * 64, 0), here, seen.append)
+    assert (files_in(here), seen) == ([], [])
+    part = download.part_of(Wanted("", here / "a.mp4", "0" * 64))
+    part.write_bytes(b"begun")
+    with pytest.raises(DiskFull):
+        fetch(way, LocalFile(huge, "0" * 64, 0), here)
+    assert files_in(here) == []
+
+
+def test_a_file_of_another_size_than_was_recorded_is_not_taken(
+    way: Connection, there: Path, here: Path
+) -> None:
+    file = random_file(there / "a", MIB)
+    with pytest.raises(OutputMissing, match=r"it has 1048576 bytes, not 1000\."):
+        get_file(way, str(file.path), here / "a", file.sha256, size=1000)
+    assert files_in(here) == []
+    get_file(way, str(file.path), here / "a", file.sha256, size=MIB)
+    assert files_in(here) == ["a"]
+
+
 def test_more_names_than_a_command_takes_go_in_groups(
     way: Connection, there: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
