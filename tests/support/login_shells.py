@@ -120,8 +120,7 @@ def shell_host() -> Iterator[ShellHost]:
 def login_shell(host: Host, name: str, *, noisy: bool) -> Iterator[None]:
     """Give the user ops of a host of the rig another login shell, also after a reboot."""
     require(name)
-    kept = host.root / "home/ops/.login-shell"
-    kept.write_text(SHELLS[name])
+    (host.root / "home/ops/.login-shell").write_text(SHELLS[name])
     host.console("usermod", "-s", SHELLS[name], "ops")
     file, text = NOISE[name]
     try:
@@ -129,6 +128,5 @@ def login_shell(host: Host, name: str, *, noisy: bool) -> Iterator[None]:
             host.console("sh", "-c", _WRITE, "sh", f"/home/ops/{file}", input=text.encode())
         yield
     finally:
-        kept.unlink()
-        host.console("rm", "-f", f"/home/ops/{file}")
+        host.console("rm", "-f", f"/home/ops/{file}", "/home/ops/.login-shell")
         host.console("usermod", "-s", SHELLS["bash"], "ops")

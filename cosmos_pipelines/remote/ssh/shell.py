@@ -56,8 +56,10 @@ def call(argv: Sequence[str], env: Mapping[str, str] | None = None, way: str = P
     assigned = ["env", *(f"{name}={value}" for name, value in env.items())] if env else []
     token = secrets.token_hex(8)
     out, err = f"\1{token}\1", f"\1{token}\2"
-    # Standard error first: a start file may have joined both outputs.
-    text = f"set -- {shlex.join([*assigned, *argv])}; echo '{err}' >&2; echo '{out}'; {way}"
+    # A start file may have joined both outputs, left the home directory, or exported CDPATH, with
+    # which `cd` prints.
+    begin = f"unset CDPATH; cd; echo '{err}' >&2; echo '{out}'"
+    text = f"set -- {shlex.join([*assigned, *argv])}; {begin}; {way}"
     line = f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh '{_coded(text)}'"""
     return Call(line, f"{out}\n".encode(), f"{err}\n".encode())
 

@@ -203,6 +203,16 @@ def test_what_a_start_file_did_is_not_the_program_s(
     assert (done.exit_code, done.stdout, done.stderr) == (3, b"in", b"")
 
 
+def test_a_program_begins_in_the_home_directory_and_cd_prints_nothing(
+    host: ShellHost, ways: dict[str, Connection]
+) -> None:
+    host.use("bash")
+    host.start_file(".bashrc", f"export CDPATH={host.home}\ncd /\n")
+    (host.home / "made").mkdir()
+    done = ways["paramiko"].run(["sh", "-c", "cd made && pwd"], timeout_s=LONG_S)
+    assert (done.stdout.decode(), done.stderr) == (f"{host.home}/made\n", b"")
+
+
 def test_a_program_that_prints_the_command_does_not_print_the_mark() -> None:
     made = call(["echo"])
     assert made.out_mark not in made.line.encode() and made.err_mark not in made.line.encode()
