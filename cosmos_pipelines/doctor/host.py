@@ -51,8 +51,8 @@ df -Pk -- "$d" | tail -n 1
 _SILENCE: Final = {
     "bash": "begin ~/.bashrc there with `case $- in *i*) ;; *) return ;; esac`.",
     "zsh": "begin ~/.zshenv there with `[[ -o interactive ]] || return`.",
-    "fish": "put it in ~/.config/fish/config.fish there between `if status is-interactive` and "
-    "`end`.",
+    "fish": "put these commands of ~/.config/fish/config.fish there between "
+    "`if status is-interactive` and `end`.",
     **dict.fromkeys(
         ("tcsh", "csh"), "begin ~/.cshrc (or ~/.tcshrc) there with `if (! $?prompt) exit`."
     ),
