@@ -16,6 +16,7 @@
         │   └── LinkLost        exit 4   lost in the middle: what was asked may have happened
         └── NotAllowed          exit 4   a host does not let us do it
             ├── LoginRefused    exit 4   no key that we have is let in
+            ├── ShellFailed     exit 4   the login shell there runs no program
             ├── HostKeyUnknown  exit 4   nobody has said yet that its key is the right one
             └── HostKeyChanged  exit 4   it shows another key than the one that is known
 
@@ -225,6 +226,10 @@ class NotAllowed(BackendError):
 
 class LoginRefused(NotAllowed):
     """None of the keys that we have is let in."""
+
+
+class ShellFailed(NotAllowed):
+    """The login shell has not started the program: nothing was done."""
 
 
 class HostKeyUnknown(NotAllowed):

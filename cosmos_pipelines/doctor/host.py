@@ -10,6 +10,7 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import PurePath
 from typing import Final
 
 from cosmos_pipelines.backends.carriers.base import Carrier, CarrierChecks
@@ -23,11 +24,13 @@ from cosmos_pipelines.errors import (
     HostKeyUnknown,
     SettingsError,
     Unreachable,
+    shown,
 )
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote import gpu
 from cosmos_pipelines.remote.ssh.config import Hop, route
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection, Target
+from cosmos_pipelines.remote.ssh.shell import first_line
 
 ASK_S: Final = 20.0
 """Seconds for one program on the host."""
@@ -44,6 +47,18 @@ _FREE: Final = """
 d=$1; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done
 df -Pk -- "$d" | tail -n 1
 """
+
+
+_SILENCE: Final = {
+    "bash": "begin ~/.bashrc there with `case $- in *i*) ;; *) return ;; esac`.",
+    "zsh": "begin ~/.zshenv there with `[[ -o interactive ]] || return`.",
+    "fish": "put these commands of ~/.config/fish/config.fish there between "
+    "`if status is-interactive` and `end`.",
+    **dict.fromkeys(
+        ("tcsh", "csh"), "begin ~/.cshrc (or ~/.tcshrc) there with `if (! $?prompt) exit`."
+    ),
+}
+_SILENCE_ANY: Final = "let the shell's start files there print only in an interactive shell."
 
 
 class HostChecks:
@@ -82,6 +97,7 @@ class HostChecks:
             host("reachable", self.reachable, "key"),
             host("host key", self.host_key, "reachable"),
             host("login", self.login, "host key"),
+            host("login shell", self.login_shell, "login"),
             host("GPU", self.gpu, "login"),
             host("GPU health", self.gpu_health, "GPU"),
             *carrier,
@@ -147,6 +163,15 @@ class HostChecks:
         self.ask(["true"])
         delay = (time.monotonic() - started) * 1000
         return ok(f"as {self.hops[-1].user}; a program on the host answers in {delay:.0f} ms")
+
+    def login_shell(self) -> Finding:
+        """Report the login shell, and what it prints before each program."""
+        done = self.ask(["sh", "-c", 'printf "%s\\n" "$SHELL"'])
+        shell = done.stdout.decode(errors="replace").strip() or "unknown"
+        if not (line := first_line(done.noise)):
+            return ok(shell)
+        found = f"{shell} prints {shown(line)} before each program; this is skipped"
+        return warn(found, f"To silence it: {_SILENCE.get(PurePath(shell).name, _SILENCE_ANY)}")
 
     # Carrier and GPU --------------------------------------------------------------------------
 

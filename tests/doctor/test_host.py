@@ -16,6 +16,7 @@ from cosmos_pipelines.settings import Settings
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host
 from tests.support.gpu_host import RemoteProject
+from tests.support.login_shells import SHELLS, login_shell
 from tests.support.project import settings_in
 
 SETTINGS = """
@@ -103,6 +104,40 @@ def test_a_key_that_is_not_let_in_names_the_command_that_lets_it_in(
     found = looked(settings)
     assert failed(found) == ["login"]
     assert f"ssh-copy-id -i {key}.pub" in found["login"].do
+
+
+@pytest.mark.parametrize(
+    ("shell", "remedy"),
+    [
+        ("bash", "begin ~/.bashrc there with `case $- in *i*) ;; *) return ;; esac`"),
+        ("tcsh", "begin ~/.cshrc (or ~/.tcshrc) there with `if (! $?prompt) exit`"),
+        ("fish", "between `if status is-interactive` and `end`"),
+    ],
+)
+def test_a_login_shell_that_talks_is_named_and_disturbs_no_other_check(
+    home: Path, fleet: Fleet, gpu1: Host, shell: str, remedy: str
+) -> None:
+    with login_shell(gpu1, shell, noisy=True):
+        found = looked(settings_of(home, fleet))
+        assert [name for name, c in found.items() if c.result != "ok"] == ["login shell"]
+        assert found["login shell"].result == "warn"
+        assert found["login shell"].found == (
+            f"{SHELLS[shell]} prints 'Welcome to gpu-box' before each program; this is skipped"
+        )
+        assert remedy in found["login shell"].do
+    assert looked(settings_of(home, fleet))["login shell"].found == "/bin/bash"
+
+
+def test_a_login_shell_that_runs_no_program_fails_the_login_with_its_words(
+    home: Path, fleet: Fleet, gpu1: Host
+) -> None:
+    gpu1.console("usermod", "-s", "/usr/sbin/nologin", "ops")
+    try:
+        found = looked(settings_of(home, fleet))
+    finally:
+        gpu1.console("usermod", "-s", "/bin/bash", "ops")
+    assert failed(found) == ["login"]
+    assert "It printed: This account is currently not available." in found["login"].found
 
 
 def test_a_key_that_is_not_there_is_told_before_connecting(home: Path, fleet: Fleet) -> None:

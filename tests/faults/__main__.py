@@ -1,19 +1,30 @@
-"""Test the whole matrix, or the cells whose fault and step have these words: [FAULT [STEP]]"""
+"""Test the whole matrix, or the cells whose fault and step have these words: [FAULT [STEP]]
+
+With `--shell=tcsh` (bash, zsh, fish) the user of the host has this login shell, which prints before
+each program and sets odd options. The whole matrix has one row with each of `SHELLS`.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from contextlib import nullcontext
 
 from tests.faults.cell import untrue
 from tests.faults.faults import FAULTS, STEPS, Fault
 from tests.rig.fleet import Fleet, missing
 from tests.rig.host import Host
+from tests.support.login_shells import login_shell
 
 WIDTH = 33
 
 
-def main(fault_words: str = "", step_words: str = "") -> int:
+SHELLS = ("bash", "tcsh", "fish")
+ANY_SHELL = "sshd restarted"
+"""The fault that is tested with each shell, since all calls are made again after it."""
+
+
+def main(fault_words: str = "", step_words: str = "", shell: str = "") -> int:
     """Print a row for each fault, the untrue statements, and the number of true cells."""
     if reason := missing():
         print(f"0 of 0 cells true: {reason}")
@@ -23,7 +34,15 @@ def main(fault_words: str = "", step_words: str = "") -> int:
         fleet.start()
         chosen = [f for f in FAULTS if fault_words.lower() in f.name.lower()]
         steps = [s for s in STEPS if step_words in s]
-        rows = _rows(chosen, steps, fleet, fleet.hosts["gpu1"])
+        host = fleet.hosts["gpu1"]
+        with login_shell(host, shell, noisy=True) if shell else nullcontext():
+            rows = _rows(chosen, steps, fleet, host)
+        if not (fault_words or step_words or shell):
+            again = [f for f in FAULTS if f.name == ANY_SHELL]
+            for name in SHELLS:
+                print(f"with {name} as a login shell that prints:")
+                with login_shell(host, name, noisy=True):
+                    rows += _rows(again, steps, fleet, host)
     finally:
         fleet.stop()
     true = sum(not problems for row in rows for problems in row)
@@ -64,4 +83,6 @@ def _cell(fault: Fault, step: str, fleet: Fleet, host: Host) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    shell = next((w.removeprefix("--shell=") for w in sys.argv if w.startswith("--shell=")), "")
+    fault, step, *_ = [*(w for w in sys.argv[1:] if not w.startswith("--shell=")), "", ""]
+    sys.exit(main(fault, step, shell))

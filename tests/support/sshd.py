@@ -81,14 +81,14 @@ def _key(path: Path) -> str:
     return path.with_suffix(".pub").read_text()
 
 
-def _write(base: Path, port: int) -> Sshd:
+def _write(base: Path, port: int, settings: str) -> Sshd:
     host_key = " ".join(_key(base / "host_key").split()[:2])
     _key(base / "key")
     (base / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
     home = base / "home"
     home.mkdir()
     facts = {"port": port, "user": getpass.getuser(), "base": base, "home": home}
-    (base / "sshd_config").write_text(_SERVER.format(**facts))
+    (base / "sshd_config").write_text(_SERVER.format(**facts) + settings)
     (base / "config").write_text(_CLIENT.format(**facts))
     return Sshd(0, port, facts["user"], base, home)
 
@@ -107,10 +107,10 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def running_sshd() -> Iterator[Sshd]:
-    """Start a server; end the server with all connections after the block."""
+def running_sshd(settings: str = "") -> Iterator[Sshd]:
+    """Start a server, with more settings; end it with all connections after the block."""
     base = Path(tempfile.mkdtemp(prefix="sshd-"))
-    written = _write(base, _free_port())
+    written = _write(base, _free_port(), settings)
     Path("/run/sshd").mkdir(exist_ok=True)  # for privilege separation; needs root
     words = [str(PROGRAM), "-D", "-e", "-f", str(base / "sshd_config")]
     with (base / "log").open("wb") as log:
@@ -128,12 +128,17 @@ def running_sshd() -> Iterator[Sshd]:
         shutil.rmtree(base, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def sshd() -> Iterator[Sshd]:
-    """A server for the whole session."""
+def require_sshd() -> None:
+    """Skip the test, with the reason, if no server can run here."""
     if not PROGRAM.exists():
         pytest.skip("no sshd (Debian: apt-get install openssh-server)")
     if not Path("/run/sshd").exists() and getpass.getuser() != "root":
         pytest.skip("/run/sshd is missing, and only root can make it")
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[Sshd]:
+    """A server for the whole session."""
+    require_sshd()
     with running_sshd() as server:
         yield server

@@ -11,11 +11,11 @@ Exit codes: 66 no such folder, 73 a folder cannot be written (the reason is on s
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cosmos_pipelines.errors import BackendError
-from cosmos_pipelines.remote.ssh.connection import command_line
 
 RECORDS: Final = ("pid", "stop", "exit_code")
 """Files of a run folder from which the order's state is read."""
@@ -254,7 +254,5 @@ def parts(answer: bytes) -> dict[str, str]:
 
 def script(text: str, *arguments: str, **commands: Sequence[str]) -> list[str]:
     """Return a script with its arguments; `commands` become functions of the script."""
-    functions = "".join(
-        f"{name}() {{ {command_line(argv)}; }}\n" for name, argv in commands.items()
-    )
+    functions = "".join(f"{name}() {{ {shlex.join(argv)}; }}\n" for name, argv in commands.items())
     return ["sh", "-c", f"{_COMMON}{functions}{text}", "cosmos", *arguments]

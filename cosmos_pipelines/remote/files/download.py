@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shlex
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.files import scripts as host_scripts
 from cosmos_pipelines.remote.files.meter import Meter, Report
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
+from cosmos_pipelines.remote.ssh.shell import size_of
 from cosmos_pipelines.remote.ssh.streams import CHUNK, draw
 
 LONGEST_SIZE: Final = 64
@@ -117,7 +117,7 @@ def _groups(files: Sequence[Wanted]) -> Iterator[list[Wanted]]:
     group: list[Wanted] = []
     words = 0
     for file in files:
-        words += len(shlex.quote(file.remote).encode()) + 1
+        words += size_of(file.remote)
         if group and words > MOST_WORDS:
             yield group
             group, words = [], 0

@@ -1,11 +1,9 @@
-"""Run programs and read files of another machine over SSH.
+"""Run programs on another machine over SSH, whatever the login shell there.
 
     with Connection(Target("gpu1")) as gpu1:
         done = gpu1.run(["docker", "ps"], timeout_s=10)
         for chunk in gpu1.stream(["tail", "-f", "run.log"]):
             ...
-        with gpu1.sftp() as files:
-            files.stat("/data")
 
 A connection opens at its first use, serves any number of threads, and opens again after a loss. A
 program is never started twice without the caller: `LinkLost` means that it is not known whether the
@@ -29,11 +27,12 @@ from cosmos_pipelines.errors import LinkLost, Unreachable
 from cosmos_pipelines.remote.ssh.config import Target
 from cosmos_pipelines.remote.ssh.link import SESSIONS, STREAMS, Link
 from cosmos_pipelines.remote.ssh.session import Session
+from cosmos_pipelines.remote.ssh.shell import GUARDED, call
 
 if TYPE_CHECKING:
     import paramiko
 
-__all__ = ["BEAT_S", "Completed", "Connection", "Target", "command_line"]
+__all__ = ["BEAT_S", "Completed", "Connection", "Target"]
 
 BEAT_S: Final = 1.0
 """Seconds: `stream` yields at least this often, `b""` in silence."""
@@ -41,20 +40,6 @@ PATIENCE_S: Final = 5.0
 LINKS: Final = 8
 RECENT: Final = 100
 """Number of last commands that are kept."""
-
-_PLAIN: Final = '"$@"; exit $?'
-"""Runs the program in a shell: a program that signal n ends has the exit code 128 + n. Without the
-shell there is no exit code, which looks like a lost connection."""
-_GUARDED: Final = """\
-exec 3<&0
-"$@" </dev/null 3<&- & program=$!
-{ cat <&3; kill "$program"; } >/dev/null 2>&1 & guard=$!
-exec 3<&-
-wait "$program"; code=$?
-kill "$guard" 2>/dev/null
-exit "$code\""""
-"""Ends the program when its standard input ends, and so when the channel or the connection ends:
-SSH itself leaves a program without a terminal running."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +49,8 @@ class Completed:
     exit_code: int
     stdout: bytes
     stderr: bytes
-
-
-def command_line(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-    """Return a line that a remote shell reads as exactly these words; no other function quotes."""
-    assigned = ["env", *(f"{name}={value}" for name, value in env.items())] if env else []
-    return shlex.join([*assigned, *argv])
+    noise: bytes = b""
+    """What the login shell printed before the program."""
 
 
 def _short(word: str) -> str:
@@ -85,7 +66,8 @@ class Connection:
         Unreachable: the host cannot be reached (no name, route, power, or time-out); `Refused`: the
             host answers, but its port is closed. Nothing was done.
         LinkLost: the connection was lost during a program, which may have run or may still run.
-        NotAllowed: `HostKeyUnknown`, `HostKeyChanged`, `LoginRefused`.
+        NotAllowed: `HostKeyUnknown`, `HostKeyChanged`, `LoginRefused`; `ShellFailed`: the login
+            shell has not started the program.
         SettingsError: the SSH configuration cannot be read.
     """
 
@@ -124,9 +106,9 @@ class Connection:
         program takes. After that LinkLost is raised, and the program may go on.
         """
         with self._session(time.monotonic() + timeout_s, argv) as session:
-            session.start(command_line(["sh", "-c", _PLAIN, "sh", *argv], env))
+            session.start(call(argv, env))
             out = session.exchange(input, timeout_s)
-            return Completed(session.exit_code(), out, bytes(session.stderr))
+            return Completed(session.exit_code(), out, bytes(session.stderr), session.noise)
 
     def stream(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None
@@ -139,9 +121,10 @@ class Connection:
         """
         until = time.monotonic() + 2 * self.target.connect_timeout_s
         with self._session(until, argv, stream=True) as session:
-            session.start(command_line(["sh", "-c", _GUARDED, "sh", *argv], env))
+            session.start(call(argv, env, GUARDED))
             yield from session.chunks(BEAT_S)
-            return Completed(session.exit_code(), b"", bytes(session.stderr[-(64 << 10) :]))
+            code = session.exit_code()
+            return Completed(code, b"", bytes(session.stderr[-(64 << 10) :]), session.noise)
 
     def close(self) -> None:
         """End the connection and all programs that use it. The next use connects again."""

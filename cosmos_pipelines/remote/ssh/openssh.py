@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from cosmos_pipelines.remote.ssh.config import Target
-from cosmos_pipelines.remote.ssh.connection import command_line
+from cosmos_pipelines.remote.ssh.shell import Call, Output, call
 
 KEEP_S: Final = 60
 """Seconds after its last use at which the shared connection ends by itself."""
@@ -60,10 +60,13 @@ class Started:
     The program's input is `source`, a file that ssh itself reads, or the pipe `input`.
     """
 
-    def __init__(self, argv: Sequence[str], source: IO[bytes] | None = None) -> None:
+    def __init__(self, ssh: Sequence[str], command: Call, source: IO[bytes] | None = None) -> None:
+        self._mark = command.err_mark
+        self.own = Output(command.out_mark)
+        """Parts the program's bytes of `output` from what the login shell has printed."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
-            list(argv),
+            [*ssh, command.line],
             stdin=source or subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -87,13 +90,18 @@ class Started:
             self.input.close()
 
     def wait(self, timeout_s: float) -> tuple[int | None, bytes]:
-        """Return the exit code (None if the program does not end in time) and standard error."""
+        """Return the exit code (None if the program does not end in time) and standard error.
+
+        If the program was not started, standard error is what the login shell or ssh has printed.
+        """
         try:
             code = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None, b""
         self._errors.seek(0)
-        return code, self._errors.read()
+        errors = self._errors.read()
+        noise, begun, own = errors.partition(self._mark)
+        return code, own if begun else noise
 
     def __exit__(self, *_: object) -> None:
         """End the local process: a program that still reads gets the end of its input."""
@@ -145,7 +153,7 @@ class OpenSsh:
 
     def start(self, argv: Sequence[str], source: IO[bytes] | None = None) -> Started:
         """Start a program on the host; use it in a `with`."""
-        return Started([*self._ssh("no"), *self._words, command_line(argv)], source)
+        return Started([*self._ssh("no"), *self._words], call(argv), source)
 
     def close(self) -> None:
         """End the shared connection and all programs that use it."""

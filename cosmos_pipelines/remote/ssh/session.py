@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.errors import BackendError, LinkLost
 from cosmos_pipelines.remote.ssh.link import Link
+from cosmos_pipelines.remote.ssh.shell import Call, Output, not_run, too_noisy
 
 if TYPE_CHECKING:
     import paramiko
@@ -34,13 +35,19 @@ class Session:
     def __init__(self, link: Link, channel: paramiko.Channel, words: str) -> None:
         self.channel = channel
         self.stderr = bytearray()
+        self._out = self._err = Output(b"")
         self._link = link
         self._words = words
         self._until = 0.0
         self._failure: BaseException | None = None
 
-    def start(self, command: str) -> None:
-        """Start this command line in the host's shell.
+    @property
+    def noise(self) -> bytes:
+        """What the login shell printed before the program."""
+        return self._out.noise + self._err.noise
+
+    def start(self, command: Call) -> None:
+        """Let the login shell run this command.
 
         Raises:
             LinkLost: the host does not answer.
@@ -48,12 +55,17 @@ class Session:
         from paramiko import SSHException
 
         try:
-            self.channel.exec_command(command)
+            self.channel.exec_command(command.line)
         except (SSHException, EOFError, OSError):
             raise self.lost() from None
+        self._out, self._err = Output(command.out_mark), Output(command.err_mark)
 
     def chunks(self, beat_s: float) -> Iterator[bytes]:
-        """Yield standard output until the program ends; `b""` after `beat_s` of silence."""
+        """Yield standard output until the program ends; `b""` after `beat_s` of silence.
+
+        Raises:
+            ShellFailed: the login shell prints without end before the program.
+        """
         self.channel.settimeout(beat_s)
         while True:
             try:
@@ -65,10 +77,15 @@ class Session:
             self._drain()
             if not data:
                 break
-            yield data
+            if own := self._out.own(data):
+                yield own
+            elif self._out.too_noisy():
+                raise too_noisy(self._link.host, self._user)
         while not self.channel.status_event.wait(beat_s):
             yield b""
         self._drain()
+        if self._out.begun and not self._err.begun:
+            self.stderr += self._err.all()
 
     def exchange(self, given: bytes | Iterable[bytes] | None, timeout_s: float) -> bytes:
         """Send the input and read all standard output at the same time.
@@ -112,9 +129,13 @@ class Session:
             LinkLost: there is no exit code, or some output is missing: sshd sends the exit code as
                 soon as it is known, while output is still on its way, and the end of the output
                 separately. Without this check a lost connection looks like a normal end.
+            ShellFailed: the login shell ended without starting the program.
         """
         if self.channel.exit_status < 0 or not self.channel.eof_received:
             raise self.lost()
+        if not self._out.begun:
+            printed = self._out.noise + self._err.noise
+            raise not_run(self._link.host, self._user, self.channel.exit_status, printed)
         return self.channel.exit_status
 
     def check(self) -> None:
@@ -131,9 +152,17 @@ class Session:
         """Close the channel."""
         self.channel.close()
 
+    @property
+    def _user(self) -> str:
+        return self._link.hops[-1].user
+
     def _drain(self) -> None:
         while self.channel.recv_stderr_ready():
-            self.stderr += self.channel.recv_stderr(CHUNK)
+            self.stderr += self._err.own(self.channel.recv_stderr(CHUNK))
+            if self._err.too_noisy():
+                if not self._out.begun:
+                    raise too_noisy(self._link.host, self._user)
+                self.stderr += self._err.all()
             del self.stderr[:-MOST_SAID]
 
     def _send(self, parts: Iterable[bytes], timeout_s: float) -> None:

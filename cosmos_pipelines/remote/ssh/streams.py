@@ -12,9 +12,11 @@ from contextlib import closing
 from typing import IO, TYPE_CHECKING, Final
 
 from cosmos_pipelines.errors import LinkLost
+from cosmos_pipelines.remote.ssh.config import route
 from cosmos_pipelines.remote.ssh.connection import Completed
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh, Started
 from cosmos_pipelines.remote.ssh.session import MOST, printed_too_much
+from cosmos_pipelines.remote.ssh.shell import not_run, too_noisy
 
 if TYPE_CHECKING:
     from cosmos_pipelines.remote.ssh.connection import Connection
@@ -47,7 +49,7 @@ def feed(
 
     Raises:
         LinkLost: the connection broke, or the program took no byte for too long.
-        Unreachable, NotAllowed: there is no connection.
+        Unreachable, NotAllowed: there is no connection, or the login shell runs no program.
     """
     shared = _faster(connection, amount)
     if shared is None:
@@ -57,8 +59,8 @@ def feed(
             if not _write(connection.host, started, part):
                 break
         started.close_input()
-        output = _answer(connection.host, argv, _read(connection.host, started, end_s))
-        return _ended(connection.host, started, output)
+        output = _answer(connection.host, argv, _read(connection, started, end_s))
+        return _ended(connection, started, output)
 
 
 def pour(
@@ -90,8 +92,8 @@ def pour(
             elif time.monotonic() - moved_at > (limit := STALL_S if position < end else end_s):
                 raise _stalled(connection.host, limit)
         moved(min(source.tell(), end) - position)
-        output = _answer(connection.host, argv, _read(connection.host, started, STALL_S))
-        return _ended(connection.host, started, output)
+        output = _answer(connection.host, argv, _read(connection, started, STALL_S))
+        return _ended(connection, started, output)
 
 
 def _rest_of(source: IO[bytes], remaining: int, moved: Callable[[int], None]) -> Iterator[bytes]:
@@ -115,8 +117,8 @@ def draw(
         return (yield from _patient(connection, argv))
     with shared.start(argv) as started:
         started.close_input()
-        yield from _read(connection.host, started, STALL_S)
-        return _ended(connection.host, started, b"")
+        yield from _read(connection, started, STALL_S)
+        return _ended(connection, started, b"")
 
 
 def _faster(connection: Connection, amount: int) -> OpenSsh | None:
@@ -157,14 +159,17 @@ def _write(host: str, started: Started, part: bytes) -> bool:
     return True
 
 
-def _read(host: str, started: Started, stall_s: float) -> Generator[bytes]:
+def _read(connection: Connection, started: Started, stall_s: float) -> Generator[bytes]:
     while True:
         if not select.select([started.output], [], [], stall_s)[0]:
-            raise _stalled(host, stall_s)
+            raise _stalled(connection.host, stall_s)
         chunk = os.read(started.output.fileno(), CHUNK)
         if not chunk:
             return
-        yield chunk
+        if own := started.own.own(chunk):
+            yield own
+        elif started.own.too_noisy():
+            raise too_noisy(connection.host, _user(connection))
 
 
 def _answer(host: str, argv: Sequence[str], chunks: Iterable[bytes]) -> bytes:
@@ -177,14 +182,21 @@ def _answer(host: str, argv: Sequence[str], chunks: Iterable[bytes]) -> bytes:
     return bytes(output)
 
 
-def _ended(host: str, started: Started, output: bytes) -> Completed:
+def _ended(connection: Connection, started: Started, output: bytes) -> Completed:
+    host = connection.host
     code, errors = started.wait(STALL_S)
     if code is None:
         raise _stalled(host, STALL_S)
     if code in (255, -9):  # exit codes of ssh itself, for a broken connection or any other error
         message = errors.decode(errors="replace").strip()
         raise LinkLost(host, f"The connection to {host} was lost. {message}".strip())
+    if not started.own.begun:
+        raise not_run(host, _user(connection), code, started.own.noise + errors)
     return Completed(code, output, errors)
+
+
+def _user(connection: Connection) -> str:
+    return route(connection.target)[-1].user
 
 
 def _stalled(host: str, stall_s: float) -> LinkLost:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import getpass
-import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.remote.ssh.config import Target, route
-from cosmos_pipelines.remote.ssh.connection import command_line
-
-WORDS = st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8")), min_size=1)
 
 
 @pytest.fixture
@@ -131,11 +125,3 @@ def test_a_broken_configuration_is_named_with_its_line(tmp_path: Path) -> None:
 def test_what_cannot_be_a_host_name_is_refused(config: Path, host: str) -> None:
     with pytest.raises(SettingsError, match="not a host name"):
         route(Target(host, config_file=config))
-
-
-@given(WORDS)
-def test_a_shell_reads_the_command_line_as_the_same_words(words: list[str]) -> None:
-    show = 'for word; do printf "%s\\0" "$word"; done'
-    line = command_line(["sh", "-c", show, "sh", *words])
-    said = subprocess.run(["/bin/sh", "-c", line], capture_output=True, check=True).stdout
-    assert said.split(b"\0")[:-1] == [word.encode() for word in words]

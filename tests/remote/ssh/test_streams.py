@@ -93,10 +93,10 @@ def test_processes_share_one_connection_and_need_not_end_it(target: Target, shor
     assert second.open
     assert second.usable()
     with second.start(["sh", "-c", "echo $SSH_CONNECTION"]) as started:
-        one = started.output.read()
+        one = started.own.own(started.output.read())
         started.wait(LONG_S)
     with first.start(["sh", "-c", "echo $SSH_CONNECTION"]) as started:
-        assert started.output.read() == one
+        assert started.own.own(started.output.read()) == one
         started.wait(LONG_S)
     second.close()
     assert not first.open

@@ -9,7 +9,8 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 user() { # NAME ID: may log in with a key
     id "$1" >/dev/null 2>&1 || {
-        echo "$1:x:$2:$2::/home/$1:/bin/bash" >>/etc/passwd
+        shell=$(cat "/home/$1/.login-shell" 2>/dev/null) || shell=/bin/bash
+        echo "$1:x:$2:$2::/home/$1:$shell" >>/etc/passwd
         echo "$1:x:$2:" >>/etc/group
         echo "$1:*:19000:0:99999:7:::" >>/etc/shadow # '!' would count as locked without PAM
     }
