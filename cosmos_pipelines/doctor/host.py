@@ -20,6 +20,7 @@ from cosmos_pipelines.errors import (
     CosmosError,
     HostKeyChanged,
     HostKeyUnknown,
+    NotAllowed,
     SettingsError,
     Unreachable,
 )
@@ -128,8 +129,8 @@ class HostChecks:
 
     def reachable(self) -> Finding:
         """Whether an SSH server answers."""
-        if isinstance(self._refusal, Unreachable):
-            raise self._refusal
+        if isinstance(self._refusal, Unreachable) or type(self._refusal) is NotAllowed:
+            raise self._refusal  # before any host key was seen
         return ok(f"{self.hops[-1]} answers")
 
     def host_key(self) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -25,6 +26,8 @@ _OPTIONS: Final = (
 )  # fmt: skip
 _OLD_NAMES: Final = {"pubkeyacceptedalgorithms": "pubkeyacceptedkeytypes"}
 """Names before OpenSSH 8.5."""
+_WEAK: Final = re.compile("cbc|md5|sha1|-96")
+"""What no hint should recommend."""
 _RSA: Final = ("rsa-sha2-512", "rsa-sha2-256")
 
 _AGREED: Final = (
@@ -76,7 +79,7 @@ def transport_to(hop: Hop, sock: Any) -> paramiko.Transport:
                     and not allows(hop, "pubkeyacceptedalgorithms", name + CERTIFICATE)],
     })  # fmt: skip
     security = transport.get_security_options()
-    security.kex = _left(hop, "kexalgorithms", ("curve25519-sha256", *security.kex))
+    security.kex = _left(hop, "kexalgorithms", transport.every_kex)  # type: ignore[attr-defined]
     security.ciphers = _left(hop, "ciphers", security.ciphers)
     security.digests = _left(hop, "macs", security.digests)
     return transport
@@ -142,7 +145,8 @@ def _left(hop: Hop, option: str, ours: Iterable[str]) -> tuple[str, ...]:
             hop.name,
             f"Your SSH configuration allows for {hop} only {word} that cannot be used here: "
             f"{', '.join(hop.algorithms[option] or ())}.",
-            hint=f"Add one of these to {word}: {', '.join(ours)}.",
+            hint=f"Add one of these to {word}: "
+            f"{', '.join(name for name in ours if not _WEAK.search(name))}.",
         )
     return left
 
@@ -151,22 +155,27 @@ def _left(hop: Hop, option: str, ours: Iterable[str]) -> tuple[str, ...]:
 def _class() -> type[paramiko.Transport]:
     import paramiko
 
+    # the name in RFC 8731 of what paramiko has by its older name
+    old, new = "curve25519-sha256@libssh.org", "curve25519-sha256"
+    info = paramiko.Transport._kex_info  # type: ignore[attr-defined]
+    aliases = {new: info[old]} if old in info else {}
+
     class Transport(paramiko.Transport):
         """Keeps the server's lists for an error; offers exactly `host_key_order`."""
 
-        _kex_info: ClassVar[
-            dict[str, Any]
-        ] = {  # the name in RFC 8731 of what paramiko has by its older name
-            **paramiko.Transport._kex_info,  # type: ignore[attr-defined]
-            "curve25519-sha256": paramiko.Transport._kex_info[  # type: ignore[attr-defined]
-                "curve25519-sha256@libssh.org"
-            ],
+        _kex_info: ClassVar[dict[str, Any]] = {
+            **info,
+            **aliases,
         }
 
         def __init__(self, *given: Any, **more: Any) -> None:
             self.offered: dict[str, list[str]] = {}
             self.host_key_order: tuple[str, ...] | None = None
             super().__init__(*given, **more)
+
+        @property
+        def every_kex(self) -> tuple[str, ...]:
+            return (*aliases, *self.preferred_kex)
 
         @property
         def preferred_keys(self) -> tuple[str, ...]:

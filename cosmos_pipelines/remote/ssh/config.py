@@ -86,6 +86,8 @@ class Hop:
     """Where accepted host keys are added."""
     hashed_names: bool = False
     """Whether they are added with a hashed name."""
+    revoked_keys: Path | None = None
+    """A file of revoked host keys: a list, or a KRL of `ssh-keygen -k`."""
     localhost_is_trusted: bool = False
     """Whether no host key is checked at an address of this machine."""
     algorithms: Algorithms = field(default_factory=dict)
@@ -200,7 +202,7 @@ def _hop(target: Target, options: Options) -> Hop:
     users = [path(f) for f in options["userknownhostsfile"] if f != "none"]
     common = [path(f) for f in options["globalknownhostsfile"] if f != "none"]
     command = first("proxycommand", "none")
-    alias = first("hostkeyalias", "")
+    alias, revoked = first("hostkeyalias", ""), first("revokedhostkeys", "")
     return Hop(
         name=target.host,
         address=address,
@@ -218,6 +220,7 @@ def _hop(target: Target, options: Options) -> Hop:
         new_keys=_STRICT.get(first("stricthostkeychecking", "ask"), "refuse"),
         new_keys_file=users[0] if users else None,
         hashed_names=first("hashknownhosts", "no") == "yes",
+        revoked_keys=None if revoked in ("", "none") else path(revoked),
         localhost_is_trusted=not alias and first("nohostauthenticationforlocalhost", "no") == "yes",
         algorithms=allowed_by(options, _defaults()),
     )

@@ -11,6 +11,8 @@ import fnmatch
 import hashlib
 import hmac
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,3 +106,19 @@ def _is_hash_of(name: str, pattern: str) -> bool:
     except ValueError:
         return False
     return hmac.compare_digest(hmac.digest(salt, name.lower().encode(), "sha1"), digest)
+
+
+def is_in_list(kind: str, blob: bytes, revoked: Path) -> str | None:
+    """Return why `ssh` refuses a host key or certificate for a list of revoked keys, or None."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as key:
+        key.write(f"{kind} {base64.b64encode(blob).decode()}\n")
+        key.flush()
+        words = ["ssh-keygen", "-Q", "-f", str(revoked), key.name]
+        try:
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        except FileNotFoundError:
+            return f"cannot be looked up in {revoked}: ssh-keygen is not installed"
+    if done.returncode == 0:
+        return None
+    said = done.stderr.decode(errors="replace").strip()
+    return f"cannot be looked up in {revoked}: {said}" if said else f"is revoked in {revoked}"

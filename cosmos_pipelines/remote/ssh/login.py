@@ -12,12 +12,19 @@ from cosmos_pipelines.errors import HostKeyChanged, HostKeyUnknown, LoginRefused
 from cosmos_pipelines.remote.ssh.algorithms import CERTIFICATE, host_key_types
 from cosmos_pipelines.remote.ssh.config import Hop
 from cosmos_pipelines.remote.ssh.host_certificates import certificate_of
-from cosmos_pipelines.remote.ssh.known_hosts import KnownKey, add_key, fingerprint, keys_of
+from cosmos_pipelines.remote.ssh.known_hosts import (
+    KnownKey,
+    add_key,
+    fingerprint,
+    is_in_list,
+    keys_of,
+)
 from cosmos_pipelines.remote.ssh.user_keys import Tried, keys_for
 
 if TYPE_CHECKING:
     import paramiko
 
+_REVOKED: Final = "Ask the host's owner for its new key; do not log in before."
 ASKED: Final = ("password", "keyboard-interactive")
 """Ways to log in that ask the user for something."""
 
@@ -99,7 +106,13 @@ def _refuse_revoked(hop: Hop, key: paramiko.PKey, shown: str) -> None:
             what = f"the host key {shown}, which is revoked in {known.file}."
             if known.blob != key.asbytes():
                 what = f"a certificate of {known}, an authority that is revoked in {known.file}."
-            raise HostKeyChanged(hop.name, f"{hop} shows {what}")
+            raise HostKeyChanged(hop.name, f"{hop} shows {what}", hint=_REVOKED)
+    if hop.revoked_keys is not None:
+        whole = key.public_blob
+        kind, blob = (whole.key_type, whole.key_blob) if whole else (key.get_name(), key.asbytes())
+        if why := is_in_list(kind, blob, hop.revoked_keys):
+            said = f"{hop} shows the host key {shown}, which {why}."
+            raise HostKeyChanged(hop.name, said, hint=_REVOKED)
 
 
 def _problem_of_certificate(hop: Hop, key: paramiko.PKey) -> str | None:
@@ -233,6 +246,11 @@ def _hint(hop: Hop, tried: Tried, ways: list[str]) -> str:
     if tried.locked and not tried.offered:
         return f"Put the key into an agent: `ssh-add {shlex.quote(str(tried.locked[0]))}`."
     key_file = next((f for f in hop.key_files if f.is_file()), None)
+    if key_file is not None and not tried.offered:
+        return (
+            "No key could be offered: repair what is said of them, or name another key with "
+            "IdentityFile in your SSH configuration or `key` in [remote]."
+        )
     make = ""
     if key_file is None:
         key_file, make = Path("~/.ssh/id_ed25519"), "Make a key: `ssh-keygen -t ed25519`. "

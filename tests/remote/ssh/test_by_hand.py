@@ -260,6 +260,21 @@ def test_all_else_in_a_configuration_is_read_as_by_ssh(
     assert accepted(config) == let_in
 
 
+def test_a_list_of_revoked_keys_refuses_a_key_its_certificate_and_their_authority(
+    host: Sshd, cas: Files, client: Callable[..., Path], tmp_path: Path
+) -> None:
+    known = f"@cert-authority * {public(cas['hosts'])}\n{(host.base / 'known_hosts').read_text()}"
+    listed = {"key": f"{host.base}/host_key.pub", "authority": f"{cas['hosts']}.pub"}
+    for name, file in listed.items():
+        revoked = tmp_path / name
+        config = client(host, f"RevokedHostKeys {revoked}", known)
+        refused(config, HostKeyChanged, f"cannot be looked up in {revoked}")
+        keygen("-k", "-f", revoked, file)
+        refused(config, HostKeyChanged, f"is revoked in {revoked}")
+    keygen("-k", "-f", tmp_path / "key", f"{cas['others']}.pub")
+    assert accepted(client(host, f"RevokedHostKeys {tmp_path}/key", known))
+
+
 # The user's keys and certificates -------------------------------------------------------------
 
 
