@@ -222,15 +222,13 @@ def _hop(target: Target, options: Options) -> Hop:
         hashed_names=first("hashknownhosts", "no") == "yes",
         revoked_keys=None if revoked in ("", "none") else path(revoked),
         localhost_is_trusted=not alias and first("nohostauthenticationforlocalhost", "no") == "yes",
-        algorithms=allowed_by(options, _defaults()),
+        algorithms=allowed_by(options, _defaults() if shutil.which("ssh") else {}),
     )
 
 
 @cache
 def _defaults() -> Options:
-    """Return what `ssh` does without any configuration; without `ssh`, nothing is known."""
-    if shutil.which("ssh") is None:
-        return {}
+    """Return what `ssh` does without any configuration."""
     return _read_by_ssh(Target("localhost", config_file=Path(os.devnull)))
 
 

@@ -203,7 +203,10 @@ def _agent_keys(hop: Hop, tried: Tried, stack: ExitStack) -> list[paramiko.agent
     except OSError as e:
         tried.labels.append(f"agent {hop.agent} ({e.strerror or e})")
         return []
-    return [_like(key, certificate=True) for key in agent.get_keys()]
+    keys = [_like(key, certificate=True) for key in agent.get_keys()]
+    for key in keys:
+        key.public_blob = None  # paramiko 5.0 looks for it and sets it nowhere
+    return keys
 
 
 def _name(key: paramiko.agent.AgentKey) -> str:
