@@ -26,6 +26,8 @@ _OPTIONS: Final = (
 )  # fmt: skip
 _OLD_NAMES: Final = {"pubkeyacceptedalgorithms": "pubkeyacceptedkeytypes"}
 """Names before OpenSSH 8.5."""
+_USERAUTH: Final = b"\x05\0\0\0\x0cssh-userauth"
+"""SSH_MSG_SERVICE_REQUEST for logging in: RFC 4253."""
 _WEAK: Final = re.compile("cbc|md5|sha1|-96")
 """What no hint should recommend."""
 _RSA: Final = ("rsa-sha2-512", "rsa-sha2-256")
@@ -161,7 +163,7 @@ def _class() -> type[paramiko.Transport]:
     aliases = {new: info[old]} if old in info else {}
 
     class Transport(paramiko.Transport):
-        """Keeps the server's lists for an error; offers exactly `host_key_order`."""
+        """Keeps the server's lists for an error; offers exactly `host_key_order`; asks once."""
 
         _kex_info: ClassVar[dict[str, Any]] = {
             **info,
@@ -171,6 +173,7 @@ def _class() -> type[paramiko.Transport]:
         def __init__(self, *given: Any, **more: Any) -> None:
             self.offered: dict[str, list[str]] = {}
             self.host_key_order: tuple[str, ...] | None = None
+            self.asked_to_log_in = False
             super().__init__(*given, **more)
 
         @property
@@ -181,6 +184,19 @@ def _class() -> type[paramiko.Transport]:
         def preferred_keys(self) -> tuple[str, ...]:
             order = self.host_key_order
             return tuple(super().preferred_keys) if order is None else order
+
+        def _send_message(self, data: Any) -> None:
+            """Ask once for the service ssh-userauth: servers in Go hang up if asked again.
+
+            paramiko asks before each attempt to log in, and logs in when the answer comes.
+            """
+            if not self.is_authenticated() and data.asbytes() == _USERAUTH:
+                if self.asked_to_log_in:
+                    handler: Any = self.auth_handler
+                    handler._parse_service_accept(paramiko.Message(_USERAUTH[1:]))
+                    return
+                self.asked_to_log_in = True
+            super()._send_message(data)  # type: ignore[misc]
 
         def _really_parse_kex_init(self, *given: Any, **more: Any) -> Any:
             parsed = super()._really_parse_kex_init(*given, **more)  # type: ignore[misc]

@@ -421,6 +421,17 @@ def test_a_server_that_asks_questions_is_told_and_gets_no_hint_that_cannot_help(
     assert f"ssh-copy-id -i {key}.pub" in refused(config, LoginRefused, "does not let")
 
 
+def test_the_login_is_asked_for_once_however_many_keys_are_offered(
+    start: Callable[..., Sshd], client: Callable[..., Path], key: Path
+) -> None:
+    sshd = start("debug", lambda _: "LogLevel DEBUG3\n")
+    assert ours(client(sshd, f"IdentityFile {key}")) is None
+    log = (sshd.base / "log").read_text()
+    requests = re.findall(r"receive packet: type (\d+) \[preauth\]", log)
+    assert requests.count("5") == 1  # SSH_MSG_SERVICE_REQUEST; servers in Go hang up at a second
+    assert requests.count("50") == 3  # without a key, with the wrong one, with the right one
+
+
 RESTRICTED = """\
 KexAlgorithms curve25519-sha256
 Ciphers aes256-gcm@openssh.com,aes256-ctr
