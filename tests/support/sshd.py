@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -89,9 +91,18 @@ def _write(base: Path, port: int, more: Callable[[Path], str]) -> Sshd:
     home = base / "home"
     home.mkdir()
     facts = {"port": port, "user": getpass.getuser(), "base": base, "home": home}
-    (base / "sshd_config").write_text(more(base) + _SERVER.format(**facts))
+    (base / "sshd_config").write_text(more(base) + _SERVER.format(**facts) + _penalties())
     (base / "config").write_text(_CLIENT.format(**facts))
     return Sshd(0, port, facts["user"], base, home)
+
+
+@cache
+def _penalties() -> str:
+    """Since OpenSSH 9.8 an address is shut out for a while after logins that were refused."""
+    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
+    found = re.match(r"OpenSSH_(\d+)\.(\d+)", said)
+    new = found is not None and (int(found[1]), int(found[2])) >= (9, 8)
+    return "PerSourcePenalties no\n" if new else ""
 
 
 def _free_port() -> int:
