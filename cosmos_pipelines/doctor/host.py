@@ -22,6 +22,7 @@ from cosmos_pipelines.errors import (
     CosmosError,
     HostKeyChanged,
     HostKeyUnknown,
+    NotAllowed,
     SettingsError,
     Unreachable,
     shown,
@@ -30,6 +31,7 @@ from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote import gpu
 from cosmos_pipelines.remote.ssh.config import Hop, route
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection, Target
+from cosmos_pipelines.remote.ssh.login import authorities
 from cosmos_pipelines.remote.ssh.shell import first_line
 
 ASK_S: Final = 20.0
@@ -131,7 +133,7 @@ class HostChecks:
         files = [str(f) for f in hop.key_files if f.is_file()]
         agent = hop.agent is not None and hop.agent.exists()
         if not files and not agent:
-            return fail("there is no private key, and no agent", "ssh-keygen -t ed25519")
+            return warn("there is no private key, and no agent", "ssh-keygen -t ed25519")
         return ok(", ".join([*files, *(["the keys of the agent"] if agent else [])]))
 
     @cached_property
@@ -145,15 +147,25 @@ class HostChecks:
 
     def reachable(self) -> Finding:
         """Whether an SSH server answers."""
-        if isinstance(self._refusal, Unreachable):
-            raise self._refusal
+        if isinstance(self._refusal, Unreachable) or type(self._refusal) is NotAllowed:
+            raise self._refusal  # before any host key was seen
         return ok(f"{self.hops[-1]} answers")
 
     def host_key(self) -> Finding:
         """Whether the host has the known key."""
         if isinstance(self._refusal, HostKeyUnknown | HostKeyChanged):
             raise self._refusal
-        return ok(f"is the known key of {self.hops[-1].key_name}")
+        last = self.hops[-1]
+        if last.new_keys == "add and ignore changes":
+            set_to = "StrictHostKeyChecking no"
+            return warn(
+                f"every key of {last.key_name} is taken: your SSH configuration has {set_to}",
+                f"Set StrictHostKeyChecking accept-new for {last.name} there: a changed key is "
+                "refused then.",
+            )
+        if authorities(last):
+            return ok(f"is known for {last.key_name}, by itself or by a certificate")
+        return ok(f"is the known key of {last.key_name}")
 
     def login(self) -> Finding:
         """Whether the host accepts the login."""

@@ -107,13 +107,11 @@ def arrive(target: EngineOnHost, *, code: bool = True) -> Arrived:
 
 def _docker(host: HostFolder) -> docker_answers.Daemon:
     done = host.connection.run(docker.info_argv(), timeout_s=LOOK_S)
-    answer = done.stdout.decode(errors="replace")
-    if answer.lstrip().startswith("{"):
-        daemon = docker_answers.parse_info(answer)
-        if isinstance(daemon, docker_answers.Daemon):
-            return daemon
+    stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    daemon = docker_answers.parse_info(done.exit_code, stdout, stderr)
+    if isinstance(daemon, docker_answers.Problem):
         raise daemon.error(host.host)
-    raise docker_answers.parse_problem(done.stderr.decode(errors="replace")).error(host.host)
+    return daemon
 
 
 def recorded(target: EngineOnHost) -> SetUp:

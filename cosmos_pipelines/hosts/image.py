@@ -144,8 +144,13 @@ def _build_error(target: EngineOnHost, last: str, code: int) -> BackendError:
 
 def _find_image(target: EngineOnHost, name: str) -> Image | None:
     done = target.host.connection.run(docker.image_argv(name), timeout_s=LOOK_S)
-    images = docker_answers.parse_images(done.stdout.decode(errors="replace"))
-    return images[0] if images else None
+    stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    found = docker_answers.parse_image(done.exit_code, stdout, stderr)
+    if isinstance(found, Image):
+        return found
+    if found.kind == "no_image":
+        return None
+    raise found.error(target.host.host)
 
 
 def _require_image(target: EngineOnHost, name: str) -> Image:

@@ -91,7 +91,7 @@ def test_an_unknown_host_key_names_the_command_that_adds_it(
     assert failed(looked(settings_of(home, fleet, f'known_hosts = "{empty}"'))) == []
 
 
-def test_a_key_that_is_not_let_in_names_the_command_that_lets_it_in(
+def test_a_key_that_is_not_let_in_names_what_lets_it_in(
     home: Path, fleet: Fleet, tmp_path: Path
 ) -> None:
     key = tmp_path / "other"
@@ -103,7 +103,17 @@ def test_a_key_that_is_not_let_in_names_the_command_that_lets_it_in(
     )
     found = looked(settings)
     assert failed(found) == ["login"]
-    assert f"ssh-copy-id -i {key}.pub" in found["login"].do
+    assert f"{key}.pub to ~/.ssh/authorized_keys of ops" in found["login"].do
+
+
+def test_a_host_whose_key_nobody_checks_is_told(home: Path, fleet: Fleet, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"StrictHostKeyChecking no\n{fleet.ssh_config.read_text()}")
+    values = {"host": "gpu1", "config": config, "more": "", "image": IMAGE}
+    found = looked(settings_in(home, SETTINGS.format(**values)))
+    assert failed(found) == []
+    assert found["host key"].result == "warn"
+    assert "StrictHostKeyChecking accept-new" in found["host key"].do
 
 
 @pytest.mark.parametrize(

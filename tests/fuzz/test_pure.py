@@ -51,7 +51,7 @@ READ: dict[str, Callable[[str], Any]] = {
     "start": run_folder.read_start,
     "containers": answers.parse_inspect,
     "images": answers.parse_images,
-    "engine": answers.parse_info,
+    "engine": lambda text: answers.parse_info(0, text, ""),
     "problem": answers.parse_problem,
     "gpus": lambda text: gpu.parse(0, text),
     "progress": progress_of,

@@ -112,7 +112,7 @@ def shell_host() -> Iterator[ShellHost]:
         login = Path(directory) / "login"
         login.write_text(_LOGIN)
         login.chmod(0o755)
-        with running_sshd(f"ForceCommand {login}\n") as server:
+        with running_sshd(lambda _: f"ForceCommand {login}\n") as server:
             yield ShellHost(server)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import random
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -81,21 +84,33 @@ def _key(path: Path) -> str:
     return path.with_suffix(".pub").read_text()
 
 
-def _write(base: Path, port: int, settings: str) -> Sshd:
+def _write(base: Path, port: int, more: Callable[[Path], str]) -> Sshd:
     host_key = " ".join(_key(base / "host_key").split()[:2])
     _key(base / "key")
     (base / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
     home = base / "home"
     home.mkdir()
     facts = {"port": port, "user": getpass.getuser(), "base": base, "home": home}
-    (base / "sshd_config").write_text(_SERVER.format(**facts) + settings)
+    (base / "sshd_config").write_text(more(base) + _SERVER.format(**facts) + _penalties())
     (base / "config").write_text(_CLIENT.format(**facts))
     return Sshd(0, port, facts["user"], base, home)
 
 
+@cache
+def _penalties() -> str:
+    """Since OpenSSH 9.8 an address is shut out for a while after logins that were refused."""
+    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
+    found = re.match(r"OpenSSH_(\d+)\.(\d+)", said)
+    new = found is not None and (int(found[1]), int(found[2])) >= (9, 8)
+    return "PerSourcePenalties no\n" if new else ""
+
+
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
+    """Below the ports that the system gives to clients, who may take a free one meanwhile."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _answers(port: int) -> bool:
@@ -107,10 +122,13 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def running_sshd(settings: str = "") -> Iterator[Sshd]:
-    """Start a server, with more settings; end it with all connections after the block."""
+def running_sshd(more: Callable[[Path], str] = lambda _: "") -> Iterator[Sshd]:
+    """Start a server; end the server with all connections after the block.
+
+    `more`: makes lines of its configuration, which win, when `Sshd.base` has the keys.
+    """
     base = Path(tempfile.mkdtemp(prefix="sshd-"))
-    written = _write(base, _free_port(), settings)
+    written = _write(base, _free_port(), more)
     Path("/run/sshd").mkdir(exist_ok=True)  # for privilege separation; needs root
     words = [str(PROGRAM), "-D", "-e", "-f", str(base / "sshd_config")]
     with (base / "log").open("wb") as log:

@@ -49,16 +49,19 @@ LAST_LINES: Final = 200
 """Number of last lines of a container's log that are kept to explain a failure."""
 
 _STATE: Final = """
-if found=$("$@" 2>&1); then
+if found=$("$@" 2>/dev/null); then
     case $found in
         created) echo created ;;
         running | paused | restarting) echo running ;;
-        *) echo ended ;;
+        removing | exited | dead) echo ended ;;
+        *) echo "Docker named the state $found" >&2; exit 1 ;;
     esac
 else
+    found=$("$@" 2>&1 >/dev/null)
     case $found in *"o such container"*) echo absent ;; *) echo "$found" >&2; exit 1 ;; esac
 fi
 """
+"""Of standard error only a failure is read: a client may warn there of its own settings."""
 
 
 def _json_list(*values: str) -> str:
@@ -69,7 +72,16 @@ def _json_list(*values: str) -> str:
 _LIST: Final = """
 format=$1; shift
 ids=$("$@") || exit 1
-[ -z "$ids" ] || docker container inspect "--format=$format" -- $ids 2>/dev/null || :
+[ -n "$ids" ] || exit 0
+if listed=$(docker container inspect "--format=$format" -- $ids 2>/dev/null); then
+    printf '%s\\n' "$listed"
+    exit 0
+fi
+for id in $ids; do # one of them was removed meanwhile, or the daemon has ended
+    docker container inspect "--format=$format" -- "$id" 2>/dev/null && continue
+    said=$(docker container inspect "--format=$format" -- "$id" 2>&1 >/dev/null)
+    case $said in *"o such container"*) ;; *) echo "$said" >&2; exit 1 ;; esac
+done
 """
 """Prints a line for each container; one that is removed meanwhile is left out."""
 _LISTED: Final = _json_list(

@@ -11,15 +11,17 @@ from cosmos_pipelines.backends.carriers.base import Ask, CarrierChecks
 from cosmos_pipelines.backends.carriers.container import image_of
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
 from cosmos_pipelines.engines.gpu_faults import gpu_fault
+from cosmos_pipelines.errors import BackendError, Unreachable
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     Daemon,
     Problem,
-    parse_images,
+    parse_image,
     parse_info,
     parse_problem,
 )
+from cosmos_pipelines.remote.ssh.connection import Completed
 from cosmos_pipelines.settings import Docker
 
 OLDEST_DOCKER: Final = (20, 10)
@@ -27,6 +29,15 @@ OLDEST_DOCKER: Final = (20, 10)
 TOOLKIT: Final = (
     "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 )
+
+
+_UNREACHED: Final = ("not_permitted", "daemon_down")
+_ROOTLESS: Final = """
+for socket in "$XDG_RUNTIME_DIR/docker.sock" "/run/user/$(id -u)/docker.sock"; do
+    [ ! -S "$socket" ] || { echo "$socket"; break; }
+done
+"""
+"""The places of a rootless daemon's socket: docs.docker.com/engine/security/rootless."""
 
 
 class DockerChecks(CarrierChecks):
@@ -48,9 +59,12 @@ class DockerChecks(CarrierChecks):
 
     @cached_property
     def _answer(self) -> Daemon | Problem:
-        done = self._ask(docker.info_argv())
-        out = done.stdout.decode(errors="replace")
-        return parse_info(out) if out.lstrip().startswith("{") else parse_problem(said_of(done))
+        try:
+            return parse_info(*_texts(self._ask(docker.info_argv())))
+        except Unreachable:
+            raise
+        except BackendError as e:
+            return Problem("other", e.message, f"See `ssh {self._host} docker info`.")
 
     @property
     def _daemon(self) -> Daemon:
@@ -60,9 +74,31 @@ class DockerChecks(CarrierChecks):
 
     def permission(self) -> Finding:
         """Whether the login user may use Docker on the host."""
-        if isinstance(self._answer, Problem):
-            return fail(self._answer.message, self._answer.hint.replace("USER", self._user()))
-        return ok(f"{self._user()} may use Docker")
+        answer, user = self._answer, self._user()
+        if isinstance(answer, Problem):
+            return fail(answer.message, self._rootless_hint() or answer.hint.replace("USER", user))
+        by = "" if answer.context == "default" else f", by its context {answer.context}"
+        if answer.rootless and not _is_root(self._containers.user):
+            return fail(
+                f"{user} may use Docker{by}, but the daemon is rootless: files of {user} belong to "
+                "root in its containers, and runs are started as another user",
+                'Set user = "0:0" in [docker] of cosmos.toml.',
+            )
+        return ok(f"{user} may use Docker{by}")
+
+    def _rootless_hint(self) -> str | None:
+        """Return what to do if the user has a rootless daemon that Docker's client does not use."""
+        if not isinstance(self._answer, Problem) or self._answer.kind not in _UNREACHED:
+            return None
+        socket = self._ask(["sh", "-c", _ROOTLESS]).stdout.decode(errors="replace").strip()
+        if not socket:
+            return None
+        make = f"docker context create rootless --docker host=unix://{socket}"
+        use = "docker context use rootless"
+        return (
+            f"A rootless daemon listens on {socket}, but DOCKER_HOST is not set for programs that "
+            f"SSH starts: `ssh {self._host} '{make}; {use}'`."
+        )
 
     def version(self) -> Finding:
         """Whether the daemon is new enough."""
@@ -93,14 +129,15 @@ class DockerChecks(CarrierChecks):
     def image(self, engine: str, own: str | None, set_up: str | None) -> tuple[Finding, str | None]:
         """See `CarrierChecks.image`. Raises SettingsError if no image is set."""
         image = image_of(self._containers, engine, own)
-        done = self._ask(docker.image_argv(image))
-        images = parse_images(done.stdout.decode(errors="replace"))
-        if not images:
+        found = parse_image(*_texts(self._ask(docker.image_argv(image))))
+        if isinstance(found, Problem):
+            if found.kind != "no_image":
+                return fail(f"{image}: {found.message}", found.hint), None
             pull = f"ssh {self._host} docker pull {shlex.quote(image)}"
             return fail(f"{image} is not on {self._host}", set_up or pull), None
-        digest = images[0].digest
-        found = ok(f"{image}, {digest}, {images[0].size / (1 << 30):.1f} GiB")
-        return self._gpu_inside(image) or found, digest
+        size = f"{found.size / (1 << 30):.1f} GiB"
+        seen = ok(f"{image}, {found.digest}, {size}")
+        return self._gpu_inside(image) or seen, found.digest
 
     def _gpu_inside(self, image: str) -> Finding | None:
         """Return why a container of the image sees no GPU of the host; None if it sees one."""
@@ -121,3 +158,12 @@ class DockerChecks(CarrierChecks):
         if fault := gpu_fault(said):
             do = fault[1]
         return fail(f"a container of {image} sees no GPU: {said}", do)
+
+
+def _texts(done: Completed) -> tuple[int, str, str]:
+    stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    return done.exit_code, stdout, stderr
+
+
+def _is_root(user: str | None) -> bool:
+    return user is not None and user.partition(":")[0] in ("0", "root")

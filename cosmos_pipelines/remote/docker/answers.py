@@ -65,12 +65,18 @@ class Daemon:
     memory: int
     """Bytes."""
     cpus: int
+    context: str = "default"
+    """The context by which the client found the daemon; `default` also with DOCKER_HOST."""
+    rootless: bool = False
+    """Whether the daemon runs without root: root in a container is the daemon's user."""
 
 
 ProblemKind = Literal[
     "no_docker",
     "not_permitted",
     "daemon_down",
+    "versions",
+    "podman",
     "name_taken",
     "no_image",
     "no_gpu",
@@ -110,10 +116,19 @@ class Problem:
 _PROBLEMS: Final[tuple[tuple[str, ProblemKind, str], ...]] = (
     (r"no space left on device|disk quota exceeded", "disk_full",
      "Free some space on the host; `docker system df` there lists what uses it."),
+    (r"client version \S+ is too (old|new)|API version \S+ is not supported by this client",
+     "versions",
+     "Docker's client and daemon on the host are too far apart: update the older one; is "
+     "DOCKER_API_VERSION set there?"),
     (r"permission denied.*(docker\.sock|docker daemon|docker API)", "not_permitted",
      "Add the user to the host's group docker (`sudo usermod -aG docker USER`), log in again."),
+    (r"connect to the docker (daemon|API) at (tcp|ssh|http)|error during connect.* dial tcp",
+     "daemon_down",
+     "Docker's client on the host asks a daemon elsewhere: see `docker context ls` and DOCKER_HOST "
+     "there."),
     (r"cannot connect to the docker daemon|is the docker daemon running|error during connect|"
-     r"connection refused.*docker|docker daemon is not running", "daemon_down",
+     r"failed to connect to the docker API|connection refused.*docker|"
+     r"docker daemon is not running", "daemon_down",
      "Start Docker on the host: `sudo systemctl start docker`."),
     (r"the container name .* is already in use", "name_taken",
      "A container of this name exists already; look at that container."),
@@ -143,11 +158,17 @@ _PROBLEMS: Final[tuple[tuple[str, ProblemKind, str], ...]] = (
     (r"executable file not found|exec format error|no such file or directory: unknown|"
      r"permission denied: unknown", "no_program",
      "The image does not have the program, or is for another kind of processor."),
-    (r"docker: (command )?not found|docker: no such file or directory", "no_docker",
+    (r"docker: (command )?not found|command not found: docker|unknown command: docker|"
+     r"docker['’]?: no such file or directory", "no_docker",
      "Install Docker on the host: https://docs.docker.com/engine/install/."),
 )  # fmt: skip
 _OTHER_SHAPE: Final = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 """What is raised where an answer has another shape."""
+_NO_ANSWER: Final = "Cannot connect to the Docker daemon: its client names no daemon and no reason"
+_PODMAN: Final = (
+    "the program `docker` there is Podman, which cannot run orders.",
+    "Install Docker on the host: https://docs.docker.com/engine/install/.",
+)
 _PREFIX: Final = re.compile(r"^(docker: )?(error response from daemon: )?", re.IGNORECASE)
 
 
@@ -180,16 +201,43 @@ def parse_images(text: str) -> list[Image]:
     return [_image(facts) for facts in _json_list(text)]
 
 
-def parse_info(text: str) -> Daemon | Problem:
-    """Read the daemon that `info_argv` prints, or why the daemon does not answer (exit code 0 too).
+def parse_image(exit_code: int, stdout: str, stderr: str) -> Image | Problem:
+    """Read the image that `image_argv` prints for one name, or why there is none.
 
     Raises:
         BackendError: the text is not what Docker prints.
     """
-    facts = _json(text)
+    if exit_code != 0:
+        return parse_problem(stderr)
+    images = parse_images(stdout)
+    return images[0] if images else parse_problem("No such image")
+
+
+def parse_info(exit_code: int, stdout: str, stderr: str) -> Daemon | Problem:
+    """Read the daemon that `info_argv` prints, or why the daemon does not answer.
+
+    A client up to 28.0 ends with 0 then and prints `ServerErrors`; a newer one ends with 1, and
+    prints a daemon without version and the reason on standard error (docker/cli,
+    cli/command/system/info.go). Lines before the answer, which is one line, are left out.
+
+    Raises:
+        BackendError: the text is not what Docker prints.
+    """
+    line = next((x for x in reversed(stdout.splitlines()) if x.startswith("{")), None)
+    if line is None:
+        if exit_code != 0:
+            return parse_problem(stderr.strip() or stdout)
+        raise _unreadable(stdout)
+    facts = _json(line)
     try:
         if errors := facts.get("ServerErrors"):
             return parse_problem("\n".join(errors))
+        if exit_code != 0:
+            return parse_problem(stderr)
+        if facts.get("ServerVersion") == "":
+            return parse_problem(stderr.strip() or _NO_ANSWER)
+        if "ServerVersion" not in facts and {"host", "store"} <= facts.keys():
+            return Problem("podman", *_PODMAN)
         return Daemon(
             version=_text(facts["ServerVersion"]),
             root=_text(facts["DockerRootDir"]),
@@ -197,9 +245,11 @@ def parse_info(text: str) -> Daemon | Problem:
             live_restore=bool(facts.get("LiveRestoreEnabled")),
             memory=int(facts.get("MemTotal") or 0),
             cpus=int(facts.get("NCPU") or 0),
+            context=_text((facts.get("ClientInfo") or {}).get("Context") or "default"),
+            rootless="name=rootless" in (facts.get("SecurityOptions") or ()),
         )
     except _OTHER_SHAPE:
-        raise _unreadable(text) from None
+        raise _unreadable(line) from None
 
 
 def _container(facts: Mapping[str, Any]) -> Container:

@@ -12,15 +12,24 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.foreign import expanded, read_text
+from cosmos_pipelines.remote.ssh.algorithms import Algorithms, allowed_by
 
 Options = dict[str, list[str]]
 """Lower-case names of ssh_config(5) and their values."""
+
+NewKeys = Literal["refuse", "add", "add and ignore changes"]
+"""What StrictHostKeyChecking says of host keys that are not known; nobody can be asked."""
+_STRICT: Final[dict[str, NewKeys]] = {
+    "accept-new": "add",
+    **dict.fromkeys(("no", "off", "false"), "add and ignore changes"),
+}
 
 MOST_HOPS: Final = 8
 READ_S: Final = 10
@@ -66,6 +75,22 @@ class Hop:
     """The socket of the SSH agent."""
     listed_keys_only: bool
     proxy_command: str | None = None
+    key_name_without_port: str | None = None
+    """Another name in known_hosts files, where the port of `key_name` is another than 22."""
+    certificate_name: str = ""
+    """The server's name in certificates."""
+    certificate_files: tuple[Path, ...] = ()
+    """The user's certificates; none: those beside the key files."""
+    new_keys: NewKeys = "refuse"
+    new_keys_file: Path | None = None
+    """Where accepted host keys are added."""
+    hashed_names: bool = False
+    """Whether they are added with a hashed name."""
+    revoked_keys: Path | None = None
+    """A file of revoked host keys: a list, or a KRL of `ssh-keygen -k`."""
+    localhost_is_trusted: bool = False
+    """Whether no host key is checked at an address of this machine."""
+    algorithms: Algorithms = field(default_factory=dict)
 
     def __str__(self) -> str:
         where = self.address if self.port == 22 else f"{self.address}:{self.port}"
@@ -174,20 +199,37 @@ def _hop(target: Target, options: Options) -> Hop:
     def path(text: str) -> Path:
         return expanded(_filled(text, tokens))
 
-    files = [*options["userknownhostsfile"], *options["globalknownhostsfile"]]
+    users = [path(f) for f in options["userknownhostsfile"] if f != "none"]
+    common = [path(f) for f in options["globalknownhostsfile"] if f != "none"]
     command = first("proxycommand", "none")
+    alias, revoked = first("hostkeyalias", ""), first("revokedhostkeys", "")
     return Hop(
         name=target.host,
         address=address,
         port=port,
         user=user,
-        key_name=first("hostkeyalias", known),
-        known_hosts=tuple(path(f) for f in files if f != "none"),
+        key_name=alias or known,
+        known_hosts=(*users, *common),
         key_files=tuple(path(f) for f in dict.fromkeys(options["identityfile"]) if f != "none"),
         agent=_agent(first("identityagent", "SSH_AUTH_SOCK"), tokens),
         listed_keys_only=first("identitiesonly", "no") == "yes",
         proxy_command=None if command == "none" else _filled(command, tokens),
+        key_name_without_port=None if alias or port == 22 else address,
+        certificate_name=alias or address,
+        certificate_files=tuple(path(f) for f in options["certificatefile"] if f != "none"),
+        new_keys=_STRICT.get(first("stricthostkeychecking", "ask"), "refuse"),
+        new_keys_file=users[0] if users else None,
+        hashed_names=first("hashknownhosts", "no") == "yes",
+        revoked_keys=None if revoked in ("", "none") else path(revoked),
+        localhost_is_trusted=not alias and first("nohostauthenticationforlocalhost", "no") == "yes",
+        algorithms=allowed_by(options, _defaults() if shutil.which("ssh") else {}),
     )
+
+
+@cache
+def _defaults() -> Options:
+    """Return what `ssh` does without any configuration."""
+    return _read_by_ssh(Target("localhost", config_file=Path(os.devnull)))
 
 
 def _filled(text: str, tokens: dict[str, str]) -> str:

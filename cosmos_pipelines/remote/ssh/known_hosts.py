@@ -10,6 +10,9 @@ import base64
 import fnmatch
 import hashlib
 import hmac
+import os
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,8 @@ class KnownKey:
     """`ssh-ed25519`, ..."""
     blob: bytes
     revoked: bool
+    authority: bool = False
+    """Whether the key signs certificates of hosts; it is no host key then."""
 
     def __str__(self) -> str:
         return f"{self.kind} {fingerprint(self.blob)}"
@@ -48,15 +53,33 @@ def keys_of(name: str, file: Path) -> Iterator[KnownKey]:
     for line in lines:
         words = line.split()
         marker = words.pop(0) if words and words[0] in MARKERS else None
-        if len(words) < 3 or words[0].startswith("#") or marker == "@cert-authority":
-            continue  # certificates of hosts cannot be checked here
+        if len(words) < 3 or words[0].startswith("#"):
+            continue
         patterns, kind, text = words[:3]
         try:
             blob = base64.b64decode(text, validate=True)
         except ValueError:
             continue
         if _matches(name, patterns):
-            yield KnownKey(file, kind, blob, revoked=marker == "@revoked")
+            yield KnownKey(file, kind, blob, marker == "@revoked", marker == "@cert-authority")
+
+
+def add_key(name: str, kind: str, blob: bytes, file: Path, *, hashed: bool) -> None:
+    """Append a host key as `ssh` does, with the name hashed if asked.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if hashed:
+        salt = os.urandom(20)
+        digest = hmac.digest(salt, name.lower().encode(), "sha1")
+        name = "|".join(["", "1", *(base64.b64encode(x).decode() for x in (salt, digest))])
+    line = f"{name} {kind} {base64.b64encode(blob).decode()}\n".encode()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.open("ab") as known:  # one write: other programs append to the file too
+        if file.is_file() and known.tell() and not file.read_bytes().endswith(b"\n"):
+            line = b"\n" + line
+        known.write(line)
 
 
 def _matches(name: str, patterns: str) -> bool:
@@ -82,4 +105,20 @@ def _is_hash_of(name: str, pattern: str) -> bool:
         salt, digest = (base64.b64decode(part) for part in pattern.split("|")[2:4])
     except ValueError:
         return False
-    return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
+    return hmac.compare_digest(hmac.digest(salt, name.lower().encode(), "sha1"), digest)
+
+
+def is_in_list(kind: str, blob: bytes, revoked: Path) -> str | None:
+    """Return why `ssh` refuses a host key or certificate for a list of revoked keys, or None."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as key:
+        key.write(f"{kind} {base64.b64encode(blob).decode()}\n")
+        key.flush()
+        words = ["ssh-keygen", "-Q", "-f", str(revoked), key.name]
+        try:
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        except FileNotFoundError:
+            return f"cannot be looked up in {revoked}: ssh-keygen is not installed"
+    if done.returncode == 0:
+        return None
+    said = done.stderr.decode(errors="replace").strip()
+    return f"cannot be looked up in {revoked}: {said}" if said else f"is revoked in {revoked}"

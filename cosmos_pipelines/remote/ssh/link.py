@@ -13,9 +13,10 @@ import socket
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from cosmos_pipelines.errors import LinkLost, NotAllowed, Refused, Unreachable
+from cosmos_pipelines.remote.ssh.algorithms import no_agreement, transport_to
 from cosmos_pipelines.remote.ssh.config import Hop, Target, route
 from cosmos_pipelines.remote.ssh.login import check_host_key, log_in, prefer_known_types
 
@@ -111,7 +112,7 @@ class Link:
         else:
             connection = self._through(hop)
         self._last_data = _LastData(connection)
-        transport = paramiko.Transport(cast(Any, self._last_data))
+        transport = transport_to(hop, self._last_data)
         self._transports.append(transport)
         limit = self._target.connect_timeout_s
         transport.banner_timeout = transport.handshake_timeout = limit
@@ -121,6 +122,8 @@ class Link:
         try:
             transport.start_client(timeout=limit)
             key = transport.get_remote_server_key()
+        except paramiko.ssh_exception.IncompatiblePeer:
+            raise no_agreement(transport, hop) from None
         except (paramiko.SSHException, EOFError, OSError) as e:
             raise Unreachable(
                 hop.name,

@@ -2,65 +2,95 @@
 
 from __future__ import annotations
 
-import base64
+import ipaddress
 import shlex
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
+from cosmos_pipelines.remote.ssh.algorithms import CERTIFICATE, host_key_types
 from cosmos_pipelines.remote.ssh.config import Hop
-from cosmos_pipelines.remote.ssh.known_hosts import KnownKey, fingerprint, keys_of
+from cosmos_pipelines.remote.ssh.host_certificates import certificate_of
+from cosmos_pipelines.remote.ssh.known_hosts import (
+    KnownKey,
+    add_key,
+    fingerprint,
+    is_in_list,
+    keys_of,
+)
+from cosmos_pipelines.remote.ssh.user_keys import Tried, keys_for
 
 if TYPE_CHECKING:
     import paramiko
 
-AGENT_S: Final = 60.0
-"""Seconds for an answer of an agent, which may ask its user to touch a security key."""
+_REVOKED: Final = "Ask the host's owner for its new key; do not log in before."
+ASKED: Final = ("password", "keyboard-interactive")
+"""Ways to log in that ask the user for something."""
 
 
 def prefer_known_types(transport: paramiko.Transport, hop: Hop) -> None:
-    """Ask for a host key of a known type; a key of another type would look like a changed key."""
-    known = {key.kind for key in _known_keys(hop)}
-    security = transport.get_security_options()
+    """Ask for a host key of a known type; a key of another type would look like a changed key.
 
-    def unknown(algorithm: str) -> bool:
-        return ("ssh-rsa" if algorithm.startswith("rsa-sha2") else algorithm) not in known
+    Certificates come first if an authority is known, last if not.
 
-    security.key_types = tuple(sorted(security.key_types, key=unknown))
+    Raises:
+        NotAllowed: the SSH configuration allows no type that paramiko has.
+    """
+    known = _known_keys(hop)
+    kinds = {key.kind for key in known if not key.authority}
+    authority = bool(authorities(hop))
+
+    def place(algorithm: str) -> int:
+        if algorithm.endswith(CERTIFICATE):
+            return 0 if authority else 3
+        return 1 if ("ssh-rsa" if algorithm.startswith("rsa-sha2") else algorithm) in kinds else 2
+
+    host_key_types(transport, hop, place)
+
+
+def authorities(hop: Hop) -> list[KnownKey]:
+    """Return the known authorities whose certificates hold for a host."""
+    return [key for key in _known_keys(hop) + _without_port(hop) if key.authority]
 
 
 def check_host_key(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> None:
-    """Return if this key is a known key of the host.
+    """Return if this key is a known key of the host, or has a certificate of a known authority.
+
+    A new or changed key is accepted where StrictHostKeyChecking says so, and a new one added.
 
     Raises:
         HostKeyUnknown: no key of the host is known; the hint is the command that adds the key.
         HostKeyChanged: other keys are known, or this key is revoked.
     """
+    if hop.localhost_is_trusted and _is_local(hop):
+        return
     blob = key.asbytes()
     shown = f"{key.get_name()} {fingerprint(blob)}"
-    known = _known_keys(hop)
-    same = [k for k in known if k.blob == blob]
-    if revoked := next((k for k in same if k.revoked), None):
-        raise HostKeyChanged(
-            hop.name, f"{hop} shows the host key {shown}, which is revoked in {revoked.file}."
-        )
-    if same:
+    _refuse_revoked(hop, key, shown)
+    problem = _problem_of_certificate(hop, key)
+    if problem is None:
         return
-    others = [k for k in known if not k.revoked]
-    if not others:
+    plain = [k for k in _known_keys(hop) if not k.revoked and not k.authority]
+    without_port = [k for k in _without_port(hop) if not k.revoked and not k.authority]
+    if blob in {k.blob for k in plain or without_port}:
+        return
+    if not plain:
+        if hop.new_keys != "refuse":
+            _add(hop, key)
+            return
         raise HostKeyUnknown(
             hop.name,
-            f"The host key of {hop} is not known: {shown}.",
+            f"The host key of {hop} is not known: {shown}.{problem}",
             hint="Compare the fingerprint with that of the host's owner, then add the key: "
             + _scan(hop, key, jump),
         )
-    old = next((k for k in others if k.kind == key.get_name()), others[0])
+    if hop.new_keys == "add and ignore changes":
+        return
+    old = next((k for k in plain if k.kind == key.get_name()), plain[0])
     raise HostKeyChanged(
         hop.name,
-        f"THE HOST KEY OF {hop} HAS CHANGED: it shows {shown}; {old.file} has {old}. "
+        f"THE HOST KEY OF {hop} HAS CHANGED: it shows {shown}; {old.file} has {old}.{problem} "
         "Someone may be listening in.",
         hint="Only if you know that the host was installed again: "
         f"{shlex.join(['ssh-keygen', '-R', hop.key_name, '-f', str(old.file)])} && "
@@ -68,24 +98,78 @@ def check_host_key(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> None:
     )
 
 
+def _refuse_revoked(hop: Hop, key: paramiko.PKey, shown: str) -> None:
+    certificate = certificate_of(key)
+    signers = {key.asbytes(), certificate.authority if certificate else b""}
+    for known in _known_keys(hop) + _without_port(hop):
+        if known.revoked and known.blob in signers:
+            what = f"the host key {shown}, which is revoked in {known.file}."
+            if known.blob != key.asbytes():
+                what = f"a certificate of {known}, an authority that is revoked in {known.file}."
+            raise HostKeyChanged(hop.name, f"{hop} shows {what}", hint=_REVOKED)
+    if hop.revoked_keys is not None:
+        whole = key.public_blob
+        kind, blob = (whole.key_type, whole.key_blob) if whole else (key.get_name(), key.asbytes())
+        if why := is_in_list(kind, blob, hop.revoked_keys):
+            said = f"{hop} shows the host key {shown}, which {why}."
+            raise HostKeyChanged(hop.name, said, hint=_REVOKED)
+
+
+def _problem_of_certificate(hop: Hop, key: paramiko.PKey) -> str | None:
+    """Return None if a known authority vouches for the key; else a sentence, empty without one."""
+    certificate = certificate_of(key)
+    known = {k.blob for k in authorities(hop)}
+    if certificate is None:
+        return " It shows no certificate of the known authority." if known else ""
+    if certificate.authority not in known:
+        return f" Its certificate is of an unknown authority, {fingerprint(certificate.authority)}."
+    allowed = hop.algorithms.get("casignaturealgorithms")
+    why = certificate.problem(hop.certificate_name.lower(), allowed)
+    return why and f" Its certificate {why}."
+
+
+def _is_local(hop: Hop) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(hop.address).is_loopback
+    return hop.address == "localhost"
+
+
+def _add(hop: Hop, key: paramiko.PKey) -> None:
+    if hop.new_keys_file is not None:
+        with suppress(OSError):  # as `ssh`, which connects: the key is new the next time too
+            add_key(hop.key_name, key.get_name(), key.asbytes(), hop.new_keys_file,
+                    hashed=hop.hashed_names)  # fmt: skip
+
+
 def _scan(hop: Hop, key: paramiko.PKey, jump: Hop | None) -> str:
     """Return the command that adds a host's key; for a host behind a jump, it runs on the jump."""
-    words = ["ssh-keyscan", "-H", "-t", key.get_name().removeprefix("ssh-").split("-")[0]]
-    words += [] if hop.port == 22 else ["-p", str(hop.port)]
-    words = ["ssh", jump.name, *words] if jump else words
+    if hop.proxy_command is not None:
+        return f"`ssh -o StrictHostKeyChecking=accept-new {shlex.quote(hop.name)} true`"
     file = hop.known_hosts[0] if hop.known_hosts else Path("~/.ssh/known_hosts")
     home = str(Path.home())
     shown = str(file)
     shown = "~" + shown.removeprefix(home) if shown.startswith(home + "/") else shlex.quote(shown)
-    return f"{shlex.join([*words, hop.address])} >> {shown}"
+    alias = hop.certificate_name != hop.address
+    words = ["ssh-keyscan", *([] if alias else ["-H"])]
+    words += ["-t", key.get_name().removeprefix("ssh-").split("-")[0]]
+    words += [] if hop.port == 22 else ["-p", str(hop.port)]
+    words = ["ssh", jump.name, *words] if jump else words
+    renamed = f" | sed {shlex.quote(f's/^[^# ]*/{hop.key_name}/')}" if alias else ""
+    return f"{shlex.join([*words, hop.address])}{renamed} >> {shown}"
 
 
 def _known_keys(hop: Hop) -> list[KnownKey]:
     return [key for file in hop.known_hosts for key in keys_of(hop.key_name, file)]
 
 
+def _without_port(hop: Hop) -> list[KnownKey]:
+    """Return the keys of the host's name alone, which `ssh` takes where the port has no key."""
+    name = hop.key_name_without_port
+    return [key for file in hop.known_hosts for key in keys_of(name, file)] if name else []
+
+
 def log_in(transport: paramiko.Transport, hop: Hop) -> None:
-    """Offer the user's keys until the host accepts a key: first from the agent, then from files.
+    """Offer the user's keys until the host accepts a key.
 
     Raises:
         LoginRefused: the host accepts no key; the message lists the keys.
@@ -93,114 +177,89 @@ def log_in(transport: paramiko.Transport, hop: Hop) -> None:
     """
     from paramiko import AuthenticationException, BadAuthenticationType, SSHException
 
-    tried: list[str] = []
+    ways = _ways_in(transport, hop)
+    if transport.is_authenticated():
+        return
+    if "publickey" not in ways:
+        raise _refusal_of_keys(hop, ways)
+    tried = Tried()
     with ExitStack() as stack:
-        for label, key in _keys(hop, tried, stack):
-            tried.append(label)
+        for label, key in keys_for(hop, tried, stack):
+            tried.labels.append(label)
+            tried.offered += 1
             try:
-                transport.auth_publickey(hop.user, key)
+                more = transport.auth_publickey(hop.user, key)
             except BadAuthenticationType as e:
-                accepted = ", ".join(e.allowed_types)
-                raise LoginRefused(
-                    hop.name, f"{hop} accepts no keys from {hop.user}, only: {accepted}."
-                ) from None
+                raise _refusal_of_keys(hop, e.allowed_types) from None
             except AuthenticationException as e:
                 if "timeout" in str(e):
                     raise Unreachable(hop.name, f"{hop} did not answer the login.") from None
                 if not transport.is_active():
-                    tried.append("(the host ended the connection)")
+                    tried.labels.append("(the host ended the connection)")
                     break
-            except SSHException as e:
-                tried[-1] += f" ({e})"
+                if "agree" in str(e):
+                    tried.labels[-1] += " (the host takes no signature that can be made here)"
+            except (SSHException, OSError) as e:
+                tried.labels[-1] += f" ({e})"
             else:
                 if transport.is_authenticated():
                     return
-                tried[-1] += " (the host wants more than a key)"
-    key_file = next((f for f in hop.key_files if f.is_file()), Path("~/.ssh/id_ed25519"))
-    port = [] if hop.port == 22 else ["-p", str(hop.port)]
-    copy = ["ssh-copy-id", "-i", f"{key_file}.pub", *port, f"{hop.user}@{hop.address}"]
+                raise LoginRefused(
+                    hop.name,
+                    f"{hop} takes {label} of {hop.user} but wants {', '.join(more)} as well; runs "
+                    "log in without questions.",
+                    hint="Ask the host's owner for a login by key alone.",
+                )
     raise LoginRefused(
         hop.name,
-        f"{hop} does not let {hop.user} in. Tried: {', '.join(tried) or 'no key, there is none'}.",
-        hint=f"Is the user right? Add your key on the host: {shlex.join(copy)}",
+        f"{hop} does not let {hop.user} in. Tried: {tried}.",
+        hint=_hint(hop, tried, ways),
     )
 
 
-def _keys(hop: Hop, tried: list[str], stack: ExitStack) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Yield the keys to offer; add keys that cannot be offered to `tried`."""
-    listed = {blob: file for file in hop.key_files if (blob := _public_part(file))}
-    offered: set[bytes] = set()
-    if hop.agent is not None:
-        try:
-            agent = stack.enter_context(_agent(hop.agent))
-        except OSError as e:
-            tried.append(f"agent {hop.agent} ({e.strerror or e})")
-        else:
-            keys = [
-                k for k in agent.get_keys() if k.asbytes() in listed or not hop.listed_keys_only
-            ]
-            for key in sorted(keys, key=lambda k: k.asbytes() not in listed):
-                offered.add(key.asbytes())
-                yield f"{key.comment or key.get_name()} of the agent", key
-    for file in hop.key_files:
-        if listed.get(_public_part(file) or b"") and _public_part(file) in offered:
-            continue
-        loaded = _load(file)
-        if isinstance(loaded, str):
-            tried.append(f"{file} ({loaded})")
-        elif loaded is not None:
-            yield str(file), loaded
-
-
-def _load(file: Path) -> paramiko.PKey | str | None:
-    """Load a private key; return the reason if it cannot be used, None if there is no such file."""
-    from paramiko import PasswordRequiredException, PKey, SSHException
-    from paramiko.pkey import UnknownKeyType
-
-    if not file.exists():
-        return None
-    try:
-        return PKey.from_path(file)
-    except (PasswordRequiredException, TypeError):
-        return f"has a passphrase: ssh-add {shlex.quote(str(file))}"
-    except UnknownKeyType:
-        return "is of a type that cannot be read here: add the key to an agent (ssh-add)"
-    except (SSHException, ValueError):
-        return "is not a private key"
-    except OSError as e:
-        return e.strerror or str(e)
-
-
-def _public_part(file: Path) -> bytes | None:
-    try:
-        words = Path(f"{file}.pub").read_text(errors="replace").split()
-        return base64.b64decode(words[1]) if len(words) > 1 else None
-    except (OSError, ValueError):
-        return None
-
-
-@contextmanager
-def _agent(path: Path) -> Iterator[paramiko.agent.AgentSSH]:
-    """Yield the agent behind a socket.
+def _ways_in(transport: paramiko.Transport, hop: Hop) -> list[str]:
+    """Ask as `ssh` does first, without a key; return the ways to log in.
 
     Raises:
-        OSError: no agent answers.
+        Unreachable: no answer.
     """
-    from paramiko import SSHException
-    from paramiko.agent import AgentSSH
+    from paramiko import BadAuthenticationType, SSHException
 
-    class Agent(AgentSSH):
-        """paramiko's class takes only the path of the environment, and waits for ever."""
+    try:
+        return list(transport.auth_none(hop.user))
+    except BadAuthenticationType as e:
+        return list(e.allowed_types)
+    except (SSHException, EOFError, OSError) as e:
+        raise Unreachable(hop.name, f"{hop} did not answer the login: {e}.") from None
 
-        def __init__(self, connection: socket.socket) -> None:
-            super().__init__()
-            self._connect(connection)  # type: ignore[attr-defined]
 
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(AGENT_S)
-        connection.connect(str(path))
-        try:
-            agent = Agent(connection)
-        except SSHException as e:
-            raise OSError(str(e)) from None
-        yield agent
+def _refusal_of_keys(hop: Hop, ways: list[str]) -> LoginRefused:
+    return LoginRefused(
+        hop.name,
+        f"{hop} accepts no keys from {hop.user}, only: {', '.join(ways)}; runs log in by key, "
+        "without questions.",
+        hint="Ask the host's owner for a login by key (PubkeyAuthentication in its sshd_config).",
+    )
+
+
+def _hint(hop: Hop, tried: Tried, ways: list[str]) -> str:
+    if tried.locked and not tried.offered:
+        return f"Put the key into an agent: `ssh-add {shlex.quote(str(tried.locked[0]))}`."
+    key_file = next((f for f in hop.key_files if f.is_file()), None)
+    if key_file is not None and not tried.offered:
+        return (
+            "No key could be offered: repair what is said of them, or name another key with "
+            "IdentityFile in your SSH configuration or `key` in [remote]."
+        )
+    make = ""
+    if key_file is None:
+        key_file, make = Path("~/.ssh/id_ed25519"), "Make a key: `ssh-keygen -t ed25519`. "
+    key_file = Path(str(key_file).removesuffix(".pub"))
+    if not set(ways) & set(ASKED):  # ssh-copy-id has to log in itself
+        return (
+            f"{make}Is the user right? Let the key in: add the line of {key_file}.pub to "
+            f"~/.ssh/authorized_keys of {hop.user} there, by another login or its provider's page."
+        )
+    port = [] if hop.port == 22 else ["-p", str(hop.port)]
+    copy = ["ssh-copy-id", "-i", f"{key_file}.pub", *port, f"{hop.user}@{hop.address}"]
+    return f"{make}Is the user right? Add your key on the host: `{shlex.join(copy)}`"

@@ -41,7 +41,6 @@ PIPE: Final = 1 << 20
 
 _OPTIONS: Final = (
     "BatchMode=yes",
-    "StrictHostKeyChecking=yes",
     "Ciphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com",
     "Compression=no",
     "ClearAllForwardings=yes",

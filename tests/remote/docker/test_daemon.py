@@ -60,7 +60,8 @@ def refused(connection: Connection, argv: list[str]) -> Problem:
 
 
 def kind_of_info(connection: Connection) -> str:
-    answer = parse_info(connection.run(docker.info_argv(), timeout_s=LONG_S).stdout.decode())
+    done = connection.run(docker.info_argv(), timeout_s=LONG_S)
+    answer = parse_info(done.exit_code, done.stdout.decode(), done.stderr.decode())
     assert isinstance(answer, Problem)
     return answer.kind
 
@@ -158,7 +159,7 @@ def test_a_power_cut_is_seen(ops: Connection, spec: ContainerSpec, gpu1: Host) -
 def test_daemon_images_and_gpus_are_described(
     ops: Connection, spec: ContainerSpec, gpu1: Host
 ) -> None:
-    daemon = parse_info(ask(ops, docker.info_argv()))
+    daemon = parse_info(0, ask(ops, docker.info_argv()), "")
     assert isinstance(daemon, Daemon)
     assert (daemon.root, daemon.live_restore) == ("/var/lib/docker", False)
     assert "runc" in daemon.runtimes

@@ -114,14 +114,14 @@ def test_a_revoked_host_key_is_refused(fleet: Fleet, gpu1: Host, tmp_path: Path)
         who(direct(fleet, gpu1, known_hosts=known_hosts))
 
 
-def test_a_key_that_is_not_let_in_is_named_with_the_command_that_lets_it_in(
+def test_a_key_that_is_not_let_in_is_named_with_what_lets_it_in(
     fleet: Fleet, gpu1: Host, key: Path
 ) -> None:
     with pytest.raises(LoginRefused, match="does not let ops in") as caught:
         who(direct(fleet, gpu1, key_file=key))
     assert caught.value.kind == "launch_failed"
     assert str(key) in str(caught.value)
-    assert f"ssh-copy-id -i {key}.pub ops@{gpu1.address}" in str(caught.value)
+    assert f"add the line of {key}.pub to ~/.ssh/authorized_keys of ops" in str(caught.value)
     assert "PRIVATE" not in str(caught.value)
 
 
