@@ -12,9 +12,14 @@ LONGEST_LINE = 1 << 16
 """Bytes; a longer line without an end is scanned as it is."""
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ERROR = re.compile(r"^(?:\[rank\d+\]:\s*)?(?:[\w.]*\.)?(\w*(?:Error|Exception)): *(\S.*)$")
-"""The last line of a traceback, as Python and torchrun's ranks print it."""
+"""The last line of a traceback, as Python prints it; `[rank0]: ` comes from PyTorch's hook
+(`_distributed_excepthook` of torch/distributed/distributed_c10d.py)."""
+DEBUG = re.compile(r"^\[[\d: -]+\|(?:job=[^|]*\|)?DEBUG\|")
+"""A line for developers, which Transfer2.5 prints with COSMOS_VERBOSE (cosmos_oss/init.py:80)."""
 KILLED = re.compile(r"exitcode\s*:\s*-9\b|Signal 9 \(SIGKILL\)|died with .*SIGKILL")
-"""What torchrun prints if signal 9, not from this program, ended one of its workers."""
+"""What torchrun prints if signal 9, not from this program, ended one of its workers: exit code and
+message of `_FAILURE_FORMAT_TEMPLATE`, torch/distributed/elastic/multiprocessing/errors/__init__.py;
+the last form is Python's subprocess.CalledProcessError."""
 ROOT_CAUSE = "Root Cause (first observed failure)"
 """torchrun's heading for the worker that failed first: torchrun itself ended the other workers."""
 HEADING = "ChildFailedError"
@@ -54,7 +59,8 @@ class LastWords:
 
     def heard(self, line: str) -> None:
         """Read one line."""
-        if any(letter.isalnum() for letter in line):  # torchrun ends with a ruler
+        ruler = not any(letter.isalnum() for letter in line)  # the end of torchrun's report
+        if not ruler and not DEBUG.match(line):
             self._line = line
         error = ERROR.match(line)
         if error and error[1] != HEADING:
