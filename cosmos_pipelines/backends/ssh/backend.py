@@ -130,7 +130,9 @@ class SshBackend(Backend):
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
             wanted.append(transfer.Wanted(remote, target, outputs[name]))
-        self._retry(lambda: transfer.get_files(self.host.connection, wanted))
+        self._retry.transfer(
+            lambda arrived: transfer.get_files(self.host.connection, wanted, arrived=arrived)
+        )
 
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"

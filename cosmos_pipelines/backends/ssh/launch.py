@@ -91,8 +91,11 @@ class Launching:
     def _upload(self, order: Order, root: str) -> None:
         files = [(Path(v.path), v.sha256, v.size) for v in order.inputs.values()]
         if files:
-            sent = self.retry(
-                lambda: transfer.put_files(self.host.connection, files, f"{root}/cas")
+            cas = f"{root}/cas"
+            sent = self.retry.transfer(
+                lambda arrived: transfer.put_files(
+                    self.host.connection, files, cas, arrived=arrived
+                )
             )
             logger.info(
                 "Sent {n} of {all} files, {size} bytes, to {host}",
