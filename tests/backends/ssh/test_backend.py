@@ -19,6 +19,7 @@ import pytest
 
 from cosmos_pipelines.backends.registry import backend_for, host_backend
 from cosmos_pipelines.backends.ssh.backend import SshBackend
+from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.engines.preview import Preview
 from cosmos_pipelines.errors import BackendError, SettingsError, StateError
 from cosmos_pipelines.media.probe import probe
@@ -575,3 +576,51 @@ def test_a_model_cannot_spoil_the_inputs_that_runs_share(
     assert b"Read-only file system" in b"".join(backend.follow(handle))
     assert (remote.host.root / "data/cosmos/cas" / sha256).read_bytes() == b"pixels"
     backend.close()
+
+
+def spoil(file: Path) -> None:
+    """Change a byte of a file in place: size, name and mode stay."""
+    mode = file.stat().st_mode
+    file.chmod(0o644)
+    with file.open("r+b") as opened:
+        first = opened.read(1)
+        opened.seek(0)
+        opened.write(bytes([first[0] ^ 1]))
+    file.chmod(mode)
+
+
+def uploaded(remote: RemoteProject) -> dict[str, bytes]:
+    """The inputs on the host, by their hash."""
+    files = (remote.host.root / "data/cosmos/cas").iterdir()
+    return {path.name: path.read_bytes() for path in files if path.is_file()}
+
+
+def told(remote: RemoteProject, run: Run) -> str:
+    """What the log of the run's steps says."""
+    return (remote.settings.outputs / f"run_{run.id}" / "logs" / "cosmos.log").read_text()
+
+
+def test_an_uploaded_input_that_is_damaged_on_the_host_is_sent_again(
+    remote: RemoteProject,
+) -> None:
+    remote.execute(remote.pending("first"))
+    sent = uploaded(remote)
+    spoilt = max(sent, key=lambda name: len(sent[name]))
+    spoil(remote.host.root / "data/cosmos/cas" / spoilt)
+    assert uploaded(remote) != sent
+    (run,) = remote.execute(remote.pending("second"))
+    assert (run.status, run.attempt) == ("completed", 1)
+    assert uploaded(remote) == sent
+    assert "mp4 had been damaged or changed: sent again" in told(remote, run)
+    assert (remote.containers(), remote.left_on_host()) == ([], [])
+
+
+def test_scripts_that_are_damaged_on_the_host_are_sent_again(remote: RemoteProject) -> None:
+    remote.execute(remote.pending("first"))
+    (scripts,) = (remote.host.root / "data/cosmos/scripts").iterdir()
+    before = (scripts / "run.sh").read_bytes()
+    spoil(scripts / "run.sh")
+    (run,) = remote.execute(remote.pending("second"))
+    assert (run.status, run.attempt) == ("completed", 1)
+    assert (scripts / "run.sh").read_bytes() == before
+    assert "the scripts had been damaged or changed: sent again" in told(remote, run)
