@@ -32,7 +32,8 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 Subsystem sftp internal-sftp
-MaxStartups 100
+MaxStartups {max_startups}
+MaxSessions {max_sessions}
 LogLevel ERROR
 SetEnv HOME={home}
 """
@@ -81,14 +82,14 @@ def _key(path: Path) -> str:
     return path.with_suffix(".pub").read_text()
 
 
-def _write(base: Path, port: int) -> Sshd:
+def _write(base: Path, port: int, limits: dict[str, int]) -> Sshd:
     host_key = " ".join(_key(base / "host_key").split()[:2])
     _key(base / "key")
     (base / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
     home = base / "home"
     home.mkdir()
     facts = {"port": port, "user": getpass.getuser(), "base": base, "home": home}
-    (base / "sshd_config").write_text(_SERVER.format(**facts))
+    (base / "sshd_config").write_text(_SERVER.format(**facts, **limits))
     (base / "config").write_text(_CLIENT.format(**facts))
     return Sshd(0, port, facts["user"], base, home)
 
@@ -107,10 +108,11 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def running_sshd() -> Iterator[Sshd]:
+def running_sshd(max_startups: int = 100, max_sessions: int = 10) -> Iterator[Sshd]:
     """Start a server; end the server with all connections after the block."""
     base = Path(tempfile.mkdtemp(prefix="sshd-"))
-    written = _write(base, _free_port())
+    limits = {"max_startups": max_startups, "max_sessions": max_sessions}
+    written = _write(base, _free_port(), limits)
     Path("/run/sshd").mkdir(exist_ok=True)  # for privilege separation; needs root
     words = [str(PROGRAM), "-D", "-e", "-f", str(base / "sshd_config")]
     with (base / "log").open("wb") as log:

@@ -624,3 +624,42 @@ def test_scripts_that_are_damaged_on_the_host_are_sent_again(remote: RemoteProje
     assert (run.status, run.attempt) == ("completed", 1)
     assert (scripts / "run.sh").read_bytes() == before
     assert "the scripts had been damaged or changed: sent again" in told(remote, run)
+
+
+@pytest.mark.parametrize("container_too", [False, True])
+def test_a_run_whose_folder_vanished_on_the_host_is_lost_and_can_be_run_again(
+    remote: RemoteProject, container_too: bool
+) -> None:
+    run = remote.pending("slow 0.3")
+    process = remote.in_another_process(run)
+    wait_for_frame(process, 2)
+    remote.host.console("rm", "-rf", f"/data/cosmos/runs/{run.id}")
+    if container_too:
+        remote.host.docker("rm", "--force", f"cosmos-{run.id}")
+    process.communicate(timeout=LONG_S)
+    lost = remote.catalog.get_run(run.id)
+    assert (lost.status, lost.error_kind) == ("failed", "lost")
+    (done,) = remote.execute(run)
+    assert (done.status, done.attempt) == ("completed", 2)
+    assert (remote.containers(), remote.left_on_host()) == ([], [])
+
+
+def test_a_container_without_its_folder_is_stopped_before_its_run_starts_again(
+    remote: RemoteProject,
+) -> None:
+    """Its process is gone, too: nobody can collect what the container makes."""
+    gate = remote.host.root / "data/models/gate"
+    gate.touch()
+    run = remote.pending("wait /models/gate")
+    process = remote.in_another_process(run)
+    wait_for_frame(process, 1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    remote.host.console("rm", "-rf", f"/data/cosmos/runs/{run.id}")
+    (lost,) = remote.execute(run)
+    assert (lost.status, lost.error_kind) == ("failed", "lost")
+    assert remote.containers() == [f"cosmos-{run.id}"]
+    gate.unlink()
+    (done,) = remote.execute(run)
+    assert (done.status, done.attempt) == ("completed", 2)
+    assert (remote.containers(), remote.left_on_host()) == ([], [])
