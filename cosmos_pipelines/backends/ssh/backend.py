@@ -116,7 +116,10 @@ class SshBackend(Backend):
 
     def finished(self, handle: Handle) -> Outcome:
         """See `Backend.finished`."""
-        text = self._look(handle.order_id, run_folder.FINISHED).files.get(run_folder.FINISHED)
+        # not by `look`: the carrier may hang there, while files come home
+        argv = host_script.look(handle.run_dir, run_folder.FINISHED, ask_carrier=["true"])
+        answer = self._retry(lambda: self.host.ask(argv, timeout_s=LOOK_S))
+        text = answer.parts.get(run_folder.FINISHED)
         return run_folder.read_outcome(None, None, None, text)
 
     def collect(

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 SESSIONS: Final = 8
 """Most open sessions of one connection; sshd's limit is 10 by default."""
+FULL_AFTER_S: Final = 1.0
+"""Seconds after which a server that refuses a session has its limit; less may be the moment between
+our end of a session and the server's."""
 STREAMS: Final = 5
 """Most sessions that may be open for long, so that short calls always find room."""
 ASKED: Final = 4
@@ -44,6 +47,10 @@ LONGEST_PAUSE_S: Final = 2.0
 """Seconds between two attempts to connect to a server that is busy."""
 
 
+class NoMoreSessions(LinkLost):
+    """A server has a lower limit for the sessions of a connection than we supposed."""
+
+
 class Link:
     """An open connection. Opening raises the same errors as `Connection.run`."""
 
@@ -51,6 +58,8 @@ class Link:
         self.hops = route(target)
         self.host = target.host
         self.sessions = 0
+        self.most = SESSIONS
+        """Most sessions that the server lets this connection have, as far as is known."""
         self.streams = 0
         self._transports: list[paramiko.Transport] = []
         self._first: socket.socket | None = None
@@ -79,16 +88,21 @@ class Link:
         """Open a channel; wait until `until` at most while the server has too many open.
 
         Raises:
+            NoMoreSessions: the server refuses one for `FULL_AFTER_S` while others are open here.
             LinkLost: the connection is dead, or the server did not answer in time.
         """
         from paramiko import ChannelException, SSHException
 
-        pause = 0.05
+        pause, full_at = 0.05, time.monotonic() + FULL_AFTER_S
         while True:
             left = until - time.monotonic()
             try:
                 return self.transport.open_session(WINDOW, PACKET, max(left, 0.1))
             except ChannelException:  # too many sessions of this connection, or of the server
+                if self.sessions > 1 and time.monotonic() > full_at:
+                    raise NoMoreSessions(
+                        self.host, f"{self.host} opens no more sessions (sshd's MaxSessions)."
+                    ) from None
                 if left <= pause:
                     raise LinkLost(
                         self.host, f"{self.host} opens no more sessions (sshd's MaxSessions)."

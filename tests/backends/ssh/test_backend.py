@@ -663,3 +663,25 @@ def test_a_container_without_its_folder_is_stopped_before_its_run_starts_again(
     (done,) = remote.execute(run)
     assert (done.status, done.attempt) == ("completed", 2)
     assert (remote.containers(), remote.left_on_host()) == ([], [])
+
+
+def test_a_daemon_that_hangs_holds_no_line_of_the_log_back(
+    remote: RemoteProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines come from the run folder; only the looks need Docker."""
+    monkeypatch.setattr("cosmos_pipelines.backends.ssh.follow.CLOCK_S", 0.1)
+    monkeypatch.setattr("cosmos_pipelines.backends.ssh.folder.LOOK_S", LONG_S)
+    handle = remote.backend.launch(
+        order("sh", "-c", "for i in $(seq 1 30); do echo line $i; sleep 0.1; done")
+    )
+    stream = remote.backend.follow(handle)
+    got = wait_for(stream, b"line 1\n")
+    dockerd = remote.host.pids("dockerd")
+    remote.host.kill(*dockerd, number=signal.SIGSTOP)
+    try:
+        got += wait_for(stream, b"line 30\n")
+    finally:
+        remote.host.kill(*dockerd, number=signal.SIGCONT)
+    got += b"".join(stream)
+    assert got.decode().splitlines() == [f"line {i}" for i in range(1, 31)]
+    assert remote.backend.outcome(handle).exit_code == 0

@@ -59,6 +59,18 @@ def test_the_words_of_a_server_without_room_are_told(narrow: Sshd) -> None:
         connection.open()
 
 
+def test_short_calls_find_room_beside_streams_that_take_all_sessions_of_a_connection() -> None:
+    with running_sshd(max_sessions=1) as sshd:
+        target = Target("loop", config_file=sshd.config)
+        with Connection(target) as connection:
+            streams = [connection.stream(["sh", "-c", f"echo {n}; sleep 600"]) for n in range(2)]
+            assert [next(stream) for stream in streams] == [b"0\n", b"1\n"]
+            for _ in range(2):
+                assert connection.run(["echo", "in"], timeout_s=LONG_S).stdout == b"in\n"
+            for stream in streams:
+                stream.close()
+
+
 @pytest.mark.parametrize(
     ("words", "message", "connections"),
     [
