@@ -115,7 +115,8 @@ sound() { [ "$(contents "$root/scripts/$scripts")" = "$scripts" ]; }
 if ! sound; then
     lock
     if ! sound; then # nobody has brought them anew meanwhile
-        aside=$root/scripts/.$scripts.$token.part # a container may still read them: for a day
+        # for a day: a container may still read them
+        aside=$root/scripts/.$scripts.damaged.$token.part
         mv -T -- "$root/scripts/$scripts" "$aside" && touch -- "$aside" || exit 73
     fi
     damaged_are scripts
