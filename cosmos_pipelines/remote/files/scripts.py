@@ -1,8 +1,8 @@
 """The scripts that a host executes to keep files by their hash: POSIX shell with constant text.
 
 Names and numbers come as arguments, lists on standard input; the text itself never changes. The
-host needs sh, stat -c, dd, tar, xargs, find, sync and sha256sum (GNU or busybox). If the host has
-openssl, openssl hashes: 1.4 GB/s with the processor's own instructions, against 0.3.
+host needs sh, stat -c, dd, tar, xargs, find, sort, uniq, sync and sha256sum (GNU or busybox). If
+the host has openssl, openssl hashes: 1.4 GB/s with the processor's own instructions, against 0.3.
 
 Exit codes: 65 incomplete, 66 no such file, 67 wrong content, 73 cannot be written.
 """
@@ -22,10 +22,12 @@ BLOCK: Final = 64 << 10
 HASHES: Final = """
 hashes() { openssl dgst -sha256 -r "$@" 2>/dev/null || sha256sum -- "$@"; }
 damaged() { # FILE...: print those that cannot be read, or have not the hash that is their name
-    sound=$(hashes "$@" 2>/dev/null | while read -r found name; do
-        [ "$found" != "${name##*[/*]}" ] || printf '%s ' "$found"
-    done)
-    for file do case " $sound" in *" ${file##*/} "*) ;; *) echo "${file##*/}" ;; esac; done
+    {
+        for file do echo "${file##*/}"; done
+        hashes "$@" 2>/dev/null | while read -r found name; do
+            [ "$found" != "${name##*[/*]}" ] || echo "$found"
+        done
+    } | sort | uniq -u # a sound one comes twice
 }
 """
 """Shell functions, also for other scripts; `LC_ALL` is C."""

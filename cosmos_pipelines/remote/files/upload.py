@@ -22,9 +22,9 @@ from cosmos_pipelines.remote.ssh.streams import feed, pour
 SMALL: Final = 4 << 20
 """Bytes; smaller files share a stream, larger ones are resumed."""
 
-GROUP: Final = 64 << 20
-"""Most bytes of one stream of small files. The first stream has `SMALL`, each later one twice as
-many: on a link that breaks again and again the first ones arrive."""
+GROUPS: Final = (16 << 20, 64 << 20)
+"""Most bytes of the first stream of small files, and of any; each has twice as many as the one
+before: on a link that is lost again and again the first one arrives."""
 
 LOOK_S: Final = 60.0
 SLOW_DISK: Final = 20e6
@@ -129,11 +129,11 @@ def _offset(file: LocalFile, begun: int) -> int:
 
 def _groups(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
     group: list[LocalFile] = []
-    most = SMALL
+    most = GROUPS[0]
     for file in files:
         if group and sum(f.size for f in group) + file.size > most:
             yield group
-            group, most = [], min(2 * most, GROUP)
+            group, most = [], min(2 * most, GROUPS[1])
         group.append(file)
     if group:
         yield group

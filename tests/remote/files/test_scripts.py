@@ -15,7 +15,7 @@ from tests.support.contents import random_file
 
 MIB = 1 << 20
 TOOLS = ("stat", "dd", "tar", "xargs", "find", "sync", "sha256sum", "mkdir", "df", "tail", "rm",
-         "mv", "chmod", "cat")  # fmt: skip
+         "mv", "chmod", "cat", "sort", "uniq")  # fmt: skip
 
 
 class HostLike:
