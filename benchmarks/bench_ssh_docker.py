@@ -1,16 +1,19 @@
 """What the ssh_docker backend costs beyond the container itself, on a host of the rig.
 
 One JSON object a line. A run that does nothing, against `ssh host docker run` by hand, best of the
-rounds; from a container's print to our line; what a cut of the link of 5 s costs. Needs root.
+rounds; the start of an order whose inputs are hashed; from a container's print to our line; what a
+cut of the link of 5 s costs. Needs root.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cosmos_pipelines.backends.carriers.docker import DockerCarrier
 from cosmos_pipelines.backends.ssh.backend import SshBackend
-from cosmos_pipelines.operations import Order
+from cosmos_pipelines.operations import Order, Video
 from cosmos_pipelines.remote.ssh.connection import Target
 from cosmos_pipelines.settings import Docker
 from tests.rig.fleet import Fleet, missing
@@ -28,6 +31,7 @@ from tests.rig.fleet import Fleet, missing
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 LINES = 200
 CUT_S = 5.0
+INPUT = 64 << 20
 
 # The rig's hosts share this machine's kernel, hence its clock.
 PRINTS = (
@@ -120,6 +124,37 @@ def overhead(bench: Bench) -> None:
     open_backend.close()
 
 
+def hashing(bench: Bench) -> None:
+    """The start of an order with uploaded inputs, which are hashed, against one without."""
+    backend = bench.backend()
+    with tempfile.TemporaryDirectory() as place:
+        inputs = {}
+        for n in range(4):
+            path = Path(place, f"{n}.mp4")
+            path.write_bytes(content := os.urandom(INPUT))
+            inputs[path.name] = Video(
+                path=str(path), sha256=hashlib.sha256(content).hexdigest(), size=len(content),
+                width=64, height=48, fps="24", frames=1,
+            )  # fmt: skip
+
+        def start(given: dict[str, Video]) -> float:
+            order = bench.order("true").model_copy(update={"inputs": given})
+            began = time.monotonic()
+            handle = backend.launch(order)
+            took = time.monotonic() - began
+            list(backend.follow(handle))
+            backend.discard(order.id)
+            return took
+
+        start(inputs)  # uploads
+        times = [(start({}), start(inputs)) for _ in range(ROUNDS)]
+    without, hashed = map(min, zip(*times, strict=True))
+    say(f"start of an order with {len(inputs)} x {INPUT >> 20} MiB of inputs, uploaded before",
+        round(hashed, 3), "s", against=f"without inputs, {without:.3f} s",
+        ratio=round(hashed / without, 2))  # fmt: skip
+    backend.close()
+
+
 def delay(bench: Bench) -> None:
     """From the container's print to our line."""
     backend = bench.backend()
@@ -166,6 +201,7 @@ def main() -> int:
         fleet.start()
         bench = Bench(fleet)
         overhead(bench)
+        hashing(bench)
         delay(bench)
         cut(bench)
     finally:

@@ -49,7 +49,7 @@ def _place(kept_in: Path, name: str, video: Video, kept: Path, target: Path) -> 
 def _keep(kept_in: Path, name: str, video: Video) -> Path:
     source = Path(video.path)
     try:
-        return cas.keep(kept_in, source, video.sha256, video.size)
+        return cas.keep(kept_in, source, video.sha256)
     except WrongContent:
         raise InputError(
             f"{source} ({name}) was changed since it was measured.",

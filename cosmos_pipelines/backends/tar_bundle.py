@@ -33,16 +33,18 @@ class TarBundle:
 
 @lru_cache
 def scripts_bundle(directory: Path) -> TarBundle:
-    """Return the files below a directory of scripts; equal content gives an equal name."""
+    """Return the files below a directory of scripts; the name follows from names and content.
+
+    A host computes the name from the unpacked files: `contents` in `backends.ssh.script`.
+    """
     files = [
         (path.relative_to(directory).as_posix(), with_lf(path.read_bytes()))
         for path in sorted(directory.rglob("*"))
         if path.is_file() and path.suffix in SENT
     ]
-    digest = hashlib.sha256()
-    for name, content in files:
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return TarBundle(digest.hexdigest()[:16], _tar([*files, (COMPLETE, b"")]))
+    files.append((COMPLETE, b""))
+    lines = sorted(f"{hashlib.sha256(body).hexdigest()} ./{name}\n" for name, body in files)
+    return TarBundle(hashlib.sha256("".join(lines).encode()).hexdigest()[:16], _tar(files))
 
 
 def with_lf(text: bytes) -> bytes:

@@ -15,6 +15,7 @@ from typing import Final
 
 from cosmos_pipelines.backends.carriers.base import Carrier, CarrierChecks
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
+from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.doctor.here import room
 from cosmos_pipelines.engines.gpu_faults import RESET, gpu_fault
 from cosmos_pipelines.errors import (
@@ -61,6 +62,9 @@ _SILENCE: Final = {
     ),
 }
 _SILENCE_ANY: Final = "let the shell's start files there print only in an interactive shell."
+
+
+_NO_SCRIPTS: Final = {"others": "only the scripts of another version", "none": "no scripts yet"}
 
 
 class HostChecks:
@@ -263,12 +267,18 @@ class HostChecks:
 
     def scripts_there(self) -> Finding:
         """Whether the host has the scripts of this version; the start of a run sends them."""
-        done = self.ask(["ls", "-1", "--", f"{self.remote_dir}/scripts"])
-        names = [n for n in done.stdout.decode(errors="replace").split() if ".part" not in n]
-        if self.scripts in names:
+        done = self.ask(host_script.scripts_there(self.remote_dir, self.scripts))
+        found = done.stdout.decode(errors="replace").strip()
+        again = "the next run sends the scripts of this version"
+        if found == "sound":
             return ok(f"up to date ({self.scripts[:12]})")
-        found = "only the scripts of another version" if names else "no scripts yet"
-        return ok(f"{found}; the next run sends the scripts of this version")
+        if found == "damaged":
+            where = f"{self.remote_dir}/scripts/{self.scripts}"
+            do = f"Nothing to do, unless it comes again: is the disk of {self.target.host} failing?"
+            return warn(f"damaged: {where} has other files than were sent; {again}", do)
+        if found in _NO_SCRIPTS:
+            return ok(f"{_NO_SCRIPTS[found]}; {again}")
+        return warn(f"{self.remote_dir}/scripts cannot be read: {said_of(done)}", "")
 
     def clock(self) -> Finding:
         """Whether the host's clock and this machine's clock agree, except for the delay."""

@@ -11,10 +11,11 @@ from typing import Final
 
 from loguru import logger
 
+from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.errors import BackendError, StateError, Unreachable
-from cosmos_pipelines.operations.base import Verdict
+from cosmos_pipelines.operations.base import Order, Verdict
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.lease import LEASE_S
 from cosmos_pipelines.runs.lost import may_be_taken
@@ -94,12 +95,13 @@ def _left_behind(context: RunContext, run: Run) -> str | None:
         return None
     try:
         handle = context.backend.find(run.batch_id)
-        if handle is None:
+        order = _order_there(context, handle) if handle else None
+        if handle is None or order is None:
             return None
         if context.backend.alive(handle):
             return run.batch_id if ours else None
         outcome = context.backend.outcome(handle)
-        wanted = {e.name for e in context.backend.order_of(handle).expected if e.run_id == run.id}
+        wanted = {e.name for e in order.expected if e.run_id == run.id}
     except Unreachable:
         return run.batch_id if ours else None
     # A model that failed may have left broken files as well, unless it called them finished itself.
@@ -107,6 +109,17 @@ def _left_behind(context: RunContext, run: Run) -> str | None:
     sound = outcome.exit_code == 0 or run.error_kind == "unreachable"
     made = wanted <= (outcome.outputs.keys() if sound else outcome.finished)
     return run.batch_id if wanted and made else None
+
+
+def _order_there(context: RunContext, handle: Handle) -> Order | None:
+    """The order of what is there; None if its folder is gone: nothing of it can come home."""
+    try:
+        return context.backend.order_of(handle)
+    except BackendError as e:
+        if e.kind != "lost":
+            raise
+        logger.warning("{why} It is started again.", why=e.message)
+        return None
 
 
 def _clear(context: RunContext, before: Run) -> None:

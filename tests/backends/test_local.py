@@ -151,6 +151,19 @@ def test_an_input_is_copied_once_and_survives_the_users_overwriting(
     assert len(list(backend.cas.iterdir())) == 1
 
 
+def test_a_kept_input_with_other_bytes_of_the_same_size_is_copied_again(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
+    source = video(tmp_path / "color.mp4", b"first")
+    finish(backend, script("true", inputs={"color.mp4": source}))
+    kept = backend.cas / source.sha256
+    kept.chmod(0o644)
+    kept.write_bytes(b"other")
+    handle = finish(backend, script("cat inputs/color.mp4", inputs={"color.mp4": source}))
+    assert (Path(handle.run_dir) / "run.log").read_bytes() == b"first"
+    assert kept.read_bytes() == b"first"
+
+
 def test_a_changed_input_is_refused_and_nothing_is_left(
     backend: LocalBackend, tmp_path: Path
 ) -> None:

@@ -77,6 +77,19 @@ def test_scripts_that_a_run_has_brought_are_up_to_date(remote: RemoteProject) ->
     assert looked(remote.settings)["scripts"].found.startswith("up to date")
 
 
+@pytest.mark.parametrize("act", ["echo x >>run.sh", "rm complete", "echo 1 >json.py"])
+def test_scripts_that_were_changed_on_the_host_are_called_damaged(
+    remote: RemoteProject, act: str
+) -> None:
+    remote.execute(remote.pending())
+    remote.host.console("sh", "-c", f"cd /data/cosmos/scripts/* && {act}")
+    found = looked(remote.settings)["scripts"]
+    assert (found.result, found.found[:8]) == ("warn", "damaged:")
+    assert "the next run sends the scripts of this version" in found.found
+    remote.execute(remote.pending("again"))
+    assert looked(remote.settings)["scripts"].found.startswith("up to date")
+
+
 def test_an_unknown_host_key_names_the_command_that_adds_it(
     home: Path, fleet: Fleet, gpu1: Host, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cosmos_pipelines.runs.lease import LEASE_S
+from tests.faults import host_faults
 from tests.faults.place import Place
 from tests.rig.host import until
 
@@ -237,6 +238,22 @@ FAULTS: Final = (
           ends=at(ONLY_RUNNING, "output_missing"), starts=twice(ONLY_RUNNING)),
     Fault("success, output of wrong size", behaviour="small", strikes_at=ONLY_RUNNING,
           ends=at(ONLY_RUNNING, "model_failed"), starts=twice(ONLY_RUNNING)),
+    Fault("inputs damaged on the host", host_faults.spoil_inputs,
+          strikes_at=frozenset({"during upload", "upload to start"})),
+    Fault("scripts damaged on the host", host_faults.spoil_scripts,
+          strikes_at=frozenset({"upload to start"})),
+    Fault("reset in a long transfer", host_faults.reset_again_and_again, wait_s=2,
+          strikes_at=frozenset({"during upload", "during download"})),
+    Fault("run folder gone on the host", host_faults.remove_folder,
+          strikes_at=ALIVE | {"end to collect", "recording"},
+          ends=at({"running", "end to collect"}, "lost")
+          | at({"start, answer lost"}, "lost", "launch_failed"),
+          starts=twice(ALIVE | {"end to collect"})),
+    Fault("too many logins (MaxStartups)", host_faults.occupy_logins, host_faults.free_logins,
+          late_relief=host_faults.usual_sshd),
+    Fault("one session only (MaxSessions 1)", host_faults.one_session,
+          late_relief=host_faults.usual_sshd),
+    Fault("Docker hangs for 3 s", host_faults.halt_docker, host_faults.resume_docker),
     Fault("two orchestrators at once", start_another),
     Fault("our process frozen, then two", freeze, thaw, lease_s=SHORT_LEASE_S),
 )  # fmt: skip

@@ -221,7 +221,8 @@ class Place:
         """Return the run folders, half-written files and uploads on the host."""
         base = self.host.root / "data/cosmos"
         found = {*base.glob("runs/*"), *base.rglob("*.part"), *base.glob("cas/.incoming/*")}
-        return sorted(p.relative_to(base).as_posix() for p in found if p.name != ".lock")
+        found -= {base / "runs/.lock", *base.glob("scripts/.*.damaged.*.part")}  # stay for a day
+        return sorted(p.relative_to(base).as_posix() for p in found)
 
     def left_in_project(self) -> list[str]:
         """Return the half-written files in the project."""

@@ -36,6 +36,7 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 Subsystem sftp internal-sftp
 MaxStartups 100
+MaxSessions 10
 LogLevel ERROR
 SetEnv HOME={home}
 """

@@ -116,7 +116,10 @@ class SshBackend(Backend):
 
     def finished(self, handle: Handle) -> Outcome:
         """See `Backend.finished`."""
-        text = self._look(handle.order_id, run_folder.FINISHED).files.get(run_folder.FINISHED)
+        # not by `look`: the carrier may hang there, while files come home
+        argv = host_script.look(handle.run_dir, run_folder.FINISHED, ask_carrier=["true"])
+        answer = self._retry(lambda: self.host.ask(argv, timeout_s=LOOK_S))
+        text = answer.parts.get(run_folder.FINISHED)
         return run_folder.read_outcome(None, None, None, text)
 
     def collect(
@@ -131,7 +134,9 @@ class SshBackend(Backend):
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
             wanted.append(transfer.Wanted(remote, target, outputs[name], sizes.get(name)))
-        self._retry(lambda: transfer.get_files(self.host.connection, wanted))
+        self._retry.transfer(
+            lambda arrived: transfer.get_files(self.host.connection, wanted, arrived=arrived)
+        )
 
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"

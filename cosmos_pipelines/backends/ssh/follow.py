@@ -1,7 +1,8 @@
 """Follow the log of an order as it grows, over a connection that may break and come back.
 
-A separate thread reads the log and reconnects, so the caller of `follow` gets an item about every
-second even while the connection is lost.
+A thread reads the log and reconnects, so the caller of `follow` gets an item about every second,
+even while the connection is lost. Another thread asks for the order's state and the host's clock,
+which may take long: Docker may hang there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from cosmos_pipelines.remote.ssh.connection import Completed
 
 CLOCK_S: Final = 10.0
 """Seconds between two readings of the host's clock."""
+LONGEST_CLOCK_S: Final = 60.0
+"""Seconds between them while none succeeds: programs that hang on the host do not become many."""
 
 PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 5.0
@@ -44,7 +47,6 @@ class Following:
         self._queue: Queue[bytes | BaseException | None] = Queue(AHEAD)
         self._over = Event()
         self._offset = 0
-        self._clock_asked_at = 0.0
         self._lost_at: float | None = None
 
     def chunks(self, offset: int) -> Generator[bytes]:
@@ -55,7 +57,8 @@ class Following:
             BackendError: `lost`, the run folder is gone.
         """
         self._offset = offset
-        Thread(target=self._pump, name=f"follow-{self._handle.order_id}", daemon=True).start()
+        for work in (self._pump, self._watch_clock):
+            Thread(target=work, name=f"follow-{self._handle.order_id}", daemon=True).start()
         try:
             while True:
                 try:
@@ -153,7 +156,6 @@ class Following:
                     self._heard()
                     self._offset += len(chunk)
                     self._put(chunk)
-                self._ask_clock()
 
     def _heard(self) -> None:
         if self._lost_at is not None:
@@ -161,16 +163,26 @@ class Following:
             logger.info("Reached {id} again after {s:.0f} s", id=self._handle.order_id, s=away)
         self._lost_at = None
 
-    def _ask_clock(self) -> None:
-        if time.monotonic() - self._clock_asked_at < CLOCK_S:
-            return
-        self._clock_asked_at = time.monotonic()
+    def _watch_clock(self) -> None:
+        """Read the host's clock now and then; no answer, or a late one, holds no line back."""
+        pause = CLOCK_S
+        try:
+            while not self._over.is_set():
+                pause = CLOCK_S if self._ask_clock() else min(2 * pause, LONGEST_CLOCK_S)
+                self._over.wait(pause)
+        except BaseException as e:  # noqa: BLE001 - raised in the caller of `follow`
+            self._put(e)
+
+    def _ask_clock(self) -> bool:
+        """Read the clock and the order's state; return whether that was possible."""
         try:
             seen = self._host.look(
                 self._handle.order_id, run_folder.STARTED, folder=self._handle.run_dir
             )
         except Unreachable as e:
             logger.debug("Cannot ask for {id}: {why}", id=self._handle.order_id, why=e)
-            return
+            return False
         self._heard()
-        self._on_seen(seen)
+        if not self._over.is_set():
+            self._on_seen(seen)
+        return True

@@ -18,12 +18,13 @@ from cosmos_pipelines.backends.tar_bundle import TarBundle, order_bundle, script
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.files import transfer
+from cosmos_pipelines.remote.files.upload import SLOW_DISK
 
 START_S: Final = 180.0
 """Seconds that a carrier may take to start an order; Docker with many GPUs takes several."""
 
 LAUNCHES: Final = 3
-"""Times that an order is launched whose files on the host are removed meanwhile."""
+"""Times that an order is launched whose files on the host are removed meanwhile, or damaged."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,16 @@ class Launching:
                 return seen
         raise BackendError(
             "launch_failed",
-            f"Files of {order.id} on {self.host.host} were removed while it was started.",
-            hint=f"Does something else clean {self.host.remote_dir} there?",
+            f"Files of {order.id} on {self.host.host} were removed or damaged each of the "
+            f"{LAUNCHES} times that it was started.",
+            hint=f"Does something else write in {self.host.remote_dir} there, or is its disk "
+            "failing (`sudo dmesg` there)?",
         )
 
     def _launch(
         self, order: Order, scripts: TarBundle, answer: Answer, start: Start
     ) -> Seen | None:
-        """Upload what is missing and start the order; None if files were removed meanwhile."""
+        """Upload what is missing and start the order; None if files were removed or damaged."""
         root = answer.part("root")
         self._upload(order, root)
         if "scripts" not in answer.parts:
@@ -91,8 +94,11 @@ class Launching:
     def _upload(self, order: Order, root: str) -> None:
         files = [(Path(v.path), v.sha256, v.size) for v in order.inputs.values()]
         if files:
-            sent = self.retry(
-                lambda: transfer.put_files(self.host.connection, files, f"{root}/cas")
+            cas = f"{root}/cas"
+            sent = self.retry.transfer(
+                lambda arrived: transfer.put_files(
+                    self.host.connection, files, cas, arrived=arrived
+                )
             )
             logger.info(
                 "Sent {n} of {all} files, {size} bytes, to {host}",
@@ -108,7 +114,8 @@ class Launching:
     ) -> Seen | None:
         """Start the order once; if an answer was lost, look at the order before asking again.
 
-        None: an input or the scripts have been removed since the order arrived.
+        None: an input or the scripts have been removed since the order arrived, or were damaged
+        and have been removed.
         """
         carrier = self.host.carrier
         name = carrier.name_of(order.id)
@@ -124,6 +131,7 @@ class Launching:
             words=carrier.words(name),
             ask_carrier=carrier.look(name),
         )
+        hash_s = sum(video.size for video in order.inputs.values()) / SLOW_DISK
         asked = False
 
         def start() -> Seen | None:
@@ -131,8 +139,10 @@ class Launching:
             if asked and (seen := self.host.look(order.id)).started:
                 return seen
             asked = True
-            answer = self.host.ask(argv, input=bundle, timeout_s=START_S)
-            if "gone" in answer.parts:
+            answer = self.host.ask(argv, input=bundle, timeout_s=START_S + hash_s)
+            if "damaged" in answer.parts:
+                self._tell_damaged(order, answer.parts["damaged"].split())
+            if "gone" in answer.parts or "damaged" in answer.parts:
                 return None
             seen = answer.seen(order.id)
             if not seen.started:
@@ -143,3 +153,12 @@ class Launching:
             return seen
 
         return self.retry(start)
+
+    def _tell_damaged(self, order: Order, names: list[str]) -> None:
+        """Log which files on the host had another content than their name says."""
+        found = sorted(name for name, video in order.inputs.items() if video.sha256 in names)
+        logger.warning(
+            "On {host} {what} had been damaged or changed: sent again",
+            host=self.host.host,
+            what=f"the uploaded {', '.join(found)}" if found else "the scripts",
+        )

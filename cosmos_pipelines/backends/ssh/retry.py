@@ -30,13 +30,29 @@ class Retry:
         Raises:
             Unreachable: the host did not come back within `wait_s`.
         """
-        since, pause = time.monotonic(), 0.2
+        return self.transfer(lambda _: ask(), wait_s)
+
+    def transfer(self, ask: Callable[[Callable[[int], None]], T], wait_s: float | None = None) -> T:
+        """As a call, for a transfer that is continued: `wait_s` counts from the last progress.
+
+        `ask` gets a function to call with the number of bytes that have arrived so far.
+        """
+        since: float | None = None
+        pause, before = 0.2, 0
+
+        def arrived(count: int) -> None:
+            nonlocal since, pause, before
+            if count > before:
+                since, pause = None, 0.2
+            before = count
+
         while True:
             try:
-                answer = ask()
+                answer = ask(arrived)
             except Unreachable as e:
                 if not self.reached and not isinstance(e, LinkLost):
                     raise
+                since = time.monotonic() if since is None else since
                 wait_out(e, since, self.wait_s if wait_s is None else wait_s)
                 logger.warning("Waiting for {host}: {why}", host=e.host, why=e.message)
             else:

@@ -16,12 +16,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.remote.files.scripts import HASHES
 
 RECORDS: Final = ("pid", "stop", "exit_code")
 """Files of a run folder from which the order's state is read."""
 
 _COMMON: Final = """
 LC_ALL=C; export LC_ALL; umask 022
+contents() { # DIRECTORY: its name, if it has the files of the scripts that were sent and no other
+    (cd -- "$1" && hashes $(find . ! -type d) </dev/null 2>/dev/null) |
+        while read -r found name; do echo "$found ${name#\\*}"; done | sort | hashes | cut -c 1-16
+}
 part() { printf '%s %d\\n' "$1" "${#2}"; printf '%s' "$2"; }
 answer() { # NAME COMMAND: the output of COMMAND as part NAME, or its errors as part no_NAME
     if found=$("$2" 2>/dev/null); then part "$1" "$found"; else part "no_$1" "$("$2" 2>&1 >/dev/null)"; fi
@@ -73,22 +78,51 @@ mv -T -- "$new" "$2" 2>/dev/null || [ -d "$2" ] || exit 73
 # `order.json` is the tar's last member: if it exists, the tar is complete.
 _START: Final = """
 cd -- "$1/runs" || exit 73
-root=$1 id=$2 new=.$2.$3.part scripts=$4
+root=$1 id=$2 token=$3 scripts=$4
+new=.$id.$token.part held=.$id.$token.cas.part
 shift 4
 gone() { part gone "$1"; exit 0; } # removed since the order arrived
-trap 'rm -rf -- "$root/runs/$new"' EXIT
+damaged_are() { part damaged "$1"; exit 0; }
+trap 'cd -- "$root/runs" && rm -rf -- "$new" "$held"' EXIT
 find . -mindepth 1 -maxdepth 1 -name '.*.part' -mtime +0 -exec rm -rf {} +
 mkdir -- "$new" && tar -x -o -m -f - -C "$new" && [ -e "$new/order.json" ] || exit 73
-while [ "$#" -ge 2 ]; do
-    file=$new/inputs/$2
-    mkdir -p -- "${file%/*}" || exit 73
-    if ! ln -- "$root/cas/$1" "$file" 2>/dev/null; then
-        [ -e "$root/cas/$1" ] || gone "$1"
-        cp -- "$root/cas/$1" "$file" || exit 73
-    fi
-    shift 2
-done
+hold() { # HASH NAME...: what is hashed is what the run gets, whatever happens in cas
+    while [ "$#" -ge 2 ]; do
+        if [ ! -e "$held/$1" ] && ! ln -- "$root/cas/$1" "$held/$1" 2>/dev/null; then
+            [ -e "$root/cas/$1" ] || gone "$1"
+            cp -- "$root/cas/$1" "$held/$1" || exit 73
+        fi
+        shift 2
+    done
+}
+place() { # HASH NAME...
+    while [ "$#" -ge 2 ]; do
+        file=$new/inputs/$2
+        mkdir -p -- "${file%/*}" || exit 73
+        ln -- "$held/$1" "$file" 2>/dev/null || cp -- "$held/$1" "$file" || exit 73
+        shift 2
+    done
+}
+if [ "$#" -gt 0 ]; then
+    mkdir -- "$held" || exit 73
+    hold "$@"
+    wrong=$(damaged "$held"/*)
+    for name in $wrong; do rm -f -- "$root/cas/$name" || exit 73; done
+    [ -z "$wrong" ] || damaged_are "$wrong"
+    place "$@"
+    rm -rf -- "$held"
+fi
+sound() { [ "$(contents "$root/scripts/$scripts")" = "$scripts" ]; }
 [ -d "$root/scripts/$scripts" ] || gone scripts
+if ! sound; then
+    lock
+    if ! sound; then # nobody has brought them anew meanwhile
+        # for a day: a container may still read them
+        aside=$root/scripts/.$scripts.damaged.$token.part
+        mv -T -- "$root/scripts/$scripts" "$aside" && touch -- "$aside" || exit 73
+    fi
+    damaged_are scripts
+fi
 begin() {
     rm -rf -- "$id" && mv -T -- "$new" "$id" || exit 73
     said=$(start 2>&1 >/dev/null) || {
@@ -119,6 +153,16 @@ if is absent && [ ! -e "$id/pid" ]; then
 fi
 clock
 look "$id" pid
+"""
+
+_SCRIPTS: Final = """
+cd -- "$1/scripts" 2>/dev/null || { echo none; exit 0; }
+if [ -d "$2" ]; then
+    [ "$(contents "$2")" = "$2" ] && echo sound || echo damaged
+else
+    set -- [0-9a-f]*
+    [ -d "$1" ] && echo others || echo none
+fi
 """
 
 _LOOK: Final = """
@@ -194,10 +238,16 @@ def start(
 ) -> list[str]:
     """Unpack a run folder, link its inputs (hash, name), start the order unless it was started.
 
-    The part `gone` says that an input, or the scripts of this name, have been removed meanwhile.
+    The part `gone` says that an input, or the scripts of this name, have been removed meanwhile;
+    `damaged`, which of them had another content than their name says, and were removed.
     """
     words = [word for pair in inputs for word in pair]
     return script(_START, root, order_id, token, scripts, *words, **commands)
+
+
+def scripts_there(directory: str, name: str) -> list[str]:
+    """Print whether the scripts of this name are `sound` or `damaged`; else `others` or `none`."""
+    return script(_SCRIPTS, directory, name)
 
 
 def look(folder: str, *files: str, ask_carrier: Sequence[str]) -> list[str]:
@@ -255,4 +305,4 @@ def parts(answer: bytes) -> dict[str, str]:
 def script(text: str, *arguments: str, **commands: Sequence[str]) -> list[str]:
     """Return a script with its arguments; `commands` become functions of the script."""
     functions = "".join(f"{name}() {{ {shlex.join(argv)}; }}\n" for name, argv in commands.items())
-    return ["sh", "-c", f"{_COMMON}{functions}{text}", "cosmos", *arguments]
+    return ["sh", "-c", f"{_COMMON}{HASHES}{functions}{text}", "cosmos", *arguments]

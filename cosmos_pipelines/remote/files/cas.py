@@ -12,15 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from cosmos_pipelines.files import PART, copy_verified, room_for
+from loguru import logger
+
+from cosmos_pipelines.files import PART, copy_verified, room_for, sha256_of
 
 DAY_S: Final = 24 * 3600
 
 
-def keep(cas: Path, source: Path, sha256: str, size: int) -> Path:
-    """Return the file in `cas` with this content; copy it from `source` if it is missing.
+def keep(cas: Path, source: Path, sha256: str) -> Path:
+    """Return the file in `cas` with this content; copy it from `source` if it is not there.
 
-    The file is read-only, and a copy: the owner of `source` may overwrite `source` in place.
+    The file is read-only, and a copy: the owner of `source` may overwrite `source` in place. It is
+    hashed at each call: the disk may be failing, and whatever runs as the same user can write.
 
     Raises:
         WrongContent: `source` has another hash.
@@ -28,12 +31,24 @@ def keep(cas: Path, source: Path, sha256: str, size: int) -> Path:
         OSError: `source` cannot be read.
     """
     kept = cas / sha256
-    if not (kept.is_file() and kept.stat().st_size == size):
+    if not _has(kept, sha256):
         with room_for(cas):
             cas.mkdir(parents=True, exist_ok=True)
         copy_verified(source, kept, sha256)
         kept.chmod(0o444)
     return kept
+
+
+def _has(kept: Path, sha256: str) -> bool:
+    try:
+        found = sha256_of(kept)
+    except FileNotFoundError:
+        return False
+    except OSError as e:  # a directory, a bad block
+        found = e.strerror or str(e)
+    if found != sha256:
+        logger.warning("{file} was damaged ({why}); it is copied again", file=kept, why=found)
+    return found == sha256
 
 
 def unused(cas: Path, older_s: float) -> Iterator[tuple[Path, int]]:

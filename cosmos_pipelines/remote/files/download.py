@@ -17,7 +17,7 @@ from cosmos_pipelines.files import PART, move, room_for, sha256_of
 from cosmos_pipelines.files import part_of as own_part_of
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.files import scripts as host_scripts
-from cosmos_pipelines.remote.files.meter import Meter, Report
+from cosmos_pipelines.remote.files.meter import Arrived, Meter, Report
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 from cosmos_pipelines.remote.ssh.shell import size_of
 from cosmos_pipelines.remote.ssh.streams import CHUNK, draw
@@ -57,7 +57,11 @@ def get_file(
 
 
 def get_files(
-    connection: Connection, files: Iterable[Wanted], progress: Report | None = None
+    connection: Connection,
+    files: Iterable[Wanted],
+    progress: Report | None = None,
+    *,
+    arrived: Arrived | None = None,
 ) -> None:
     """Download files; each appears whole, on the disk and with its hash, or not at all.
 
@@ -70,9 +74,14 @@ def get_files(
             left.
         LinkLost: the connection broke; a second call continues.
     """
-    missing = [f for f in files if not (f.local.is_file() and sha256_of(f.local) == f.sha256)]
-    meter = Meter(0, progress)
-    fresh = []
+    meter = Meter(0, progress, arrived=arrived)
+    missing, fresh = [], []
+    for file in files:
+        if file.local.is_file() and sha256_of(file.local) == file.sha256:
+            meter.arrive(file.local.stat().st_size)
+        else:
+            missing.append(file)
+            meter.arrive(part_of(file).stat().st_size if _begun(file) else 0)
     for file in missing:
         with room_for(file.local):
             file.local.parent.mkdir(parents=True, exist_ok=True)
@@ -212,7 +221,9 @@ class _Stream:
             size -= len(chunk)
             meter.add(len(chunk))
             while chunk:  # a disk that becomes full may write only a part of the chunk
-                chunk = chunk[target.write(chunk) :]
+                written = target.write(chunk)
+                meter.arrive(written)
+                chunk = chunk[written:]
         return digest.hexdigest()
 
     def _more(self) -> bytes:

@@ -38,15 +38,22 @@ class TransferProgress:
 
 
 Report = Callable[[TransferProgress], None]
+Arrived = Callable[[int], None]
+"""Gets the bytes of all files that their receiver has, or will not ask for again."""
 
 
 class Meter:
     """Counts bytes; reports every `EVERY_S` seconds and at the end."""
 
     def __init__(
-        self, total: int, report: Report | None, clock: Callable[[], float] = time.monotonic
+        self,
+        total: int,
+        report: Report | None,
+        clock: Callable[[], float] = time.monotonic,
+        arrived: Arrived | None = None,
     ) -> None:
         self.total, self.done = total, 0
+        self._arrived, self._received = arrived, 0
         self._report, self._clock = report, clock
         self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
         self._moved = 0
@@ -66,6 +73,12 @@ class Meter:
                 self._samples.popleft()
             if self._report:
                 self._report(TransferProgress(self.done, self.total, self._rate()))
+
+    def arrive(self, count: int) -> None:
+        """Count bytes that the receiver has; bytes on the way may still be lost."""
+        self._received += count
+        if self._arrived:
+            self._arrived(self._received)
 
     def _rate(self) -> float | None:
         (then, before), (now, moved) = self._samples[0], self._samples[-1]

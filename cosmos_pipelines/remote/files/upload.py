@@ -15,15 +15,16 @@ from cosmos_pipelines.errors import BackendError, InputError, LinkLost
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote.files import scripts as host_scripts
-from cosmos_pipelines.remote.files.meter import Meter, Report
+from cosmos_pipelines.remote.files.meter import Arrived, Meter, Report
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 from cosmos_pipelines.remote.ssh.streams import feed, pour
 
 SMALL: Final = 4 << 20
 """Bytes; smaller files share a stream, larger ones are resumed."""
 
-GROUP: Final = 64 << 20
-"""Bytes of one stream of small files: a broken connection loses at most this many."""
+GROUPS: Final = (16 << 20, 64 << 20)
+"""Most bytes of the first stream of small files, and of any; each has twice as many as the one
+before: on a link that is lost again and again the first one arrives."""
 
 LOOK_S: Final = 60.0
 SLOW_DISK: Final = 20e6
@@ -57,6 +58,8 @@ def put_files(
     files: Iterable[tuple[Path, str, int]],
     cas: str,
     progress: Report | None = None,
+    *,
+    arrived: Arrived | None = None,
 ) -> Sent:
     """Upload files (path, sha256, size) into the directory `cas` of the host, under their hash.
 
@@ -79,12 +82,15 @@ def put_files(
     room = total - sum(begun.values())
     if room > free:
         raise _full(connection, cas, f"{room} bytes are needed, {free} are free.")
-    meter = Meter(total, progress)
-    for group in _groups([f for f in missing if f.size < SMALL]):
+    meter = Meter(total, progress, arrived=arrived)
+    meter.arrive(sum(f.size for f in wanted.values()) - room)
+    alone = [f for f in missing if f.size >= SMALL or begun[f.sha256]]
+    for group in _groups([f for f in missing if f.size < SMALL and not begun[f.sha256]]):
         _send_group(connection, cas, group, meter)
-    for file in missing:
-        if file.size >= SMALL:
-            _send_large(connection, cas, file, begun[file.sha256], meter)
+        meter.arrive(sum(f.size for f in group))
+    for file in alone:
+        _send_large(connection, cas, file, begun[file.sha256], meter)
+        meter.arrive(file.size - begun[file.sha256])
     return Sent(len(missing), room)
 
 
@@ -116,17 +122,18 @@ def _look(connection: Connection, cas: str, names: Sequence[str]) -> tuple[dict[
 
 def _offset(file: LocalFile, begun: int) -> int:
     """Return the byte at which an upload continues; the last block is always sent again."""
-    if file.size < SMALL or begun > file.size:
+    if not 0 < begun <= file.size:
         return 0
     return min(begun, file.size - 1) // host_scripts.BLOCK * host_scripts.BLOCK
 
 
 def _groups(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
     group: list[LocalFile] = []
+    most = GROUPS[0]
     for file in files:
-        if group and sum(f.size for f in group) + file.size > GROUP:
+        if group and sum(f.size for f in group) + file.size > most:
             yield group
-            group = []
+            group, most = [], min(2 * most, GROUPS[1])
         group.append(file)
     if group:
         yield group

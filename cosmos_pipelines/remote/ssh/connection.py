@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from cosmos_pipelines.errors import LinkLost, Unreachable
 from cosmos_pipelines.remote.ssh.config import Target
-from cosmos_pipelines.remote.ssh.link import SESSIONS, STREAMS, Link
+from cosmos_pipelines.remote.ssh.link import STREAMS, Link, NoMoreSessions
 from cosmos_pipelines.remote.ssh.session import Session
 from cosmos_pipelines.remote.ssh.shell import GUARDED, call
 
@@ -38,6 +38,8 @@ BEAT_S: Final = 1.0
 """Seconds: `stream` yields at least this often, `b""` in silence."""
 PATIENCE_S: Final = 5.0
 LINKS: Final = 8
+ROOM_S: Final = 1.0
+"""Seconds that a short call waits for room on the links that are open."""
 RECENT: Final = 100
 """Number of last commands that are kept."""
 
@@ -154,6 +156,9 @@ class Connection:
             link = self._take(until, stream)
             try:
                 return link, link.session(until)
+            except NoMoreSessions:
+                self._give(link, stream)
+                link.most = max(1, link.sessions)
             except LinkLost:
                 self._give(link, stream)
                 if link.alive or time.monotonic() > until:
@@ -163,21 +168,24 @@ class Connection:
                 raise
 
     def _take(self, until: float, stream: bool) -> Link:
+        another = stream  # a short call first waits for the end of another one
         while True:
             with self._changed:
                 if link := self._with_room(stream):
                     return link
-                if not self._one_more(stream):
-                    if not self._changed.wait(until - time.monotonic()):
+                if not self._one_more(another):
+                    left = until - time.monotonic()
+                    if left <= 0:
                         raise LinkLost(
                             self.host, f"All sessions of the connection to {self.host} are in use."
                         )
+                    another |= not self._changed.wait(min(left, ROOM_S))
                     continue
             with self._opening:  # one thread opens a link, the others wait for it
                 with self._changed:
                     if link := self._with_room(stream):
                         return link
-                    if not self._one_more(stream):
+                    if not self._one_more(another):
                         continue
                 opened = self._open(until)
                 with self._changed:
@@ -185,15 +193,15 @@ class Connection:
                     self._reached = True
                     self._changed.notify_all()
 
-    def _one_more(self, stream: bool) -> bool:
-        """Whether to open another link: there is none yet, or many long streams are open."""
-        return not self._links or (stream and len(self._links) < LINKS)
+    def _one_more(self, another: bool) -> bool:
+        """Whether to open a link: there is none yet, or another is wanted and allowed."""
+        return not self._links or (another and len(self._links) < LINKS)
 
     def _with_room(self, stream: bool) -> Link | None:
         """Return a link with room for one more session, and count the session; drop dead links."""
         self._links = [link for link in self._links if link.alive]
         for link in self._links:
-            if link.sessions < SESSIONS and not (stream and link.streams >= STREAMS):
+            if link.sessions < link.most and not (stream and link.streams >= STREAMS):
                 link.sessions += 1
                 link.streams += stream
                 return link

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import socket
 import subprocess
 import threading
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cosmos_pipelines.errors import LinkLost, NotAllowed, Refused, Unreachable
 from cosmos_pipelines.remote.ssh.algorithms import no_agreement, transport_to
 from cosmos_pipelines.remote.ssh.config import Hop, Target, route
+from cosmos_pipelines.remote.ssh.greeting import TurnedAway, no_ssh
 from cosmos_pipelines.remote.ssh.login import check_host_key, log_in, prefer_known_types
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 SESSIONS: Final = 8
 """Most open sessions of one connection; sshd's limit is 10 by default."""
+FULL_AFTER_S: Final = 1.0
+"""Seconds after which a server that refuses a session has its limit; less may be the moment between
+our end of a session and the server's."""
 STREAMS: Final = 5
 """Most sessions that may be open for long, so that short calls always find room."""
 ASKED: Final = 4
@@ -36,6 +41,17 @@ PACKET: Final = 256 << 10
 """Bytes of one packet to this machine; paramiko's 32 KiB give a fraction of the speed."""
 
 
+FIRST: Final = 1024
+"""Bytes of a server's first words that are kept."""
+FIRST_PAUSE_S: Final = 0.2
+LONGEST_PAUSE_S: Final = 2.0
+"""Seconds between two attempts to connect to a server that is busy."""
+
+
+class NoMoreSessions(LinkLost):
+    """A server has a lower limit for the sessions of a connection than we supposed."""
+
+
 class Link:
     """An open connection. Opening raises the same errors as `Connection.run`."""
 
@@ -43,6 +59,8 @@ class Link:
         self.hops = route(target)
         self.host = target.host
         self.sessions = 0
+        self.most = SESSIONS
+        """Most sessions that the server lets this connection have, as far as is known."""
         self.streams = 0
         self._transports: list[paramiko.Transport] = []
         self._first: socket.socket | None = None
@@ -71,16 +89,21 @@ class Link:
         """Open a channel; wait until `until` at most while the server has too many open.
 
         Raises:
+            NoMoreSessions: the server refuses one for `FULL_AFTER_S` while others are open here.
             LinkLost: the connection is dead, or the server did not answer in time.
         """
         from paramiko import ChannelException, SSHException
 
-        pause = 0.05
+        pause, full_at = 0.05, time.monotonic() + FULL_AFTER_S
         while True:
             left = until - time.monotonic()
             try:
                 return self.transport.open_session(WINDOW, PACKET, max(left, 0.1))
             except ChannelException:  # too many sessions of this connection, or of the server
+                if self.sessions > 1 and time.monotonic() > full_at:
+                    raise NoMoreSessions(
+                        self.host, f"{self.host} opens no more sessions (sshd's MaxSessions)."
+                    ) from None
                 if left <= pause:
                     raise LinkLost(
                         self.host, f"{self.host} opens no more sessions (sshd's MaxSessions)."
@@ -102,6 +125,24 @@ class Link:
             self._first.close()
 
     def _add(self, hop: Hop) -> None:
+        """Connect to the next hop and log in; a server that is busy is tried again for a while."""
+        until, pause = time.monotonic() + self._target.connect_timeout_s, FIRST_PAUSE_S
+        while True:
+            try:
+                transport, key = self._greet(hop)
+                break
+            except TurnedAway:
+                wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - not all processes at once
+                if time.monotonic() + wait > until:
+                    raise
+                time.sleep(wait)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+        jump = self.hops[len(self._transports) - 2] if len(self._transports) > 1 else None
+        check_host_key(hop, key, jump)
+        log_in(transport, hop)
+
+    def _greet(self, hop: Hop) -> tuple[paramiko.Transport, paramiko.PKey]:
+        """Connect to the next hop; return the transport and the server's key."""
         import paramiko
 
         # paramiko logs tracebacks of errors that are raised here anyway, or that pass after a wait.
@@ -121,18 +162,15 @@ class Link:
         _quicken(transport)
         try:
             transport.start_client(timeout=limit)
-            key = transport.get_remote_server_key()
+            return transport, transport.get_remote_server_key()
         except paramiko.ssh_exception.IncompatiblePeer:
             raise no_agreement(transport, hop) from None
         except (paramiko.SSHException, EOFError, OSError) as e:
-            raise Unreachable(
-                hop.name,
-                f"{hop} accepts connections but does not talk SSH: {e or 'it hung up'}.",
-                hint=_by_hand(hop),
-            ) from None
-        jump = self.hops[len(self._transports) - 2] if len(self._transports) > 1 else None
-        check_host_key(hop, key, jump)
-        log_in(transport, hop)
+            transport.close()
+            self._transports.pop()
+            connection.close()
+            words, hung_up = self._last_data.words(), self._last_data.ended
+            raise no_ssh(hop, words, str(e), _by_hand(hop), hung_up=hung_up) from None
 
     def _through(self, hop: Hop) -> paramiko.Channel:
         """Open a channel to the next hop through the last hop."""
@@ -189,16 +227,33 @@ class Link:
 
 
 class _LastData:
-    """A socket that records when data came last (`time.monotonic`)."""
+    """A socket that records when data came last (`time.monotonic`), and the first data."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
+        self._first = b""
         self.at = time.monotonic()
+        self.ended = False
+        """Whether the other side hung up."""
 
     def recv(self, size: int) -> bytes:
-        data: bytes = self._sock.recv(size)
+        try:
+            data: bytes = self._sock.recv(size)
+        except ConnectionError:
+            self.ended = True
+            raise
         self.at = time.monotonic()
+        self.ended = not data
+        if len(self._first) < FIRST:
+            self._first += data
         return data
+
+    def words(self) -> str | None:
+        """Return what the server said instead of its banner; None if the banner came."""
+        lines = self._first.decode(errors="replace").splitlines()
+        if any(line.startswith("SSH-") for line in lines):
+            return None
+        return " ".join(" ".join(lines).split())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

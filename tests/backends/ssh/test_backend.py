@@ -19,6 +19,7 @@ import pytest
 
 from cosmos_pipelines.backends.registry import backend_for, host_backend
 from cosmos_pipelines.backends.ssh.backend import SshBackend
+from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.engines.preview import Preview
 from cosmos_pipelines.errors import BackendError, SettingsError, StateError
 from cosmos_pipelines.media.probe import probe
@@ -575,3 +576,112 @@ def test_a_model_cannot_spoil_the_inputs_that_runs_share(
     assert b"Read-only file system" in b"".join(backend.follow(handle))
     assert (remote.host.root / "data/cosmos/cas" / sha256).read_bytes() == b"pixels"
     backend.close()
+
+
+def spoil(file: Path) -> None:
+    """Change a byte of a file in place: size, name and mode stay."""
+    mode = file.stat().st_mode
+    file.chmod(0o644)
+    with file.open("r+b") as opened:
+        first = opened.read(1)
+        opened.seek(0)
+        opened.write(bytes([first[0] ^ 1]))
+    file.chmod(mode)
+
+
+def uploaded(remote: RemoteProject) -> dict[str, bytes]:
+    """The inputs on the host, by their hash."""
+    files = (remote.host.root / "data/cosmos/cas").iterdir()
+    return {path.name: path.read_bytes() for path in files if path.is_file()}
+
+
+def told(remote: RemoteProject, run: Run) -> str:
+    """What the log of the run's steps says."""
+    return (remote.settings.outputs / f"run_{run.id}" / "logs" / "cosmos.log").read_text()
+
+
+def test_an_uploaded_input_that_is_damaged_on_the_host_is_sent_again(
+    remote: RemoteProject,
+) -> None:
+    remote.execute(remote.pending("first"))
+    sent = uploaded(remote)
+    spoilt = max(sent, key=lambda name: len(sent[name]))
+    spoil(remote.host.root / "data/cosmos/cas" / spoilt)
+    assert uploaded(remote) != sent
+    (run,) = remote.execute(remote.pending("second"))
+    assert (run.status, run.attempt) == ("completed", 1)
+    assert uploaded(remote) == sent
+    assert "mp4 had been damaged or changed: sent again" in told(remote, run)
+    assert (remote.containers(), remote.left_on_host()) == ([], [])
+
+
+def test_scripts_that_are_damaged_on_the_host_are_sent_again(remote: RemoteProject) -> None:
+    remote.execute(remote.pending("first"))
+    (scripts,) = (remote.host.root / "data/cosmos/scripts").iterdir()
+    before = (scripts / "run.sh").read_bytes()
+    spoil(scripts / "run.sh")
+    (run,) = remote.execute(remote.pending("second"))
+    assert (run.status, run.attempt) == ("completed", 1)
+    assert (scripts / "run.sh").read_bytes() == before
+    assert "the scripts had been damaged or changed: sent again" in told(remote, run)
+
+
+@pytest.mark.parametrize("container_too", [False, True])
+def test_a_run_whose_folder_vanished_on_the_host_is_lost_and_can_be_run_again(
+    remote: RemoteProject, container_too: bool
+) -> None:
+    run = remote.pending("slow 0.3")
+    process = remote.in_another_process(run)
+    wait_for_frame(process, 2)
+    remote.host.console("rm", "-rf", f"/data/cosmos/runs/{run.id}")
+    if container_too:
+        remote.host.docker("rm", "--force", f"cosmos-{run.id}")
+    process.communicate(timeout=LONG_S)
+    lost = remote.catalog.get_run(run.id)
+    assert (lost.status, lost.error_kind) == ("failed", "lost")
+    (done,) = remote.execute(run)
+    assert (done.status, done.attempt) == ("completed", 2)
+    assert (remote.containers(), remote.left_on_host()) == ([], [])
+
+
+def test_a_container_without_its_folder_is_stopped_before_its_run_starts_again(
+    remote: RemoteProject,
+) -> None:
+    """Its process is gone, too: nobody can collect what the container makes."""
+    gate = remote.host.root / "data/models/gate"
+    gate.touch()
+    run = remote.pending("wait /models/gate")
+    process = remote.in_another_process(run)
+    wait_for_frame(process, 1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    remote.host.console("rm", "-rf", f"/data/cosmos/runs/{run.id}")
+    (lost,) = remote.execute(run)
+    assert (lost.status, lost.error_kind) == ("failed", "lost")
+    assert remote.containers() == [f"cosmos-{run.id}"]
+    gate.unlink()
+    (done,) = remote.execute(run)
+    assert (done.status, done.attempt) == ("completed", 2)
+    assert (remote.containers(), remote.left_on_host()) == ([], [])
+
+
+def test_a_daemon_that_hangs_holds_no_line_of_the_log_back(
+    remote: RemoteProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines come from the run folder; only the looks need Docker."""
+    monkeypatch.setattr("cosmos_pipelines.backends.ssh.follow.CLOCK_S", 0.1)
+    monkeypatch.setattr("cosmos_pipelines.backends.ssh.folder.LOOK_S", LONG_S)
+    handle = remote.backend.launch(
+        order("sh", "-c", "for i in $(seq 1 30); do echo line $i; sleep 0.1; done")
+    )
+    stream = remote.backend.follow(handle)
+    got = wait_for(stream, b"line 1\n")
+    dockerd = remote.host.pids("dockerd")
+    remote.host.kill(*dockerd, number=signal.SIGSTOP)
+    try:
+        got += wait_for(stream, b"line 30\n")
+    finally:
+        remote.host.kill(*dockerd, number=signal.SIGCONT)
+    got += b"".join(stream)
+    assert got.decode().splitlines() == [f"line {i}" for i in range(1, 31)]
+    assert remote.backend.outcome(handle).exit_code == 0

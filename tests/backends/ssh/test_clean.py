@@ -210,8 +210,8 @@ def test_a_clean_between_the_upload_and_the_start_of_a_run_costs_another_upload(
     cleans = iter([True])
     sent: list[int] = []
 
-    def cleaned_after(*arguments: Any) -> Any:
-        done = put(*arguments)
+    def cleaned_after(*arguments: Any, **named: Any) -> Any:
+        done = put(*arguments, **named)
         sent.append(done.files)
         if next(cleans, False):
             if what == "inputs":

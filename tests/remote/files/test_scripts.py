@@ -15,7 +15,7 @@ from tests.support.contents import random_file
 
 MIB = 1 << 20
 TOOLS = ("stat", "dd", "tar", "xargs", "find", "sync", "sha256sum", "mkdir", "df", "tail", "rm",
-         "mv", "chmod", "cat")  # fmt: skip
+         "mv", "chmod", "cat", "sort", "uniq")  # fmt: skip
 
 
 class HostLike:
@@ -109,6 +109,24 @@ def test_a_stream_that_ends_early_leaves_nothing(host: HostLike, tmp_path: Path)
         assert done.returncode != 0
     assert [p for p in (tmp_path / "cas").rglob("*") if p.is_file()] == []
     assert not any((tmp_path / "cas" / ".incoming").iterdir())
+
+
+def test_a_stream_that_is_cut_leaves_its_whole_files_and_the_beginning_of_its_last(
+    host: HostLike, tmp_path: Path
+) -> None:
+    cas = tmp_path / "cas"
+    cas.mkdir()
+    first, last = (random_file(tmp_path / str(n), n) for n in (70_000, 200_000))
+    contents = [(f.sha256, f.path.read_bytes()) for f in (first, last)]
+    done = host.run(host_scripts.unpack(str(cas), "t1"), tar_of(*contents)[:200_000])
+    assert done.returncode == 73, done.stderr
+    (begun,) = cas.glob("*.part")
+    assert begun.name == f"{last.sha256}.part"
+    assert len(begun.read_bytes()) >= host_scripts.BLOCK
+    assert contents[1][1].startswith(begun.read_bytes())
+    begun.unlink()
+    assert {p.name: p.read_bytes() for p in cas.iterdir() if p.is_file()} == dict(contents[:1])
+    assert not any((cas / ".incoming").iterdir())
 
 
 def test_what_is_there_is_listed_with_the_free_space(host: HostLike, tmp_path: Path) -> None:

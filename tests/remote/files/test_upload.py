@@ -256,7 +256,7 @@ def test_two_uploads_of_the_same_at_once_harm_nobody(
 def test_many_small_files_go_in_groups(
     way: Connection, cas: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "GROUP", 1000)
+    monkeypatch.setattr(upload, "GROUPS", (500, 1000))
     files = [random_file(tmp_path / str(n), 300) for n in range(10)]
     assert put_files(way, files, str(cas)) == Sent(10, 3000)
     assert is_there(cas, *files)
