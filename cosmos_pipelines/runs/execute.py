@@ -7,7 +7,7 @@ is adopted: its container or subprocess is found by name and followed on, never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from cosmos_pipelines.catalog.lifecycle import FIELDS
 from cosmos_pipelines.catalog.records import Run, Status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
-from cosmos_pipelines.errors import BackendError, CosmosError, StateError
+from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Verdict
 from cosmos_pipelines.runs.bundle import Bundles
@@ -29,6 +29,7 @@ from cosmos_pipelines.runs.context import OnCompleted, RunContext, TakenOver, le
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
+from cosmos_pipelines.runs.interrupt import stopped
 from cosmos_pipelines.runs.lease import Lease
 from cosmos_pipelines.runs.locations import as_stored
 from cosmos_pipelines.runs.log import OnLine, log_file, set_aside
@@ -165,7 +166,7 @@ def _launch(context: RunContext, order: Order) -> Handle:
     except Exception:
         raise
     except BaseException:
-        _stopped(context, order, order.run_ids)
+        stopped(context, order.id, order.run_ids)
         raise
 
 
@@ -273,7 +274,7 @@ def _record_ended(context: RunContext, launched: LaunchedOrder) -> None:
 
 def _interrupted(context: RunContext, launched: LaunchedOrder) -> None:
     """Stop an order for the user, and bring home what it has finished."""
-    if not _stopped(context, launched.order, launched.mine, launched.handle):
+    if not stopped(context, launched.order.id, launched.mine, launched.handle):
         return
     try:
         _record_ended(context, launched)
@@ -281,45 +282,3 @@ def _interrupted(context: RunContext, launched: LaunchedOrder) -> None:
         logger.warning("Order {id}: {e}", id=launched.order.id, e=e)
         for run_id in launched.mine:
             context.end(run_id, verdict_of(KeyboardInterrupt()))
-
-
-def _stopped(
-    context: RunContext, order: Order, run_ids: Iterable[str], handle: Handle | None = None
-) -> bool:
-    """Stop an order after an interrupt; return whether it is known that nothing of it runs.
-
-    If that is not known, its runs say so.
-    """
-    logger.warning("Stopping {id}. Ctrl-C once more does not wait for its end.", id=order.id)
-    try:
-        if (handle := handle or _find_interrupted(context, order.id)) is not None:
-            _stop(context, handle)
-    except BaseException as e:  # noqa: BLE001 - the caller raises the interrupt
-        logger.warning("{id} may still run: {why}", id=order.id, why=str(e) or "interrupted again")
-        for run_id in run_ids:
-            verdict = left_alone(KeyboardInterrupt(), run_id)
-            logger.warning("{m}", m=verdict.message)
-            context.end(run_id, verdict, examine=False)
-        return False
-    logger.warning("Nothing of {id} runs any more.", id=order.id)
-    return True
-
-
-def _stop(context: RunContext, handle: Handle) -> None:
-    try:
-        context.backend.cancel(handle, context.settings.execution.grace_s, reason="cancelled")
-    except Exception:
-        raise
-    except BaseException:  # noqa: BLE001 - it was killed then: see `Backend.cancel`
-        logger.debug("Did not wait for {id}", id=handle.order_id)
-
-
-def _find_interrupted(context: RunContext, order_id: str) -> Handle | None:
-    """Find an order whose launch was interrupted: its start may be under way."""
-    if handle := context.backend.find(order_id):
-        return handle
-    try:
-        context.backend.discard(order_id)  # waits for a start that is under way
-    except (BackendError, StateError) as e:
-        logger.debug("{id} has begun after all: {why}", id=order_id, why=e)
-    return context.backend.find(order_id)
