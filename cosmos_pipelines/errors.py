@@ -13,7 +13,8 @@
         ├── OutputMissing       exit 4   an output is not there, or is not what was hashed there
         ├── Unreachable         exit 4   a host cannot be reached: name, route, power, time-out
         │   ├── Refused         exit 4   the host answers, its port is closed
-        │   └── LinkLost        exit 4   lost in the middle: what was asked may have happened
+        │   ├── LinkLost        exit 4   lost in the middle: what was asked may have happened
+        │   └── NotUnderstood   exit 4   an answer that says nothing of what was asked
         └── NotAllowed          exit 4   a host does not let us do it
             ├── LoginRefused    exit 4   no key that we have is let in
             ├── ShellFailed     exit 4   the login shell there runs no program
@@ -214,6 +215,14 @@ class Refused(Unreachable):
 
 class LinkLost(Unreachable):
     """The connection was lost, or an answer did not come; what was asked may have happened."""
+
+
+class NotUnderstood(Unreachable):
+    """A host answered something else than it was asked. It says nothing about what was asked for.
+
+    The shell printed something as well, a program could not be started, the carrier may not be
+    used now. What was asked may have happened.
+    """
 
 
 class NotAllowed(BackendError):

@@ -51,7 +51,13 @@ class CosmosAPI(Records, Runs, Operations):
         return self.quick_inference(prompt["id"], upscale=upscale, on_line=on_line, **settings)
 
     def recover(self, *, on_line: OnLine | None = None) -> list[Record]:
-        """Adopt and finish the runs whose process died."""
-        from cosmos_pipelines.runs.lost import lost_runs
+        """Adopt and finish the runs whose process died, or that were given up and still run."""
+        from cosmos_pipelines.operate.status import status
 
-        return self.execute_runs([run.id for run in lost_runs(self.catalog)], on_line=on_line)
+        state = status(self.catalog, self.settings)
+        given_up = [
+            left["id"]
+            for left in state["left"]
+            if left["what"] == "given up" and left["do"] == f"cosmos run {left['id']}"
+        ]
+        return self.execute_runs([*state["lost"], *given_up], on_line=on_line)

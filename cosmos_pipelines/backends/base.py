@@ -157,7 +157,8 @@ class Backend(ABC):
         """Stop the order, kill it after `grace_s` (default: the backend's), return when it is gone.
 
         `reason` is recorded in the run folder, where `outcome` reads it. An order that has already
-        ended stays as it is.
+        ended stays as it is. An interrupt meanwhile kills the order at once, and is passed on when
+        its end is confirmed.
 
         Raises:
             BackendError: the end of the order could not be confirmed.
@@ -166,6 +167,10 @@ class Backend(ABC):
     @abstractmethod
     def alive(self, handle: Handle) -> bool:
         """Whether the order is still running."""
+
+    @abstractmethod
+    def asked_to_stop(self, handle: Handle) -> bool:
+        """Whether `cancel` has asked the order to stop, from any process."""
 
     @abstractmethod
     def discard(self, order_id: str, *, again: bool = False) -> None:

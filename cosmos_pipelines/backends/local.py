@@ -113,6 +113,10 @@ class LocalBackend(Backend):
         ended = (_run_dir(handle) / run_folder.EXIT_CODE).exists()
         return not ended and process.is_alive(handle)
 
+    def asked_to_stop(self, handle: Handle) -> bool:
+        """See `Backend.asked_to_stop`."""
+        return (_run_dir(handle) / run_folder.STOP).exists()
+
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """See `Backend.follow`."""
         run_dir = _run_dir(handle)

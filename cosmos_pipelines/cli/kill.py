@@ -72,7 +72,14 @@ def kill(
 
 
 def _stray(api: CosmosAPI, *, force: bool, as_json: bool) -> int | None:
-    orders = api.check_status()["stray"]
+    state = api.check_status()
+    for left in state["left"]:
+        if left["what"] == "given up":
+            say(
+                f"leaves {left['id']} alone: {left['found']}. `cosmos run {left['id']}` goes on "
+                f"with it, `cosmos kill {left['id']}` stops it."
+            )
+    orders = state["stray"]
     for order in orders:
         say(f"would stop {order}, which belongs to no run")
     if orders and not agreed(f"Stop {len(orders)} order(s)?", force=force):

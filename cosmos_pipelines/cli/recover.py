@@ -15,7 +15,7 @@ app = new_app()
 
 @app.command()
 def recover(ctx: typer.Context, as_json: Json = False) -> int:
-    """Adopt and finish the runs whose process died."""
+    """Adopt and finish the runs whose process died, or that were given up and still run."""
     api = open_api(ctx)
     with shown_lines(ctx, api) as on_line:
         runs = api.recover(on_line=on_line)

@@ -13,8 +13,9 @@ from cosmos_pipelines.backends.owner import owner_name, owner_shown
 from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError, InputError, StateError
+from cosmos_pipelines.errors import BackendError, CosmosError, InputError, StateError
 from cosmos_pipelines.operate.status import status
+from cosmos_pipelines.runs.claim import MAY_STILL_RUN
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.lost import is_lost, may_be_taken
 from cosmos_pipelines.settings import Settings
@@ -32,11 +33,13 @@ def kill(
 ) -> list[Run]:
     """Stop one run, or all active and queued runs; return the runs after the stop.
 
-    Orders that belong to no run are not touched: see `kill_stray`.
+    A run that was given up though its order still runs can be stopped by its id. Orders that belong
+    to no run are not touched: see `kill_stray`.
 
     Raises:
         InputError: neither a run nor all runs were asked for.
         StateError: the run has ended, or shares its model load with other active runs.
+        BackendError: it is not known whether a run was stopped; the others were asked to stop too.
     """
     if (run_id is None) != all_runs:
         raise InputError("Give either a run or --all to kill.")
@@ -44,11 +47,21 @@ def kill(
         chosen: Sequence[Run] = [*catalog.active_runs(), *catalog.queued_runs(None)]
     else:
         chosen = _killable(catalog, run_id, whole_batch)
-    return [_stop(catalog, settings, run) for run in chosen]
+    stopped, failure = [], None
+    for run in chosen:
+        try:
+            stopped.append(_stop(catalog, settings, run))
+        except CosmosError as e:  # the others are stopped nevertheless
+            failure = failure or e
+    if failure is not None:
+        raise failure
+    return stopped
 
 
 def kill_stray(catalog: Catalog, settings: Settings) -> list[str]:
     """Stop the orders of this project that belong to no run; return their ids.
+
+    An order whose run was given up is not one of them: `run` goes on with it, `kill` stops it.
 
     Raises:
         CosmosError: an order could not be stopped; all others were.
@@ -78,6 +91,8 @@ def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Sequence[Run]
     if whole_batch and active:
         return active
     others = ", ".join(member.id for member in active if member.id != run.id)
+    if run.status in ("failed", "cancelled") and run.batch_id and not others:
+        return [run]  # its order may still run
     if run.status not in (*ACTIVE, "pending"):
         hint = f"Add --batch to stop the rest of its model load: {others}." if others else None
         raise StateError(f"Run {run.id} is {run.status}; there is nothing to stop.", hint=hint)
@@ -92,8 +107,41 @@ def _killable(catalog: Catalog, run_id: str, whole_batch: bool) -> Sequence[Run]
 def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
     if run.status == "pending" and (cancelled := catalog.cancel_pending(run.id)):
         return cancelled
-    with closing(backend_for(settings, run.backend)) as backend:
-        return _stop_order(catalog, settings, backend, run)
+    try:
+        with closing(backend_for(settings, run.backend)) as backend:
+            if run.status in ACTIVE:
+                return _stop_order(catalog, settings, backend, run)
+            return _stop_given_up(catalog, settings, backend, run)
+    except BackendError as e:
+        raise BackendError(
+            e.kind,
+            f"It is not known whether run {run.id} was stopped; its order may still run. "
+            f"{e.message}",
+            hint=f"Give the command again when {run.host or 'its host'} answers.",
+        ) from e
+
+
+def _stop_given_up(catalog: Catalog, settings: Settings, backend: Backend, run: Run) -> Run:
+    """Stop the order of a run that has ended in the catalog; it is cancelled then."""
+    handle = backend.find(run.batch_id) if run.batch_id in backend.active() else None
+    if handle is None:
+        raise StateError(f"Run {run.id} is {run.status}; there is nothing to stop.")
+    backend.cancel(handle, settings.execution.grace_s, reason="cancelled")
+    owner = owner_name()
+    for member in catalog.list_runs(batch_id=run.batch_id, limit=None):
+        given_up = member.id == run.id or member.error_kind in MAY_STILL_RUN
+        if not given_up or not catalog.claim(member.id, owner):
+            continue
+        catalog.advance(
+            member.id,
+            owner,
+            "uploading",
+            "cancelled",
+            batch_id=run.batch_id,
+            error_kind="cancelled",
+            error_message="Its order, which still ran after it was given up, was stopped.",
+        )
+    return catalog.get_run(run.id)
 
 
 def _stop_order(catalog: Catalog, settings: Settings, backend: Backend, run: Run) -> Run:

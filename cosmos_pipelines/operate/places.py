@@ -45,9 +45,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Left:
-    """A lost run, a run whose order vanished, or a stray order, and what to do about it."""
+    """What was left behind, and what to do about it.
 
-    what: Literal["lost", "vanished", "stray"]
+    A lost run, a run whose order vanished, a run that was given up though its order still runs, or
+    a stray order, which belongs to no run.
+    """
+
+    what: Literal["lost", "vanished", "given up", "stray"]
     id: str
     """The id of the run; of the order if it is stray."""
     backend: str
@@ -114,7 +118,7 @@ def left_behind(
     runs: Sequence[Run],
     lost: Collection[str],
     unowned: Collection[str],
-    given_up: Mapping[str, str],
+    ended: Mapping[str, Run],
 ) -> list[Left]:
     """Return runs without a process, runs without an order, orders without a run. Pure.
 
@@ -123,7 +127,7 @@ def left_behind(
         runs: the runs that were active before and after the places were asked.
         lost: ids of the runs whose process has ended.
         unowned: active orders that belong to no active run.
-        given_up: for an unowned order, the run that continues it when executed again.
+        ended: for an unowned order, its run that has ended without a result.
     """
     found = []
     for run in runs:
@@ -136,7 +140,7 @@ def left_behind(
             found.append(Left("lost", run.id, run.backend, sentence, f"cosmos run {run.id}"))
     for place in places.values():
         unowned_here = [order for order in place.orders or () if order in unowned]
-        found += [_stray(order, place, given_up.get(order)) for order in unowned_here]
+        found += [_unowned(order, place, ended.get(order)) for order in unowned_here]
     return found
 
 
@@ -148,10 +152,12 @@ def _vanished(run: Run, lost: bool) -> Left:
     return Left("vanished", run.id, run.backend, sentence, f"cosmos kill {run.id}")
 
 
-def _stray(order: str, place: Place, given_up: str | None) -> Left:
+def _unowned(order: str, place: Place, run: Run | None) -> Left:
     where = place.host or "this machine"
-    if given_up is not None:
-        sentence = f"still runs on {where}; its run was given up before the order ended"
-        return Left("stray", order, place.backend, sentence, f"cosmos run {given_up}")
-    sentence = f"runs on {where} and belongs to no run"
-    return Left("stray", order, place.backend, sentence, "cosmos kill --stray")
+    if run is None:
+        sentence = f"runs on {where} and belongs to no run"
+        return Left("stray", order, place.backend, sentence, "cosmos kill --stray")
+    why = f"{run.status}, {run.error_kind}" if run.status == "failed" else run.status
+    sentence = f"says {why}, but its order {order} still runs on {where}"
+    do = f"cosmos run {run.id}" if run.status == "failed" else f"cosmos kill {run.id}"
+    return Left("given up", run.id, place.backend, sentence, do)

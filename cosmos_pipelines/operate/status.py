@@ -10,7 +10,6 @@ from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, label_of
 from cosmos_pipelines.operate.places import Left, Place, left_behind, look_at, places_of
-from cosmos_pipelines.runs.claim import MAY_STILL_RUN
 from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.settings import Settings
 
@@ -57,14 +56,10 @@ def _left_behind(
     """Return what was left behind; a run that started or ended meanwhile owns its order too."""
     owned = {run.batch_id for run in (*before, *active)}
     unowned = {order for place in found.values() for order in place.orders or ()} - owned
-    given_up = {
-        str(run.batch_id): run.id
-        for run in catalog.runs_of_orders(unowned)
-        if run.error_kind in MAY_STILL_RUN
-    }
+    ended = {str(r.batch_id): r for r in catalog.runs_of_orders(unowned) if r.status != "completed"}
     ran = {run.id for run in before if run.status == "running"}
     left = [run for run in active if run.id in lost or run.id in ran]
-    return left_behind(found, left, lost, unowned, given_up)
+    return left_behind(found, left, lost, unowned, ended)
 
 
 def _brief(run: Run, prompts: Mapping[str, Prompt]) -> dict[str, Any]:

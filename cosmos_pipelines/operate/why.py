@@ -53,9 +53,14 @@ CAUSES: Final[Mapping[str, Cause]] = {
         (("cosmos show {run}", "shows the run's settings"), _AGAIN),
     ),
     "unreachable": Cause(
-        "The host could not be reached, or the connection was lost and did not come back.",
-        r"(?i)unreachable|did not answer|was lost|cannot be reached|nothing listens|no host",
-        (_DOCTOR, ("cosmos run {run}", "continues the order if it still runs, or starts it again")),
+        "The host could not be reached, or gave no usable answer.",
+        r"(?i)unreachable|no usable answer|did not answer|was lost|lost sight|may still run|"
+        r"cannot be reached|nothing listens|no host",
+        (
+            _DOCTOR,
+            ("cosmos run {run}", "continues the order if it still runs, or starts it again"),
+            ("cosmos kill {run}", "stops the order if it still runs"),
+        ),
         ("notes.txt",),
     ),
     "launch_failed": Cause(
@@ -118,9 +123,9 @@ CAUSES: Final[Mapping[str, Cause]] = {
         (("cosmos run {run}", "starts the run again"),),
     ),
     "lost": Cause(
-        "The run's order ended without an exit code.",
+        "The run's order ended without an exit code, or could not be followed any more.",
         r"(?i)vanish|without an exit code|adopted|lost|boot|is gone|killed",
-        (_DOCTOR, ("cosmos run {run}", "starts the run again")),
+        (_DOCTOR, ("cosmos run {run}", "continues the order if it still runs, or starts it again")),
         ("container.json", "dmesg.txt", "folder/boot_id", "notes.txt"),
     ),
     "disk_full": Cause(

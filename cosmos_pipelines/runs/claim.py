@@ -46,15 +46,18 @@ def claim_runs(
             begun |= {mate.id: mate for mate in _adopted(context, run, dagster_run_id)}
             taken = begun.get(run.id)
         else:
-            left = _left_behind(context, run)
+            left, unseen = _looked_at(context, run)
             taken = context.catalog.claim(
                 run.id, context.owner, lease_s=LEASE_S, dagster_run_id=dagster_run_id
             )
-            if taken and left:
+            if taken and (left or unseen):
                 taken = context.catalog.advance(
-                    run.id, context.owner, "uploading", "uploading", batch_id=left
+                    run.id, context.owner, "uploading", "uploading", batch_id=run.batch_id
                 )
-                begun |= {run.id: taken} if taken else {}
+                if taken and unseen:
+                    context.end(run.id, unseen)
+                elif taken:
+                    begun[run.id] = taken
             elif taken:
                 _clear(context, run)
                 fresh.append(taken)
@@ -85,30 +88,49 @@ def _adopted(context: RunContext, run: Run, dagster_run_id: str | None) -> list[
     return adopted
 
 
-def _left_behind(context: RunContext, run: Run) -> str | None:
-    """The order of a run that failed only on our side of it, if its work goes on or is done.
-
-    Also if its host is away: nothing else may start before somebody has looked.
-    """
-    ours = run.error_kind in MAY_STILL_RUN
-    if run.batch_id is None or not (ours or run.error_kind in INTERRUPTED):
-        return None
+def _looked_at(context: RunContext, run: Run) -> tuple[bool, Verdict | None]:
+    """Whether the order of an ended run is taken up; why nothing is started if nobody can look."""
     try:
-        handle = context.backend.find(run.batch_id)
-        order = _order_there(context, handle) if handle else None
-        if handle is None or order is None:
-            return None
-        if context.backend.alive(handle):
-            return run.batch_id if ours else None
+        return _goes_on_or_made(context, run), None
+    except BackendError as e:
+        if run.started_at is not None:
+            return True, None  # its order has begun, so its place is waited for
+        said = f"Nothing was started, as nobody can look at what an earlier attempt has left: {e}"
+        return False, Verdict(kind="unreachable", message=said)
+
+
+def _goes_on_or_made(context: RunContext, run: Run) -> bool:
+    """Whether the order of an ended run still runs, or has made what the run is for.
+
+    What runs is taken up whatever the run's row says, unless it was asked to stop, or its run folder
+    is gone.
+
+    Raises:
+        BackendError: nobody can look at the order now.
+    """
+    if run.batch_id is None or (handle := context.backend.find(run.batch_id)) is None:
+        return False
+    order = _order_there(context, handle)
+    if context.backend.alive(handle):
+        if order is not None and not context.backend.asked_to_stop(handle):
+            logger.info("Run {id} is {status}, but its order runs", id=run.id, status=run.status)
+            return True
+        context.backend.cancel(handle, context.settings.execution.grace_s)  # waits for its end
+    if order is None or run.error_kind not in MAY_STILL_RUN | INTERRUPTED:
+        return False
+    try:
         outcome = context.backend.outcome(handle)
         wanted = {e.name for e in order.expected if e.run_id == run.id}
     except Unreachable:
-        return run.batch_id if ours else None
+        raise
+    except BackendError as e:
+        logger.warning("What {id} has made cannot be used: {why}", id=run.batch_id, why=e)
+        return False
     # A model that failed may have left broken files as well, unless it called them finished itself.
     # One whose end nobody saw is looked at.
     sound = outcome.exit_code == 0 or run.error_kind == "unreachable"
     made = wanted <= (outcome.outputs.keys() if sound else outcome.finished)
-    return run.batch_id if wanted and made else None
+    return bool(wanted) and made
 
 
 def _order_there(context: RunContext, handle: Handle) -> Order | None:
@@ -123,16 +145,13 @@ def _order_there(context: RunContext, handle: Handle) -> Order | None:
 
 
 def _clear(context: RunContext, before: Run) -> None:
-    """Remove what the attempt before has on its host, if no other run needs it."""
+    """Remove what the ended attempt before has on its host, if no other run needs it."""
     order = before.batch_id
     if order is None or context.catalog.list_runs(batch_id=order, limit=1):
         return
     try:
-        handle = context.backend.find(order)
-        if handle is not None and context.backend.alive(handle):
-            context.backend.cancel(handle, context.settings.execution.grace_s)
         context.backend.discard(order)
-    except BackendError as e:
+    except (BackendError, StateError) as e:
         logger.warning("What is left of {id} was not removed: {error}", id=order, error=e)
 
 

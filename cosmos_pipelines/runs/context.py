@@ -84,8 +84,13 @@ class RunContext:
         verdict: Verdict,
         exit_code: int | None = None,
         order: Order | None = None,
+        *,
+        examine: bool = True,
     ) -> None:
-        """Record that a run ended without a result, if it has not ended already; then look why."""
+        """Record that a run ended without a result, if it has not ended already; then look why.
+
+        `examine`: False where the user waits for nothing any more.
+        """
         run = self.catalog.find_run(run_id)
         if run is None or run.status not in ACTIVE:
             return
@@ -100,12 +105,29 @@ class RunContext:
             exit_code=exit_code,
             outputs=self.peaks.get(run.batch_id or "", {}),
         )
-        if ended and status == "failed":
+        if ended and status == "failed" and examine:
             self.bundles.write(ended, order)
 
+    def end_by(self, run_id: str, error: BaseException, order: Order | None = None) -> None:
+        """Record that an error of ours, or an interrupt, ended the work on a run.
 
-def verdict_of(error: BaseException) -> Verdict:
-    """An error as the failure of a run."""
+        What has begun did not fail to start, and nothing says yet that it has ended: its order is
+        left alone, and found again.
+        """
+        run = self.catalog.find_run(run_id)
+        if run is None:
+            return
+        if isinstance(error, Exception):
+            begun = run.status in ("running", "downloading")
+            self.end(run_id, left_alone(error, run_id) if begun else verdict_of(error), order=order)
+        else:
+            interrupted = run.status == "running"
+            verdict = left_alone(error, run_id) if interrupted else verdict_of(error)
+            self.end(run_id, verdict, examine=False)
+
+
+def verdict_of(error: BaseException, *, begun: bool = False) -> Verdict:
+    """An error as the failure of a run; one whose order has `begun` did not fail to start."""
     if not isinstance(error, Exception):  # KeyboardInterrupt, Dagster's interrupt, SystemExit
         return Verdict(kind="cancelled", message="Interrupted by the user.")
     kind: ErrorKind = "launch_failed"
@@ -115,5 +137,20 @@ def verdict_of(error: BaseException) -> Verdict:
         kind = "disk_full"
     elif isinstance(error, InputError | StateError):
         kind = "validation"
+    if begun and kind in ("launch_failed", "validation"):
+        kind = "lost"
     text = str(error) if isinstance(error, CosmosError) else f"{type(error).__name__}: {error}"
     return Verdict(kind=kind, message=text)
+
+
+def left_alone(error: BaseException, run_id: str) -> Verdict:
+    """An error as the failure of a run whose order was left alone, and may go on or have ended."""
+    next_ = (
+        f"If its order still runs, `cosmos run {run_id}` goes on with it and "
+        f"`cosmos kill {run_id}` stops it."
+    )
+    if not isinstance(error, Exception):
+        said = "Interrupted by the user; it is not known whether the run was stopped."
+        return Verdict(kind="unreachable", message=f"{said} {next_}")
+    verdict = verdict_of(error, begun=True)
+    return Verdict(kind=verdict.kind, message=f"{verdict.message} Nothing was stopped. {next_}")

@@ -20,20 +20,16 @@ from cosmos_pipelines.catalog.lifecycle import FIELDS
 from cosmos_pipelines.catalog.records import Run, Status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
-from cosmos_pipelines.errors import (
-    BackendError,
-    CosmosError,
-    DiskFull,
-    Unreachable,
-)
+from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Verdict
 from cosmos_pipelines.runs.bundle import Bundles
 from cosmos_pipelines.runs.claim import claim_runs
-from cosmos_pipelines.runs.context import OnCompleted, RunContext, TakenOver, verdict_of
+from cosmos_pipelines.runs.context import OnCompleted, RunContext, TakenOver, left_alone, verdict_of
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
+from cosmos_pipelines.runs.interrupt import stopped
 from cosmos_pipelines.runs.lease import Lease
 from cosmos_pipelines.runs.locations import as_stored
 from cosmos_pipelines.runs.log import OnLine, log_file, set_aside
@@ -83,9 +79,8 @@ def _settled(context: RunContext, runs: Sequence[Run]) -> Iterator[None]:
     try:
         yield
     except BaseException as e:
-        verdict = verdict_of(e)
         for run in runs:
-            context.end(run.id, verdict)
+            context.end_by(run.id, e)
         raise
 
 
@@ -114,12 +109,12 @@ def _batches(context: RunContext, runs: Sequence[Run]) -> Iterator[tuple[Engine,
 def _fail(
     context: RunContext, run_ids: Sequence[str], error: Exception, order: Order | None = None
 ) -> None:
-    """Record that runs failed before they were started; an unexpected error with its trace."""
+    """Record that runs failed; an unexpected error with its trace."""
     expected = isinstance(error, CosmosError)
     name = order.id if order else ", ".join(run_ids)
     logger.opt(exception=None if expected else error).error("{id}: {e}", id=name, e=error)
     for run_id in run_ids:
-        context.end(run_id, verdict_of(error), order=order)
+        context.end_by(run_id, error, order)
 
 
 def _start(context: RunContext, runs: Sequence[Run]) -> None:
@@ -164,16 +159,14 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
 
 
 def _launch(context: RunContext, order: Order) -> Handle:
-    """Start the order and record where; an interrupt in the middle leaves nothing running."""
+    """Start the order; an interrupt in the middle leaves nothing running, or says that it may."""
     context.check_held(order.id, order.run_ids)
     try:
-        handle = context.backend.launch(order)
-        for run_id in order.run_ids:
-            _note_start(context, run_id, "uploading", handle)
-        return handle
-    except BaseException as e:
-        if not isinstance(e, Exception) and (started := context.backend.find(order.id)):
-            context.backend.cancel(started, context.settings.execution.grace_s, reason="cancelled")
+        return context.backend.launch(order)
+    except Exception:
+        raise
+    except BaseException:
+        stopped(context, order.id, order.run_ids)
         raise
 
 
@@ -195,14 +188,12 @@ def _orders(begun: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
 
 def _adopt(context: RunContext, order_name: str | None, members: Sequence[Run]) -> None:
     """Follow on, or finish, what was started before; start what was not."""
-    verdict = Verdict(kind="lost", message="Nothing is left of it where it ran; run it again.")
+    error: CosmosError | None = None
     try:
         wait_s = context.settings.remote.wait_s
         handle = context.backend.find(order_name, wait_s) if order_name else None
         if handle is not None:
             order = context.backend.order_of(handle)
-            for run in members:
-                _note_start(context, run.id, run.status, handle)
             engine = context.settings.engine(order.engine)
             mine = {run.id: run for run in members}  # its others may be in a later order by now
             with WatchedLog(context, engine, tuple(mine)) as log:
@@ -211,37 +202,35 @@ def _adopt(context: RunContext, order_name: str | None, members: Sequence[Run]) 
             return
     except CosmosError as e:
         logger.error("Order {id}: {error}", id=order_name, error=e)
-        verdict = verdict_of(e)
+        error = e
     else:
         if all(run.status == "uploading" for run in members):
             _start(context, members)
             return
+    gone = Verdict(kind="lost", message="Nothing is left of it where it ran; run it again.")
     for run in members:
-        context.end(run.id, verdict)
+        context.end(run.id, left_alone(error, run.id) if error else gone)
 
 
 def follow_to_end(context: RunContext, launched: LaunchedOrder) -> None:
-    """Follow an order that has been launched until our runs of it are recorded as ended."""
+    """Follow an order that has been launched until our runs of it are recorded as ended.
+
+    No error stops it: what goes on there is found again by the next attempt.
+    """
     try:
+        for run_id, run in launched.mine.items():
+            _note_start(context, run_id, run.status, launched.handle)
         _follow(context, launched)
     except TakenOver:
         raise
-    except (Unreachable, DiskFull) as e:
-        for run_id in launched.mine:  # what goes on there is found again by the next attempt
-            context.end(run_id, verdict_of(e))
+    except Exception as e:  # noqa: BLE001 - trouble of ours is no reason to stop a model
+        _leave_alone(context, launched, e)
         return
-    except CosmosError as e:
-        if isinstance(e, BackendError):
-            _give_up(context, launched, e)
-            return
-        # trouble of our own, as with a catalog that is locked, is no reason to stop a model
-        raise BackendError("lost", f"It was left to itself: {e}") from e
-    except BaseException as e:
-        _give_up(context, launched, e)
-        if isinstance(e, Exception):
-            return
+    except BaseException:
+        if context.lease.held(launched.mine):  # what another process follows is not ours to stop
+            _interrupted(context, launched)
         raise
-    record_all(context, launched)
+    _record_ended(context, launched)
 
 
 def _follow(context: RunContext, launched: LaunchedOrder) -> None:
@@ -260,18 +249,36 @@ def _follow(context: RunContext, launched: LaunchedOrder) -> None:
     launched.log.keep_progress()
 
 
-def _give_up(context: RunContext, launched: LaunchedOrder, error: BaseException) -> None:
-    """Stop an order that can or shall not be followed; what it has finished is brought home."""
-    # What another process follows is not ours to stop.
-    context.check_held(launched.order.id, launched.mine)
-    logger.warning("Stopping {id}: {why}", id=launched.order.id, why=type(error).__name__)
-    ended = error
-    try:
-        context.backend.cancel(
-            launched.handle, context.settings.execution.grace_s, reason="cancelled"
-        )
-        record_all(context, launched, verdict_of(error) if isinstance(error, Exception) else None)
-    except Unreachable as away:  # it may go on there, whatever the user wanted
-        ended = away
+def _leave_alone(context: RunContext, launched: LaunchedOrder, error: Exception) -> None:
+    """Record that an order cannot be followed; it is not stopped."""
+    unexpected = None if isinstance(error, CosmosError) else error
+    logger.opt(exception=unexpected).error("Order {id}: {e}", id=launched.order.id, e=error)
     for run_id in launched.mine:
-        context.end(run_id, verdict_of(ended))
+        context.end(run_id, left_alone(error, run_id))
+
+
+def _record_ended(context: RunContext, launched: LaunchedOrder) -> None:
+    """Bring home what an order that has ended has made; after an interrupt its runs are cancelled.
+
+    What was made is found again by the next attempt.
+    """
+    try:
+        record_all(context, launched)
+    except Exception:
+        raise
+    except BaseException as e:
+        for run_id in launched.mine:
+            context.end(run_id, verdict_of(e))
+        raise
+
+
+def _interrupted(context: RunContext, launched: LaunchedOrder) -> None:
+    """Stop an order for the user, and bring home what it has finished."""
+    if not stopped(context, launched.order.id, launched.mine, launched.handle):
+        return
+    try:
+        _record_ended(context, launched)
+    except CosmosError as e:
+        logger.warning("Order {id}: {e}", id=launched.order.id, e=e)
+        for run_id in launched.mine:
+            context.end(run_id, verdict_of(KeyboardInterrupt()))

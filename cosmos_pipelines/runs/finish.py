@@ -15,7 +15,7 @@ from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.catalog.records import Run, Status
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import BackendError, CosmosError, DiskFull, RunFailed
-from cosmos_pipelines.operations.base import Order, Outcome, Verdict
+from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.runs.context import RunContext, TakenOver, verdict_of
 from cosmos_pipelines.runs.progress import WatchedLog
 from cosmos_pipelines.runs.results import collect_run, leave, record_of
@@ -73,13 +73,8 @@ def _bring(context: RunContext, launched: LaunchedOrder, run_id: str) -> None:
         context.completed(completed)
 
 
-def record_all(
-    context: RunContext, launched: LaunchedOrder, otherwise: Verdict | None = None
-) -> None:
-    """Collect, verify and finish each of our runs of an order that has ended.
-
-    `otherwise`: why those without a result have none, if it is not for the engine to say.
-    """
+def record_all(context: RunContext, launched: LaunchedOrder) -> None:
+    """Collect, verify and finish each of our runs of an order that has ended."""
     order = launched.order
     context.check_held(order.id, launched.mine)
     outcome = context.backend.outcome(launched.handle)
@@ -98,10 +93,10 @@ def record_all(
             if run is None or run.status != "downloading" or run.leased_by != context.owner:
                 continue  # a mate that ended before, or is somebody else's now
         try:
-            _record(context, launched, outcome, run_id, otherwise)
+            _record(context, launched, outcome, run_id)
         except CosmosError as e:
             logger.error("{run}: {error}", run=run_id, error=e)
-            context.end(run_id, verdict_of(e), outcome.exit_code)
+            context.end(run_id, verdict_of(e, begun=True), outcome.exit_code)
     if all(run.status != "failed" for run in context.catalog.find_runs(order.run_ids).values()):
         try:
             context.backend.discard(order.id)
@@ -109,16 +104,10 @@ def record_all(
             logger.warning("What is left of {id} was not removed: {error}", id=order.id, error=e)
 
 
-def _record(
-    context: RunContext,
-    launched: LaunchedOrder,
-    outcome: Outcome,
-    run_id: str,
-    otherwise: Verdict | None,
-) -> None:
+def _record(context: RunContext, launched: LaunchedOrder, outcome: Outcome, run_id: str) -> None:
     expected = [e for e in launched.order.expected if e.run_id == run_id]
     if not all(e.name in outcome.outputs for e in expected):
-        verdict = otherwise or launched.engine.diagnose(outcome, launched.log.tail(), run_id)
+        verdict = launched.engine.diagnose(outcome, launched.log.tail(), run_id)
         logger.error("{run}: {kind}: {m}", run=run_id, kind=verdict.kind, m=verdict.message)
         context.end(run_id, verdict, outcome.exit_code)
         return
@@ -128,7 +117,7 @@ def _record(
     except RunFailed:
         if outcome.exit_code == 0:
             raise
-        verdict = otherwise or launched.engine.diagnose(outcome, launched.log.tail(), run_id)
+        verdict = launched.engine.diagnose(outcome, launched.log.tail(), run_id)
         context.end(run_id, verdict, outcome.exit_code)  # the cause, not its trace
 
 

@@ -203,8 +203,69 @@ def thaw(place: Place) -> None:
     place.orchestrators[0].thaw()
 
 
+# The host's answers ----------------------------------------------------------------------------
+
+STRAY: Final = "WARNING: Error loading config file: /home/ops/.docker/config.json: EOF\n"
+ODD: Final = '[\n    {"Id": '
+"""The beginning of an answer that does not go on, before the answer."""
+
+
+def say_stray_line(place: Place) -> None:
+    """Let Docker print a warning before each answer."""
+    place.docker_says(STRAY)
+
+
+def say_odd_things(place: Place) -> None:
+    """Let Docker print half an answer before each answer."""
+    place.docker_says(ODD)
+
+
+def forbid_docker(place: Place) -> None:
+    """Take the socket of the Docker daemon from the login user."""
+    place.host.forbid_docker()
+
+
+def let_no_process_start(place: Place) -> None:
+    """Let the login user start no more processes; what follows the log is ended."""
+    place.host.shell_runs("ulimit -u 1")
+    place.host.restart_sshd()
+
+
+def print_at_login(place: Place) -> None:
+    """Let the shell print a line at every login; what follows the log is ended."""
+    place.host.shell_runs("echo Welcome to gpu1")
+    place.host.restart_sshd()
+
+
+def refuse_logins(place: Place) -> None:
+    """End the sessions and refuse every login."""
+    place.host.refuse_logins()
+
+
+def show_other_key(place: Place) -> None:
+    """End the sessions and show another host key."""
+    place.host.show_other_key()
+
+
+def freeze_docker(place: Place) -> None:
+    """Let the Docker daemon hang."""
+    place.host.freeze_docker()
+
+
+def after(seconds: float, relief: Callable[[Place], None]) -> Callable[[Place], None]:
+    """Return a relief that comes after so many seconds, when looks have failed."""
+
+    def later(place: Place) -> None:
+        time.sleep(seconds)
+        relief(place)
+
+    return later
+
+
 ONLY_ALIVE: Final = ALIVE
 """Steps with a running container; at the other steps the fault has nothing to strike."""
+LOOKED_AT: Final = frozenset(STEPS[2:6])
+"""The steps between the upload and the download: there is an order, or will be."""
 ONLY_RUNNING: Final = frozenset({"running"})
 """The step of faults of the model itself, which happen while it runs."""
 
@@ -255,5 +316,23 @@ FAULTS: Final = (
           late_relief=host_faults.usual_sshd),
     Fault("Docker hangs for 3 s", host_faults.halt_docker, host_faults.resume_docker),
     Fault("two orchestrators at once", start_another),
+    Fault("stray line before the answers", say_stray_line,
+          late_relief=lambda place: place.docker_says(None)),
+    Fault("odd answers", say_odd_things, after(5, lambda place: place.docker_says(None)),
+          strikes_at=LOOKED_AT),
+    Fault("docker.sock forbidden for 15 s", forbid_docker,
+          after(15, lambda place: place.host.allow_docker()), strikes_at=LOOKED_AT),
+    Fault("no process can be started", let_no_process_start,
+          after(5, lambda place: place.host.shell_is_plain()), strikes_at=LOOKED_AT),
+    Fault("the shell prints at login", print_at_login,
+          after(5, lambda place: place.host.shell_is_plain()), strikes_at=LOOKED_AT),
+    Fault("login refused", refuse_logins, after(5, lambda place: place.host.allow_logins())),
+    Fault("other host key", show_other_key, after(5, lambda place: place.host.show_own_key())),
+    Fault("Docker hangs", freeze_docker, after(5, lambda place: place.host.thaw_docker())),
+    Fault("login refused for good", refuse_logins, late_relief=lambda p: p.host.allow_logins(),
+          wait_s=3, ends=at(STEPS[:7], "unreachable"), leaves=frozenset(STEPS[7:])),
+    Fault("docker.sock forbidden for good", forbid_docker,
+          late_relief=lambda place: place.host.allow_docker(), wait_s=3, strikes_at=LOOKED_AT,
+          ends=at(LOOKED_AT, "unreachable")),
     Fault("our process frozen, then two", freeze, thaw, lease_s=SHORT_LEASE_S),
 )  # fmt: skip

@@ -33,7 +33,8 @@ END_S: Final = 60.0
 """Longest time in seconds to the end of an orchestrator."""
 
 DOCKER: Final = """#!/bin/sh
-# Answers late: a started container runs for a while before the answer.
+# Says something first, and answers late: a started container runs for a while before the answer.
+[ ! -e /opt/rig/said ] || cat /opt/rig/said
 /usr/bin/docker "$@"; code=$?
 while [ "$1" = run ] && [ -e /opt/rig/hold ]; do sleep 0.02; done
 exit $code
@@ -146,6 +147,7 @@ class Place:
         starts.mkdir()
         starts.chmod(0o777)
         self.close_gate()
+        self.docker_says(None)
         docker = root / "usr/local/bin/docker"
         docker.write_text(DOCKER)
         docker.chmod(0o755)
@@ -201,6 +203,14 @@ class Place:
         """Let Docker answer."""
         if self.host.on:
             (self.host.root / "opt/rig/hold").unlink(missing_ok=True)
+
+    def docker_says(self, text: str | None) -> None:
+        """Let Docker print this on standard output before each answer; None: only the answer."""
+        said = self.host.root / "opt/rig/said"
+        if text is None:
+            said.unlink(missing_ok=True)
+        else:
+            said.write_text(text)
 
     def starts(self) -> list[str]:
         """Return the order's id of each start of the model."""

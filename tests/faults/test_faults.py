@@ -19,6 +19,9 @@ CELLS = (
     ("container killed by another", "running"),
     ("success, output truncated", "running"),
     ("two orchestrators at once", "start, answer lost"),
+    ("stray line before the answers", "start, answer lost"),
+    ("login refused", "running"),
+    ("docker.sock forbidden for good", "end to collect"),
 )
 
 

@@ -29,3 +29,12 @@ def test_a_run_that_another_machine_is_about_to_start_is_left_to_it(staged: Proj
     with pytest.raises(StateError, match="has not started yet"):
         kill(staged.catalog, staged.settings, run.id)
     assert staged.catalog.get_run(run.id).leased_by == owner_of_another_boot()
+
+
+def test_a_run_that_cannot_be_stopped_leaves_no_other_run_unstopped(staged: Project) -> None:
+    first, second = add_run(staged), add_run(staged)
+    assert staged.catalog.claim(first.id, owner_of_another_boot())
+    assert staged.catalog.claim(second.id, gone_owner())
+    with pytest.raises(StateError, match=f"Run {first.id} is uploading"):
+        kill(staged.catalog, staged.settings, None, all_runs=True)
+    assert staged.catalog.get_run(second.id).status == "cancelled"

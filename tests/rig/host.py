@@ -71,12 +71,55 @@ class Host(Machine):
             self.console("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", key)
         self.restart_sshd()
 
+    def refuse_logins(self) -> None:
+        """End all sessions and let no user in any more, as after a change of the keys."""
+        self.console("mv", "/home/ops/.ssh/authorized_keys", "/home/ops/.ssh/away")
+        self.restart_sshd()
+
+    def allow_logins(self) -> None:
+        """Let users in again."""
+        self.console("mv", "/home/ops/.ssh/away", "/home/ops/.ssh/authorized_keys")
+
+    def show_other_key(self) -> None:
+        """End all sessions and show another host key than before, as another machine does."""
+        self.console("cp", "-a", "/system/ssh", "/system/ssh.own")
+        self.new_host_key()
+
+    def show_own_key(self) -> None:
+        """Show the host key from before `show_other_key` again."""
+        self.console("sh", "-c", "rm -rf /system/ssh && mv /system/ssh.own /system/ssh")
+        self.restart_sshd()
+
+    def shell_runs(self, line: str) -> None:
+        """Let the login shell of ops run this line first, from its .bashrc."""
+        (self.root / "home/ops/.bashrc").write_text(f"{line}\n")
+
+    def shell_is_plain(self) -> None:
+        """Undo `shell_runs`."""
+        (self.root / "home/ops/.bashrc").unlink(missing_ok=True)
+
+    def forbid_docker(self) -> None:
+        """Let only root use the Docker daemon's socket."""
+        self.console("chmod", "600", "/run/docker.sock")
+
+    def allow_docker(self) -> None:
+        """Let the group docker use the Docker daemon's socket again."""
+        self.console("chmod", "660", "/run/docker.sock")
+
     def stop_docker(self, *, crash: bool = False) -> None:
         """Stop the Docker daemon; with `crash` by kill -9, so that no container is stopped."""
         pids = self.pids("dockerd") + (self.pids("containerd") if crash else [])
         self.kill(*pids, number=signal.SIGKILL if crash else signal.SIGTERM)
         until(lambda: not self.pids("dockerd"), f"the end of {self.name}'s Docker daemon")
         until(lambda: not self.pids("containerd"), f"the end of {self.name}'s containerd")
+
+    def freeze_docker(self) -> None:
+        """Let the Docker daemon hang: it answers nothing, and containers go on."""
+        self.kill(*self.pids("dockerd"), number=signal.SIGSTOP)
+
+    def thaw_docker(self) -> None:
+        """Let the frozen Docker daemon continue."""
+        self.kill(*self.pids("dockerd"), number=signal.SIGCONT)
 
     def start_docker(self) -> None:
         """Start the Docker daemon."""
@@ -192,9 +235,16 @@ class Host(Machine):
         self.whole = True
 
     def _revive(self) -> None:
+        self.shell_is_plain()
+        if (self.root / "home/ops/.ssh/away").exists():
+            self.allow_logins()
+        if (self.root / "system/ssh.own").exists():
+            self.show_own_key()
+        self.thaw_docker()
         if not self.pids("sshd"):
             self.start_sshd()
         if not self.pids("dockerd"):
             self.start_docker()
         self.wait()
+        self.allow_docker()
         self._set_live_restore(False)

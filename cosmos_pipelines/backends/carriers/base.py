@@ -146,7 +146,11 @@ class Carrier(ABC):
 
     @abstractmethod
     def look(self, name: str) -> list[str]:
-        """Return a program that prints the text for `read`, or fails and prints the reason."""
+        """Return a program that prints the text for `read`, or fails and prints the reason.
+
+        What `read` and `is_absent` do not understand says nothing about the order: it is asked for
+        again.
+        """
 
     @abstractmethod
     def read(self, answer: str) -> Carried:
@@ -158,7 +162,8 @@ class Carrier(ABC):
 
     @abstractmethod
     def error(self, host: str, stderr: str, order: Order | None = None) -> BackendError:
-        """Return the error for a failed program; `Unreachable` if the cause may pass by itself.
+        """Return the error for a failed program; `Unreachable` if the cause may pass by itself:
+        `NotUnderstood` if the carrier was not asked at all.
 
         `order`: the order that the program should have started.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar, Final
@@ -29,7 +30,7 @@ from cosmos_pipelines.backends.carriers.container import (
 )
 from cosmos_pipelines.backends.carriers.docker_checks import DockerChecks
 from cosmos_pipelines.backends.run_folder import can_be_order
-from cosmos_pipelines.errors import BackendError, InputError, Unreachable
+from cosmos_pipelines.errors import BackendError, InputError, NotUnderstood, Unreachable
 from cosmos_pipelines.foreign import parse_json
 from cosmos_pipelines.operations.base import OWN_CHECKPOINT, Order
 from cosmos_pipelines.remote.docker import commands as docker
@@ -48,9 +49,14 @@ from cosmos_pipelines.settings import Docker
 LAST_LINES: Final = 200
 """Number of last lines of a container's log that are kept to explain a failure."""
 
+_NO_PROCESS: Final = re.compile(r"(?i)cannot fork|fork: |failed to create new OS thread|newosproc")
+"""What sh, bash and Docker's client (Go) print where the login user may start no more processes."""
+
 _STATE: Final = """
 if found=$("$@" 2>/dev/null); then
-    case $found in
+    # a client or its wrapper may print warnings as well
+    words='created|running|paused|restarting|removing|exited|dead'
+    case $(printf '%s\n' "$found" | grep -xE "$words") in
         created) echo created ;;
         running | paused | restarting) echo running ;;
         removing | exited | dead) echo ended ;;
@@ -159,11 +165,15 @@ class DockerCarrier(Carrier):
         return parse_problem(stderr).kind == "no_container"
 
     def error(self, host: str, stderr: str, order: Order | None = None) -> BackendError:
-        """See `Carrier.error`; a daemon that does not answer may answer later."""
+        """See `Carrier.error`: a daemon that does not answer, or not to this user, may do later."""
         problem = parse_problem(stderr)
         if problem.kind == "daemon_down" or not stderr.strip():
             return Unreachable(host, f"Docker on {host}: {problem.message}", hint=problem.hint)
         refused = problem.error(host)
+        if problem.kind == "not_permitted" or (
+            problem.kind == "other" and _NO_PROCESS.search(stderr)
+        ):
+            return NotUnderstood(host, refused.message, hint=refused.hint)
         if order is not None and order.directories and "bind source path" in refused.message:
             bring = f"Set the host up: `cosmos host setup {order.engine}`."
             own = [d.source for d in order.directories if d.name == OWN_CHECKPOINT]

@@ -144,7 +144,9 @@ def end(handle: Handle, grace_s: float) -> None:
     """
     try:
         remaining = process.end_all(_leader(handle), grace_s)
-    except KeyboardInterrupt:  # the user does not want to wait for `grace_s`
+    except Exception:
+        raise
+    except BaseException:  # the user does not want to wait for `grace_s`
         process.end_all(_leader(handle), 0)
         raise
     if remaining:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shlex
 import time
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ from cosmos_pipelines.backends.ssh.follow import CLOCK_S, Following
 from cosmos_pipelines.backends.ssh.launch import START_S, Launching
 from cosmos_pipelines.backends.ssh.retry import Retry
 from cosmos_pipelines.backends.tar_bundle import SCRIPTS, scripts_bundle
-from cosmos_pipelines.errors import BackendError, OutputMissing, StateError
+from cosmos_pipelines.errors import BackendError, NotAllowed, OutputMissing, StateError
 from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote.files import transfer
 from cosmos_pipelines.remote.gpu import GpuReader, GpuState
@@ -82,7 +82,7 @@ class SshBackend(Backend):
         """See `Backend.order_of`. Raises BackendError, `lost`, if the run folder is gone."""
         seen = self._look(handle.order_id, run_folder.ORDER)
         if run_folder.ORDER not in seen.files:
-            raise BackendError("lost", f"The run folder {handle.run_dir} on {handle.host} is gone.")
+            raise self.host.folder_gone(handle.run_dir, seen)
         return run_folder.read_order(seen.files[run_folder.ORDER], handle.order_id)
 
     def running_s(self, handle: Handle) -> float:
@@ -93,7 +93,7 @@ class SshBackend(Backend):
         return seconds + min(time.monotonic() - read_at, 2 * CLOCK_S)
 
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
-        """See `Backend.follow`. Raises Unreachable after `wait_s` without the host."""
+        """See `Backend.follow`. Raises Unreachable after `wait_s` without a usable answer."""
         self._retry.reached = True
         self._followed.add(handle.order_id)
         try:
@@ -134,31 +134,32 @@ class SshBackend(Backend):
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
             wanted.append(transfer.Wanted(remote, target, outputs[name], sizes.get(name)))
-        self._retry.transfer(
-            lambda arrived: transfer.get_files(self.host.connection, wanted, arrived=arrived)
-        )
+        self._retry.transfer(lambda arrived: self._bring(wanted, arrived))
 
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
     ) -> None:
-        """See `Backend.cancel`. Raises Unreachable if the host is unreachable for over 60 s."""
+        """See `Backend.cancel`. Raises Unreachable if the host gives no answer for over 60 s."""
         grace = self.grace_s if grace_s is None else grace_s
         try:
-            seen = self._stop(handle, grace, reason)
-        except KeyboardInterrupt:  # the user does not want to wait for `grace_s`
-            self._stop(handle, 0, reason)
+            self._stop(handle, grace, reason, min(self._retry.wait_s, STOP_WAIT_S))
+        except Exception:
             raise
-        if seen.alive:
-            name = self.carrier.name_of(handle.order_id)
-            raise BackendError(
-                "lost",
-                f"The {self.carrier.noun} {name} on {handle.host} cannot be stopped.",
-                hint=f"Run on {handle.host}: `{shlex.join(self.carrier.look(name))}`.",
-            )
+        except BaseException:  # the user waits neither for `grace_s` nor for the host
+            try:
+                self._stop(handle, 0, reason, 0)
+            except KeyboardInterrupt:
+                said = f"The end of {handle.order_id} on {handle.host} was not waited for."
+                raise BackendError("lost", said) from None
+            raise
 
     def alive(self, handle: Handle) -> bool:
         """See `Backend.alive`."""
         return self._look(handle.order_id).alive
+
+    def asked_to_stop(self, handle: Handle) -> bool:
+        """See `Backend.asked_to_stop`."""
+        return run_folder.STOP in self._look(handle.order_id, run_folder.STOP).files
 
     def discard(self, order_id: str, *, again: bool = False) -> None:
         """See `Backend.discard`."""
@@ -218,7 +219,7 @@ class SshBackend(Backend):
         """Close the connection; orders on the host go on."""
         self.host.connection.close()
 
-    def _stop(self, handle: Handle, grace_s: float, reason: StopReason) -> Seen:
+    def _stop(self, handle: Handle, grace_s: float, reason: StopReason, wait_s: float) -> None:
         name = self.carrier.name_of(handle.order_id)
         argv = host_script.stop(
             handle.run_dir,
@@ -233,7 +234,20 @@ class SshBackend(Backend):
             self.host.look(handle.order_id)  # raises if the name belongs to something else
             return self.host.ask(argv, timeout_s=grace_s + LOOK_S).seen(handle.order_id)
 
-        return self._retry(stop, min(self._retry.wait_s, STOP_WAIT_S))
+        if self._retry(stop, wait_s).alive:
+            raise BackendError(
+                "lost",
+                f"The {self.carrier.noun} {name} on {handle.host} cannot be stopped.",
+                hint=f"Run on {handle.host}: `{shlex.join(self.carrier.look(name))}`.",
+            )
+
+    def _bring(self, wanted: Sequence[transfer.Wanted], arrived: Callable[[int], None]) -> None:
+        try:
+            transfer.get_files(self.host.connection, wanted, arrived=arrived)
+        except NotAllowed:
+            raise
+        except BackendError as e:
+            raise (self.host.not_understood(e) if e.kind == "launch_failed" else e) from None
 
     def _look(self, order_id: str, *files: str) -> Seen:
         return self._retry(lambda: self.host.look(order_id, *files))

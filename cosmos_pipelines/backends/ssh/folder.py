@@ -18,13 +18,15 @@ from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.carriers.base import Carried, Carrier, Start
 from cosmos_pipelines.backends.ssh import script as host_script
-from cosmos_pipelines.errors import BackendError, shown
+from cosmos_pipelines.errors import BackendError, NotAllowed, NotUnderstood, Unreachable, shown
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 
 LOOK_S: Final = 30.0
 """Seconds that a carrier may take to answer."""
+_CANNOT_WRITE: Final = 73
+"""The exit code of a script of ours that could not write; the other codes are not ours."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +102,37 @@ class HostFolder:
 
         Raises:
             BackendError: the script could not write (`disk_full`, `launch_failed`).
+            NotUnderstood: the answer is not one of the script.
             Unreachable, LinkLost, NotAllowed: see `Connection`.
         """
-        return self.answered(self.connection.run(argv, timeout_s=timeout_s, input=input))
+        try:
+            done = self.connection.run(argv, timeout_s=timeout_s, input=input)
+        except (Unreachable, NotAllowed):
+            raise
+        except BackendError as e:  # it printed without end
+            raise self.not_understood(e) from None
+        return self.answered(done)
 
     def answered(self, done: Completed) -> Answer:
         """Read the answer of a script that has ended. Raises BackendError as `ask`."""
         if done.exit_code != 0:
             raise self._refused(done)
-        return Answer(self.host, self.carrier, host_script.parts(done.stdout))
+        try:
+            return Answer(self, host_script.parts(done.stdout))
+        except BackendError as e:
+            raise self.not_understood(e) from None
+
+    def not_understood(self, why: BackendError) -> Unreachable:
+        """Return the error for a look that says nothing about the order."""
+        if isinstance(why, Unreachable):
+            return why
+        return NotUnderstood(self.host, why.message, hint=why.hint)
 
     def look(self, order_id: str, *files: str, folder: str | None = None) -> Seen:
         """Return the state of an order, with the content of these files.
 
         Raises:
-            Unreachable: also if the carrier does not answer on the host.
+            Unreachable: also if the carrier does not answer on the host; `NotUnderstood`.
         """
         argv = host_script.look(
             folder or self.path(order_id),
@@ -122,6 +140,14 @@ class HostFolder:
             ask_carrier=self.carrier.look(self.carrier.name_of(order_id)),
         )
         return self.ask(argv, timeout_s=LOOK_S).seen(order_id)
+
+    def folder_gone(self, path: str, seen: Seen) -> BackendError:
+        """Return the error for an order whose run folder `path` is not there any more."""
+        said = f"The run folder {path} on {self.host} is gone"
+        if seen.alive:
+            name = f"{self.carrier.noun} {self.carrier.name_of(seen.order_id)}"
+            said += f"; the {name} still runs there, but its result cannot be fetched"
+        return BackendError("lost", f"{said}.")
 
     def _refused(self, done: Completed) -> BackendError:
         message = done.stderr.decode(errors="replace").strip()
@@ -131,27 +157,41 @@ class HostFolder:
         if full:
             hint = f"Free some space on {self.host} and try again."
             return BackendError("disk_full", f"No space left for {where}: {full}", hint=hint)
-        return BackendError(
+        refused = BackendError(
             "launch_failed", f"Cannot use {where}: {lines[-1]}", hint="Run `cosmos doctor`."
         )
+        return refused if done.exit_code == _CANNOT_WRITE else self.not_understood(refused)
 
 
 @dataclass(frozen=True)
 class Answer:
     """The parts of a script's answer."""
 
-    host: str
-    carrier: Carrier
+    folder: HostFolder
     parts: Mapping[str, str]
+
+    @property
+    def host(self) -> str:
+        """The name of the host."""
+        return self.folder.host
+
+    @property
+    def carrier(self) -> Carrier:
+        """The carrier of the host's orders."""
+        return self.folder.carrier
 
     def seen(self, order_id: str) -> Seen:
         """Return the state of the order.
 
         Raises:
-            Unreachable: the carrier does not answer on the host.
-            BackendError: the carrier cannot be used on the host, or the order's name belongs to
-                something else.
+            Unreachable: the carrier does not answer on the host; `NotUnderstood`: nor do carrier or
+                host give an answer that says something about the order.
+            BackendError: the order's name belongs to something else.
         """
+        absent = self.parts.get("no_folder")
+        if absent is not None and "No such file" not in absent and "Not a directory" not in absent:
+            said = f"The run folder of {order_id} on {self.host} cannot be read: {absent}"
+            raise NotUnderstood(self.host, said)
         return Seen(
             order_id=order_id,
             carried=self._carried(order_id),
@@ -181,9 +221,12 @@ class Answer:
         if "carried" not in self.parts:
             stderr = self.parts.get("no_carried", "")
             if not self.carrier.is_absent(stderr):
-                raise self.carrier.error(self.host, stderr)
+                raise self.folder.not_understood(self.carrier.error(self.host, stderr))
             return None
-        found = self.carrier.read(self.parts["carried"])
+        try:
+            found = self.carrier.read(self.parts["carried"])
+        except BackendError as e:
+            raise self.folder.not_understood(e) from None
         if found.order_id != order_id:
             name = self.carrier.name_of(order_id)
             raise BackendError(
@@ -203,7 +246,7 @@ class Answer:
         return Clock(float(uptime[0]), max(1, self._number("ticks")), float(self._number("now")))
 
     def part(self, name: str) -> str:
-        """Return a part that must be there. Raises BackendError."""
+        """Return a part that must be there. Raises NotUnderstood."""
         if name not in self.parts:
             raise self._strange(name)
         return self.parts[name]
@@ -214,10 +257,10 @@ class Answer:
             raise self._strange(name)
         return number
 
-    def _strange(self, name: str) -> BackendError:
+    def _strange(self, name: str) -> NotUnderstood:
         found = f": {shown(self.parts[name])}" if name in self.parts else ""
-        return BackendError(
-            "launch_failed",
+        return NotUnderstood(
+            self.host,
             f"{self.host} did not answer with the {name} that was asked for{found}.",
             hint=f"Do the shell, df, date and {self.carrier.noun}s of {self.host} work as usual?",
         )

@@ -11,6 +11,8 @@ import random
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
+from contextvars import copy_context
+from functools import partial
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Final
@@ -21,8 +23,8 @@ from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import BEAT_S, Handle
 from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.backends.ssh.folder import Answer, HostFolder, Seen
-from cosmos_pipelines.backends.ssh.retry import wait_out
-from cosmos_pipelines.errors import BackendError, Unreachable
+from cosmos_pipelines.backends.ssh.retry import MAY_PASS, wait_out
+from cosmos_pipelines.errors import BackendError, CosmosError
 from cosmos_pipelines.remote.ssh.connection import Completed
 
 CLOCK_S: Final = 10.0
@@ -48,17 +50,24 @@ class Following:
         self._over = Event()
         self._offset = 0
         self._lost_at: float | None = None
+        self._waiting_since: float | None = None
+        """When the log was lost; a clock that cannot be read does not count while the log grows."""
+        self._blind = False
+        """Whether the last look at the order said nothing: then a line of the log does not mean
+        that the order can be seen again."""
 
     def chunks(self, offset: int) -> Generator[bytes]:
         """Yield the log from byte `offset` to the end of the order; `b""` in silence.
 
         Raises:
-            Unreachable: the host was unreachable for longer than `wait_s`.
+            Unreachable: the host gave no usable answer for longer than `wait_s`.
             BackendError: `lost`, the run folder is gone.
         """
         self._offset = offset
         for work in (self._pump, self._watch_clock):
-            Thread(target=work, name=f"follow-{self._handle.order_id}", daemon=True).start()
+            # what they say belongs to the run's log
+            said_here = partial(copy_context().run, work)
+            Thread(target=said_here, name=f"follow-{self._handle.order_id}", daemon=True).start()
         try:
             while True:
                 try:
@@ -96,11 +105,11 @@ class Following:
             try:
                 if self._read_on():
                     return
-            except Unreachable as e:
-                if self._lost_at is None:
-                    self._lost_at = time.monotonic()
-                    logger.warning("Lost the log of {id}: {why}", id=self._handle.order_id, why=e)
-                wait_out(e, self._lost_at, self._wait_s)
+            except MAY_PASS as e:
+                self._lost(e)
+                if self._waiting_since is None:
+                    self._waiting_since = time.monotonic()
+                wait_out(e, self._waiting_since, self._wait_s)
             pause = PAUSE_S if self._offset > before else min(pause * 2, LONGEST_PAUSE_S)
             self._over.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not all at once
 
@@ -120,9 +129,7 @@ class Following:
         seen = self._seen(done)
         self._heard()
         if seen.folder is None:
-            raise BackendError(
-                "lost", f"The run folder {self._handle.run_dir} on {self._host.host} is gone."
-            )
+            raise self._host.folder_gone(self._handle.run_dir, seen)
         if seen.alive:
             return False
         if self._offset < seen.log_size:
@@ -134,13 +141,17 @@ class Following:
         if done.exit_code == 0:
             try:
                 parts = host_script.parts(done.stderr)
-            except BackendError:  # the host's shell printed something else as well
-                parts = {}
-            if "carried" in parts and "folder" in parts:
-                return Answer(self._host.host, self._host.carrier, parts).seen(
-                    self._handle.order_id
-                )
-        return self._host.look(self._handle.order_id, folder=self._handle.run_dir)
+                if "carried" in parts and "folder" in parts:
+                    return Answer(self._host, parts).seen(self._handle.order_id)
+            except BackendError as e:  # the host's shell printed something else as well
+                logger.debug("Looking again at {id}: {why}", id=self._handle.order_id, why=e)
+        return self._look()
+
+    def _look(self, *files: str) -> Seen:
+        self._blind = True
+        seen = self._host.look(self._handle.order_id, *files, folder=self._handle.run_dir)
+        self._blind = False
+        return seen
 
     def _stream(self, argv: list[str]) -> Completed:
         with closing(self._host.connection.stream(argv)) as stream:
@@ -153,15 +164,23 @@ class Following:
                 if self._over.is_set():
                     return Completed(1, b"", b"")
                 if chunk:
-                    self._heard()
+                    self._waiting_since = None
+                    if not self._blind:
+                        self._heard()
                     self._offset += len(chunk)
                     self._put(chunk)
+
+    def _lost(self, why: CosmosError) -> None:
+        """Note when the order was lost from sight; say it once."""
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            logger.warning("Lost sight of {id}: {why}", id=self._handle.order_id, why=why)
 
     def _heard(self) -> None:
         if self._lost_at is not None:
             away = time.monotonic() - self._lost_at
             logger.info("Reached {id} again after {s:.0f} s", id=self._handle.order_id, s=away)
-        self._lost_at = None
+        self._lost_at = self._waiting_since = None
 
     def _watch_clock(self) -> None:
         """Read the host's clock now and then; no answer, or a late one, holds no line back."""
@@ -176,11 +195,9 @@ class Following:
     def _ask_clock(self) -> bool:
         """Read the clock and the order's state; return whether that was possible."""
         try:
-            seen = self._host.look(
-                self._handle.order_id, run_folder.STARTED, folder=self._handle.run_dir
-            )
-        except Unreachable as e:
-            logger.debug("Cannot ask for {id}: {why}", id=self._handle.order_id, why=e)
+            seen = self._look(run_folder.STARTED)
+        except MAY_PASS as e:
+            self._lost(e)
             return False
         self._heard()
         if not self._over.is_set():

@@ -15,7 +15,7 @@ from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, Answer, HostFolder, Seen
 from cosmos_pipelines.backends.ssh.retry import Retry
 from cosmos_pipelines.backends.tar_bundle import TarBundle, order_bundle, scripts_bundle
-from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.errors import BackendError, NotUnderstood
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.files import transfer
 from cosmos_pipelines.remote.files.upload import SLOW_DISK
@@ -47,7 +47,13 @@ class Launching:
         run_folder.check(order)
         scripts = scripts_bundle(self.scripts)
         for _ in range(LAUNCHES):
-            answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts))
+            try:
+                answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts))
+            except NotUnderstood as e:
+                if self.retry.reached:
+                    raise
+                # at the first contact most likely a setting is wrong
+                raise BackendError("launch_failed", e.message, hint=e.hint) from None
             if isinstance(seen_or_start, Seen):
                 return seen_or_start
             if (seen := self._launch(order, scripts, answer, seen_or_start)) is not None:

@@ -1,21 +1,34 @@
-"""Wait for a host that is unreachable for a while."""
+"""Wait for a host that gives no answer for a while, or none that can be understood."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from loguru import logger
 
-from cosmos_pipelines.errors import LinkLost, Unreachable
+from cosmos_pipelines.errors import (
+    CosmosError,
+    LinkLost,
+    NotAllowed,
+    SettingsError,
+    Unreachable,
+)
 
 T = TypeVar("T")
 
+MAY_PASS: Final = (Unreachable, NotAllowed, SettingsError)
+"""Errors that say nothing about an order on a host that was reached before.
+
+A login that is refused, another host key, an SSH configuration that somebody is editing: the next
+look may work, and what runs on the host goes on meanwhile.
+"""
+
 
 class Retry:
-    """Asks an unreachable host again for `wait_s` seconds, if the host was reached before.
+    """Asks a host again for `wait_s` seconds, if the host was reached before.
 
     A host that was never reached is not asked again: most likely a setting is wrong.
     """
@@ -25,10 +38,11 @@ class Retry:
         self.reached = False
 
     def __call__(self, ask: Callable[[], T], wait_s: float | None = None) -> T:
-        """Return the answer of `ask`, which is called again after a lost link.
+        """Return the answer of `ask`, which is called again while the host gives none.
 
         Raises:
-            Unreachable: the host did not come back within `wait_s`.
+            Unreachable: the host gave no answer within `wait_s`.
+            NotAllowed, SettingsError: the host was never reached, or `wait_s` is 0.
         """
         return self.transfer(lambda _: ask(), wait_s)
 
@@ -38,6 +52,7 @@ class Retry:
         `ask` gets a function to call with the number of bytes that have arrived so far.
         """
         since: float | None = None
+        awaited: CosmosError | None = None
         pause, before = 0.2, 0
 
         def arrived(count: int) -> None:
@@ -49,24 +64,34 @@ class Retry:
         while True:
             try:
                 answer = ask(arrived)
-            except Unreachable as e:
+            except MAY_PASS as e:
                 if not self.reached and not isinstance(e, LinkLost):
                     raise
                 since = time.monotonic() if since is None else since
                 wait_out(e, since, self.wait_s if wait_s is None else wait_s)
-                logger.warning("Waiting for {host}: {why}", host=e.host, why=e.message)
+                if awaited is None:
+                    logger.warning("Waiting for {host}: {why}", host=host_of(e), why=e.message)
+                awaited = e
             else:
                 self.reached = True
+                if awaited is not None:
+                    host, away = host_of(awaited), time.monotonic() - since
+                    logger.info("{host} answers again after {s:.0f} s", host=host, s=away)
                 return answer
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not all at once
             pause = min(pause * 2, 5.0)
 
 
-def wait_out(error: Unreachable, since: float, wait_s: float) -> None:
+def host_of(error: CosmosError) -> str:
+    """Return the name of the host that an error of `MAY_PASS` is about."""
+    return error.host if isinstance(error, Unreachable | NotAllowed) else "the host"
+
+
+def wait_out(error: CosmosError, since: float, wait_s: float) -> None:
     """Return while it is right to wait for the host; `since`: `time.monotonic()` of its loss.
 
     Raises:
-        Unreachable: the host did not come back within `wait_s`.
+        Unreachable: the host gave no answer within `wait_s`; `error` itself if that is 0.
     """
     waited = time.monotonic() - since
     if waited < wait_s:
@@ -74,7 +99,7 @@ def wait_out(error: Unreachable, since: float, wait_s: float) -> None:
     if wait_s == 0:
         raise error
     raise Unreachable(
-        error.host,
-        f"{error.host} has been unreachable for {waited:.0f} s. {error.message}",
+        host_of(error),
+        f"{host_of(error)} has given no usable answer for {waited:.0f} s. {error.message}",
         hint=error.hint,
     )

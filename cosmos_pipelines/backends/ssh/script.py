@@ -39,7 +39,7 @@ clock() {
 # The carrier is asked first: if the order has ended, its files do not change any more.
 look() { # FOLDER FILE...
     answer carried ask_carrier
-    cd -- "$1" 2>/dev/null || return 0
+    cd -- "$1" 2>/dev/null || { part no_folder "$(ls -d -- "$1" 2>&1)"; return 0; }
     part folder "$(pwd -P)"
     shift
     for file do

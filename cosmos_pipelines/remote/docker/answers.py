@@ -296,8 +296,13 @@ def _json(text: str) -> Any:
         raise _unreadable(text) from None
 
 
+_LIST: Final = re.compile(r"^\[\s*(\{|\]\s*\Z)", re.MULTILINE)
+"""The beginning of a list of objects, behind the warnings that a client or its wrapper prints."""
+
+
 def _json_list(text: str) -> list[Any]:
-    found = _json(text or "[]")
+    start = _LIST.search(text)
+    found = _json(text[start.start() :] if start else text or "[]")
     if not isinstance(found, list):
         raise _unreadable(text)
     return found

@@ -12,6 +12,7 @@ from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.operate.why import explain
 from cosmos_pipelines.operations.base import Job, Order
 from cosmos_pipelines.runs.bundle import bundle
+from tests.backends.ssh.test_backend import order
 from tests.support.gpu_host import STAND_IN, RemoteProject
 from tests.support.stand_in_engine import StandIn
 
@@ -71,17 +72,10 @@ def test_a_host_without_power_is_reported_as_unreachable(remote: RemoteProject) 
 
 
 def test_a_container_that_no_run_owns_is_a_stray_container(remote: RemoteProject) -> None:
-    run = remote.pending("hang")
-    with remote.in_another_process(run) as process:
-        while remote.catalog.get_run(run.id).status != "running":
-            assert process.poll() is None
-        process.kill()
-    lost = remote.catalog.get_run(run.id)
-    remote.catalog.release(run.id, lost.leased_by or "")
-    assert remote.catalog.adopt(run.id, "me", 30)
-    remote.catalog.advance(run.id, "me", "running", "failed", error_kind="model_failed")
+    work = order("sleep", "600")
+    remote.backend.launch(work)
     (left,) = status(remote.catalog, remote.settings)["left"]
-    assert (left["what"], left["id"], left["do"]) == ("stray", run.id, "cosmos kill --stray")
+    assert (left["what"], left["id"], left["do"]) == ("stray", work.id, "cosmos kill --stray")
     assert "runs on gpu1" in left["found"]
 
 
