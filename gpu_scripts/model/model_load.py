@@ -12,7 +12,7 @@ from pathlib import Path
 
 from model_assigning import Assigned, assigned
 from model_judging import End, Failure, Line, Load
-from model_log import Log, ProgressLines
+from model_log import Log, ProgressLines, WithoutDebug
 from model_position import Mark, Position
 from model_process import Processes
 from model_request import Part, Pattern, Request
@@ -35,6 +35,7 @@ class LoadOfModel:
         self._number = number
         self._samples = samples
         self._log = log
+        self._quiet = WithoutDebug()
         self._progress = ProgressLines(log)
         self.folder = request.run / folder_of(request.folder, number)
         self.made = 0
@@ -69,6 +70,7 @@ class LoadOfModel:
             failure = Failure("launch_failed", f"{command[0]} cannot be started: {e.strerror}.")
             self._lines = [(self._position.mark(), failure)]
             return self._ended(End(127))
+        self._log.pass_on(self._quiet.rest())
         for line in self._output.rest():
             self._scan(line)
         self._look(ended=True, well=code == 0)
@@ -108,7 +110,7 @@ class LoadOfModel:
 
     def heard(self, data: bytes) -> None:
         """Pass the model's output on to the log, and scan its lines."""
-        self._log.pass_on(data)
+        self._log.pass_on(self._quiet.cut(data))
         for line in self._output.cut(data):
             self._scan(line)
 

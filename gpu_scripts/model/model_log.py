@@ -6,6 +6,7 @@ Runs on the GPU side: Python 3.10 or newer and its standard library only.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 
@@ -13,6 +14,12 @@ PATIENCE_S = 1.0
 """Seconds that a line of this program waits for the end of a line of the model."""
 PACE_S = 0.5
 """Seconds between two lines of progress."""
+DEBUG = re.compile(rb"\[[\d: -]+\|(?:job=[^|]*\|)?DEBUG\|")
+"""The head of a line for developers: loguru's format in all of NVIDIA's repositories."""
+HEAD = 64
+"""Bytes of a line by which its level is known."""
+INSIDE = (b"    ", b"}")
+"""Beginnings of further lines of such a line: it prints JSON with an indent of 4."""
 
 
 class Log:
@@ -62,6 +69,42 @@ class Log:
                 left = left[os.write(self._fd, left) :]
         except OSError:  # the disk is full: the log has a gap, the work goes on
             self._last = b""
+
+
+class WithoutDebug:
+    """Leaves the lines for developers out of the model's bytes; all other bytes stay as they are.
+
+    Transfer2.5 prints thousands of them if it shows all its modules (attention/flash3/checks.py:75
+    at each call of attention), and writes them to its own debug.log in any case.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._fresh = True
+        """Whether the next byte begins a line."""
+        self._dropping = self._dropped = False
+        """Whether the current line, or the line before it, is left out."""
+
+    def cut(self, data: bytes) -> bytes:
+        """Return these bytes without such lines; a beginning of a line may be held until later."""
+        data, self._held, kept = self._held + data, b"", []
+        while data:
+            if self._fresh:
+                known = len(data) >= HEAD or b"\n" in data
+                if not known and (data[:1] == b"[" or self._dropped):
+                    self._held = data
+                    break
+                inside = self._dropped and data.startswith(INSIDE)
+                self._dropping = self._dropped = inside or bool(DEBUG.match(data))
+            line, end, data = data.partition(b"\n")
+            if not self._dropping:
+                kept.append(line + end)
+            self._fresh = bool(end)
+        return b"".join(kept)
+
+    def rest(self) -> bytes:
+        """Return the beginning of a line that was held, at the end of all bytes."""
+        return self._held
 
 
 class ProgressLines:

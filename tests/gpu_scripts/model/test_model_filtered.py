@@ -81,6 +81,8 @@ def test_what_the_guardrail_refuses_is_told_with_its_reason(
 def test_chunks_move_on(place: Path, tmp_path: Path) -> None:
     done = made(place, tmp_path / "run", ["a street"])
     assert "transfer: chunk 1/1\n" in done.log, done.log
+    assert "|DEBUG|" not in done.log
+    assert "|DEBUG|" in (tmp_path / "run/made/debug.log").read_text()
 
 
 def test_settings_that_the_model_prints_are_no_failure(place: Path, tmp_path: Path) -> None:
