@@ -102,8 +102,8 @@ def _looked_at(context: RunContext, run: Run) -> tuple[bool, Verdict | None]:
 def _goes_on_or_made(context: RunContext, run: Run) -> bool:
     """Whether the order of an ended run still runs, or has made what the run is for.
 
-    What runs is taken up whatever the run's row says, unless it was asked to stop, or its run folder
-    is gone.
+    What runs is taken up whatever the run's row says, unless it was asked to stop or its run
+    folder is gone.
 
     Raises:
         BackendError: nobody can look at the order now.
