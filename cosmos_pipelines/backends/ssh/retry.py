@@ -51,14 +51,21 @@ class Retry:
 
         `ask` gets a function to call with the number of bytes that have arrived so far.
         """
-        since: float | None = None
-        awaited: CosmosError | None = None
+        lost: tuple[CosmosError, float] | None = None
         pause, before = 0.2, 0
 
+        def answers() -> None:
+            nonlocal lost
+            if lost is not None:
+                host, away = host_of(lost[0]), time.monotonic() - lost[1]
+                logger.info("{host} answers again after {s:.0f} s", host=host, s=away)
+            lost = None
+
         def arrived(count: int) -> None:
-            nonlocal since, pause, before
+            nonlocal pause, before
             if count > before:
-                since, pause = None, 0.2
+                answers()
+                pause = 0.2
             before = count
 
         while True:
@@ -67,16 +74,14 @@ class Retry:
             except MAY_PASS as e:
                 if not self.reached and not isinstance(e, LinkLost):
                     raise
-                since = time.monotonic() if since is None else since
-                wait_out(e, since, self.wait_s if wait_s is None else wait_s)
-                if awaited is None:
+                first = lost is None
+                lost = (e, time.monotonic() if lost is None else lost[1])
+                wait_out(e, lost[1], self.wait_s if wait_s is None else wait_s)
+                if first:
                     logger.warning("Waiting for {host}: {why}", host=host_of(e), why=e.message)
-                awaited = e
             else:
                 self.reached = True
-                if awaited is not None:
-                    host, away = host_of(awaited), time.monotonic() - since
-                    logger.info("{host} answers again after {s:.0f} s", host=host, s=away)
+                answers()
                 return answer
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not all at once
             pause = min(pause * 2, 5.0)
