@@ -295,7 +295,7 @@ def parts(answer: bytes) -> dict[str, str]:
             raise BackendError(
                 "launch_failed",
                 f"The host printed {head[:100]!r}, which is not part of the answer.",
-                hint="Does the host's shell print something at every login?",
+                hint="Do the programs of the host work as usual? `cosmos doctor` looks at it.",
             )
         found[name.decode(errors="replace")] = answer[: int(size)].decode(errors="replace")
         answer = answer[int(size) :]

@@ -22,6 +22,8 @@ from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 from cosmos_pipelines.remote.ssh.shell import size_of
 from cosmos_pipelines.remote.ssh.streams import CHUNK, draw
 
+NAME_BYTES: Final = 200
+"""Bytes of a file's name in its part's name; a file name has at most 255."""
 LONGEST_SIZE: Final = 64
 """Bytes of a line that says a size."""
 MOST_WORDS: Final = 64 << 10
@@ -95,7 +97,8 @@ def get_files(
 
 def part_of(file: Wanted) -> Path:
     """Return the path of the unfinished file: the same in every process."""
-    return file.local.with_name(f"{file.local.name[:150]}.{file.sha256[:12]}{PART}")
+    name = os.fsencode(file.local.name)[:NAME_BYTES].decode(errors="ignore")
+    return file.local.with_name(f"{name}.{file.sha256[:12]}{PART}")
 
 
 def _check_room(connection: Connection, file: Wanted, size: int) -> None:
@@ -207,7 +210,7 @@ class _Stream:
             raise BackendError(
                 "launch_failed",
                 f"{self._host} answered {line[:100]!r} instead of a file's size.",
-                hint="Does the host's shell print something at every login?",
+                hint="Do sh, stat and cat of the host work as usual? `cosmos doctor` looks at it.",
             )
         return size
 

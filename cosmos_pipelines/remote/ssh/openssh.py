@@ -24,6 +24,8 @@ from typing import IO, Final, Self
 from cosmos_pipelines.remote.ssh.config import Target
 from cosmos_pipelines.remote.ssh.shell import Call, Output, call
 
+MOST_SAID: Final = 1 << 20
+"""Bytes of standard error that are read, the first ones."""
 KEEP_S: Final = 60
 """Seconds after its last use at which the shared connection ends by itself."""
 
@@ -98,7 +100,7 @@ class Started:
         except subprocess.TimeoutExpired:
             return None, b""
         self._errors.seek(0)
-        errors = self._errors.read()
+        errors = self._errors.read(MOST_SAID)
         noise, begun, own = errors.partition(self._mark)
         return code, own if begun else noise
 

@@ -76,6 +76,15 @@ def test_what_is_here_is_not_brought_again(loop: Connection, there: Path, here: 
     assert files_in(here) == ["a.mp4"]
 
 
+def test_a_file_with_the_longest_name_that_there_is_comes(
+    loop: Connection, there: Path, here: Path
+) -> None:
+    file = random_file(there / "a", 1000)
+    local = here / ("夜" * 84 + "mp4")
+    get_file(loop, str(file.path), local, file.sha256)
+    assert local.read_bytes() == file.path.read_bytes()
+
+
 def test_a_file_here_with_other_content_is_replaced(
     loop: Connection, there: Path, here: Path
 ) -> None:
