@@ -11,14 +11,14 @@ import contextlib
 import logging
 import random
 import socket
-import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from cosmos_pipelines.errors import LinkLost, NotAllowed, Refused, Unreachable
+from cosmos_pipelines.errors import LinkLost, NotAllowed, Unreachable
 from cosmos_pipelines.remote.ssh.algorithms import no_agreement, transport_to
 from cosmos_pipelines.remote.ssh.config import Hop, Target, route
+from cosmos_pipelines.remote.ssh.dial import LastData, by_hand, dial
 from cosmos_pipelines.remote.ssh.greeting import TurnedAway, no_ssh
 from cosmos_pipelines.remote.ssh.login import check_host_key, log_in, prefer_known_types
 
@@ -40,9 +40,6 @@ WINDOW: Final = 32 << 20
 PACKET: Final = 256 << 10
 """Bytes of one packet to this machine; paramiko's 32 KiB give a fraction of the speed."""
 
-
-FIRST: Final = 1024
-"""Bytes of a server's first words that are kept."""
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 2.0
 """Seconds between two attempts to connect to a server that is busy."""
@@ -148,11 +145,11 @@ class Link:
         # paramiko logs tracebacks of errors that are raised here anyway, or that pass after a wait.
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         if not self._transports:
-            connection: Any = _dial(hop, self._target)
+            connection: Any = dial(hop, self._target)
             self._first = connection
         else:
             connection = self._through(hop)
-        self._last_data = _LastData(connection)
+        self._last_data = LastData(connection)
         transport = transport_to(hop, self._last_data)
         self._transports.append(transport)
         limit = self._target.connect_timeout_s
@@ -170,7 +167,7 @@ class Link:
             self._transports.pop()
             connection.close()
             words, hung_up = self._last_data.words(), self._last_data.ended
-            raise no_ssh(hop, words, str(e), _by_hand(hop), hung_up=hung_up) from None
+            raise no_ssh(hop, words, str(e), by_hand(hop), hung_up=hung_up) from None
 
     def _through(self, hop: Hop) -> paramiko.Channel:
         """Open a channel to the next hop through the last hop."""
@@ -197,7 +194,7 @@ class Link:
             raise Unreachable(
                 hop.name,
                 f"{hop} did not answer through {last} within {self._target.connect_timeout_s:g} s.",
-                hint=_by_hand(hop),
+                hint=by_hand(hop),
             ) from None
 
     def _ask(self) -> None:
@@ -226,90 +223,6 @@ class Link:
             self._closed.wait(min(max(left, 0.0), 1.0))
 
 
-class _LastData:
-    """A socket that records when data came last (`time.monotonic`), and the first data."""
-
-    def __init__(self, sock: Any) -> None:
-        self._sock = sock
-        self._first = b""
-        self.at = time.monotonic()
-        self.ended = False
-        """Whether the other side hung up."""
-
-    def recv(self, size: int) -> bytes:
-        try:
-            data: bytes = self._sock.recv(size)
-        except ConnectionError:
-            self.ended = True
-            raise
-        self.at = time.monotonic()
-        self.ended = not data
-        if len(self._first) < FIRST:
-            self._first += data
-        return data
-
-    def words(self) -> str | None:
-        """Return what the server said instead of its banner; None if the banner came."""
-        lines = self._first.decode(errors="replace").splitlines()
-        if any(line.startswith("SSH-") for line in lines):
-            return None
-        return " ".join(" ".join(lines).split())
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-
-def _dial(hop: Hop, target: Target) -> socket.socket:
-    """Return a connected socket to the first hop.
-
-    Raises:
-        Unreachable: no such name, no route, no answer.
-        Refused: nothing listens on the port.
-    """
-    if hop.proxy_command is not None:
-        return _over_command(hop.proxy_command)
-    try:
-        sock = socket.create_connection((hop.address, hop.port), timeout=target.connect_timeout_s)
-    except socket.gaierror:
-        raise Unreachable(
-            hop.name,
-            f"There is no host {hop.address}.",
-            hint="Check [remote] host in cosmos.toml, and HostName in your SSH configuration.",
-        ) from None
-    except TimeoutError:
-        raise Unreachable(
-            hop.name,
-            f"{hop} did not answer within {target.connect_timeout_s:g} s.",
-            hint=f"Is the host switched on, and is a firewall in between? {_by_hand(hop)}",
-        ) from None
-    except ConnectionRefusedError:
-        raise Refused(
-            hop.name,
-            f"{hop} answers, but nothing listens on its port {hop.port}.",
-            hint=f"Does sshd run on the host, and on this port? {_by_hand(hop)}",
-        ) from None
-    except OSError as e:
-        raise Unreachable(
-            hop.name,
-            f"{hop} cannot be reached: {e.strerror or e}.",
-            hint=f"Is the host switched on, and are you in its network? {_by_hand(hop)}",
-        ) from None
-    _tune(sock, target.lost_after_s)
-    return sock
-
-
-def _tune(sock: socket.socket, lost_after_s: float) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms for each small file
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        ("TCP_USER_TIMEOUT", int(lost_after_s * 1000)),  # for data that is not acknowledged
-        ("TCP_KEEPIDLE", max(int(lost_after_s / 3), 1)),
-        ("TCP_KEEPINTVL", max(int(lost_after_s / 3), 1)),
-    ):
-        if number := getattr(socket, option, None):  # not every system has every option
-            sock.setsockopt(socket.IPPROTO_TCP, number, value)
-
-
 def _quicken(transport: paramiko.Transport) -> None:
     """Prefer the fastest cipher; leave the exchange of new keys to the server (after 64 GiB).
 
@@ -320,19 +233,3 @@ def _quicken(transport: paramiko.Transport) -> None:
     security = transport.get_security_options()
     security.ciphers = tuple(sorted(security.ciphers, key=lambda name: "gcm" not in name))
     transport.packetizer.REKEY_BYTES = 1 << 36
-
-
-def _over_command(command: str) -> socket.socket:
-    """Return a socket to a ProxyCommand; the command ends when the socket is closed."""
-    local, remote = socket.socketpair()
-    with remote:
-        end = remote.fileno()
-        child = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {command}"], stdin=end, stdout=end, stderr=subprocess.DEVNULL
-        )
-    threading.Thread(target=child.wait, name="ssh-proxy", daemon=True).start()
-    return local
-
-
-def _by_hand(hop: Hop) -> str:
-    return f"Try `ssh -v {hop.name}`."
