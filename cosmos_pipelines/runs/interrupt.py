@@ -18,10 +18,14 @@ def stopped(
 
     If that is not known, its runs say so.
     """
-    logger.warning("Stopping {id}. Ctrl-C once more does not wait for its end.", id=order_id)
     try:
-        if (handle := handle or _find_interrupted(context, order_id)) is not None:
-            _stop(context, handle)
+        try:
+            logger.warning("Stopping {id}. Ctrl-C once more kills it.", id=order_id)
+            _stop(context, order_id, handle, context.settings.execution.grace_s)
+        except Exception:
+            raise
+        except BaseException:  # noqa: BLE001 - asked again; `Backend.cancel` may have killed it
+            _stop(context, order_id, handle, 0)
     except BaseException as e:  # noqa: BLE001 - the caller raises the interrupt
         logger.warning("{id} may still run: {why}", id=order_id, why=str(e) or "interrupted again")
         for run_id in run_ids:
@@ -33,13 +37,10 @@ def stopped(
     return True
 
 
-def _stop(context: RunContext, handle: Handle) -> None:
-    try:
-        context.backend.cancel(handle, context.settings.execution.grace_s, reason="cancelled")
-    except Exception:
-        raise
-    except BaseException:  # noqa: BLE001 - it was killed then: see `Backend.cancel`
-        logger.debug("Did not wait for {id}", id=handle.order_id)
+def _stop(context: RunContext, order_id: str, handle: Handle | None, grace_s: float) -> None:
+    handle = handle or _find_interrupted(context, order_id)
+    if handle is not None:
+        context.backend.cancel(handle, grace_s, reason="cancelled")
 
 
 def _find_interrupted(context: RunContext, order_id: str) -> Handle | None:
