@@ -30,7 +30,7 @@ from cosmos_pipelines.backends.base import (
 from cosmos_pipelines.backends.carriers import process
 from cosmos_pipelines.backends.staging import stage
 from cosmos_pipelines.backends.tar_bundle import SCRIPTS
-from cosmos_pipelines.errors import BackendError, InputError, OutputMissing, StateError
+from cosmos_pipelines.errors import BackendError, CosmosError, InputError, OutputMissing, StateError
 from cosmos_pipelines.files import (
     PART,
     WrongContent,
@@ -187,11 +187,14 @@ class LocalBackend(Backend):
                     hint="Stop it where it was started.",
                 )
             stop = _run_dir(handle) / run_folder.STOP
+            grace = self.grace_s if grace_s is None else grace_s
             try:
                 if not stop.exists():  # the first reason ended the order
                     write_text(stop, reason)
-            finally:  # the order is stopped also if no room is left for the reason
-                process.end(handle, self.grace_s if grace_s is None else grace_s)
+            except CosmosError:  # the order is stopped also if no room is left for the reason
+                process.end(handle, grace)
+                raise
+            process.end(handle, grace)
         process.end_rest(handle)
 
     def discard(self, order_id: str, *, again: bool = False) -> None:  # noqa: ARG002

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from cosmos_pipelines.backends import local
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.local import LocalBackend
 from cosmos_pipelines.backends.run_folder import read_start
@@ -430,6 +431,21 @@ def test_what_ignores_term_is_killed_after_the_grace(backend: LocalBackend) -> N
     backend.cancel(handle, 0.2, reason="timeout")
     outcome = backend.outcome(handle)
     assert (outcome.exit_code, outcome.stopped) == (137, "timeout")
+
+
+def test_an_interrupt_of_a_cancel_is_not_kept_until_the_order_has_had_its_time(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    handle = backend.launch(script("trap '' TERM; while :; do sleep 0.05; done"))
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "write_text", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            backend.cancel(handle, 600)
+    backend.cancel(handle, 0)
+    assert not backend.alive(handle)
 
 
 def test_cancel_ends_grandchildren_also_those_that_left_the_session(

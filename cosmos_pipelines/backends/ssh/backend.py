@@ -21,7 +21,7 @@ from cosmos_pipelines.backends.carriers.base import Carrier
 from cosmos_pipelines.backends.ssh import clean
 from cosmos_pipelines.backends.ssh import facts as host_facts
 from cosmos_pipelines.backends.ssh import script as host_script
-from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder, Seen, handle_of
+from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder, Seen, handle_of, not_understood
 from cosmos_pipelines.backends.ssh.follow import CLOCK_S, Following
 from cosmos_pipelines.backends.ssh.launch import START_S, Launching
 from cosmos_pipelines.backends.ssh.retry import Retry
@@ -247,7 +247,7 @@ class SshBackend(Backend):
         except NotAllowed:
             raise
         except BackendError as e:
-            raise (self.host.not_understood(e) if e.kind == "launch_failed" else e) from None
+            raise (not_understood(self.host.host, e) if e.kind == "launch_failed" else e) from None
 
     def _look(self, order_id: str, *files: str) -> Seen:
         return self._retry(lambda: self.host.look(order_id, *files))

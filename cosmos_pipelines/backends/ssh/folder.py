@@ -110,7 +110,7 @@ class HostFolder:
         except (Unreachable, NotAllowed):
             raise
         except BackendError as e:  # it printed without end
-            raise self.not_understood(e) from None
+            raise not_understood(self.host, e) from None
         return self.answered(done)
 
     def answered(self, done: Completed) -> Answer:
@@ -118,15 +118,9 @@ class HostFolder:
         if done.exit_code != 0:
             raise self._refused(done)
         try:
-            return Answer(self, host_script.parts(done.stdout))
+            return Answer(self.host, self.carrier, host_script.parts(done.stdout))
         except BackendError as e:
-            raise self.not_understood(e) from None
-
-    def not_understood(self, why: BackendError) -> Unreachable:
-        """Return the error for a look that says nothing about the order."""
-        if isinstance(why, Unreachable):
-            return why
-        return NotUnderstood(self.host, why.message, hint=why.hint)
+            raise not_understood(self.host, e) from None
 
     def look(self, order_id: str, *files: str, folder: str | None = None) -> Seen:
         """Return the state of an order, with the content of these files.
@@ -160,25 +154,16 @@ class HostFolder:
         refused = BackendError(
             "launch_failed", f"Cannot use {where}: {lines[-1]}", hint="Run `cosmos doctor`."
         )
-        return refused if done.exit_code == _CANNOT_WRITE else self.not_understood(refused)
+        return refused if done.exit_code == _CANNOT_WRITE else not_understood(self.host, refused)
 
 
 @dataclass(frozen=True)
 class Answer:
     """The parts of a script's answer."""
 
-    folder: HostFolder
+    host: str
+    carrier: Carrier
     parts: Mapping[str, str]
-
-    @property
-    def host(self) -> str:
-        """The name of the host."""
-        return self.folder.host
-
-    @property
-    def carrier(self) -> Carrier:
-        """The carrier of the host's orders."""
-        return self.folder.carrier
 
     def seen(self, order_id: str) -> Seen:
         """Return the state of the order.
@@ -221,12 +206,12 @@ class Answer:
         if "carried" not in self.parts:
             stderr = self.parts.get("no_carried", "")
             if not self.carrier.is_absent(stderr):
-                raise self.folder.not_understood(self.carrier.error(self.host, stderr))
+                raise not_understood(self.host, self.carrier.error(self.host, stderr))
             return None
         try:
             found = self.carrier.read(self.parts["carried"])
         except BackendError as e:
-            raise self.folder.not_understood(e) from None
+            raise not_understood(self.host, e) from None
         if found.order_id != order_id:
             name = self.carrier.name_of(order_id)
             raise BackendError(
@@ -264,6 +249,13 @@ class Answer:
             f"{self.host} did not answer with the {name} that was asked for{found}.",
             hint=f"Do the shell, df, date and {self.carrier.noun}s of {self.host} work as usual?",
         )
+
+
+def not_understood(host: str, why: BackendError) -> Unreachable:
+    """Return the error for a look that says nothing about the order."""
+    if isinstance(why, Unreachable):
+        return why
+    return NotUnderstood(host, why.message, hint=why.hint)
 
 
 def handle_of(seen: Seen, host: HostFolder) -> Handle:

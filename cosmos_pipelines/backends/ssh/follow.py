@@ -142,7 +142,9 @@ class Following:
             try:
                 parts = host_script.parts(done.stderr)
                 if "carried" in parts and "folder" in parts:
-                    return Answer(self._host, parts).seen(self._handle.order_id)
+                    return Answer(self._host.host, self._host.carrier, parts).seen(
+                        self._handle.order_id
+                    )
             except BackendError as e:  # the host's shell printed something else as well
                 logger.debug("Looking again at {id}: {why}", id=self._handle.order_id, why=e)
         return self._look()
