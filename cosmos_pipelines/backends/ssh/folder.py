@@ -18,7 +18,14 @@ from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.carriers.base import Carried, Carrier, Start
 from cosmos_pipelines.backends.ssh import script as host_script
-from cosmos_pipelines.errors import BackendError, NotAllowed, NotUnderstood, Unreachable, shown
+from cosmos_pipelines.errors import (
+    BackendError,
+    NotAllowed,
+    NotUnderstood,
+    ShellFailed,
+    Unreachable,
+    shown,
+)
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
@@ -107,6 +114,8 @@ class HostFolder:
         """
         try:
             done = self.connection.run(argv, timeout_s=timeout_s, input=input)
+        except ShellFailed as e:  # it may have been refused a process
+            raise not_understood(self.host, e) from None
         except (Unreachable, NotAllowed):
             raise
         except BackendError as e:  # it printed without end

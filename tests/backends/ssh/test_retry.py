@@ -60,7 +60,7 @@ def test_a_transfer_without_progress_ends_with_the_time_without_it() -> None:
 
     retry = Retry(WAIT_S)
     retry.reached = True
-    with pytest.raises(Unreachable, match="gpu1 has been unreachable for"):
+    with pytest.raises(Unreachable, match="gpu1 has given no usable answer for"):
         retry.transfer(ask)
 
 
