@@ -68,7 +68,7 @@ def test_a_host_that_has_everything_is_all_green(home: Path, fleet: Fleet, gpu1:
     assert "Simulated H100 80GB, 79.0 of 79.6 GiB free, driver 550.54.15" in found["GPU"].found
     assert gpu1.image("preview") in found["image"].found
     assert found["scripts"].found.startswith("no scripts yet")
-    assert [c.place for c in found.values()].index("host") == len(found) - 14
+    assert [c.place for c in found.values()].index("host") == len(found) - 15
     assert list((gpu1.root / "data/cosmos").iterdir()) == []
 
 
