@@ -92,7 +92,11 @@ def _write(base: Path, port: int, more: Callable[[Path], str]) -> Sshd:
     home = base / "home"
     home.mkdir()
     facts = {"port": port, "user": getpass.getuser(), "base": base, "home": home}
-    (base / "sshd_config").write_text(more(base) + _SERVER.format(**facts) + _penalties())
+    own = more(base)
+    # sshd takes the first line of most keywords, and the last of some (MaxStartups)
+    taken = {line.split()[0] for line in own.splitlines() if line.strip()}
+    rest = [x for x in _SERVER.format(**facts).splitlines() if x.split()[0] not in taken]
+    (base / "sshd_config").write_text(own + "\n".join(rest) + "\n" + _penalties())
     (base / "config").write_text(_CLIENT.format(**facts))
     return Sshd(0, port, facts["user"], base, home)
 

@@ -109,7 +109,7 @@ def test_a_host_key_that_is_not_known_is_not_taken(
     stranger = Target("127.0.0.1", sshd.user, sshd.port, sshd.base / "key", tmp_path / "none")
     way = OpenSsh(stranger, short / "s")
     assert not way.usable()
-    assert "host key is known" in (way.problem or "")
+    assert "Host key verification failed" in (way.problem or "")
 
 
 def test_a_directory_that_others_can_write_is_not_used(target: Target, short: Path) -> None:
