@@ -139,10 +139,14 @@ class SshBackend(Backend):
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
     ) -> None:
-        """See `Backend.cancel`. Raises Unreachable if the host gives no answer for over 60 s."""
+        """See `Backend.cancel`. Raises Unreachable if the host gives no answer for over 60 s.
+
+        With a `grace_s` of 0 the host is not waited for either.
+        """
         grace = self.grace_s if grace_s is None else grace_s
+        wait_s = min(self._retry.wait_s, STOP_WAIT_S) if grace > 0 else 0
         try:
-            self._stop(handle, grace, reason, min(self._retry.wait_s, STOP_WAIT_S))
+            self._stop(handle, grace, reason, wait_s)
         except Exception:
             raise
         except BaseException:  # the user waits neither for `grace_s` nor for the host
