@@ -316,7 +316,8 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def _sentence(line: str) -> str:
-    return _PREFIX.sub("", line.strip()).strip().rstrip(".") + "."
+    said = _PREFIX.sub("", line.strip()).strip().rstrip(".")
+    return said if said.endswith("?") else f"{said}."
 
 
 def _unreadable(text: str) -> BackendError:

@@ -125,3 +125,8 @@ def test_the_daemon_tells_version_and_runtimes() -> None:
     assert answers.parse_info(0, text, "") == answers.Daemon(
         "28.2.2", "/var/lib/docker", ("nvidia", "runc"), True, 1024, 2
     )
+
+
+def test_a_question_of_docker_gets_no_full_stop() -> None:
+    asked = "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
+    assert answers.parse_problem(asked).message == asked
