@@ -169,6 +169,8 @@ _PODMAN: Final = (
     "the program `docker` there is Podman, which cannot run orders.",
     "Install Docker on the host: https://docs.docker.com/engine/install/.",
 )
+_REQUEST: Final = re.compile(r': (Get|Head|Post|Put|Delete) "?http.*')
+"""What Docker's client adds to a refused connection: its own request, and the reason once more."""
 _PREFIX: Final = re.compile(r"^(docker: )?(error response from daemon: )?", re.IGNORECASE)
 
 
@@ -316,7 +318,7 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def _sentence(line: str) -> str:
-    said = _PREFIX.sub("", line.strip()).strip().rstrip(".")
+    said = _REQUEST.sub("", _PREFIX.sub("", line.strip())).strip().rstrip(".")
     return said if said.endswith("?") else f"{said}."
 
 

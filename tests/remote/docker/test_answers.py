@@ -130,3 +130,10 @@ def test_the_daemon_tells_version_and_runtimes() -> None:
 def test_a_question_of_docker_gets_no_full_stop() -> None:
     asked = "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?"
     assert answers.parse_problem(asked).message == asked
+
+
+def test_a_refused_connection_is_told_without_the_request_of_dockers_client() -> None:
+    refused = "permission denied while trying to connect to the Docker daemon socket at unix:///x"
+    request = 'Get "http://%2Fx/v1.24/info?filters=%7B": dial unix /x: connect: permission denied'
+    problem = answers.parse_problem(f"{refused}: {request}")
+    assert (problem.kind, problem.message) == ("not_permitted", f"{refused}.")
