@@ -80,10 +80,10 @@ def pour(
     if shared is None:
         parts = _rest_of(source, amount, moved)
         return connection.run(argv, timeout_s=max(STALL_S, end_s), input=parts)
+    # ssh itself reads the file, which saves two copies of every byte. This process sees the
+    # position of ssh in the file, from before the first byte that ssh reads.
+    position, end, moved_at = source.tell(), source.tell() + amount, time.monotonic()
     with shared.start(argv, source) as started:
-        # ssh itself reads the file, which saves two copies of every byte. This process sees the
-        # position of ssh in the file.
-        position, end, moved_at = source.tell(), source.tell() + amount, time.monotonic()
         while started.wait(LOOK_S)[0] is None:
             now = min(source.tell(), end)
             if now > position:

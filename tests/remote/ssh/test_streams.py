@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from cosmos_pipelines.errors import LinkLost
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
-from cosmos_pipelines.remote.ssh.streams import draw, feed
+from cosmos_pipelines.remote.ssh.streams import draw, feed, pour
 from tests.support.sshd import Sshd
 from tests.support.waiting import LONG_S
 from tests.support.ways import without_openssh
@@ -54,6 +56,24 @@ def test_the_exit_code_and_what_was_said_come_back(way: Connection) -> None:
     script = ["sh", "-c", "cat; echo bad >&2; exit 7"]
     done = feed(way, script, [b"a", b"b"], amount=1 << 30)
     assert (done.exit_code, done.stdout, done.stderr) == (7, b"ab", b"bad\n")
+
+
+def test_bytes_that_ssh_read_before_its_first_look_are_counted(
+    way: Connection, short: Path
+) -> None:
+    class Busy(io.FileIO):
+        """A file of a process that is busy elsewhere before it asks for the position."""
+
+        def tell(self) -> int:
+            time.sleep(0.3)
+            return super().tell()
+
+    (short / "a").write_bytes(bytes(70_000))
+    moved: list[int] = []
+    with Busy(short / "a") as source:
+        source.seek(4_464)
+        done = pour(way, ["wc", "-c"], source, amount=65_536, moved=moved.append)
+    assert (done.stdout.strip(), sum(moved)) == (b"65536", 65_536)
 
 
 def test_a_program_that_reads_no_more_is_no_failure(way: Connection) -> None:
