@@ -10,6 +10,7 @@ from hypothesis import settings
 pytest_plugins = [
     "tests.support.postgres",  # before catalogs, which imports it
     "tests.rig.fixtures",
+    "tests.support.browser",
     "tests.support.catalogs",
     "tests.support.disks",
     "tests.support.docker_listener",

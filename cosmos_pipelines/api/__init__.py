@@ -7,6 +7,7 @@ methods that execute runs import Dagster: the import takes a second.
 from __future__ import annotations
 
 from cosmos_pipelines.api.arguments import Record, SceneDir
+from cosmos_pipelines.api.following import Following
 from cosmos_pipelines.api.front_door import front_door
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.records import Records
@@ -16,7 +17,7 @@ __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
 @front_door
-class CosmosAPI(Records, Runs, Operations):
+class CosmosAPI(Records, Runs, Operations, Following):
     """Scenes, prompts, recipes and runs of one project.
 
         with CosmosAPI() as cosmos:
@@ -24,7 +25,7 @@ class CosmosAPI(Records, Runs, Operations):
 
     At the end of the block the connections to the catalog are closed (`close()` without a block).
 
-    The three parts do not know each other; methods that need two parts are here.
+    The parts do not know each other; methods that need two parts are here.
 
     A record stands for its id in every argument that takes an id. The value None of an argument is
     the same as no value.

@@ -9,23 +9,23 @@ from typing import Final
 
 from loguru import logger
 
-from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.api import CosmosAPI
 
 ASK_S: Final = 2.0
 """Seconds between two looks at the recipes."""
 
 
 @contextmanager
-def following_recipes(catalog: Catalog, reload: Callable[[], None]) -> Iterator[None]:
+def following_recipes(api: CosmosAPI, reload: Callable[[], None]) -> Iterator[None]:
     """Call `reload` in a thread of its own whenever other recipes are there, inside the block."""
     ending = threading.Event()
-    known = _names(catalog)
+    known = _names(api)
 
     def follow() -> None:
         nonlocal known
         while not ending.wait(ASK_S):
             try:
-                now = _names(catalog)
+                now = _names(api)
                 if now != known:
                     known = now
                     reload()
@@ -41,5 +41,5 @@ def following_recipes(catalog: Catalog, reload: Callable[[], None]) -> Iterator[
         thread.join()
 
 
-def _names(catalog: Catalog) -> list[tuple[str, str]]:
-    return [(recipe.name, recipe.model_type) for recipe in catalog.list_recipes()]
+def _names(api: CosmosAPI) -> list[tuple[str, str]]:
+    return [(recipe["name"], recipe["model_type"]) for recipe in api.list_recipes()]

@@ -1,4 +1,4 @@
-"""The server behind `cosmos ui`: Dagster's page, previews, videos and a player on one address.
+"""The server behind `cosmos ui`: the review page and Dagster's page on one address.
 
 One process, one port: the routes of this project first, Dagster's web app for all other paths, and
 Dagster's daemon as a child process. There is no authentication, so the server binds a loopback
@@ -14,11 +14,13 @@ from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.daemon import WORKSPACE, Daemon
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.page.guard import new_token
 from cosmos_pipelines.page.recipes import following_recipes
 from cosmos_pipelines.page.routes import routes
+from cosmos_pipelines.page.site import Site
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.settings import Settings, environment_of
 
@@ -70,12 +72,12 @@ def _serve(
 
     with (
         open_instance(settings) as instance,
-        Catalog.open(settings.catalog_url, settings.home) as catalog,
+        CosmosAPI(settings=settings) as api,
         Daemon(settings, say),
         web_app(instance, WORKSPACE, poll_ms=POLL_MS) as (dagster_app, reload),
-        following_recipes(catalog, reload),
+        following_recipes(api, reload),
     ):
-        app = application(settings, catalog, dagster_app, started=lambda: ready(url))
+        app = application(api, dagster_app, started=lambda: ready(url))
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, lifespan="on"
         )
@@ -87,8 +89,7 @@ def _serve(
 
 
 def application(
-    settings: Settings,
-    catalog: Catalog,
+    api: CosmosAPI,
     dagster_app: ASGIApp,
     *,
     started: Callable[[], None] = lambda: None,
@@ -102,9 +103,8 @@ def application(
         started()
         yield
 
-    return Starlette(
-        routes=[*routes(settings, catalog), Mount("/", dagster_app)], lifespan=lifespan
-    )
+    site = Site(api, new_token())
+    return Starlette(routes=[*routes(site), Mount("/", dagster_app)], lifespan=lifespan)
 
 
 def url_of(host: str, port: int) -> str:

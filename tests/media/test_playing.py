@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cosmos_pipelines.media.prepare import prepare_scene
 from tests.media import renders
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 PLAY = """async file => {
   const video = document.createElement('video');
@@ -44,25 +46,17 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on this machine")
+def page(tmp_path: Path, tab: Page) -> Iterator[Page]:
+    """A window on the files of the test's directory."""
     handler = functools.partial(_Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with sync_api.sync_playwright() as playwright:
-            words = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-            browser = playwright.chromium.launch(executable_path=chromium, args=words)
-            page = browser.new_page()
-            page.goto(f"http://127.0.0.1:{server.server_port}/")
-            yield page
-            browser.close()
+        tab.goto(f"http://127.0.0.1:{server.server_port}/")
+        yield tab
         server.shutdown()
 
 
-def test_color_depth_and_exact_segmentation_play_to_their_end(tmp_path: Path, page: Any) -> None:
+def test_color_depth_and_exact_segmentation_play_to_their_end(tmp_path: Path, page: Page) -> None:
     prepare_scene(renders.render(tmp_path / "r"), tmp_path / "city")
     for name in ("color", "depth", "segmentation"):
         found = page.evaluate(PLAY, f"city/{name}.mp4")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,7 +18,8 @@ from tests.support.cosmos_models import cosmos_project
 from tests.support.project import Project, write_video
 from tests.support.waiting import LONG_S, until
 
-CHROMIUM = shutil.which("chromium")
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 @pytest.fixture
@@ -33,12 +34,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     made.catalog.close()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_a_batch_that_the_daemon_executes_shows_its_videos_and_why_one_has_none(
-    project: Project,
+    project: Project, tab: Page
 ) -> None:
-    from playwright.sync_api import sync_playwright
-
     catalog, settings = project.catalog, project.settings
     runs = []
     for text in ("Rain at night", "A [sim:blocked bleeding] sign"):
@@ -50,18 +48,15 @@ def test_a_batch_that_the_daemon_executes_shows_its_videos_and_why_one_has_none(
         good, blocked = (run.id for run in runs)
         until(lambda: catalog.get_run(good).status == "completed", "the run")
         until(lambda: catalog.get_run(blocked).error_kind == "blocked", "the blocked run")
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            tab = browser.new_page(viewport={"width": 1400, "height": 1200})
-            tab.goto(f"{page.url}/assets/inference_videos?view=partitions&partition={good}")
-            picture = tab.locator(f"img[src*='/cosmos/preview/run/{good}']").first
-            picture.wait_for()
-            until(lambda: picture.evaluate("img => img.naturalWidth > 0"), "the preview")
-            for shown in ("Cosmos-Transfer1", "960 x 704", "model seconds", "chunks"):
-                tab.get_by_text(shown, exact=True).first.wait_for()
-            tab.goto(f"{page.url}/runs/{catalog.get_run(blocked).dagster_run_id}")
-            tab.get_by_text("bleeding").first.wait_for()
-            browser.close()
+        tab.set_viewport_size({"width": 1400, "height": 1200})
+        tab.goto(f"{page.url}/assets/inference_videos?view=partitions&partition={good}")
+        picture = tab.locator(f"img[src*='/cosmos/preview/run/{good}']").first
+        picture.wait_for()
+        until(lambda: picture.evaluate("img => img.naturalWidth > 0"), "the preview")
+        for shown in ("Cosmos-Transfer1", "960 x 704", "model seconds", "chunks"):
+            tab.get_by_text(shown, exact=True).first.wait_for()
+        tab.goto(f"{page.url}/runs/{catalog.get_run(blocked).dagster_run_id}")
+        tab.get_by_text("bleeding").first.wait_for()
     finally:
         page.process.send_signal(signal.SIGINT)
         page.process.wait(LONG_S)

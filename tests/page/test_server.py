@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil
@@ -18,6 +17,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.backends.owner import owner_seen_from_here
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import InputError
@@ -32,8 +32,10 @@ from cosmos_pipelines.settings import Settings
 from tests.support.project import Project, make_project, write_video
 from tests.support.waiting import LONG_S, until
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +56,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
 def client(made: tuple[Project, Run]) -> Iterator[TestClient]:
     """Our routes in front of an application that answers nothing."""
     project, _ = made
-    app = application(project.settings, project.catalog, Starlette())
-    with TestClient(app) as opened:
+    with (
+        CosmosAPI(settings=project.settings) as api,
+        TestClient(application(api, Starlette())) as opened,
+    ):
         yield opened
 
 
@@ -186,40 +190,33 @@ def test_dagster_and_our_routes_are_on_one_port(served: Served, made: tuple[Proj
     assert httpx.get(f"{served.url}/cosmos/preview/run/{made[1].id}.webp").status_code == 200
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_a_browser_sees_lineage_previews_and_player_without_errors(
-    served: Served, made: tuple[Project, Run], tmp_path: Path
+    served: Served, made: tuple[Project, Run], tmp_path: Path, tab: Page
 ) -> None:
-    from playwright.sync_api import sync_playwright
-
     run = made[1]
     wrong: list[str] = []
     sockets: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.on("pageerror", lambda e: wrong.append(str(e)))
-        page.on("websocket", lambda w: w.on("framereceived", lambda _: sockets.append(w.url)))
-        page.on("response", lambda r: wrong.append(r.url) if r.status >= 500 else None)
+    tab.on("pageerror", lambda e: wrong.append(str(e)))
+    tab.on("websocket", lambda w: w.on("framereceived", lambda _: sockets.append(w.url)))
+    tab.on("response", lambda r: wrong.append(r.url) if r.status >= 500 else None)
 
-        page.goto(f"{served.url}/asset-groups")
-        for group in ("inputs", "prompts", "generation"):
-            page.get_by_text(group, exact=True).first.wait_for()
-        page.screenshot(path=tmp_path / "lineage.png")
+    tab.goto(f"{served.url}/asset-groups")
+    for group in ("inputs", "prompts", "generation"):
+        tab.get_by_text(group, exact=True).first.wait_for()
+    tab.screenshot(path=tmp_path / "lineage.png")
 
-        page.goto(f"{served.url}/assets/inference_videos?view=partitions&partition={run.id}")
-        picture = page.locator(f"img[src*='/cosmos/preview/run/{run.id}']")
-        picture.first.wait_for()
-        until(lambda: picture.first.evaluate("img => img.naturalWidth > 0"), "the preview")
-        page.screenshot(path=tmp_path / "video.png")
+    tab.goto(f"{served.url}/assets/inference_videos?view=partitions&partition={run.id}")
+    picture = tab.locator(f"img[src*='/cosmos/preview/run/{run.id}']")
+    picture.first.wait_for()
+    until(lambda: picture.first.evaluate("img => img.naturalWidth > 0"), "the preview")
+    tab.screenshot(path=tmp_path / "video.png")
 
-        page.goto(f"{served.url}/cosmos/player/{run.id}")
-        until(
-            lambda: page.locator("video").evaluate("v => v.readyState >= 2 && v.videoWidth"),
-            "the video",
-        )
-        page.screenshot(path=tmp_path / "player.png")
-        browser.close()
+    tab.goto(f"{served.url}/cosmos/player/{run.id}")
+    until(
+        lambda: tab.locator("video").evaluate("v => v.readyState >= 2 && v.videoWidth"),
+        "the video",
+    )
+    tab.screenshot(path=tmp_path / "player.png")
     assert wrong == []
     assert sockets, "no GraphQL subscription was answered"
 

@@ -1,0 +1,24 @@
+"""The wall: tiles of what was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cosmos_pipelines.page.site import Site
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+
+def routes(site: Site) -> list[Route]:
+    """Return the routes of this screen, below /cosmos."""
+    from starlette.routing import Route
+
+    def wall(request: Request) -> Response:
+        return site.render(
+            request, "wall.html", runs=site.api.cards([r["id"] for r in site.api.list_runs()])
+        )
+
+    return [Route("/", wall)]

@@ -1,0 +1,44 @@
+// The news of the project as events of the body: `cosmos:change` (detail: [{kind, id, deleted}]) and
+// `cosmos:hello` (the stream has begun again: read anew). A hidden page closes its stream.
+let source = null;
+
+export function listen() {
+  open();
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+}
+
+function open() {
+  if (source || document.hidden) return;
+  source = new EventSource("/cosmos/events");
+  let first = true;
+  source.addEventListener("hello", () => {
+    trouble(null);
+    if (!first || seen) emit("hello", {});
+    first = false;
+    seen = true;
+  });
+  source.addEventListener("change", (event) => emit("change", JSON.parse(event.data)));
+  source.addEventListener("trouble", (event) => trouble(JSON.parse(event.data).message));
+  source.addEventListener("well", () => { trouble(null); emit("hello", {}); });
+  source.addEventListener("error", () => {
+    trouble("The server does not answer: what you see may be old. Is `cosmos ui` running?");
+    if (source?.readyState === EventSource.CLOSED) { close(); setTimeout(open, 2000); }
+  });
+}
+
+let seen = false;
+
+function close() {
+  source?.close();
+  source = null;
+}
+
+function emit(name, detail) {
+  document.body.dispatchEvent(new CustomEvent(`cosmos:${name}`, { detail }));
+}
+
+function trouble(message) {
+  const line = document.querySelector("#trouble");
+  line.textContent = message ?? "";
+  line.hidden = !message;
+}
