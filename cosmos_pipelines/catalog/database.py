@@ -69,6 +69,17 @@ class Transaction:
         statement = update(revisions).values(value=revisions.c.value + 1)
         return int(self.connection.execute(statement.returning(revisions.c.value)).scalar_one())
 
+    def revisions(self, number: int) -> range:
+        """Return the next revisions, one for each of `number` rows (at least one)."""
+        taken, self._taken = self._taken, None
+        more = number if taken is None else number - 1
+        last = taken
+        if last is None or more:
+            statement = update(revisions).values(value=revisions.c.value + more)
+            counted = self.connection.execute(statement.returning(revisions.c.value))
+            last = int(counted.scalar_one())
+        return range(last - number + 1, last + 1)
+
     def stamp(self) -> dict[str, Any]:
         """Return the columns that every change of a row sets."""
         return {"updated_at": self.now, "revision": self.revision()}

@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Update, case, or_, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, case, or_, select, update
 
+from cosmos_pipelines.catalog.database import AT_ONCE
 from cosmos_pipelines.catalog.records import ACTIVE, Run, Status, utc_now
 from cosmos_pipelines.catalog.runs import COLUMNS, LEASE_S, Runs, run_of
 from cosmos_pipelines.catalog.tables import runs
@@ -52,6 +53,7 @@ FIELDS: Final = frozenset(
 )
 """The columns that the owner of a run may set."""
 
+_CANCELLED: Final = "The run was cancelled before it started."
 _UNLEASED: Final = {"leased_by": None, "leased_until": None}
 
 
@@ -188,8 +190,37 @@ class Lifecycle(Runs):
             "cancelled",
             now=now,
             error_kind="cancelled",
-            error_message="The run was cancelled before it started.",
+            error_message=_CANCELLED,
         )
+
+    def cancel_queued(self, run_ids: Iterable[str]) -> set[str]:
+        """Cancel those of these runs that wait and that no process is about to start: their ids."""
+        cancelled: set[str] = set()
+        wanted = list(dict.fromkeys(run_ids))
+        for start in range(0, len(wanted), AT_ONCE):
+            with self.write() as tx:
+                waits = (
+                    runs.c.id.in_(wanted[start : start + AT_ONCE]),
+                    runs.c.status == "pending",
+                    _lease_free("", tx.now),
+                )
+                found = tx.connection.execute(select(runs.c.id).where(*waits)).scalars().all()
+                if not found:
+                    continue
+                change = update(runs).where(runs.c.id == bindparam("of"))
+                values = {
+                    "status": "cancelled",
+                    "error_kind": "cancelled",
+                    "error_message": _CANCELLED,
+                    "updated_at": tx.now,
+                    "revision": bindparam("new_revision"),
+                    **_times("pending", "cancelled", tx.now),
+                }
+                numbers = zip(found, tx.revisions(len(found)), strict=True)
+                rows = [{"of": run_id, "new_revision": number} for run_id, number in numbers]
+                tx.connection.execute(change.values(values), rows)
+                cancelled |= set(found)
+        return cancelled
 
     def queued_runs(self, limit: int | None = 50, *, now: datetime | None = None) -> list[Run]:
         """Return the pending runs that wait for the dispatcher, in the order of their start."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.records import MODEL_TYPES, Status
 from cosmos_pipelines.errors import InputError, shown
+
+VERDICTS: Final = frozenset({"picked", "rejected"})
+"""Tags that say what a reviewer decided; a run has at most one of them."""
 
 
 class NewRun(TypedDict):
@@ -72,7 +75,7 @@ def new_run(
         priority=priority,
         attempt=1,
         outputs={},
-        tags=sorted(clean_tags(tags)),
+        tags=tags_after((), clean_tags(tags), ()),
         notes=list(notes),
         request_key=request_key,
     )
@@ -83,3 +86,16 @@ def clean_tags(tags: Iterable[str]) -> set[str]:
     from cosmos_pipelines.operations.text import clean_name
 
     return {clean_name(tag, "tag").lower() for tag in tags}
+
+
+def tags_after(now: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> list[str]:
+    """The tags of a run that had `now`: a verdict takes the place of the other.
+
+    Raises:
+        InputError: both verdicts are to be added.
+    """
+    given = VERDICTS & set(add)
+    if given == VERDICTS:
+        raise InputError("A run is picked or rejected, not both.", hint="Add one of the two tags.")
+    replaced = VERDICTS - given if given else frozenset[str]()
+    return sorted({*now, *add} - {*remove, *replaced})

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import Database, Transaction
 from cosmos_pipelines.catalog.lookup import begins_with, in_bytes, near
-from cosmos_pipelines.catalog.new_run import NewRun, clean_tags, new_run
+from cosmos_pipelines.catalog.new_run import NewRun, clean_tags, new_run, tags_after
 from cosmos_pipelines.catalog.newest import newest_runs
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run
 from cosmos_pipelines.catalog.tables import prompts, run_counts, runs
@@ -158,7 +158,7 @@ class Runs(Database):
         if status is not None:
             several["status"] = _statuses(status)
         if rating is not None:
-            several["rating"] = range(_rating(rating), BEST + 1)
+            several["rating"] = range(rating_of(rating), BEST + 1)
         tagged = None if tag is None else clean_tags([tag]).pop()
         rows = newest_runs(self, COLUMNS, equal, several, tagged, limit, offset)
         return [run_of(row) for row in rows]
@@ -211,25 +211,25 @@ class Runs(Database):
             InputError: another number.
             UnknownId: no such run.
         """
-        rating = None if rating is None else _rating(rating)
+        rating = None if rating is None else rating_of(rating)
         run = self.get_run(run_id)
         with self.write() as tx:
             _set(tx, run.id, rating=rating)
         return self.get_run(run.id)
 
     def tag(self, run_id: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Run:
-        """Add and remove tags (lower case, no spaces at the ends).
+        """Add and remove tags (lower case, no spaces at the ends); see `VERDICTS`.
 
         Raises:
-            InputError: an empty tag.
+            InputError: an empty tag, or both verdicts.
             UnknownId: no such run.
         """
         run = self.get_run(run_id)
         add, remove = clean_tags(add), clean_tags(remove)
         with self.write() as tx:
             statement = select(runs.c.tags).where(runs.c.id == run.id)
-            now = set(tx.connection.execute(statement).scalar_one_or_none() or ())
-            _set(tx, run.id, tags=sorted((now | add) - remove))
+            now = tx.connection.execute(statement).scalar_one_or_none() or ()
+            _set(tx, run.id, tags=tags_after(now, add, remove))
         return self.get_run(run.id)
 
     def keep_source(self, run_id: str, source: Mapping[str, Any]) -> bool:
@@ -295,7 +295,8 @@ def _statuses(status: str | Collection[str]) -> list[str]:
     return wanted
 
 
-def _rating(rating: int) -> int:
+def rating_of(rating: int) -> int:
+    """The same number. Raises InputError if it is no rating."""
     if rating not in range(1, BEST + 1):
         raise InputError(f"A rating is 1 to {BEST}, not {shown(rating)}.")
     return rating

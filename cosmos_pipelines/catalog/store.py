@@ -1,6 +1,6 @@
 """The catalog: one object for all records of prompts, scenes, recipes and runs.
 
-The parts of the catalog are in prompts.py, scenes.py, runs.py, lifecycle.py and changes.py; search,
+The parts of the catalog are in prompts.py, scenes.py, runs.py, review.py, lifecycle.py and changes.py; search,
 deletion and integrity checks are functions in separate files.
 """
 
@@ -12,10 +12,11 @@ from typing import Self
 from cosmos_pipelines.catalog.changes import Changes
 from cosmos_pipelines.catalog.lifecycle import Lifecycle
 from cosmos_pipelines.catalog.prompts import Prompts
+from cosmos_pipelines.catalog.review import Review
 from cosmos_pipelines.catalog.scenes import Scenes
 
 
-class Catalog(Prompts, Scenes, Lifecycle, Changes):
+class Catalog(Prompts, Scenes, Lifecycle, Review, Changes):
     """The catalog in one database. Safe for many processes and threads at once."""
 
     @classmethod
