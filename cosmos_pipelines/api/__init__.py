@@ -11,13 +11,14 @@ from cosmos_pipelines.api.following import Following
 from cosmos_pipelines.api.front_door import front_door
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.records import Records
+from cosmos_pipelines.api.review import Review
 from cosmos_pipelines.api.runs import Inference, OnLine, Runs
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
 @front_door
-class CosmosAPI(Records, Runs, Operations, Following):
+class CosmosAPI(Records, Runs, Operations, Following, Review):
     """Scenes, prompts, recipes and runs of one project.
 
         with CosmosAPI() as cosmos:

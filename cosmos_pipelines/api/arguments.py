@@ -27,7 +27,7 @@ def _id_of(value: object) -> object:
     return value
 
 
-def _several(value: object) -> object:
+def several(value: object) -> object:
     """One word, or one record, is a list of one; words in any order are sorted."""
     if isinstance(value, str | Mapping):
         return [_id_of(value)]
@@ -63,7 +63,7 @@ def _number(value: object) -> object:
 
 Id = Annotated[str, BeforeValidator(_id_of)]
 """An id, the beginning of one or a name; or a record that has it."""
-Words = Annotated[Sequence[str], BeforeValidator(_several)]
+Words = Annotated[Sequence[str], BeforeValidator(several)]
 """Ids or other words; one alone is a list of one."""
 Place = Annotated[Path | str, BeforeValidator(_path_of)]
 """A file or directory."""

@@ -179,11 +179,14 @@ class Records(Project):
         return [row.as_dict() for row in listed]
 
     def rate(self, run_id: Id, rating: Rating) -> Record:
-        """Rate a run's result from 1 to 5."""
-        return self.catalog.rate(run_id, rating).as_dict()
+        """Rate a run's result from 1 to 5; 0 removes the rating."""
+        return self.catalog.rate(run_id, rating or None).as_dict()
 
     def tag(self, run_id: Id, add: Words = (), remove: Words = ()) -> Record:
-        """Add and remove tags of a run."""
+        """Add and remove tags of a run.
+
+        The verdicts `picked` and `rejected` are tags; one takes the place of the other.
+        """
         return self.catalog.tag(run_id, add, remove).as_dict()
 
     def show(self, thing: Thing) -> Record:

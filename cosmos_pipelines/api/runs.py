@@ -89,12 +89,13 @@ class Runs(Project):
         self, runs: Sequence[Run], new: dict[str, str], *, queue: bool, on_line: OnLine | None
     ) -> list[Record]:
         """Make new runs for these, in their order; `new` gets their ids, by those of the old."""
+        from cosmos_pipelines.catalog.new_run import without_verdict
         from cosmos_pipelines.runs.again import plan_again
 
         project = self.catalog, self.settings
         planned = [plan_again(*project, run, new.get(run.parent_run_id or "")) for run in runs]
         made = [
-            self._enter(plan, backend=run.backend, queued=queue, tags=run.tags)
+            self._enter(plan, backend=run.backend, queued=queue, tags=without_verdict(run.tags))
             for run, plan in zip(runs, planned, strict=True)
         ]
         new.update({old.id: run["id"] for old, run in zip(runs, made, strict=True)})

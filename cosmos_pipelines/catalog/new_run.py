@@ -88,6 +88,11 @@ def clean_tags(tags: Iterable[str]) -> set[str]:
     return {clean_name(tag, "tag").lower() for tag in tags}
 
 
+def without_verdict(tags: Iterable[str]) -> list[str]:
+    """The tags that another run may have too."""
+    return [tag for tag in tags if tag not in VERDICTS]
+
+
 def tags_after(now: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> list[str]:
     """The tags of a run that had `now`: a verdict takes the place of the other.
 

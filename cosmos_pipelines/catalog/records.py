@@ -155,3 +155,14 @@ class Change:
     id: str
     revision: int
     row: Prompt | Run | SceneRow | None
+
+
+@dataclass(frozen=True)
+class MarkStep:
+    """What was changed of some runs, all in the same way: what an undo takes back."""
+
+    ids: list[str]
+    rating: tuple[int | None, int | None] | None
+    """Before and after; None: it was not changed."""
+    added: list[str]
+    removed: list[str]

@@ -7,29 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from sqlalchemy import bindparam, select, update
 
 from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
 from cosmos_pipelines.catalog.new_run import clean_tags, tags_after
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import MarkStep, Run
 from cosmos_pipelines.catalog.runs import COLUMNS, Runs, rating_of, run_of
 from cosmos_pipelines.catalog.tables import run_tags, runs
 from cosmos_pipelines.errors import CosmosError, StateError, UnknownId
 
 MOST_TAGS: Final = 1000
 """Known tags that are offered."""
-
-
-class MarkStep(TypedDict):
-    """What was changed of some runs, all in the same way: what an undo takes back."""
-
-    ids: list[str]
-    rating: tuple[int | None, int | None] | None
-    """Before and after; None: it was not changed."""
-    added: list[str]
-    removed: list[str]
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,7 @@ class Marked:
         added = sorted(set(new.tags) - set(old.tags))
         removed = sorted(set(old.tags) - set(new.tags))
         step = MarkStep(ids=[], rating=rating, added=added, removed=removed)
-        self.steps.setdefault((rating, *added, None, *removed), step)["ids"].append(run_id)
+        self.steps.setdefault((rating, *added, None, *removed), step).ids.append(run_id)
 
 
 Change = Callable[[str, Marks], Marks]
@@ -90,7 +80,7 @@ class Review(Runs):
         marked = Marked()
         for step in steps:
             change = _back(step)
-            one = self._mark(step["ids"], change)
+            one = self._mark(step.ids, change)
             marked.steps |= {(len(marked.steps), *key): s for key, s in one.steps.items()}
             marked.failed |= one.failed
         return marked
@@ -155,17 +145,17 @@ def _mark_some(tx: Transaction, run_ids: Sequence[str], change: Change, marked: 
 
 
 def _back(step: MarkStep) -> Change:
-    added, removed = clean_tags(step["added"]), clean_tags(step["removed"])
-    before, after = step["rating"] or (None, None)
+    added, removed = clean_tags(step.added), clean_tags(step.removed)
+    before, after = step.rating or (None, None)
     if before is not None:
         rating_of(before)
 
     def change(run_id: str, now: Marks) -> Marks:
         tags = set(now.tags)
         others = not added <= tags or removed & tags
-        if others or (step["rating"] is not None and now.rating != after):
+        if others or (step.rating is not None and now.rating != after):
             raise StateError(f"Run {run_id} was changed again since, so it stays as it is.")
-        rating = now.rating if step["rating"] is None else before
+        rating = now.rating if step.rating is None else before
         return Marks(rating, sorted((tags - added) | removed))
 
     return change

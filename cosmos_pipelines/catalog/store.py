@@ -1,7 +1,7 @@
 """The catalog: one object for all records of prompts, scenes, recipes and runs.
 
-The parts of the catalog are in prompts.py, scenes.py, runs.py, review.py, lifecycle.py and changes.py; search,
-deletion and integrity checks are functions in separate files.
+The parts of the catalog are in prompts.py, scenes.py, runs.py, review.py, lifecycle.py and
+changes.py; search, deletion and integrity checks are functions in separate files.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ app = new_app()
 def rate(
     ctx: typer.Context,
     run: RunId,
-    rating: Annotated[int, typer.Argument(min=1, max=5, help="1 is bad, 5 is good.")],
+    rating: Annotated[int, typer.Argument(min=0, max=5, help="1 is bad, 5 is good; 0: no rating.")],
     as_json: Json = False,
 ) -> None:
     """Rate a run's result from 1 to 5."""
@@ -25,4 +25,4 @@ def rate(
     if as_json:
         write_json(rated)
     else:
-        write(f"{rated['id']}  {rated['rating']}")
+        write(f"{rated['id']}  {rated['rating'] or 'not rated'}")

@@ -25,7 +25,10 @@ def tag(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Add and remove tags of a run, and print the run's tags."""
+    """Add and remove tags of a run, and print the run's tags.
+
+    The tags `picked` and `rejected` are verdicts: one takes the place of the other.
+    """
     tagged = open_api(ctx).tag(run, add=add or [], remove=remove or [])
     if as_json:
         write_json(tagged)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from cosmos_pipelines.catalog.new_run import new_run
+from cosmos_pipelines.catalog.database import AT_ONCE
+from cosmos_pipelines.catalog.new_run import NewRun, new_run
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.runs.plan import Planned, backend_name
 from cosmos_pipelines.settings import Settings
@@ -49,6 +52,47 @@ def enter_all(
     where, asked = backend_name(settings, None), Counter[str]()
     rows = [new_run(**_row(plan, where, tags, request, asked)) for plan in planned]
     return catalog.add_runs(rows, queued=queued)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One of several runs that are entered each by itself."""
+
+    plan: Planned
+    backend: str | None
+    tags: Sequence[str]
+    request: str
+    """Who asks; see `enter_all`."""
+
+    def identity(self, settings: Settings) -> str:
+        """A hash of all that this run will do, and where."""
+        return _identity(self.plan, backend_name(settings, self.backend))
+
+
+def enter_each(
+    catalog: Catalog, settings: Settings, wanted: Sequence[Asked]
+) -> list[Run | CosmosError]:
+    """Enter queued runs, 1,000 in one transaction; one that is refused leaves the others alone."""
+    found: list[Run | CosmosError] = []
+    for start in range(0, len(wanted), AT_ONCE):
+        some = wanted[start : start + AT_ONCE]
+        try:
+            found += catalog.add_runs([_new(settings, one) for one in some], queued=True)
+        except InputError:
+            found += [_entered(catalog, settings, one) for one in some]
+    return found
+
+
+def _entered(catalog: Catalog, settings: Settings, asked: Asked) -> Run | CosmosError:
+    try:
+        return catalog.add_runs([_new(settings, asked)], queued=True)[0]
+    except InputError as e:
+        return e
+
+
+def _new(settings: Settings, asked: Asked) -> NewRun:
+    where = backend_name(settings, asked.backend)
+    return new_run(**_row(asked.plan, where, asked.tags, asked.request, Counter()))
 
 
 def _row(

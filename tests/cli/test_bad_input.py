@@ -305,8 +305,8 @@ def test_prompts_files_that_cannot_be_used_are_refused(
     assert left() == []
 
 
-def test_a_rating_is_1_to_5(cosmos: Cosmos) -> None:
-    for wrong in ("0", "6", "good"):
+def test_a_rating_is_1_to_5_or_0_for_none(cosmos: Cosmos) -> None:
+    for wrong in ("-1", "6", "good"):
         assert cosmos("rate", "rs_1", wrong).code == 2
 
 
