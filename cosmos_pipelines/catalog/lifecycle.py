@@ -199,15 +199,12 @@ class Lifecycle(Runs):
         wanted = list(dict.fromkeys(run_ids))
         for start in range(0, len(wanted), AT_ONCE):
             with self.write() as tx:
-                waits = (
-                    runs.c.id.in_(wanted[start : start + AT_ONCE]),
-                    runs.c.status == "pending",
-                    _lease_free("", tx.now),
-                )
-                found = tx.connection.execute(select(runs.c.id).where(*waits)).scalars().all()
+                waits = (runs.c.status == "pending", _lease_free("", tx.now))
+                some = runs.c.id.in_(wanted[start : start + AT_ONCE])
+                found = tx.connection.execute(select(runs.c.id).where(some, *waits)).scalars().all()
                 if not found:
                     continue
-                change = update(runs).where(runs.c.id == bindparam("of"))
+                change = update(runs).where(runs.c.id == bindparam("of"), *waits)
                 values = {
                     "status": "cancelled",
                     "error_kind": "cancelled",

@@ -191,3 +191,10 @@ def test_a_rating_of_0_is_none(gallery: Gallery) -> None:
         gallery.api.rate(run_id, -1)
     with pytest.raises(CosmosError):
         gallery.api.rate(NOBODY, 0)
+
+
+def test_a_run_that_is_made_again_begins_without_a_verdict(gallery: Gallery) -> None:
+    run_id = gallery.videos[NOON]
+    gallery.api.tag(run_id, ["rejected", "hero"])
+    (new,) = gallery.api.run_again([run_id], queue=True)
+    assert new["tags"] == ["batch:first", "hero"]

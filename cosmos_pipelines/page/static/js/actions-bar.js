@@ -16,6 +16,10 @@ export function bars(act) {
   };
   new MutationObserver(fillAll).observe(document.querySelector("main"), { childList: true, subtree: true });
   fillAll();
+  // Messages stand above the bars, however many lines those have.
+  new ResizeObserver(([{ contentRect }]) => {
+    document.documentElement.style.setProperty("--bars", `${contentRect.height}px`);
+  }).observe(document.querySelector("#action-bars"));
 }
 
 function button(label, title, act, className = "") {

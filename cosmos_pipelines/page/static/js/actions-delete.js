@@ -1,6 +1,6 @@
 // Deletion: all that goes is shown first. The focus is on "Keep", so that no typed key deletes.
 import { alone, dialog, lines, make } from "./actions-dialog.js";
-import { sayEach } from "./actions-marks.js";
+import { inWords, sayEach } from "./actions-marks.js";
 import { leaveRun } from "./actions-walk.js";
 import { dropCompared } from "./actions-compare.js";
 import { post } from "./post.js";
@@ -35,7 +35,7 @@ function told(ids, plan) {
   if (plan.count > files.length) files.push(`and ${plan.count - files.length} more`);
   const summary = make("summary", { textContent: `${plan.count} files, ${size(plan.bytes)}` });
   content.push(make("details", {}, summary, lines(files)));
-  if (plan.refused.length) content.push(make("p", { textContent: "These stay:" }), lines(plan.refused.map((one) => one.error), "is-bad"));
+  if (plan.refused.length) content.push(make("p", { textContent: "These stay:" }), lines(inWords(plan.refused), "is-bad"));
   return content;
 }
 

@@ -47,9 +47,17 @@ async function mark(what, ids, data, text) {
 
 const MOST_LINES = 8;
 
+// Why runs were refused, with their names where the screen has them.
+export function inWords(failed) {
+  return failed.map(({ error }) => error.replace(/\brs_[0-9a-f]{32}\b/g, (id) => {
+    const name = nameOf(id);
+    return name === id ? id : `“${name}”`;
+  }));
+}
+
 // One line for each run that was refused.
 export function sayEach(failed) {
-  const lines = failed.slice(0, MOST_LINES).map((one) => one.error);
+  const lines = inWords(failed.slice(0, MOST_LINES));
   if (failed.length > MOST_LINES) lines.push(`And ${failed.length - MOST_LINES} more.`);
   say(lines.join("\n"), { bad: true });
 }

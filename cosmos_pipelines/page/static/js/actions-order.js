@@ -1,7 +1,7 @@
 // Orders of runs that are there: 4K, a better prompt, the next seed. For more than one run it is said
 // first what will be done. What was ordered already is refused by the server, however often it is sent.
 import { alone, dialog, lines, make } from "./actions-dialog.js";
-import { runs, sayEach } from "./actions-marks.js";
+import { inWords, runs, sayEach } from "./actions-marks.js";
 import { done } from "./actions-undo.js";
 import { post } from "./post.js";
 import { say } from "./toast.js";
@@ -17,7 +17,9 @@ export function order(what, ids) {
 }
 
 const ask = alone(async (what, ids) => {
+  const patience = setTimeout(() => say(`Checking ${ids.length} runs.`), 500);
   const plan = await post("/cosmos/runs/plan", { what, ids });
+  clearTimeout(patience);
   if (!plan) return;
   const buttons = [["Cancel", null]];
   if (plan.runs) buttons.unshift([`Queue ${count(plan.runs, ["run", "runs"])}`, () => send(what, ids), "main"]);
@@ -36,7 +38,7 @@ function told(what, plan) {
   if (plan.same) content.push(make("p", { textContent: `${count(plan.same, ["run has", "runs have"])} the same order as another of them.` }));
   if (plan.notes.length) content.push(lines(plan.notes.map(({ note, runs: of }) => (of === plan.runs ? note : `${note} (${of} of ${plan.runs})`))));
   if (plan.refused.length) {
-    content.push(make("p", { textContent: `Refused: ${plan.refused.length}.` }), lines(plan.refused.map((one) => one.error), "is-bad"));
+    content.push(make("p", { textContent: `Refused: ${plan.refused.length}.` }), lines(inWords(plan.refused), "is-bad"));
   }
   return content;
 }

@@ -1,6 +1,4 @@
 // What each run on the screen is rated, tagged and judged: read once, and again when it changed.
-import { get } from "./post.js";
-
 const AT_ONCE = 100;
 const wanted = new Set();
 let reading = false;
@@ -19,7 +17,7 @@ export function followRuns() {
   let soon = null;
   new MutationObserver(() => {
     soon ??= setTimeout(() => { soon = null; look(); }, 30);
-  }).observe(document.body, { childList: true, subtree: true });
+  }).observe(document.querySelector("main"), { childList: true, subtree: true });
   look();
 }
 
@@ -44,12 +42,22 @@ export async function refresh(ids) {
     while (wanted.size) {
       const some = [...wanted].slice(0, AT_ONCE);
       for (const id of some) wanted.delete(id);
-      const found = await get(`/cosmos/runs/state?ids=${some.join(",")}`);
+      const found = await stateFrom(some);
       if (!found) return;
       for (const id of some) found[id] ? put(id, found[id]) : gone(id);
     }
   } finally {
     reading = false;
+  }
+}
+
+// Null while the server or its catalog does not answer: feed.js says so, and `cosmos:hello` asks anew.
+async function stateFrom(ids) {
+  try {
+    const answer = await fetch(`/cosmos/runs/state?ids=${ids.join(",")}`, { headers: { Accept: "application/json" } });
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
   }
 }
 
