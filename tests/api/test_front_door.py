@@ -135,6 +135,18 @@ NATURAL: dict[str, Call] = {
     "why": lambda a: a.why(a.get_run("latest-transfer")),
     "last lines": lambda a: a.stream_logs(completed(a), tail=2),
     "text of a log": lambda a: a.stream_log_text(completed(a)["id"], False, tail=np.int64(2)),
+    "rate a record": lambda a: a.rate_runs(completed(a), np.int64(3)),
+    "tag a set": lambda a: a.tag_runs({completed(a)["id"]}, ("one",), remove="two"),
+    "judge none": lambda a: a.judge_runs([], "picked"),
+    "undo": lambda a: a.undo_marks(a.judge_runs(completed(a), "rejected")["undo"]),
+    "marks": lambda a: a.marks(a.list_runs()),
+    "known tags": lambda a: a.known_tags(),
+    "plan orders": lambda a: a.plan_orders("upscale", completed(a)),
+    "order unknown": lambda a: a.order_runs("again", ["rs_nothing"]),
+    "cancel ended": lambda a: a.cancel_runs(completed(a)),
+    "plan deletions": lambda a: a.plan_deletions(a.list_runs()),
+    "delete unknown": lambda a: a.delete_runs("rs_nothing", seen=()),
+    "export some": lambda a: a.export_runs(completed(a), "json"),
     "close": lambda a: a.close(),
 }  # fmt: skip
 
@@ -389,8 +401,20 @@ WRONG: dict[str, tuple[Call, str]] = {
     "active argument": (lambda a: a.get_active_operations(all=True), "all"),
     "stray argument": (lambda a: a.kill_stray("x"), "1 arguments"),
     "scenes argument": (lambda a: a.list_scenes(5), "1 arguments"),
+    "rate six": (lambda a: a.rate_runs([], 6), "1 to 5"),
+    "rate bytes": (lambda a: a.rate_runs(b"rs_1", 3), "run_ids"),
+    "judge word": (lambda a: a.judge_runs([], "good"), "verdict"),
+    "undo rating": (lambda a: a.undo_marks([undoing(rating=(9, 1))]), "1 to 5"),
+    "undo ids": (lambda a: a.undo_marks([undoing(ids=3)]), "undo"),
+    "order word": (lambda a: a.order_runs("delete", []), "what"),
+    "delete unseen": (lambda a: a.delete_runs("latest"), "seen"),
+    "export exe": (lambda a: a.export_runs([], "exe"), "form"),
     "recipes argument": (lambda a: a.list_recipes(limit=5), "limit"),
 }  # fmt: skip
+
+
+def undoing(**step: Any) -> dict[str, Any]:
+    return {"ids": [], "rating": None, "added": [], "removed": [], **step}
 
 
 def loop(api: CosmosAPI) -> Path:
@@ -448,6 +472,7 @@ def test_any_value_for_any_argument_is_taken_or_refused_in_words(
         "run_id": "rs_nothing", "run_ids": [], "directory": "/nowhere", "name": "x", "key": "city",
         "words": "street", "rating": 3, "thing": "street", "kind": "run", "thing_id": "rs_nothing",
         "what": "runs", "path": "/nowhere/x.csv", "engine": "nothing",
+        "verdict": "none", "undo": [], "seen": [], "form": "csv",
     }  # fmt: skip
     needed = {
         p.name
