@@ -1,5 +1,5 @@
 // Ratings, verdicts and tags of runs.
-import { elementsOf, refresh } from "./actions-state.js";
+import { elementsOf, refresh, shown } from "./actions-state.js";
 import { done } from "./actions-undo.js";
 import { post } from "./post.js";
 import { say } from "./toast.js";
@@ -27,7 +27,8 @@ export async function judge(ids, verdict) {
 
 // The same verdict again takes it back, if all on the screen have it.
 export async function toggleVerdict(ids, verdict) {
-  const have = ids.every((id) => [...elementsOf(id)].some((element) => element.dataset.verdict === verdict));
+  const here = shown();
+  const have = ids.every((id) => here.get(id)?.[0].dataset.verdict === verdict);
   await judge(ids, have ? "none" : verdict);
 }
 
@@ -47,17 +48,22 @@ async function mark(what, ids, data, text) {
 
 const MOST_LINES = 8;
 
-// Why runs were refused, with their names where the screen has them.
+// Why runs were refused, a line each, with their names where the screen has them; the same reason once.
 export function inWords(failed) {
-  return failed.map(({ error }) => error.replace(/\brs_[0-9a-f]{32}\b/g, (id) => {
-    const name = nameOf(id);
-    return name === id ? id : `“${name}”`;
-  }));
+  const found = new Map();
+  for (const { error } of failed) {
+    const line = error.replace(/\brs_[0-9a-f]{32}\b/g, (id) => {
+      const name = nameOf(id);
+      return name === id ? id : `“${name}”`;
+    });
+    found.set(line, (found.get(line) ?? 0) + 1);
+  }
+  return [...found].map(([line, number]) => (number > 1 ? `${line} (${number} runs)` : line));
 }
 
 // One line for each run that was refused.
 export function sayEach(failed) {
-  const lines = inWords(failed.slice(0, MOST_LINES));
-  if (failed.length > MOST_LINES) lines.push(`And ${failed.length - MOST_LINES} more.`);
-  say(lines.join("\n"), { bad: true });
+  const lines = inWords(failed);
+  const more = lines.length - MOST_LINES;
+  say([...lines.slice(0, MOST_LINES), ...(more > 0 ? [`And ${more} more.`] : [])].join("\n"), { bad: true });
 }

@@ -7,6 +7,16 @@ const MISSING = "[data-run]:not([data-gone]):is(:not([data-rating]), :not([data-
 
 export const elementsOf = (id) => document.querySelectorAll(`[data-run="${CSS.escape(id)}"]`);
 
+// The elements of all runs on the screen, by id.
+export function shown() {
+  const found = new Map();
+  for (const element of document.querySelectorAll("[data-run]")) {
+    const { run } = element.dataset;
+    found.has(run) ? found.get(run).push(element) : found.set(run, [element]);
+  }
+  return found;
+}
+
 export function followRuns() {
   document.body.addEventListener("cosmos:change", (event) => {
     const runs = event.detail.filter((change) => change.kind === "run");
@@ -35,7 +45,8 @@ function look() {
 // Reads the state of those of these runs that are on the screen, one request after the other: an
 // old answer never comes after a new one.
 export async function refresh(ids) {
-  for (const id of ids) if (elementsOf(id).length) wanted.add(id);
+  const here = shown();
+  for (const id of ids) if (here.has(id)) wanted.add(id);
   if (reading) return;
   reading = true;
   try {

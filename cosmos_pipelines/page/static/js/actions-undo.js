@@ -28,7 +28,15 @@ export function done(text, back, said = text) {
   const step = { id: crypto.randomUUID?.() ?? `${Date.now()} ${Math.random()}`, text, ...back };
   steps.push(step);
   keep();
-  say(said, { undo: () => takeBack(step) });
+  tell(said, { undo: () => takeBack(step) });
+}
+
+let told = null;
+
+// One message at a time: who rates a run each second reads the last one.
+function tell(text, options) {
+  told?.remove();
+  told = say(text, options);
 }
 
 export async function undoLast() {
@@ -42,7 +50,7 @@ async function takeBack(step) {
   steps.splice(at, 1);
   keep();
   const said = step.orders ? await cancel(step) : await unmark(step);
-  if (said) return say(said);
+  if (said) return tell(said);
   steps.splice(at, 0, step); // the server did not answer: it can be tried again
   keep();
 }
