@@ -183,7 +183,8 @@ class Ui(_Table):
         found = urlsplit(_url(value))
         if found.path:
             raise ValueError("must end after the host and port, as http://studio:3000")
-        return f"{found.scheme}://{found.netloc.lower()}"
+        usual = {"http": ":80", "https": ":443"}[found.scheme]  # which browsers leave out
+        return f"{found.scheme}://{found.netloc.lower().removesuffix(usual)}"
 
     @field_validator("dagster_url")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import mimetypes
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,11 +132,18 @@ def _file(path: Path | None) -> Response:
     return FileResponse(path, headers={"Cache-Control": "private, max-age=60"})
 
 
+@functools.cache
+def _files() -> Mapping[str, Path]:
+    """The static files by their paths in an address."""
+    found = (path for path in STATIC.rglob("*") if path.is_file())
+    return {path.relative_to(STATIC).as_posix(): path for path in found}
+
+
 def _static(request: Request) -> Response:
     from starlette.responses import PlainTextResponse, Response
 
-    path = (STATIC / request.path_params["path"]).resolve()
-    if not path.is_relative_to(STATIC) or not path.is_file():
+    path = _files().get(request.path_params["path"])
+    if path is None:
         return PlainTextResponse("There is no such file.", status_code=404)
     kind = "text/javascript" if path.suffix in (".js", ".mjs") else mimetypes.guess_type(path)[0]
     headers = {"Cache-Control": KEPT, "Vary": "Accept-Encoding"}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import httpx
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.page.access import access_of
@@ -25,13 +26,18 @@ def visitor(url: str) -> httpx.Client:
 
 
 @contextmanager
-def review_page(api: CosmosAPI) -> Iterator[str]:
-    """Serve the page of a project; yield its URL."""
+def review_page(
+    api: CosmosAPI, *, behind: ASGIApp | None = None, host: str = "127.0.0.1"
+) -> Iterator[str]:
+    """Serve the page of a project; yield its URL on this machine.
+
+    `behind`: what stands in Dagster's place.
+    """
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.bind((host, 0))
         port = listening.getsockname()[1]
-        access = access_of(api.settings, "127.0.0.1", port)
-        server = server_of(application(api, Starlette(), access=access))
+        access = access_of(api.settings, host, port)
+        server = server_of(application(api, behind or Starlette(), access=access))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
