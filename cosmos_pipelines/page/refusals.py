@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cosmos_pipelines.errors import CatalogAway, CosmosError, UnknownId
+from cosmos_pipelines.page.routes import HEADERS
 from cosmos_pipelines.page.site import Site
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def handlers(site: Site) -> Mapping[Any, Any]:
 
     def unexpected(request: Request, _: Exception) -> Response:  # the server logs the traceback
         said = "The server has failed at this."
-        return _refusal(site, request, 500, said, "What happened is in the output of `cosmos ui`.")
+        hint = "What happened is in the output of `cosmos ui`."
+        answer = _refusal(site, request, 500, said, hint)
+        answer.headers.update(HEADERS)  # it is made outside of `Policy`
+        return answer
 
     return {CosmosError: failed, HTTPException: unrouted, Exception: unexpected}
 

@@ -28,7 +28,7 @@ CSP = (
 )
 """Nothing that a prompt, a name or a log says can become a script, a style or a request."""
 
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": CSP,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -99,7 +99,7 @@ class Policy:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -27,17 +27,23 @@ def visitor(url: str) -> httpx.Client:
 
 @contextmanager
 def review_page(
-    api: CosmosAPI, *, behind: ASGIApp | None = None, host: str = "127.0.0.1"
+    api: CosmosAPI,
+    *,
+    behind: ASGIApp | None = None,
+    alone: bool = False,
+    host: str = "127.0.0.1",
 ) -> Iterator[str]:
     """Serve the page of a project; yield its URL on this machine.
 
-    `behind`: what stands in Dagster's place.
+    `behind`: what stands in Dagster's place. `alone`: nothing does, as with `--without-dagster`.
     """
     with socket.socket() as listening:
         listening.bind((host, 0))
         port = listening.getsockname()[1]
         access = access_of(api.settings, host, port)
-        server = server_of(application(api, behind or Starlette(), access=access))
+        server = server_of(
+            application(api, None if alone else behind or Starlette(), access=access)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
