@@ -25,17 +25,11 @@ def ui(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="The port; default: as in cosmos.toml.")
     ] = None,
-    dagster: Annotated[
-        bool,
-        typer.Option(
-            "--with-dagster/--without-dagster",
-            help="Dagster's page and daemon too, or the review page alone.",
-            show_default=False,
-        ),
-    ] = True,
+    without_dagster: Annotated[
+        bool, typer.Option("--without-dagster", help="The review page alone, without the daemon.")
+    ] = False,
 ) -> None:
-    """Serve the review page and Dagster's page, with the daemon that executes queued runs, until
-    Ctrl-C.
+    """Serve the review page and Dagster's, with the daemon that executes queued runs, until Ctrl-C.
 
     On an address that other machines reach, the printed link has the token that lets in.
     """
@@ -46,7 +40,7 @@ def ui(
         settings,
         host=host or settings.ui.host,
         port=port or settings.ui.port,
-        dagster=dagster,
+        dagster=not without_dagster,
         ready=_tell,
         say=say,
     )
