@@ -3,6 +3,7 @@
     CosmosError                 exit 1   anything that we say in one line
     ├── InputError              exit 2   bad input: usage, a file, a value (also a ValueError)
     │   ├── UnknownId           exit 2   no such prompt, run, scene, recipe; offers the nearest
+    │   ├── CatalogAway         exit 2   the catalog's database cannot be reached or opened
     │   ├── EngineBroken        exit 2   an engine of another package that cannot be used
     │   ├── MediaError          exit 2   a picture or video that cannot be used
     │   └── SettingsError       exit 2   cosmos.toml or COSMOS_* environment
@@ -134,6 +135,10 @@ class UnknownId(InputError):
         hint = f"Did you mean {', '.join(near)}?" if near else see
         super().__init__(f"There is no {kind} {shown(wanted)}.", hint=hint)
         self.near = near
+
+
+class CatalogAway(InputError):
+    """The database of the catalog cannot be reached or opened: its URL is wrong, or it is down."""
 
 
 class EngineBroken(InputError):

@@ -18,12 +18,14 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from cosmos_pipelines.errors import InputError, named, shown
+from cosmos_pipelines.errors import InputError, command, named, shown
 
 MOST: Final = 4 << 20
 """Bytes of a file or an answer, where whoever asks does not say."""
 DEEPEST: Final = 64
 """Levels of lists and objects in each other. Python's own parsers fail at about a thousand."""
+LONGEST_SECRET: Final = 64 << 10
+"""Bytes of a file that holds a token; a token has some dozens."""
 LONGEST_NUMBER: Final = 20
 """Digits of a whole number: 64 bits."""
 LONGEST_KEY: Final = 32
@@ -130,6 +132,26 @@ def read_text(file: Path, most: int = MOST, *, kind: type[InputError] = InputErr
         InputError: of `kind`; see `read_bytes` and `decoded`.
     """
     return decoded(read_bytes(file, most, kind=kind), str(file), kind=kind)
+
+
+def read_secret(file: Path) -> str:
+    """The token that a file holds, which only its owner may read.
+
+    Raises:
+        InputError: it cannot be read, others can read it, or it is empty.
+    """
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+    except OSError as e:
+        raise InputError(f"The token file {named(file)} cannot be read: {e.strerror}.") from None
+    if mode & 0o077:
+        raise InputError(
+            f"Other users can read {named(file)} (mode {mode:o}).",
+            hint=f"{command('chmod', '600', file)}.",
+        )
+    if not (token := read_text(file, LONGEST_SECRET).strip()):
+        raise InputError(f"The token file {named(file)} is empty.")
+    return token
 
 
 def read_stream(opened: int, what: str, most: int = MOST) -> str:

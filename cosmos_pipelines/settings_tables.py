@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -164,3 +165,37 @@ class Ui(_Table):
 
     host: str = Field("127.0.0.1", description="address to bind; loopback unless changed")
     port: int = Field(3000, ge=1, le=65535)
+    token_file: Path | None = Field(
+        None, description="file of mode 600: the token that lets in, instead of one of our making"
+    )
+    address: str | None = Field(
+        None, description="URL of the page for others, as http://studio:3000; in absolute links"
+    )
+    dagster_url: str | None = Field(
+        None, description="URL of Dagster's page, for `cosmos ui --without-dagster`"
+    )
+
+    @field_validator("address")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        found = urlsplit(_url(value))
+        if found.path:
+            raise ValueError("must end after the host and port, as http://studio:3000")
+        usual = {"http": ":80", "https": ":443"}[found.scheme]  # which browsers leave out
+        return f"{found.scheme}://{found.netloc.lower().removesuffix(usual)}"
+
+    @field_validator("dagster_url")
+    @classmethod
+    def _page(cls, value: str | None) -> str | None:
+        return None if value is None else _url(value)
+
+
+def _url(text: str) -> str:
+    """An http(s) URL of a page without slashes at its end. Raises ValueError."""
+    found = urlsplit(text)
+    typed = text.isascii() and text.isprintable() and not set(text) & set(' \\"<>@?#')
+    if not typed or found.scheme not in ("http", "https") or not found.hostname or found.port == 0:
+        raise ValueError("is no URL like http://studio:3000")
+    return text.rstrip("/")

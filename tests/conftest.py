@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.support.disks",
     "tests.support.docker_listener",
     "tests.support.gpu_host",
+    "tests.support.guarded",
     "tests.support.host_engine",
     "tests.support.cosmos_host",  # imports it
     "tests.support.queue_looks",

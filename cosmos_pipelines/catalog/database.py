@@ -31,7 +31,7 @@ from cosmos_pipelines.catalog.interrupts import interrupts_first
 from cosmos_pipelines.catalog.records import utc_now
 from cosmos_pipelines.catalog.tables import deletions, revisions
 from cosmos_pipelines.catalog.turn import BUSY_S, begin_reading, begin_writing
-from cosmos_pipelines.errors import CosmosError, DiskFull, InputError
+from cosmos_pipelines.errors import CatalogAway, CosmosError, DiskFull, InputError
 
 WRITING = "BEGIN IMMEDIATE"
 AT_ONCE = 1000
@@ -204,7 +204,7 @@ _KNOWN_ERRORS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
     ("database or disk is full", DiskFull, "no room is left on its disk", "Free some space."),
     ("No space left on device", DiskFull, "no room is left on its disk", "Free some space."),
     ("readonly database", InputError, "it is read-only", "Check the file's permissions."),
-    ("unable to open database", InputError, "it cannot be opened", "Check the permissions."),
+    ("unable to open database", CatalogAway, "it cannot be opened", "Check the permissions."),
     (
         "file is not a database",
         InputError,
@@ -231,7 +231,7 @@ def _translate(context: ExceptionContext, where: str) -> None:
     if (ours := in_our_words(message, f"The catalog {where}")) is not None:
         raise ours from cause
     if context.connection is None:
-        raise InputError(
+        raise CatalogAway(
             f"The catalog {where} cannot be reached: {message}", hint="Check the database URL."
         ) from cause
     if context.is_disconnect:

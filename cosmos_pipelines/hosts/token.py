@@ -6,7 +6,6 @@ The token is never in an argument vector, the environment of a container, a log 
 
 from __future__ import annotations
 
-import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,15 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
-from cosmos_pipelines.errors import BackendError, InputError, command
-from cosmos_pipelines.foreign import read_text
+from cosmos_pipelines.errors import BackendError, InputError
+from cosmos_pipelines.foreign import read_secret
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.orders import TOKEN
 from cosmos_pipelines.operations.base import Directory
 
 VARIABLE: Final = "HF_TOKEN"
-LONGEST: Final = 64 << 10
-"""Bytes of a file that holds a token; a token has some dozens."""
 
 
 def token_of(environment: Mapping[str, str], file: Path | None) -> str | None:
@@ -34,26 +31,10 @@ def token_of(environment: Mapping[str, str], file: Path | None) -> str | None:
     token = environment.get(VARIABLE, "").strip()
     where = VARIABLE
     if not token and file is not None:
-        token, where = _read(file), str(file)
+        token, where = read_secret(file), str(file)
     if not token.isascii() or not token.isprintable() or " " in token:
         raise InputError(f"The text in {where} cannot be a Hugging Face token.")
     return token or None
-
-
-def _read(file: Path) -> str:
-    try:
-        facts = file.stat()
-        if stat.S_IMODE(facts.st_mode) & 0o077:
-            raise InputError(
-                f"Other users can read {file} (mode {stat.S_IMODE(facts.st_mode):o}).",
-                hint=f"{command('chmod', '600', file)}.",
-            )
-        token = read_text(file, LONGEST).strip()
-    except OSError as e:
-        raise InputError(f"The token file {file} cannot be read: {e.strerror}.") from None
-    if not token:
-        raise InputError(f"The token file {file} is empty.")
-    return token
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from loguru import logger
+
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.errors import CosmosError
 
@@ -16,59 +18,80 @@ ALIVE_S: Final = 15.0
 """Seconds after which a silent stream says that it is alive."""
 
 
+class _Listener:
+    """One open page: what it has not got yet, and what it was told of the catalog last."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self.told: str | None = "nothing yet"
+
+
 class Feed:
     """Follows the catalog while somebody listens."""
 
     def __init__(self, api: CosmosAPI) -> None:
         self._api = api
-        self._listeners: set[asyncio.Queue[str]] = set()
+        self._listeners: set[_Listener] = set()
         self._following: asyncio.Task[None] | None = None
-        self._trouble: str | None = None
 
     async def stream(self) -> AsyncIterator[str]:
-        """Yield server-sent events until the page is closed.
+        """Yield server-sent events until the page is closed or the server ends.
 
-        `change`: a list of {kind, id, deleted}. `trouble`: why the catalog cannot be read; `well`:
-        it can be read again. The first event, `hello`, says that the stream has begun.
+        The first event, `hello`, says that the stream has begun. `trouble`: why the catalog cannot
+        be read; `well`: it can be read; one of both comes first, then where it changes. `change`: a
+        list of {kind, id, deleted}.
         """
-        queue: asyncio.Queue[str] = asyncio.Queue()
-        self._listeners.add(queue)
+        listener = _Listener()
+        self._listeners.add(listener)
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow())
         try:
             yield _event("hello", {})
-            if self._trouble:
-                yield _event("trouble", {"message": self._trouble})
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), ALIVE_S)
+                    event = await asyncio.wait_for(listener.queue.get(), ALIVE_S)
                 except TimeoutError:
                     yield ": alive\n\n"
+                    continue
+                if event is None:
+                    return
+                yield event
         finally:
-            self._listeners.discard(queue)
+            self._listeners.discard(listener)
+
+    def end(self) -> None:
+        """End all streams: the server does not wait for pages that are open."""
+        for listener in self._listeners:
+            listener.queue.put_nowait(None)
 
     async def _follow(self) -> None:
         cursor: str | None = None
         while self._listeners:
+            trouble = None
             try:
                 news = await asyncio.to_thread(self._api.changes, cursor)
             except CosmosError as e:
-                self._tell_trouble(str(e))
+                trouble = str(e)
+            except Exception as e:  # noqa: BLE001 - the next look may be better
+                logger.exception("The page cannot read what is new.")
+                trouble = f"What is new cannot be read ({type(e).__name__}): see the server's log."
             else:
-                self._tell_trouble(None)
                 cursor = news["cursor"]
                 if news["changes"]:
                     self._tell(_event("change", news["changes"]))
+            self._tell_trouble(trouble)
             await asyncio.sleep(LOOK_S)
 
-    def _tell_trouble(self, message: str | None) -> None:
-        if message != self._trouble:
-            self._trouble = message
-            self._tell(_event("trouble", {"message": message}) if message else _event("well", {}))
+    def _tell_trouble(self, trouble: str | None) -> None:
+        event = _event("trouble", {"message": trouble}) if trouble else _event("well", {})
+        for listener in self._listeners:
+            if listener.told != trouble:
+                listener.told = trouble
+                listener.queue.put_nowait(event)
 
     def _tell(self, event: str) -> None:
-        for queue in self._listeners:
-            queue.put_nowait(event)
+        for listener in self._listeners:
+            listener.queue.put_nowait(event)
 
 
 def _event(name: str, data: Any) -> str:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import functools
 import gzip
 import mimetypes
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosmos_pipelines.errors import CosmosError, UnknownId
 from cosmos_pipelines.page import strip
 from cosmos_pipelines.page.screens import actions, compare, order, prompts, queue, run, scenes, wall
 from cosmos_pipelines.page.site import STATIC, Site
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute, Route
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from cosmos_pipelines.api.following import RunFile
 
@@ -28,12 +28,20 @@ CSP = (
 )
 """Nothing that a prompt, a name or a log says can become a script, a style or a request."""
 
-_SNIFFED = {"X-Content-Type-Options": "nosniff"}
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 KEPT = "private, max-age=31536000, immutable"
 
 
 def routes(site: Site) -> list[BaseRoute]:
     """Return everything below /cosmos/; media is outside of what is compressed."""
+    from starlette.middleware import Middleware
+    from starlette.middleware.gzip import GZipMiddleware
     from starlette.responses import RedirectResponse
     from starlette.routing import Mount, Route
 
@@ -41,66 +49,62 @@ def routes(site: Site) -> list[BaseRoute]:
         Route("/cosmos", lambda _: RedirectResponse("/cosmos/")),
         *_media(site),
         Route("/cosmos/static/{version}/{path:path}", _static),
-        Mount("/cosmos", _screens(site)),
+        Mount(
+            "/cosmos",
+            routes=_screens(site),
+            middleware=[Middleware(GZipMiddleware, minimum_size=1024)],
+        ),
     ]
 
 
-def _screens(site: Site) -> Starlette:
-    from starlette.applications import Starlette
-    from starlette.middleware import Middleware
-    from starlette.middleware.gzip import GZipMiddleware
+def elsewhere(site: Site) -> Route:
+    """Return what answers all other paths where Dagster's page is not served here."""
+    from starlette.exceptions import HTTPException
+    from starlette.responses import RedirectResponse
+    from starlette.routing import Route
+
+    def leave(request: Request) -> Response:
+        if request.url.path == "/":
+            return RedirectResponse("/cosmos/")
+        if site.dagster is None:
+            raise HTTPException(404)
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{site.dagster}{request.url.path}{query}")
+
+    return Route("/{path:path}", leave)
+
+
+def _screens(site: Site) -> list[Route]:
     from starlette.responses import StreamingResponse
     from starlette.routing import Route
 
     async def events(_: Request) -> Response:
         return StreamingResponse(site.feed.stream(), media_type="text/event-stream")
 
-    async def failed(request: Request, error: Exception) -> Response:
-        assert isinstance(error, CosmosError)
-        return _refusal(site, request, error)
-
     modules = (actions, wall, compare, run, prompts, order, scenes, queue, strip)
     found = [route for module in modules for route in module.routes(site)]
-    return Starlette(
-        routes=[Route("/events", events), *found],
-        middleware=[Middleware(GZipMiddleware, minimum_size=1024), Middleware(_Policy)],
-        exception_handlers={CosmosError: failed},
-    )
+    return [Route("/events", events), *found]
 
 
-class _Policy:
-    """Adds the headers of a page that runs nothing but its own files."""
+class Policy:
+    """Adds the headers of a page that runs nothing but its own files to all below /cosmos."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def with_headers(message: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request, and its answer with these headers where they are missing."""
+        from starlette.datastructures import MutableHeaders
+
+        async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"content-security-policy", CSP.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"referrer-policy", b"same-origin"),
-                ]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, with_headers)
-
-
-def _refusal(site: Site, request: Request, error: CosmosError) -> Response:
-    """Say an error as JSON where a script asked, as a line where a part of a page was asked for."""
-    from starlette.responses import JSONResponse
-
-    bad_input = error.exit_code == 2
-    status = 404 if isinstance(error, UnknownId) else 400 if bad_input else 409
-    if error.exit_code == 1:
-        status = 503
-    if "application/json" in request.headers.get("accept", ""):
-        return JSONResponse({"error": error.message, "hint": error.hint}, status)
-    part = request.headers.get("hx-request") == "true"
-    template = "parts/refusal.html" if part else "refusal.html"
-    return site.render(request, template, status=status, error=error.message, hint=error.hint)
+        ours = scope["type"] == "http" and f"{scope['path']}/".startswith("/cosmos/")
+        await self.app(scope, receive, with_headers if ours else send)
 
 
 def _media(site: Site) -> list[Route]:
@@ -125,18 +129,24 @@ def _file(path: Path | None) -> Response:
 
     if path is None:
         return PlainTextResponse("There is no such file.", status_code=404)
-    kept = {**_SNIFFED, "Cache-Control": "private, max-age=60"}
-    return FileResponse(path, headers=kept)
+    return FileResponse(path, headers={"Cache-Control": "private, max-age=60"})
+
+
+@functools.cache
+def _files() -> Mapping[str, Path]:
+    """The static files by their paths in an address."""
+    found = (path for path in STATIC.rglob("*") if path.is_file())
+    return {path.relative_to(STATIC).as_posix(): path for path in found}
 
 
 def _static(request: Request) -> Response:
     from starlette.responses import PlainTextResponse, Response
 
-    path = (STATIC / request.path_params["path"]).resolve()
-    if not path.is_relative_to(STATIC) or not path.is_file():
+    path = _files().get(request.path_params["path"])
+    if path is None:
         return PlainTextResponse("There is no such file.", status_code=404)
     kind = "text/javascript" if path.suffix in (".js", ".mjs") else mimetypes.guess_type(path)[0]
-    headers = {**_SNIFFED, "Cache-Control": KEPT, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": KEPT, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
         return Response(_compressed(path), media_type=kind, headers=headers)

@@ -1,8 +1,8 @@
 """The server behind `cosmos ui`: the review page and Dagster's page on one address.
 
-One process, one port: the routes of this project first, Dagster's web app for all other paths, and
-Dagster's daemon as a child process. There is no authentication, so the server binds a loopback
-address unless the settings name another address.
+One process, one port: the guard in front of everything, the routes of this project, Dagster's web
+app for all other paths, and Dagster's daemon as a child process. Where the review page is served
+alone, nothing of Dagster is imported.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.api import CosmosAPI
-from cosmos_pipelines.daemon import WORKSPACE, Daemon
 from cosmos_pipelines.errors import InputError
-from cosmos_pipelines.page.guard import new_token
+from cosmos_pipelines.page.access import Access, Addresses, access_of, addresses_of
+from cosmos_pipelines.page.guard import Guard
 from cosmos_pipelines.page.recipes import following_recipes
-from cosmos_pipelines.page.routes import routes
+from cosmos_pipelines.page.refusals import handlers
+from cosmos_pipelines.page.routes import Policy, elsewhere, routes
 from cosmos_pipelines.page.site import Site
-from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.settings import Settings, environment_of
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
+    from uvicorn import Server
 
 
 POLL_MS: Final = 1000
 """Milliseconds between two requests of the page for new states (Dagster's default: 2000)."""
 SHUTDOWN_S: Final = 3
-"""Seconds that open connections may last after the end; the page never closes its websockets."""
+"""Seconds that open connections may last after the end; Dagster's page never closes its own."""
 
 
 def serve(
@@ -40,88 +40,113 @@ def serve(
     *,
     host: str,
     port: int,
-    ready: Callable[[str], None] | None = None,
-    say: Callable[[str], None] | None = None,
-) -> None:
-    """Serve until interrupted; `ready` is called with the URL once the server answers requests.
-
-    `say` gets warnings for the user: an address that others can reach, a daemon that died.
-
-    Raises:
-        InputError: the port is busy (the hint names a free port), or this machine does not have the
-            address.
-    """
-    tell = say or _drop
-    with _bound(host, port) as listening, _environment(settings):
-        url = url_of(host, port)
-        if not is_loopback(host):
-            tell(f"Everybody who can reach {url} can see and start runs: there is no password.")
-        _serve(settings, listening, url, ready or _drop, tell)
-
-
-def _serve(
-    settings: Settings,
-    listening: socket.socket,
-    url: str,
-    ready: Callable[[str], None],
+    dagster: bool = True,
+    ready: Callable[[Addresses], None],
     say: Callable[[str], None],
 ) -> None:
-    import uvicorn
+    """Serve until interrupted; `ready` is called with the addresses once requests are answered.
 
+    `dagster`: with Dagster's page and its daemon. `say` gets warnings for the user: a daemon that
+    died.
+
+    Raises:
+        InputError: the port is busy (the hint names a free port), this machine does not have the
+            address, or the file of the token cannot be used.
+        CosmosError: the secret of the page cannot be kept.
+    """
+    with _bound(host, port) as listening:
+        access = access_of(settings, host, port)
+        addresses = addresses_of(access, host, settings.ui.dagster_url, dagster=dagster)
+        with _application(settings, access, lambda: ready(addresses), say, dagster=dagster) as app:
+            server = server_of(app)
+            try:
+                server.run(sockets=[listening])
+            except KeyboardInterrupt:  # uvicorn raises the signal again after its normal end
+                return
+
+
+@contextmanager
+def _application(
+    settings: Settings,
+    access: Access,
+    started: Callable[[], None],
+    say: Callable[[str], None],
+    *,
+    dagster: bool,
+) -> Iterator[Starlette]:
+    """Yield the page of a project, with Dagster's behind it and its daemon beside it or without."""
+    if not dagster:
+        with CosmosAPI(settings=settings) as api:
+            yield application(api, access=access, started=started)
+        return
+    from cosmos_pipelines.daemon import WORKSPACE, Daemon
     from cosmos_pipelines.resources.dagster_private import web_app
+    from cosmos_pipelines.resources.instance import open_instance
 
     with (
+        _environment(settings),
         open_instance(settings) as instance,
         CosmosAPI(settings=settings) as api,
         Daemon(settings, say),
         web_app(instance, WORKSPACE, poll_ms=POLL_MS) as (dagster_app, reload),
         following_recipes(api, reload),
     ):
-        app = application(api, dagster_app, started=lambda: ready(url))
-        config = uvicorn.Config(
-            app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S, lifespan="on"
-        )
-        server = uvicorn.Server(config)
-        try:
-            server.run(sockets=[listening])
-        except KeyboardInterrupt:  # uvicorn raises the signal again after its normal end
-            return
+        yield application(api, dagster_app, access=access, started=started)
 
 
 def application(
     api: CosmosAPI,
-    dagster_app: ASGIApp,
+    dagster_app: ASGIApp | None = None,
     *,
+    access: Access | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> Starlette:
-    """Return the routes of this project in front of Dagster's application."""
+    """Return the review page, with the guard in front of everything.
+
+    `dagster_app`: Dagster's application, for all other paths; without it they lead to
+    `[ui] dagster_url`. `access`: who may open the page; default: as `[ui]` says.
+    """
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
     from starlette.routing import Mount
+
+    ui = api.settings.ui
+    access = access or access_of(api.settings, ui.host, ui.port)
+    site = Site(api, access.form_token, "" if dagster_app else ui.dagster_url)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         started()
         yield
 
-    site = Site(api, new_token())
-    return Starlette(routes=[*routes(site), Mount("/", dagster_app)], lifespan=lifespan)
+    app = Starlette(
+        routes=[*routes(site), Mount("/", dagster_app) if dagster_app else elsewhere(site)],
+        lifespan=lifespan,
+        middleware=[Middleware(Guard, access=access), Middleware(Policy)],
+        exception_handlers=handlers(site),
+    )
+    app.state.end_streams = site.feed.end
+    return app
 
 
-def url_of(host: str, port: int) -> str:
-    """Return the URL to open in a browser on this machine."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
-    shown = everywhere.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+def server_of(app: Starlette) -> Server:
+    """Return the server of the page; it ends the pages' event streams first when it ends."""
+    import uvicorn
 
+    class Ending(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.end_streams()
+            await super().shutdown(sockets)
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return Ending(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,  # an address may hold the token
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            lifespan="on",
+        )
+    )
 
 
 @contextmanager
@@ -161,7 +186,3 @@ def _environment(settings: Settings) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _drop(text: str) -> None:
-    """Drop a text that no caller wants."""

@@ -41,6 +41,8 @@ class Site:
     api: CosmosAPI
     token: str
     """Every form and every request that changes something carries it (see guard.py)."""
+    dagster: str | None = ""
+    """What comes before the paths of Dagster's page; None: nobody knows where it is."""
     feed: Feed = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,9 +60,10 @@ class Site:
             "here": here,
             "static": f"/cosmos/static/{version()}",
             "token": self.token,
+            "dagster": self.dagster,
             "project": self.api.settings.home.name,
         }
-        text = _environment().get_template(template).render({**shared, **values})
+        text = templates().get_template(template).render({**shared, **values})
         return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 
@@ -100,7 +103,8 @@ def version() -> str:
 
 
 @functools.cache
-def _environment() -> Environment:
+def templates() -> Environment:
+    """Return the templates, which escape every value."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(

@@ -46,5 +46,9 @@ def file_of(settings: Settings, run: Run, what: str) -> Path | None:
 
 def below_outputs(settings: Settings, path: Path) -> Path | None:
     """Return the real path of a file below the outputs; None of any other path."""
-    real = path.resolve()
-    return real if real.is_relative_to(settings.outputs.resolve()) and real.is_file() else None
+    try:
+        real = path.resolve()
+        is_file = real.is_file()
+    except (OSError, ValueError):  # it cannot be the name of a file
+        return None
+    return real if is_file and real.is_relative_to(settings.outputs.resolve()) else None

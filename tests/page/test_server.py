@@ -22,7 +22,8 @@ from cosmos_pipelines.backends.owner import owner_seen_from_here
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.materialize import materialize_runs
-from cosmos_pipelines.page.server import application, is_loopback, serve, url_of
+from cosmos_pipelines.page.access import is_loopback
+from cosmos_pipelines.page.server import application, serve
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.resources.run_launcher import LAUNCHED_TAG
 from cosmos_pipelines.runs.enter import enter
@@ -58,7 +59,7 @@ def client(made: tuple[Project, Run]) -> Iterator[TestClient]:
     project, _ = made
     with (
         CosmosAPI(settings=project.settings) as api,
-        TestClient(application(api, Starlette())) as opened,
+        TestClient(application(api, Starlette()), "http://localhost:3000") as opened,
     ):
         yield opened
 
@@ -134,14 +135,12 @@ def test_a_busy_port_is_refused_and_a_free_one_named(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=rf"Port {port} is in use.*--port \d+"):
-            serve(Settings(home=tmp_path), host="127.0.0.1", port=port)
+            serve(Settings(home=tmp_path), host="127.0.0.1", port=port, ready=print, say=print)
 
 
 def test_only_loopback_addresses_are_private() -> None:
     assert [is_loopback(h) for h in ("127.0.0.1", "::1", "localhost")] == [True] * 3
     assert [is_loopback(h) for h in ("0.0.0.0", "::", "10.0.0.5", "studio")] == [False] * 4
-    assert url_of("0.0.0.0", 80) == "http://127.0.0.1:80"
-    assert url_of("::1", 3000) == "http://[::1]:3000"
 
 
 class Served:

@@ -17,7 +17,13 @@ def say(text: str) -> None:
 def main(home: str, port: str) -> int:
     """Serve until interrupted; print the URL as soon as the page answers."""
     try:
-        serve(load_settings(Path(home)), host="127.0.0.1", port=int(port), ready=say, say=say)
+        serve(
+            load_settings(Path(home)),
+            host="127.0.0.1",
+            port=int(port),
+            ready=lambda addresses: say(str(addresses.dagster).rstrip("/")),
+            say=say,
+        )
     except CosmosError as e:
         say(f"error: {e}")
         return e.exit_code

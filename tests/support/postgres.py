@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 _HOME = Path("/usr/lib/postgresql")
 _OPTIONS = (
@@ -60,18 +60,34 @@ def running_server() -> Iterator[str]:
     base = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     if os.geteuid() == 0:
         shutil.chown(base, "postgres")
-    data, log = base / "data", base / "log"
+    data = base / "data"
     try:
         _run(programs / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8",
              "--locale=C.UTF-8", "--no-sync")  # fmt: skip
-        options = f"-k {base} {_OPTIONS}"
-        _run(programs / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
+        _start(base)
         try:
             yield f"postgresql+psycopg2://postgres@/postgres?host={base}"
         finally:
             _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
     finally:
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _start(base: Path) -> None:
+    options = f"-k {base} {_OPTIONS}"
+    _run(_programs() / "pg_ctl", "-D", base / "data", "-l", base / "log", "-w", "-o", options,
+         "start")  # fmt: skip
+
+
+@contextmanager
+def stopped(server: str) -> Iterator[None]:
+    """Stop a server of `running_server` at once; start it again at the end of the block."""
+    base = Path(str(make_url(server).query["host"]))
+    _run(_programs() / "pg_ctl", "-D", base / "data", "-m", "immediate", "-w", "stop")
+    try:
+        yield
+    finally:
+        _start(base)
 
 
 @contextmanager

@@ -7,29 +7,48 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
+import httpx
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from cosmos_pipelines.api import CosmosAPI
-from cosmos_pipelines.page.server import application
+from cosmos_pipelines.page.access import access_of
+from cosmos_pipelines.page.server import application, server_of
 from tests.support.waiting import LONG_S, until
 
 
+def visitor(url: str) -> httpx.Client:
+    """A client that may change what is below /cosmos/, as a page of this server may."""
+    client = httpx.Client(base_url=url, headers={"Origin": url})
+    page = client.get("/cosmos/compare").text
+    client.headers["X-Cosmos-Token"] = page.split('name="cosmos-token" content="')[1].split('"')[0]
+    return client
+
+
 @contextmanager
-def review_page(api: CosmosAPI) -> Iterator[str]:
-    """Serve the page of a project; yield its URL."""
+def review_page(
+    api: CosmosAPI,
+    *,
+    behind: ASGIApp | None = None,
+    alone: bool = False,
+    host: str = "127.0.0.1",
+) -> Iterator[str]:
+    """Serve the page of a project; yield its URL on this machine.
+
+    `behind`: what stands in Dagster's place. `alone`: nothing does, as with `--without-dagster`.
+    """
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app = application(api, Starlette())
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="on")
+        listening.bind((host, 0))
+        port = listening.getsockname()[1]
+        access = access_of(api.settings, host, port)
+        server = server_of(
+            application(api, None if alone else behind or Starlette(), access=access)
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
             until(lambda: server.started, "the page")
-            yield url
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
             thread.join(LONG_S)

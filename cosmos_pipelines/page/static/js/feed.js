@@ -12,20 +12,35 @@ function open() {
   source = new EventSource("/cosmos/events");
   let first = true;
   source.addEventListener("hello", () => {
-    trouble(null);
+    if (!troubled) trouble(null);
     if (!first || seen) emit("hello", {});
     first = false;
     seen = true;
   });
   source.addEventListener("change", (event) => emit("change", JSON.parse(event.data)));
-  source.addEventListener("trouble", (event) => trouble(JSON.parse(event.data).message));
-  source.addEventListener("well", () => { trouble(null); emit("hello", {}); });
-  source.addEventListener("error", () => {
-    trouble("The server does not answer: what you see may be old. Is `cosmos ui` running?");
-    if (source?.readyState === EventSource.CLOSED) { close(); setTimeout(open, 2000); }
+  source.addEventListener("trouble", (event) => {
+    troubled = true;
+    trouble(JSON.parse(event.data).message);
   });
+  source.addEventListener("well", () => {
+    trouble(null);
+    if (troubled) emit("hello", {});
+    troubled = false;
+  });
+  source.addEventListener("error", failed);
 }
 
+async function failed() {
+  trouble("The server does not answer: what you see may be old. Is `cosmos ui` running?");
+  if (source?.readyState !== EventSource.CLOSED) return;  // the browser tries again by itself
+  close();
+  setTimeout(open, 2000);
+  const answer = await fetch("/cosmos/strip", { headers: { Accept: "application/json" } }).catch(() => null);
+  if (answer?.status === 401) trouble("This server wants its token now: reload the page.");
+}
+
+// Whether what is shown may be old, as the catalog could not be read.
+let troubled = document.querySelector("[data-away]") !== null;
 let seen = false;
 
 function close() {
