@@ -53,8 +53,8 @@ def made_of(database: Database, prompt_ids: Iterable[str]) -> dict[str, dict[str
         func.max(runs.c.rating).label("best"),
     ).group_by(runs.c.prompt_id)
     for row in database.rows_with(of_runs, runs.c.prompt_id, ids):
-        about = {"videos": int(row.videos), "waiting": int(row.waiting), "best": row.best}
-        found[row.prompt_id].update(about)
+        counts = {"videos": int(row.videos), "waiting": int(row.waiting), "best": row.best}
+        found[row.prompt_id].update(counts)
     parent = prompts.c.parent_prompt_id
     of_prompts = select(parent, func.count().label("number")).group_by(parent)
     for row in database.rows_with(of_prompts, parent, ids):

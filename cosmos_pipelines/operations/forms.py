@@ -92,7 +92,7 @@ def _described(name: str, field: FieldInfo) -> dict[str, Any]:
     kind = bare_type(field.annotation)
     default = field.get_default(call_default_factory=True)
     words = name.replace("_", " ")
-    about: dict[str, Any] = {
+    described: dict[str, Any] = {
         "name": name,
         "label": words[:1].upper() + words[1:],
         "sentence": field.description or "",
@@ -105,15 +105,15 @@ def _described(name: str, field: FieldInfo) -> dict[str, Any]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         first = next(iter(kind.model_fields.values()))
         limits = {"least": limit_of(first, "ge"), "most": limit_of(first, "le")}
-        return {**about, "kind": "parts", "parts": list(kind.model_fields), **limits}
+        return {**described, "kind": "parts", "parts": list(kind.model_fields), **limits}
     if models_in(kind):
         parts = get_args(kind)[0].model_fields
         example = ", ".join(f'"{part}": ...' for part in list(parts)[:2])
-        return {**about, "kind": "json", "example": f"[{{{example}}}]"}
+        return {**described, "kind": "json", "example": f"[{{{example}}}]"}
     if get_origin(kind) is Literal:
-        return {**about, "kind": "choice", "choices": list(get_args(kind))}
+        return {**described, "kind": "choice", "choices": list(get_args(kind))}
     kinds = {bool: "switch", int: "whole", float: "number"}
-    return {**about, "kind": kinds.get(kind, "text")}
+    return {**described, "kind": kinds.get(kind, "text")}
 
 
 def _given(field: FieldInfo | None, value: Any) -> Any:

@@ -133,8 +133,10 @@ def _engines(settings: Settings, text: str, negative: str, scene: SceneRow) -> l
             continue
         if refusal := _refusal(settings, engine, text, negative, scene):
             plain = _refusal(settings, engine, _PLAIN, "", scene)
-            about = "scene" if plain == refusal else "text"
-            found.append({"engine": name, "label": engine.label, "about": about, "says": refusal})
+            concerns = "scene" if plain == refusal else "text"
+            found.append(
+                {"engine": name, "label": engine.label, "about": concerns, "says": refusal}
+            )
     return found
 
 
