@@ -77,6 +77,11 @@ class Drafts(Project):
         ]
         return {"prompts": prompts, "next": following, "cut": cut}
 
+    def find_prompts(self, prompt_ids: Words) -> list[Record]:
+        """Return the prompts with exactly these ids, in this order; unknown ids are left out."""
+        found = self.catalog.find_prompts(prompt_ids)
+        return [found[one].as_dict() for one in dict.fromkeys(prompt_ids) if one in found]
+
     def story_of_prompt(self, prompt_id: Id) -> Record:
         """Return a prompt with its parent, its children, and what differs from the parent.
 

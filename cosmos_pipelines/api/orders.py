@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from cosmos_pipelines.api.arguments import Count, Fields, Id, Record, Words, listed
 from cosmos_pipelines.api.project import Project
+from cosmos_pipelines.api.starting import why_not_started
 from cosmos_pipelines.operations import Enhance, Transfer
 
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
@@ -67,7 +68,7 @@ class Orders(Project):
         person has seen; if another number is possible by now, nothing is queued.
 
         Returns: runs (ids), new (how many of them were queued now), statuses (of the others, by
-        status). Raises StateError.
+        status), starts (None, or why the daemon will not start them). Raises StateError.
         """
         from cosmos_pipelines.runs.orders import queue_cells
         from cosmos_pipelines.runs.sweep import plan_cells
@@ -76,7 +77,8 @@ class Orders(Project):
         if batch_name:
             tags = [*tags, f"batch:{batch_name}"]
         cells = plan_cells(*project, prompt_ids, recipes, seeds, fields, engine=engine)
-        return queue_cells(*project, cells, key=key, shown=shown, backend=backend, tags=tags)
+        made = queue_cells(*project, cells, key=key, shown=shown, backend=backend, tags=tags)
+        return {**made, "starts": why_not_started(self.settings)}
 
     def queue_enhancement(
         self,
@@ -93,7 +95,8 @@ class Orders(Project):
 
         project = self.catalog, self.settings
         planned = plan_enhance(*project, prompt_id, fields, engine=engine)
-        return queue_once(*project, [planned], key=key, backend=backend)
+        made = queue_once(*project, [planned], key=key, backend=backend)
+        return {**made, "starts": why_not_started(self.settings)}
 
     def cancel_waiting(self, run_ids: Words) -> Record:
         """Cancel those of the runs that have not begun; the others go on.
