@@ -32,15 +32,16 @@ class Drafts(Project):
 
     def scenes_to_choose(self) -> list[Record]:
         """Return all scenes as the catalog has them: key, description, and whether with picture."""
+        from cosmos_pipelines.catalog.prompt_pages import scene_names
         from cosmos_pipelines.runs.scenes import scene_preview
 
         return [
             {
-                "key": one.key,
-                "description": one.description,
-                "picture": scene_preview(self.settings, one.key).exists(),
+                "key": key,
+                "description": description,
+                "picture": scene_preview(self.settings, key).exists(),
             }
-            for one in self.catalog.list_scenes()
+            for key, description in scene_names(self.catalog)
         ]
 
     def page_of_prompts(

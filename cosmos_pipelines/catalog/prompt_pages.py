@@ -1,4 +1,7 @@
-"""Prompts as a list shows them: a page of them, and what was made of each, in few queries."""
+"""Prompts as a list shows them: a page of them, what was made of each, and their scenes.
+
+Each is one query, or few.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from sqlalchemy import and_, case, func, or_, select
 from cosmos_pipelines.catalog.database import Database
 from cosmos_pipelines.catalog.prompts import COLUMNS, prompt_of
 from cosmos_pipelines.catalog.records import Prompt
-from cosmos_pipelines.catalog.tables import prompts, runs
+from cosmos_pipelines.catalog.tables import prompts, runs, scenes
 from cosmos_pipelines.errors import InputError, shown
 
 
@@ -67,6 +70,12 @@ def children_of(database: Database, prompt_id: str, limit: int) -> list[Prompt]:
     statement = select(*COLUMNS).where(prompts.c.parent_prompt_id == prompt_id)
     newest = statement.order_by(prompts.c.created_at.desc(), prompts.c.id).limit(limit)
     return [prompt_of(row) for row in database.rows(newest)]
+
+
+def scene_names(database: Database) -> list[tuple[str, str | None]]:
+    """Return key and description of all scenes, sorted by key; nothing that was measured."""
+    statement = select(scenes.c.key, scenes.c.description).order_by(scenes.c.key)
+    return [(row.key, row.description) for row in database.rows(statement)]
 
 
 def _mark(after: str) -> tuple[datetime, str]:

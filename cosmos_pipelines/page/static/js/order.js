@@ -1,5 +1,6 @@
 // The order form: its state is the address, its plan is told live, and one key queues it once.
 import { ask, asking, keyOf, renewKey } from "./ask.js";
+import { bind } from "./keys.js";
 import { begin, promptIds } from "./order_pick.js";
 import { fill, filled, showAbilities, showCounts, showProblems } from "./settings.js";
 
@@ -99,7 +100,7 @@ function show({ body, error }) {
   const of = body.refused ? `${body.runs} of ${all}` : `${body.runs}`;
   button.textContent = body.runs ? `Queue ${of} run${all === 1 ? "" : "s"}` : "Queue";
   button.disabled = body.runs === 0;
-  plan.dataset.shown = String(performance.now());
+  part("plan-said").textContent = all ? `${of} run${all === 1 ? "" : "s"} possible` : "";
 }
 
 // ------------------------------------------------------------------------------ the order
@@ -170,6 +171,9 @@ part("recipe-words")?.addEventListener("input", (event) => {
     item.hidden = !words.every((word) => item.textContent.toLowerCase().includes(word));
   }
 });
+
+bind("/", "Search the prompts", () => part("prompt-words").focus());
+bind("r", "Go to the recipes", () => { location.href = "/cosmos/recipes"; });
 
 const minute = new Date();
 const month = minute.toLocaleString("en", { month: "short" }).toLowerCase();

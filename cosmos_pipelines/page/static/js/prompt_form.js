@@ -59,7 +59,7 @@ function show({ body, error }) {
   warn("text-warnings", body.engines.filter((one) => one.about === "text"));
   warn("scene-warnings", body.engines.filter((one) => one.about === "scene"));
   const link = part("same").querySelector("a");
-  part("same").hidden = !body.same;
+  part("same").hidden = !body.same || body.same === form.dataset.parent;
   link.href = `/cosmos/prompt/${body.same}`;
   link.textContent = body.same ?? "";
 }

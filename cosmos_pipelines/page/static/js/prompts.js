@@ -21,7 +21,10 @@ function show() {
 }
 
 list.addEventListener("change", show);
-list.addEventListener("htmx:afterSwap", show);
+list.addEventListener("htmx:afterSwap", () => {
+  show();
+  document.querySelector("#prompts-said").textContent = `${list.querySelectorAll(".prompt").length} prompts shown`;
+});
 order.addEventListener("click", () => {
   location.href = `/cosmos/new?${new URLSearchParams(chosen().map((id) => ["prompt", id]))}`;
 });
