@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cosmos_pipelines.errors import InputError, nearest, shown
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 DEEPEST = 64
 """Levels of lists and mappings in each other."""
@@ -79,19 +82,33 @@ def explain(error: ValidationError, known: Iterable[str] = (), *, of: str | None
 
     `known`: fields that there are, of which the nearest is offered. `of`: what the value is called.
     """
-    parts = []
     problems = error.errors(include_url=False)
-    for e in problems[:TOLD]:
-        path = [str(x) for x in e["loc"]]
-        where = shown(".".join([of, *path] if of else path) or "value")[1:-1]
-        if e["type"] == "extra_forbidden":
-            near = nearest(str(e["loc"][-1]), known, 1) if len(e["loc"]) == 1 else []
-            meant = f" (did you mean {near[0]}?)" if near else ""
-            parts.append(f"{where} is not a setting{meant}")
-            continue
-        said = e["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
-        value = "" if isinstance(e["input"], Mapping | BaseModel) else f" {shown(e['input'])}"
-        parts.append(f"{where}{value} {said}")
+    parts = [_told(e, known, of)[1] for e in problems[:TOLD]]
     if len(problems) > TOLD:
         parts.append(f"and {len(problems) - TOLD} more")
     return "; ".join(parts)
+
+
+def problems_by_field(error: ValidationError, known: Iterable[str] = ()) -> dict[str, str]:
+    """The problems of a pydantic error, a sentence for each field; "" is the record as a whole."""
+    found: dict[str, str] = {}
+    for e in error.errors(include_url=False):
+        name = str(e["loc"][0]) if e["loc"] else ""
+        where, sentence = _told(e, known, None)
+        if where in (name, "value"):
+            sentence = sentence.removeprefix(where).lstrip()
+        found.setdefault(name, f"{sentence[:1].upper()}{sentence[1:]}.")
+    return found
+
+
+def _told(e: ErrorDetails, known: Iterable[str], of: str | None) -> tuple[str, str]:
+    """Where a problem is, and its sentence."""
+    path = [str(x) for x in e["loc"]]
+    where = shown(".".join([of, *path] if of else path) or "value")[1:-1]
+    if e["type"] == "extra_forbidden":
+        near = nearest(str(e["loc"][-1]), known, 1) if len(e["loc"]) == 1 else []
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        return where, f"{where} is not a setting{meant}"
+    said = e["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    value = "" if isinstance(e["input"], Mapping | BaseModel) else f" {shown(e['input'])}"
+    return where, f"{where}{value} {said}"

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from cosmos_pipelines.frozen import plain
 from cosmos_pipelines.operations import Operation
 from cosmos_pipelines.operations.rate import frame_rate
 
@@ -35,6 +36,13 @@ def several(value: object) -> object:
         return sorted(value, key=str)
     if isinstance(value, Iterable) and not isinstance(value, bytes):
         return [_id_of(one) for one in value]
+    return value
+
+
+def listed(value: object) -> object:
+    """Numbers in any order that Python or numpy has, as a list."""
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        return plain(list(value))
     return value
 
 

@@ -87,8 +87,12 @@ class Records(Project):
         negative_prompt: str | None = None,
         name: str | None = None,
         parameters: Mapping[str, Any] | None = None,
+        parent: Id | None = None,
     ) -> Record:
-        """Register a prompt for a scene; `created` is False if the prompt existed already."""
+        """Register a prompt for a scene; `created` is False if the prompt existed already.
+
+        `parent`: the prompt of which this one is an edition.
+        """
         from cosmos_pipelines.runs.inputs import register_prompt
 
         prompt, created = register_prompt(
@@ -99,6 +103,7 @@ class Records(Project):
             negative_prompt=negative_prompt,
             name=name,
             parameters=parameters,
+            parent=None if parent is None else self.catalog.get_prompt(parent).id,
         )
         return prompt.as_dict() | {"created": created}
 
@@ -121,14 +126,23 @@ class Records(Project):
         return [row.as_dict() for row in search_prompts(self.catalog, words, limit)]
 
     def create_recipe(
-        self, name: str, *, engine: str | None = None, **fields: Annotated[Any, Fields(Transfer)]
+        self,
+        name: str,
+        *,
+        engine: str | None = None,
+        replace: bool = True,
+        **fields: Annotated[Any, Fields(Transfer)],
     ) -> Record:
-        """Store transfer settings under a name; a recipe of the same name is replaced."""
+        """Store transfer settings under a name; a recipe of the same name is replaced.
+
+        With `replace=False` it is kept. Raises StateError.
+        """
         from cosmos_pipelines.runs.engine_choice import engine_for
 
         given = Transfer.parse(fields, what="recipe").model_dump(mode="json", exclude_unset=True)
         chosen = engine_for(self.settings, "transfer", engine)
-        return self.catalog.put_recipe(name, chosen.name, "transfer", given).as_dict()
+        kept = self.catalog.put_recipe(name, chosen.name, "transfer", given, replace=replace)
+        return kept.as_dict()
 
     def list_recipes(self) -> list[Record]:
         """Return all recipes."""

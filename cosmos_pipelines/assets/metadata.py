@@ -99,8 +99,10 @@ def prompt_content(prompt: Prompt) -> PartitionContent:
         metadata["parameters"] = dg.MetadataValue.json(prompt.parameters)
     parents = [(SCENES, prompt.scene)]
     if prompt.parent_prompt_id:
-        metadata["enhanced from"] = prompt.parent_prompt_id
-        metadata["enhanced by"] = prompt.source_run_id or ""
+        how = "enhanced" if prompt.source_run_id else "edited"
+        metadata[f"{how} from"] = prompt.parent_prompt_id
+        if prompt.source_run_id:
+            metadata["enhanced by"] = prompt.source_run_id
         parents.append((PROMPTS, prompt.parent_prompt_id))
     return PartitionContent(PROMPTS, prompt.id, prompt.id.removeprefix("ps_"), metadata, parents)
 

@@ -102,7 +102,7 @@ def partitions_of(row: Prompt | Run | SceneRow) -> list[tuple[dg.AssetKey, str]]
         return [(SCENES, row.key)]
     if isinstance(row, Prompt):
         own = (PROMPTS, row.id)
-        return [own] if row.parent_prompt_id else [own, (ENHANCED, row.id)]
+        return [own] if row.source_run_id else [own, (ENHANCED, row.id)]
     can_be_enlarged = row.model_type == "transfer" and row.status == "completed"
     return [place_of(row), (UPSCALED, row.id)] if can_be_enlarged else [place_of(row)]
 

@@ -122,7 +122,7 @@ class Prompts(Database):
     def ids_to_enhance(self) -> list[str]:
         """Return the ids of prompts that no enhancement made, or of which there is one, by age."""
         asked = select(runs.c.prompt_id).where(runs.c.model_type == "enhance")
-        wanted = or_(prompts.c.parent_prompt_id.is_(None), prompts.c.id.in_(asked))
+        wanted = or_(prompts.c.source_run_id.is_(None), prompts.c.id.in_(asked))
         statement = select(prompts.c.id).where(wanted)
         return [r.id for r in self.rows(statement.order_by(prompts.c.created_at, prompts.c.id))]
 

@@ -12,7 +12,7 @@ from cosmos_pipelines.catalog.database import Database, Transaction
 from cosmos_pipelines.catalog.lookup import near
 from cosmos_pipelines.catalog.records import MODEL_TYPES, Recipe, SceneRow
 from cosmos_pipelines.catalog.tables import deletions, prompts, recipes, scenes
-from cosmos_pipelines.errors import InputError, UnknownId
+from cosmos_pipelines.errors import InputError, StateError, UnknownId
 
 SCENE_COLUMNS = tuple(scenes.c[name] for name in SceneRow.__dataclass_fields__)
 RECIPE_COLUMNS = tuple(recipes.c[name] for name in Recipe.__dataclass_fields__)
@@ -128,12 +128,19 @@ class Scenes(Database):
         return SceneRow(**row._mapping)
 
     def put_recipe(
-        self, name: str, engine: str, model_type: str, config: Mapping[str, Any]
+        self,
+        name: str,
+        engine: str,
+        model_type: str,
+        config: Mapping[str, Any],
+        *,
+        replace: bool = True,
     ) -> Recipe:
         """Add a recipe, or replace the recipe of this name.
 
         Raises:
             InputError: no name, or an unknown operation.
+            StateError: there is a recipe of this name, and it is not to be replaced.
         """
         from cosmos_pipelines.operations.text import clean_name
 
@@ -143,8 +150,13 @@ class Scenes(Database):
         values = {"engine": engine, "model_type": model_type, "config": dict(config)}
         with self.write() as tx:
             statement = self.insert(recipes).values(name=name, created_at=tx.now, **values)
-            statement = statement.on_conflict_do_update(index_elements=["name"], set_=values)
-            row = tx.connection.execute(statement.returning(*RECIPE_COLUMNS)).one()
+            if replace:
+                statement = statement.on_conflict_do_update(index_elements=["name"], set_=values)
+            else:
+                statement = statement.on_conflict_do_nothing(index_elements=["name"])
+            row = tx.connection.execute(statement.returning(*RECIPE_COLUMNS)).first()
+        if row is None:
+            raise StateError(f"There is a recipe {name!r} already.", hint="Choose another name.")
         return Recipe(**row._mapping)
 
     def get_recipe(self, name: str) -> Recipe:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from cosmos_pipelines.errors import InputError, shown
 from cosmos_pipelines.foreign import parse_json
 from cosmos_pipelines.operations.base import Operation
+from cosmos_pipelines.operations.forms import bare_type, limit_of, models_in
 
 SLOT = "fields"
 """The parameter of a command that receives the given options, as a dict by field name."""
@@ -60,13 +61,13 @@ def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter:
     Raises:
         TypeError: the field's type has no form on a command line.
     """
-    kind = _bare(field.annotation)
+    kind = bare_type(field.annotation)
     metavar = None
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         parts = kind.model_fields
         metavar = " ".join(parts).upper()
-        kind = tuple[tuple(_bare(p.annotation) for p in parts.values())]  # type: ignore[misc]
-    elif _models_in(kind):
+        kind = tuple[tuple(bare_type(p.annotation) for p in parts.values())]  # type: ignore[misc]
+    elif models_in(kind):
         kind, metavar = str, "JSON"
     elif kind not in (bool, int, float, str) and get_origin(kind) is not Literal:
         raise TypeError(f"field {name!r}: {kind} has no form on a command line")
@@ -76,8 +77,8 @@ def parameter_of(name: str, field: FieldInfo) -> inspect.Parameter:
         help=_help(field),
         show_default=False,
         metavar=metavar,
-        min=_limit(field, "ge") if number else None,
-        max=_limit(field, "le") if number else None,
+        min=limit_of(field, "ge") if number else None,
+        max=limit_of(field, "le") if number else None,
     )
     return inspect.Parameter(
         name,
@@ -97,8 +98,8 @@ def _given(values: dict[str, Any], operation: type[Operation]) -> dict[str, Any]
 
 def _shaped(value: Any, field: FieldInfo) -> Any:
     """Turn a tuple into the mapping of its model, and JSON into its value; keep other values."""
-    kind = _bare(field.annotation)
-    if _models_in(kind):
+    kind = bare_type(field.annotation)
+    if models_in(kind):
         try:
             return parse_json(value, shown(value))
         except InputError as e:
@@ -107,27 +108,6 @@ def _shaped(value: Any, field: FieldInfo) -> Any:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return dict(zip(kind.model_fields, value, strict=True))
     return value
-
-
-def _models_in(kind: Any) -> bool:
-    """Whether a type is a tuple of any number of models, which the command line takes as JSON."""
-    inner = get_args(kind)
-    return (
-        get_origin(kind) is tuple
-        and inner[1:] == (Ellipsis,)
-        and isinstance(inner[0], type)
-        and issubclass(inner[0], BaseModel)
-    )
-
-
-def _bare(annotation: Any) -> Any:
-    """Return the type without `Annotated` and without `| None`."""
-    while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if get_origin(annotation) in (Union, type(int | None)):
-        [annotation] = [a for a in get_args(annotation) if a is not type(None)]
-        return _bare(annotation)
-    return annotation
 
 
 def _flags(name: str, field: FieldInfo, *, switch: bool) -> list[str]:
@@ -144,7 +124,3 @@ def _help(field: FieldInfo) -> str:
     if isinstance(field.default, bool):
         shown = "yes" if field.default else "no"
     return f"{text}; default: {shown}."
-
-
-def _limit(field: FieldInfo, which: str) -> float | None:
-    return next((getattr(m, which) for m in field.metadata if hasattr(m, which)), None)

@@ -37,6 +37,7 @@ def enter_all(
     settings: Settings,
     planned: Sequence[Planned],
     *,
+    backend: str | None = None,
     queued: bool = False,
     tags: Sequence[str] = (),
     request: str | None = None,
@@ -49,7 +50,7 @@ def enter_all(
     Raises:
         SettingsError: there is no such backend.
     """
-    where, asked = backend_name(settings, None), Counter[str]()
+    where, asked = backend_name(settings, backend), Counter[str]()
     rows = [new_run(**_row(plan, where, tags, request, asked)) for plan in planned]
     return catalog.add_runs(rows, queued=queued)
 

@@ -17,8 +17,28 @@ LOOK_BACK: Final = 200
 USED: Final = 20
 
 
+class History:
+    """The newest completed runs of each operation, read once for all orders of one plan."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._found: dict[ModelType, list[Run]] = {}
+
+    def of(self, model_type: ModelType) -> list[Run]:
+        """Return at most `LOOK_BACK` completed runs of an operation, the newest first."""
+        if model_type not in self._found:
+            self._found[model_type] = self._catalog.list_runs(
+                status="completed", model_type=model_type, limit=LOOK_BACK
+            )
+        return self._found[model_type]
+
+
 def estimate(
-    catalog: Catalog, settings: Settings, order: Order, backend: str
+    catalog: Catalog,
+    settings: Settings,
+    order: Order,
+    backend: str,
+    history: History | None = None,
 ) -> dict[str, Any] | None:
     """Seconds that an order will take where it is going, by the median of runs like its own.
 
@@ -33,7 +53,7 @@ def estimate(
     host = host_of(settings, backend)
     known = [
         run.outputs["timing"]
-        for run in _completed(catalog, order.model_type)
+        for run in (history or History(catalog)).of(order.model_type)
         if run.engine == order.engine and run.backend == backend and host in (None, run.host)
         and "timing" in run.outputs
     ]  # fmt: skip
@@ -59,10 +79,6 @@ def timing_of(record: Mapping[str, Any], order: Order, run_id: str) -> dict[str,
     if sample is None or cost is None:
         return {}
     return {"timing": {"seconds": sample["seconds"], "load_s": sample.get("load_s") or 0, **cost}}
-
-
-def _completed(catalog: Catalog, model_type: ModelType) -> list[Run]:
-    return catalog.list_runs(status="completed", model_type=model_type, limit=LOOK_BACK)
 
 
 def _like(cost: Mapping[str, Any]) -> tuple[Any, Any]:

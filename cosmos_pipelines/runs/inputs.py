@@ -179,8 +179,11 @@ def register_prompt(
     negative_prompt: str | None = None,
     name: str | None = None,
     parameters: Mapping[str, Any] | None = None,
+    parent: str | None = None,
 ) -> tuple[Prompt, bool]:
     """Enter a prompt for a scene; the same content again gives the same prompt and False.
+
+    `parent`: id of the prompt of which it is an edition.
 
     All words are checked before the scene, which may have to be encoded.
 
@@ -204,6 +207,7 @@ def register_prompt(
         row.key,
         name or smart_name(text, catalog.has_prompt_named),
         parameters,
+        parent_prompt_id=parent,
     )
 
 

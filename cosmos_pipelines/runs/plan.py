@@ -6,15 +6,16 @@ run stops after the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.registry import backend_for
-from cosmos_pipelines.catalog.records import Prompt, Run
+from cosmos_pipelines.catalog.records import Prompt, Recipe, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError, shown
@@ -31,7 +32,7 @@ from cosmos_pipelines.operations import (
     operation_from,
 )
 from cosmos_pipelines.runs.engine_choice import engine_for
-from cosmos_pipelines.runs.estimate import estimate
+from cosmos_pipelines.runs.estimate import History, estimate
 from cosmos_pipelines.runs.inputs import measured
 from cosmos_pipelines.runs.locations import as_stored, located
 from cosmos_pipelines.runs.scenes import Looking, current_scene, scene_videos
@@ -68,12 +69,31 @@ def plan_transfer(
         InputError: a field, weight or input that the engine would refuse, an unknown id or recipe.
     """
     prompt = catalog.get_prompt(prompt_id)
+    known = None if recipe is None else catalog.get_recipe(recipe)
+    look = partial(current_scene, catalog, settings, prompt.scene, looking)
+    row = {"prompt_id": prompt.id, "recipe": recipe}
+    return transfer_of(settings, prompt, known, fields, engine, look, row)
+
+
+def transfer_of(
+    settings: Settings,
+    prompt: Prompt,
+    recipe: Recipe | None,
+    fields: Mapping[str, Any],
+    engine: str | None,
+    look: Callable[[], SceneRow],
+    row: Mapping[str, Any],
+) -> Planned:
+    """A transfer of a prompt and a recipe that the caller has; `look` gives its scene.
+
+    Raises:
+        InputError: as `plan_transfer`.
+    """
     base: dict[str, Any] = {}
     if recipe is not None:
-        known = catalog.get_recipe(recipe)
-        base, engine = dict(known.config), engine or known.engine
+        base, engine = dict(recipe.config), engine or recipe.engine
     given = Transfer.parse({**base, **Transfer.named(fields)}, what="inference")
-    scene = current_scene(catalog, settings, prompt.scene, looking)
+    scene = look()
     chosen = engine_for(settings, "transfer", engine)
     steered = "weights" in chosen.uses.get("transfer", ())
     operation = given.for_scene(scene.facts.keys(), chosen.computes) if steered else given
@@ -83,7 +103,7 @@ def plan_transfer(
         prompt.text,
         _negative(operation, prompt),
         scene_videos(settings, scene),
-        {"prompt_id": prompt.id, "recipe": recipe},
+        row,
     )
 
 
@@ -204,14 +224,16 @@ def as_orders(
     catalog: Catalog, settings: Settings, planned: Iterable[Planned], backend: str | None
 ) -> list[dict[str, Any]]:
     """The orders that planned runs would become, batched, as plain data."""
-    where = backend_name(settings, backend)
+    where, history = backend_name(settings, backend), History(catalog)
+    planned = list(planned)
+    names = catalog.find_prompts(p.row["prompt_id"] for p in planned if p.row.get("prompt_id"))
     by_engine: dict[str, list[Planned]] = {}
     for plan in planned:
         by_engine.setdefault(plan.engine.name, []).append(plan)
     orders = []
     for mine in by_engine.values():
         engine = mine[0].engine
-        notes = {plan.job.run_id: (_called(catalog, plan), plan.notes) for plan in mine}
+        notes = {plan.job.run_id: (_called(names, plan), plan.notes) for plan in mine}
         for batch in batching.plan(engine, [plan.job for plan in mine]):
             ids = tuple(job.run_id for job in batch)
             order = compiled(settings, engine, batch, order_id(ids, 1))
@@ -222,17 +244,17 @@ def as_orders(
                     "backend": where,
                     "order": order.model_dump(mode="json"),
                     "expected": [e.model_dump(mode="json") for e in order.expected],
-                    "estimate": estimate(catalog, settings, order, where),
+                    "estimate": estimate(catalog, settings, order, where, history),
                     "notes": _notes([notes[run_id] for run_id in ids]),
                 }
             )
     return orders
 
 
-def _called(catalog: Catalog, plan: Planned) -> str:
+def _called(prompts: Mapping[str, Prompt], plan: Planned) -> str:
     """What a user calls a planned run: by its prompt."""
-    prompt = plan.row.get("prompt_id")
-    return catalog.get_prompt(prompt).name if prompt else "the video"
+    prompt = prompts.get(plan.row.get("prompt_id") or "")
+    return prompt.name if prompt else "the video"
 
 
 def _notes(runs: Sequence[tuple[str, Sequence[str]]]) -> list[str]:

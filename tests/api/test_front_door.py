@@ -127,6 +127,27 @@ NATURAL: dict[str, Call] = {
     ),
     "positional limit": lambda a: a.search_prompts("street", 3),
     "deep verify": lambda a: a.verify_integrity(fix=False, deep=np.bool_(True)),
+    "draft of a prompt": lambda a: a.draft_prompt("Fog", a.get_scene("city"), negative_prompt=None),
+    "page of prompts": lambda a: a.page_of_prompts(words="street", scene="city", limit=np.int8(2)),
+    "story of a prompt": lambda a: a.story_of_prompt(a.get_prompt("street")),
+    "scenes to choose": lambda a: a.scenes_to_choose(),
+    "fields": lambda a: a.fields_of("upscale"),
+    "fields filled in": lambda a: a.check_fields("transfer", {"seed": np.int64(3), "fps": ""}),
+    "engines": lambda a: a.transfer_engines(),
+    "backends": lambda a: a.list_backends(),
+    "draft of a recipe": lambda a: a.draft_recipe("soft", engine=None, filled={"seed": "x"}),
+    "compared recipes": lambda a: a.compare_recipes(a.list_recipes()),
+    "compared with nothing": lambda a: a.compare_recipes([]),
+    "recipe renamed and removed": lambda a: a.delete_recipe(
+        a.rename_recipe(a.create_recipe("old", replace=False), "new name")
+    ),
+    "order told": lambda a: a.plan_order("street", recipes="soft", seeds=np.array([1, 2])),
+    "order": lambda a: a.cancel_waiting(
+        a.queue_order(["street"], key="k" * 8, seeds=[3, 4], shown=None, guidance_scale=5)["runs"]
+    ),
+    "order of better words": lambda a: a.cancel_waiting(
+        a.queue_enhancement("street", key="k" * 8, engine="preview")["runs"]
+    ),
     "4K of a file": lambda a: a.plan_upscale(video=str(a.settings.inputs / "city/color.mp4")),
     "weight of 4K": lambda a: a.plan_upscale(completed(a), weight=0.3),
     "kill nothing": lambda a: a.kill(all=True),
@@ -264,6 +285,24 @@ WRONG: dict[str, tuple[Call, str]] = {
     "recipe name none": (lambda a: a.create_recipe(None, seed=1), "name"),
     "recipe name empty": (lambda a: a.create_recipe("", seed=1), "name"),
     "recipe bad": (lambda a: a.create_recipe("x", weights=2), "weights"),
+    "recipe kept": (lambda a: a.create_recipe("soft", replace=False), "already"),
+    "recipe renamed to none": (lambda a: a.rename_recipe("soft", " "), "name"),
+    "recipe renamed from none": (lambda a: a.rename_recipe("sotf", "x"), "soft"),
+    "recipe gone": (lambda a: a.delete_recipe("sotf"), "soft"),
+    "recipe compared": (lambda a: a.compare_recipes(["soft", "sotf"]), "soft"),
+    "recipe of a list": (lambda a: a.draft_recipe(filled=[1]), "filled"),
+    "order of nothing": (lambda a: a.plan_order([]), "No prompt"),
+    "order without key": (lambda a: a.queue_order("street"), "key"),
+    "order with a key of blanks": (lambda a: a.queue_order("street", key=" " * 9), "key"),
+    "order too large": (lambda a: a.plan_order("street", seeds=range(9999)), "2,000"),
+    "order shown otherwise": (
+        lambda a: a.queue_order("street", key="k" * 9, shown=2), "2 runs were shown"
+    ),
+    "order with a seed of words": (lambda a: a.plan_order("street", seeds=["x"]), "seeds"),
+    "enhancement of nothing": (lambda a: a.queue_enhancement("nothing", key="k" * 9), "nothing"),
+    "mark of a page": (lambda a: a.page_of_prompts(after="x"), "list of prompts"),
+    "fields of nothing": (lambda a: a.fields_of("transferr"), "operation"),
+    "origin unknown": (lambda a: a.create_prompt("t", "city", parent="nothing"), "nothing"),
     "engine unknown": (lambda a: a.create_run("street", engine="cosmos4"), "cosmos3"),
     "engine number": (lambda a: a.create_run("street", engine=3), "engine"),
     "engine list": (lambda a: a.create_recipe("x", engine=["preview"]), "engine"),
@@ -469,9 +508,10 @@ def test_any_value_for_any_argument_is_taken_or_refused_in_words(
     ]
     good = {
         "text": "A street", "scene_dir": "nowhere", "prompt_id": "nothing", "prompt_ids": [],
-        "run_id": "rs_nothing", "run_ids": [], "directory": "/nowhere", "name": "x", "key": "city",
+        "run_id": "rs_nothing", "run_ids": [], "directory": "/nowhere", "name": "x",
         "words": "street", "rating": 3, "thing": "street", "kind": "run", "thing_id": "rs_nothing",
-        "what": "runs", "path": "/nowhere/x.csv", "engine": "nothing",
+        "what": "runs", "path": "/nowhere/x.csv", "engine": "nothing", "operation": "transfer",
+        "names": [], "filled": {}, "new": "y", "key": "city-1-2-3",
         "verdict": "none", "undo": [], "seen": [], "form": "csv",
     }  # fmt: skip
     needed = {

@@ -143,9 +143,11 @@ def test_prompts_that_no_enhancement_made_and_those_that_somebody_enhances_are_t
     catalog: Catalog,
 ) -> None:
     first = add_prompt(catalog, "a street")
-    better = add_prompt(catalog, "a better street", parent_prompt_id=first.id)
-    best = add_prompt(catalog, "the best street", parent_prompt_id=first.id)
+    made = {"parent_prompt_id": first.id, "source_run_id": add_run(catalog).id}
+    better = add_prompt(catalog, "a better street", **made)
+    best = add_prompt(catalog, "the best street", **made)
+    edited = add_prompt(catalog, "an edited street", parent_prompt_id=first.id)
     add_run(catalog, prompt_id=best.id)
-    assert catalog.ids_to_enhance() == [first.id]
+    assert catalog.ids_to_enhance() == [first.id, edited.id]
     add_run(catalog, model_type="enhance", prompt_id=better.id)
-    assert catalog.ids_to_enhance() == [first.id, better.id]
+    assert catalog.ids_to_enhance() == [first.id, better.id, edited.id]

@@ -1,0 +1,149 @@
+"""An order of a person: the cells of a sweep told before they are queued, queued once, and undone.
+
+Whoever sends an order twice (a double click, a second tab) is given the runs of the first time: the
+order has a key, which becomes the request key of its runs (see enter.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.runs.enter import enter_all
+from cosmos_pipelines.runs.plan import Planned, as_orders
+from cosmos_pipelines.runs.sweep import Cell
+from cosmos_pipelines.settings import Settings
+
+
+def told(
+    catalog: Catalog, settings: Settings, cells: Sequence[Cell], backend: str | None
+) -> dict[str, Any]:
+    """What the cells would become, as plain data; see `CosmosAPI.plan_order`."""
+    possible = [cell.plan for cell in cells if cell.plan is not None]
+    loads = [_load(one) for one in as_orders(catalog, settings, possible, backend)]
+    seconds = [load["seconds"] for load in loads]
+    return {
+        "runs": len(possible),
+        "refused": len(cells) - len(possible),
+        "chunks": sum(load["chunks"] or 0 for load in loads) or None,
+        "seconds": None if None in seconds or not seconds else sum(seconds),
+        "loads": loads,
+        "cells": [_cell(cell) for cell in cells],
+    }
+
+
+def queue_cells(
+    catalog: Catalog,
+    settings: Settings,
+    cells: Sequence[Cell],
+    *,
+    key: str,
+    shown: int | None,
+    backend: str | None,
+    tags: Sequence[str],
+) -> dict[str, Any]:
+    """Enter the cells that are not refused, all in one transaction; see `CosmosAPI.queue_order`.
+
+    Raises:
+        InputError: all cells are refused.
+        StateError: another number of runs was shown to the person.
+    """
+    possible = [cell.plan for cell in cells if cell.plan is not None]
+    if not possible:
+        first = next(cell.refusal for cell in cells if cell.refusal is not None)
+        raise InputError(f"All {len(cells)} runs are refused. {first.message}", hint=first.hint)
+    if shown is not None and shown != len(possible):
+        raise StateError(
+            f"{shown} runs were shown, but {len(possible)} of {len(cells)} are possible now: "
+            "nothing was queued.",
+            hint="Look at the plan again.",
+        )
+    return queue_once(catalog, settings, possible, key=key, backend=backend, tags=tags)
+
+
+def queue_once(
+    catalog: Catalog,
+    settings: Settings,
+    planned: Sequence[Planned],
+    *,
+    key: str,
+    backend: str | None = None,
+    tags: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Queue planned runs under the key of an order.
+
+    Returns: runs (ids, in the order of the plans), new (how many were entered now), and statuses
+    (number of the others by status: they were queued with this key before).
+    """
+    runs = enter_all(
+        catalog,
+        settings,
+        planned,
+        backend=backend,
+        queued=True,
+        tags=tags,
+        request=f"order/{key}",
+    )
+    known = [r for r, p in zip(runs, planned, strict=True) if r.id != p.job.run_id]
+    return {
+        "runs": [run.id for run in runs],
+        "new": len(runs) - len(known),
+        "statuses": _statuses(known),
+    }
+
+
+def cancel_waiting(catalog: Catalog, run_ids: Sequence[str]) -> dict[str, Any]:
+    """Cancel those of the runs that no process has begun; the others go on.
+
+    Returns: cancelled (ids), and statuses (number of the others by status).
+    """
+    cancelled, others = list[str](), list[Run]()
+    for run in catalog.find_runs(run_ids).values():
+        if run.status == "pending" and catalog.cancel_pending(run.id) is not None:
+            cancelled.append(run.id)
+        else:
+            others.append(run)
+    return {"cancelled": cancelled, "statuses": _statuses(others)}
+
+
+def _statuses(runs: Sequence[Run]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for run in runs:
+        found[run.status] = found.get(run.status, 0) + 1
+    return found
+
+
+def _load(order: dict[str, Any]) -> dict[str, Any]:
+    costs, expected = order["order"]["costs"], order["estimate"] or {}
+    return {
+        "engine": order["engine"],
+        "simulated": order["simulated"],
+        "backend": order["backend"],
+        "runs": len(order["order"]["run_ids"]),
+        "chunks": sum(cost["chunks"] for cost in costs.values()) or None,
+        "seconds": expected.get("seconds"),
+        "load_s": expected.get("load_s"),
+        "notes": order["notes"],
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    plan, refusal = cell.plan, cell.refusal
+    cost = plan.engine.cost(plan.job) if plan else None
+    return {
+        "prompt_id": cell.prompt_id,
+        "prompt_name": cell.prompt_name,
+        "recipe": cell.recipe,
+        "seed": cell.seed
+        if cell.seed is not None
+        else plan and plan.job.operation.config()["seed"],
+        "engine": plan.engine.label if plan else None,
+        "chunks": cost.chunks if cost else None,
+        "steps": cost.steps if cost else None,
+        "notes": plan.notes if plan else [],
+        "refusal": refusal.message if refusal else None,
+        "hint": refusal.hint if refusal else None,
+    }

@@ -1,0 +1,135 @@
+"""A sweep: prompts x recipes x seeds, each cell planned by itself.
+
+The prompts, the recipes and the scenes of all cells are read once. A cell that is refused leaves
+the others alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final, TypeVar
+
+from cosmos_pipelines.catalog.records import Prompt, Recipe, SceneRow
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.errors import CosmosError, InputError
+from cosmos_pipelines.operations import Transfer
+from cosmos_pipelines.runs.plan import Planned, transfer_of
+from cosmos_pipelines.runs.scenes import Looking, current_scene
+from cosmos_pipelines.settings import Settings
+
+T = TypeVar("T")
+
+MOST_CELLS: Final = 2000
+"""Runs of one order."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: its plan, or why it is refused."""
+
+    prompt_id: str
+    prompt_name: str
+    recipe: str | None
+    seed: int | None
+    plan: Planned | None = None
+    refusal: CosmosError | None = None
+
+
+def plan_cells(
+    catalog: Catalog,
+    settings: Settings,
+    prompt_ids: Sequence[str],
+    recipes: Sequence[str],
+    seeds: Sequence[int],
+    fields: Mapping[str, Any],
+    *,
+    engine: str | None = None,
+    looking: Looking = "renew",
+) -> list[Cell]:
+    """Plan each cell; without recipes the fields alone, without seeds the seed of recipe or fields.
+
+    `fields` override the recipes, and a seed overrides both. `looking`: as for `plan_transfer`.
+
+    Raises:
+        InputError: no prompt, too many cells, or fields that no engine can use.
+    """
+    fields = Transfer.named(fields, "order")
+    Transfer.parse(fields, what="order")
+    if not prompt_ids:
+        raise InputError("No prompt was chosen.", hint="Choose one at least.")
+    down = list(dict.fromkeys(prompt_ids))
+    across = list(product(_each(recipes), _each(seeds)))
+    if (number := len(down) * len(across)) > MOST_CELLS:
+        raise InputError(
+            f"{number:,} runs are more than one order can have: {MOST_CELLS:,} are allowed.",
+            hint="Choose fewer prompts, recipes or seeds.",
+        )
+    reads = _Reads(catalog, settings, looking, prompt_ids)
+    return [
+        _cell(reads, prompt_id, recipe, seed, fields, engine)
+        for prompt_id in down
+        for recipe, seed in across
+    ]
+
+
+def _each(chosen: Sequence[T]) -> list[T | None]:
+    return [*dict.fromkeys(chosen)] or [None]
+
+
+class _Reads:
+    """What the cells of one sweep have in common, each read once; also that it cannot be read."""
+
+    def __init__(
+        self, catalog: Catalog, settings: Settings, looking: Looking, prompt_ids: Sequence[str]
+    ) -> None:
+        self.catalog, self.settings, self.looking = catalog, settings, looking
+        self._known = catalog.find_prompts(prompt_ids)
+        self._recipes = {recipe.name: recipe for recipe in catalog.list_recipes()}
+        self._scenes: dict[str, SceneRow | CosmosError] = {}
+
+    def prompt(self, wanted: str) -> Prompt:
+        return self._known.get(wanted) or self.catalog.get_prompt(wanted)
+
+    def recipe(self, name: str) -> Recipe:
+        return self._recipes.get(name) or self.catalog.get_recipe(name)
+
+    def scene(self, key: str) -> Callable[[], SceneRow]:
+        """Return what gives a scene as it is now, or raises the error of the first look."""
+
+        def look() -> SceneRow:
+            if key not in self._scenes:
+                try:
+                    found = current_scene(self.catalog, self.settings, key, self.looking)
+                    self._scenes[key] = found
+                except CosmosError as e:
+                    self._scenes[key] = e
+            scene = self._scenes[key]
+            if isinstance(scene, CosmosError):
+                raise scene
+            return scene
+
+        return look
+
+
+def _cell(
+    reads: _Reads,
+    prompt_id: str,
+    recipe: str | None,
+    seed: int | None,
+    fields: Mapping[str, Any],
+    engine: str | None,
+) -> Cell:
+    name = prompt_id
+    given = {**fields, **({} if seed is None else {"seed": seed})}
+    try:
+        prompt = reads.prompt(prompt_id)
+        prompt_id, name = prompt.id, prompt.name
+        known = None if recipe is None else reads.recipe(recipe)
+        row = {"prompt_id": prompt.id, "recipe": recipe}
+        look = reads.scene(prompt.scene)
+        plan = transfer_of(reads.settings, prompt, known, given, engine, look, row)
+    except CosmosError as e:
+        return Cell(prompt_id, name, recipe, seed, refusal=e)
+    return Cell(prompt_id, name, recipe, seed, plan=plan)
