@@ -24,6 +24,17 @@ class Feed:
         self._listeners: set[asyncio.Queue[str]] = set()
         self._following: asyncio.Task[None] | None = None
         self._trouble: str | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def listening(self) -> bool:
+        """Whether a page is open."""
+        return bool(self._listeners)
+
+    def tell(self, name: str, data: Any) -> None:
+        """Push an event to every open page; any thread may do so."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell, _event(name, data))
 
     async def stream(self) -> AsyncIterator[str]:
         """Yield server-sent events until the page is closed.
@@ -33,6 +44,7 @@ class Feed:
         """
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._listeners.add(queue)
+        self._loop = asyncio.get_running_loop()
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow())
         try:

@@ -102,6 +102,7 @@ def application(
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         started()
         yield
+        site.hosts.end()
 
     site = Site(api, new_token())
     return Starlette(routes=[*routes(site), Mount("/", dagster_app)], lifespan=lifespan)
