@@ -50,9 +50,8 @@ READ_BY_NAME = {
         "upscale_engine", "enhance_engine",
         "transfer_timeout_s", "upscale_timeout_s", "enhance_timeout_s",
     ),
-    "the JSON of a GPU": ("temperature_c", "power_w"),
+    "the JSON of a GPU": ("power_w",),
     "the JSON of a run": ("container_id",),
-    "who reads a manifest's file": ("about",),
     "the settings of a run": ("create_new", "seg"),
     "who reads a scene.json": (
         "source_values", "value_of_white", "value_of_black", "holes_are", "cut_off_share",

@@ -10,17 +10,19 @@ from cosmos_pipelines.api.arguments import Record, SceneDir
 from cosmos_pipelines.api.drafts import Drafts
 from cosmos_pipelines.api.following import Following
 from cosmos_pipelines.api.front_door import front_door
+from cosmos_pipelines.api.hosts import Hosts
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.orders import Orders
 from cosmos_pipelines.api.records import Records
 from cosmos_pipelines.api.review import Review
 from cosmos_pipelines.api.runs import Inference, OnLine, Runs
+from cosmos_pipelines.api.scenes import Scenes
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
 @front_door
-class CosmosAPI(Records, Runs, Operations, Following, Review, Drafts, Orders):
+class CosmosAPI(Records, Runs, Operations, Following, Review, Drafts, Orders, Scenes, Hosts):
     """Scenes, prompts, recipes and runs of one project.
 
         with CosmosAPI() as cosmos:

@@ -48,9 +48,14 @@ class Records(Project):
     ) -> Record:
         """Encode a rendered directory as a scene below the inputs root and register it.
 
-        `fps`: of picture sequences, as 24, 23.976 or "30000/1001"; default: the rate of a video
-        beside them, else 24. `depth_holes`: how a depth of 0 is shown. `step`: between frame
-        numbers. `progress` is called with the pass, the frames done and the frames in all.
+        `directory`: of the rendered passes: picture sequences or videos. `name`: of the scene;
+        default: the directory's. `fps`: of picture sequences, as 24, 23.976 or "30000/1001";
+        default: the rate of a video beside them, else 24. `description`: what the scene shows, in
+        one line. `depth_values`: what a value of the depth pass means: a point's distance or
+        nearness. `depth_holes`: what a depth of 0 is: nothing measured, shown far or near; or
+        (none) a depth. `step`: how far the frame numbers are apart; 2 for each second frame.
+
+        `progress` is called with the pass, the frames done and the frames in all.
         """
         from cosmos_pipelines.runs.inputs import prepare
 

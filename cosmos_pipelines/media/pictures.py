@@ -54,6 +54,19 @@ def preview_and_thumbnail(facts: Probe, moving: Path, still: Path) -> None:
     _write_still([p for n, p in pictures.items() if n in looked_at], still)
 
 
+def still(video: Path, dest: Path) -> Path:
+    """Write a JPEG of the first frame of a video, or of one a second later if that is black.
+
+    Raises:
+        MediaError: the video cannot be used.
+        DiskFull: no room; nothing half-written is left.
+    """
+    facts = probe(video)
+    chosen = {0, min(facts.frames - 1, round(facts.fps))}
+    _write_still(_shrunk(video, facts, chosen, _WIDTH).values(), dest)
+    return dest
+
+
 def _write_moving(pictures: list[Array], facts: Probe, dest: Path) -> None:
     images = [Image.fromarray(picture) for picture in pictures]
     duration_ms = max(20, round(1000 * facts.duration_s / len(images)))

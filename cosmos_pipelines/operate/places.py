@@ -94,14 +94,14 @@ def _asking(settings: Settings, place: Place) -> Callable[[], None]:
     def ask() -> None:
         try:
             with closing(backend_for(settings, place.backend)) as backend:
-                _ask(backend, place)
+                ask_place(backend, place)
         except CosmosError as e:
             place.problem = str(e)
 
     return ask
 
 
-def _ask(backend: Backend, place: Place) -> None:
+def ask_place(backend: Backend, place: Place) -> None:
     """Read the orders and the GPUs; the GPUs also if Docker cannot be used."""
     try:
         # The orders of a host's set-up belong to no run, but are not stray.

@@ -25,7 +25,7 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
     active, queued = catalog.active_runs(), catalog.queued_runs(None)
     lost = {run.id for run in active if looks_lost(run)}
     prompts = catalog.find_prompts(run.prompt_id for run in (*active, *queued) if run.prompt_id)
-    behind = _left_behind(catalog, found, before, active, lost)
+    behind = left_in(catalog, found, before, active, lost)
     engine = settings.execution.engine
     return {
         "home": str(settings.home),
@@ -46,7 +46,7 @@ def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _left_behind(
+def left_in(
     catalog: Catalog,
     found: Mapping[str, Place],
     before: Sequence[Run],

@@ -33,6 +33,17 @@ class Feed:
         self._api = api
         self._listeners: set[_Listener] = set()
         self._following: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def listening(self) -> bool:
+        """Whether a page is open."""
+        return bool(self._listeners)
+
+    def tell(self, name: str, data: Any) -> None:
+        """Push an event to every open page; any thread may do so."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell, _event(name, data))
 
     async def stream(self) -> AsyncIterator[str]:
         """Yield server-sent events until the page is closed or the server ends.
@@ -43,6 +54,7 @@ class Feed:
         """
         listener = _Listener()
         self._listeners.add(listener)
+        self._loop = asyncio.get_running_loop()
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow())
         try:

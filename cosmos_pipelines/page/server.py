@@ -118,6 +118,7 @@ def application(
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         started()
         yield
+        site.hosts.end()
 
     app = Starlette(
         routes=[*routes(site), Mount("/", dagster_app) if dagster_app else elsewhere(site)],

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.page.feed import Feed
+from cosmos_pipelines.page.hosts_news import HostsNews
+from cosmos_pipelines.page.jobs import Jobs
 from cosmos_pipelines.page.words import FILTERS
 
 if TYPE_CHECKING:
@@ -44,9 +46,13 @@ class Site:
     dagster: str | None = ""
     """What comes before the paths of Dagster's page; None: nobody knows where it is."""
     feed: Feed = field(init=False)
+    hosts: HostsNews = field(init=False)
+    jobs: Jobs = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "feed", Feed(self.api))
+        object.__setattr__(self, "hosts", HostsNews(self.api, self.feed))
+        object.__setattr__(self, "jobs", Jobs(self.feed))
 
     def render(
         self, request: Request, template: str, *, status: int = 200, **values: Any

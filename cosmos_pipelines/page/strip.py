@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cosmos_pipelines.page.site import Site
@@ -17,8 +18,17 @@ def routes(site: Site) -> list[Route]:
     from starlette.routing import Route
 
     def strip(request: Request) -> Response:
-        active = site.api.get_active_operations()
-        waiting = site.api.list_runs(status="pending", limit=None)
-        return site.render(request, "parts/strip.html", running=len(active), waiting=len(waiting))
+        site.hosts.wake()
+        now = datetime.now(UTC).isoformat()
+        counts = site.api.count_runs(request.query_params.get("since"))
+        return site.render(
+            request,
+            "parts/strip.html",
+            counts=counts,
+            hosts=site.hosts.brief(),
+            next_step=site.api.what_now(),
+            inputs=str(site.api.settings.inputs),
+            now=now,
+        )
 
     return [Route("/strip", strip)]

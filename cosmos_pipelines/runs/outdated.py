@@ -219,15 +219,16 @@ def replacements(runs: Iterable[Run], outdated: Iterable[str]) -> dict[str, str]
     stale, found = set(outdated), dict[str, str]()
     by_age = sorted(runs, key=lambda run: run.created_at)
     good = [r for r in by_age if r.id not in stale and r.status not in ("failed", "cancelled")]
-    newest = {_asked(run): run for run in good}
+    newest = {same_request(run): run for run in good}
     for old in by_age:
-        new = newest.get(_asked(old, found.get(old.parent_run_id or "")))
+        new = newest.get(same_request(old, found.get(old.parent_run_id or "")))
         if new is not None and new.created_at > old.created_at:
             found[old.id] = new.id
     return found
 
 
-def _asked(run: Run, parent: str | None = None) -> tuple[Any, ...]:
+def same_request(run: Run, parent: str | None = None) -> tuple[Any, ...]:
+    """What is equal for runs that ask for the same result; `parent`: another parent run."""
     of = (run.prompt_id, parent or run.parent_run_id, run.source.get("video"))
     return (run.model_type, run.engine, *of, content_hash(run.execution_config))
 

@@ -51,11 +51,8 @@ class Memory:
         last, cls.last = cls.last, None  # a tick that fails leaves nothing
         if last is not None and cursor is not None and last.cursor == cursor:
             return cls(last.seen, cursor)
-        try:
-            kept = json.loads(cursor or "{}")
-            return cls({name: _seen(values) for name, values in kept.items()}, cursor)
-        except (TypeError, ValueError, AttributeError):
-            return cls()
+        kept = seen_of(cursor)
+        return cls() if kept is None else cls(kept, cursor)
 
     def text(self) -> str:
         """The cursor."""
@@ -76,6 +73,15 @@ class Memory:
     def full(self) -> bool:
         """Whether this tick has taken as many as it may."""
         return len(self.requested) + len(self.registered) >= A_TICK
+
+
+def seen_of(cursor: str | None) -> dict[str, Seen] | None:
+    """What a cursor remembers, by the directory's name; None of one that is not understood."""
+    try:
+        kept = json.loads(cursor or "{}")
+        return {name: _seen(values) for name, values in kept.items()}
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def _seen(values: list[Any] | dict[str, Any]) -> Seen:

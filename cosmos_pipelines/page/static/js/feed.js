@@ -1,5 +1,6 @@
 // The news of the project as events of the body: `cosmos:change` (detail: [{kind, id, deleted}]) and
 // `cosmos:hello` (the stream has begun again: read anew). A hidden page closes its stream.
+// `cosmos:hosts` and `cosmos:job`: a place of runs, or work of the server, is not as it was.
 let source = null;
 
 export function listen() {
@@ -17,7 +18,9 @@ function open() {
     first = false;
     seen = true;
   });
-  source.addEventListener("change", (event) => emit("change", JSON.parse(event.data)));
+  for (const name of ["change", "hosts", "job"]) {
+    source.addEventListener(name, (event) => emit(name, JSON.parse(event.data)));
+  }
   source.addEventListener("trouble", (event) => {
     troubled = true;
     trouble(JSON.parse(event.data).message);

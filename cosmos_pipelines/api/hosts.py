@@ -1,0 +1,150 @@
+"""The part of the API for those who watch the queue and the hosts: looks, pause, resume, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from cosmos_pipelines.api.arguments import Count, Record, Words
+from cosmos_pipelines.api.project import Project
+from cosmos_pipelines.catalog.records import iso
+from cosmos_pipelines.errors import CosmosError, InputError, shown
+
+
+class Hosts(Project):
+    """Watch the queue and the hosts of one project."""
+
+    def look_at_queue(self, limit: Count = 100, offset: Count = 0) -> Record:
+        """Return what runs, and a part of what waits in the order of its start.
+
+        `running`: cards (see `cards`) with `left_s` (seconds, or None), `lost` (its process is
+        gone) and `shares` (ids of the active runs in the same model load). `waiting`: cards with
+        `position` from 1 and `whole_s` (seconds that it will take, or None). `waiting_in_all`.
+        """
+        from cosmos_pipelines.operate.queue import queue_now
+
+        return queue_now(self.catalog, limit, offset)
+
+    def watch_hosts(self) -> Iterator[Record]:
+        """Yield what is known of the places where runs are executed, twice a second at least.
+
+        `places`: as in `check_status`, with `history` of each GPU (seconds since 1970, load in
+        percent, memory in MiB, degrees; of the last ten minutes), `orders` (their number),
+        `answered_at` and `silent_since`. `left`: what was left behind, as in `check_status`. Each
+        place is looked at every five seconds over one connection, until the iterator is closed.
+        """
+        from cosmos_pipelines.operate.host_watch import HostWatch
+
+        with HostWatch(self.catalog, self.settings) as watch:
+            while True:
+                yield watch.news()
+
+    def daemon_state(self) -> Record:
+        """Return what Dagster's daemon, which starts what waits, left in its records.
+
+        `alive`: whether it gave a sign of life lately; None: no daemon has ever run. `beat`: the
+        last one. `queue`: "on", "paused", or None if it was never there.
+
+        Raises:
+            CosmosError: Dagster's records cannot be read.
+        """
+        from cosmos_pipelines.resources.daemon_side import ALIVE_S, daemon_side
+
+        side = daemon_side(self.settings)
+        alive = None
+        if side.beat is not None:
+            alive = (datetime.now(UTC) - side.beat).total_seconds() < ALIVE_S
+        return {
+            "alive": alive,
+            "beat": side.beat and iso(side.beat),
+            "queue": None if side.queue_on is None else "on" if side.queue_on else "paused",
+        }
+
+    def pause_queue(self) -> Record:
+        """Start nothing more that waits, until `resume_queue`; return `daemon_state`.
+
+        What runs goes on, and so do the few batches that Dagster has taken already. It is the
+        switch of the sensor `dispatch_queue` on Dagster's page.
+
+        Raises:
+            StateError: no daemon has ever run in this project.
+        """
+        return self._switch_queue(on=False)
+
+    def resume_queue(self) -> Record:
+        """Start what waits again after `pause_queue`; return `daemon_state`. Raises StateError."""
+        return self._switch_queue(on=True)
+
+    def cancel_runs(self, run_ids: Words, *, batch: bool = False) -> Record:
+        """Stop active runs and cancel waiting ones, each as `kill` does.
+
+        Returns: `stopped` (ids) and `refused` (id and error of each run that could not be stopped);
+        one run that cannot be stopped leaves no other unstopped. Of runs that share a load, one
+        stops all with `batch`; so a run that has ended meanwhile is not refused then.
+        """
+        from cosmos_pipelines.operate.kill import kill
+
+        stopped, refused = list[str](), list[Record]()
+        for run_id in run_ids:
+            if run_id in stopped:
+                continue
+            try:
+                ended = kill(self.catalog, self.settings, run_id, whole_batch=batch)
+                stopped += [run.id for run in ended]
+            except CosmosError as e:
+                refused.append({"id": run_id, "error": e.message, "hint": e.hint})
+        return {"stopped": stopped, "refused": refused}
+
+    def queued_ids(self, tag: str) -> list[str]:
+        """Return the ids of the waiting runs with a tag, newest first."""
+        runs = self.catalog.list_runs("pending", tag=tag, limit=None)
+        return [run.id for run in runs if run.queued_at is not None]
+
+    def count_runs(self, failed_since: str | None = None) -> Record:
+        """Return the numbers of `running`, `waiting`, `failed` and `completed` runs.
+
+        `failed_since`: a time (ISO 8601); only runs that failed after it are counted as failed.
+        """
+        since = None if failed_since is None else _moment(failed_since)
+        counts = self.catalog.count_by_status()
+        running = sum(counts[status] for status in ("uploading", "running", "downloading"))
+        waiting = self.catalog.count_queued() if counts["pending"] else 0
+        failed = self.catalog.count_failed(since) if counts["failed"] else 0
+        others = {"completed": counts["completed"], "pending": counts["pending"]}
+        return {"running": running, "waiting": waiting, "failed": failed, **others}
+
+    def what_now(self) -> Record:
+        """Return what somebody with an almost empty project does next.
+
+        `step`: "scene" (render or prepare one), "prompt" (write one for `scene`), "order" (a video
+        for `scene`), "look" (at the first video, `run`), or None: the project has all of it.
+        """
+        from cosmos_pipelines.operate.next_step import next_step
+
+        return next_step(self.catalog)
+
+    def last_doctor(self) -> Record | None:
+        """Return `at` and `checks` of the last `check_and_keep`; None: it was never asked for."""
+        from cosmos_pipelines.doctor.kept import last_result
+
+        return last_result(self.settings)
+
+    def check_and_keep(self, *, on_check: Callable[[Record], None] | None = None) -> Record:
+        """Check as `doctor` does, and keep the result below the outputs for `last_doctor`."""
+        from cosmos_pipelines.doctor.kept import examine_and_keep
+
+        return examine_and_keep(self.settings, on_check)
+
+    def _switch_queue(self, *, on: bool) -> Record:
+        from cosmos_pipelines.resources.daemon_side import switch_queue
+
+        switch_queue(self.settings, on=on)
+        return self.daemon_state()
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{shown(text)} is no time.", hint="Write 2026-01-31T12:00:00Z.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

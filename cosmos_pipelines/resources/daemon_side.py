@@ -1,0 +1,82 @@
+"""What Dagster's daemon left in its instance: its sign of life, its sensors' state and memory.
+
+A sensor is switched by its row in the instance, as Dagster's own page switches it. The row is made
+by the daemon when it evaluates the sensor first. The instance may have several rows for one sensor:
+`dagster dev` knows the project's code by another name than `cosmos ui`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from cosmos_pipelines.errors import StateError
+from cosmos_pipelines.resources.instance import open_instance
+from cosmos_pipelines.settings import Settings
+
+ALIVE_S: Final = 90.0
+"""Seconds after which a daemon that gave no sign of life counts as dead; Dagster's own is longer
+(30 min), and its daemon gives one every 30 s."""
+
+
+@dataclass(frozen=True)
+class DaemonSide:
+    """What the daemon left; all None: no daemon has ever run in this project."""
+
+    beat: datetime | None = None
+    """The last sign of life of the process that evaluates sensors."""
+    queue_on: bool | None = None
+    """Whether the sensor that starts waiting runs is switched on."""
+    scenes_cursor: str | None = None
+    """The memory of the sensor that looks for scenes."""
+
+
+def daemon_side(settings: Settings) -> DaemonSide:
+    """Read what the daemon left; nothing is made where there is no instance yet.
+
+    Raises:
+        CosmosError: Dagster's records cannot be read; says why.
+    """
+    if not (settings.dagster_dir / "dagster.yaml").exists():
+        return DaemonSide()
+    with open_instance(settings, captures=False) as instance:
+        heartbeat = instance.get_daemon_heartbeats().get("SENSOR")
+        states = instance.all_instigator_state()
+    dispatchers = [state for state in states if state.instigator_name == "dispatch_queue"]
+    cursors = [
+        cursor
+        for state in states
+        if state.instigator_name == "new_scenes"
+        and (cursor := getattr(state.instigator_data, "cursor", None))
+    ]
+    return DaemonSide(
+        beat=heartbeat and datetime.fromtimestamp(heartbeat.timestamp, UTC),
+        queue_on=any(state.is_running for state in dispatchers) if dispatchers else None,
+        scenes_cursor=cursors[-1] if cursors else None,
+    )
+
+
+def switch_queue(settings: Settings, *, on: bool) -> None:
+    """Switch the sensor that starts waiting runs on or off, for daemons now and later.
+
+    Raises:
+        StateError: no daemon has evaluated it yet, so there is nothing to switch.
+    """
+    from cosmos_pipelines.resources.dagster_private import InstigatorStatus
+
+    found = False
+    if (settings.dagster_dir / "dagster.yaml").exists():
+        with open_instance(settings, captures=False) as instance:
+            for state in instance.all_instigator_state():
+                if state.instigator_name != "dispatch_queue":
+                    continue
+                found = True
+                if state.is_running != on:
+                    wanted = InstigatorStatus.RUNNING if on else InstigatorStatus.STOPPED
+                    instance.update_instigator_state(state.with_status(wanted))
+    if not found:
+        raise StateError(
+            "The queue cannot be paused or resumed: Dagster's daemon has never run here.",
+            hint="Start it with `cosmos ui`; until then nothing that waits is started.",
+        )
