@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -164,3 +165,25 @@ class Ui(_Table):
 
     host: str = Field("127.0.0.1", description="address to bind; loopback unless changed")
     port: int = Field(3000, ge=1, le=65535)
+    address: str | None = Field(
+        None, description="URL of the page for others, as http://studio:3000; in absolute links"
+    )
+
+    @field_validator("address")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        found = urlsplit(_url(value))
+        if found.path:
+            raise ValueError("must end after the host and port, as http://studio:3000")
+        return f"{found.scheme}://{found.netloc.lower()}"
+
+
+def _url(text: str) -> str:
+    """An http(s) URL of a page without slashes at its end. Raises ValueError."""
+    found = urlsplit(text)
+    typed = text.isascii() and text.isprintable() and not set(text) & set(' \\"<>@?#')
+    if not typed or found.scheme not in ("http", "https") or not found.hostname or found.port == 0:
+        raise ValueError("is no URL like http://studio:3000")
+    return text.rstrip("/")

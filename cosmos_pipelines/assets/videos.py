@@ -166,7 +166,8 @@ def _execute(
     backend: BackendResource,
     run: Run,
 ) -> Result:
-    run = require_completed(bring_to_end(context, catalog, settings, backend, [run])[0])
+    (run,) = bring_to_end(context, catalog, settings, backend, [run])
+    require_completed(settings, run)
     record_partitions(context.instance, run)
     checks = [finding.result() for finding in examine(catalog, settings, run)]
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
