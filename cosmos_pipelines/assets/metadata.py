@@ -143,14 +143,16 @@ def run_content(settings: Settings, run: Run, prompt: Prompt | None) -> Partitio
     """A completed run of this prompt: the video or text that it made, and how."""
     asset, partition = place_of(run)
     links, opinion = Links.of(settings), _opinion(run)
-    made = _text(links, run) if run.model_type == "enhance" else _video(settings, run)
+    picture = _picture("preview", "run", run.id, str(run.outputs.get("sha256", "")))
+    is_text = run.model_type == "enhance"
     metadata: dict[str, Any] = {
-        **made,
+        **(_text(links, run) if is_text else picture),
+        **_origins(settings, links, run, prompt),
         "engine": label_of(run.engine),
         "run": links.run(run.id),
         "log": links.log(run.id),
+        **({} if is_text else _video(settings, run)),
         **_times(run),
-        **_origins(settings, links, run, prompt),
         **{name: value for name, value in opinion.items() if value != NONE},
         "settings": dg.MetadataValue.json(dict(run.execution_config)),
     }
@@ -179,7 +181,15 @@ def _times(run: Run) -> dict[str, Any]:
 def _origins(settings: Settings, links: Links, run: Run, prompt: Prompt | None) -> dict[str, Any]:
     """What a run was made of, by whom and where; None for what it has not."""
     parent, video = run.parent_run_id, run.source.get("video")
-    found: dict[str, Any] = {
+    found: dict[str, Any] = {}
+    if prompt is not None:
+        found |= {
+            "prompt": dg.MetadataValue.text(prompt.text),
+            "prompt name": prompt.name,
+            "prompt id": links.prompt(prompt.id, (PROMPTS, prompt.id)),
+            "scene": links.scene(prompt.scene, (SCENES, prompt.scene)),
+        }
+    found |= {
         "recipe": run.recipe and links.wall(run.recipe, recipe=run.recipe),
         "parent run": parent and links.run(parent, (VIDEOS, parent)),
         "source file": video and str(located(settings, video)),
@@ -189,13 +199,6 @@ def _origins(settings: Settings, links: Links, run: Run, prompt: Prompt | None) 
     }
     if run.model_type == "transfer":
         found["4K video"] = links.partition("partition", (UPSCALED, run.id))
-    if prompt is not None:
-        found |= {
-            "prompt": dg.MetadataValue.text(prompt.text),
-            "prompt name": prompt.name,
-            "prompt id": links.prompt(prompt.id, (PROMPTS, prompt.id)),
-            "scene": links.scene(prompt.scene, (SCENES, prompt.scene)),
-        }
     return {name: value for name, value in found.items() if value}
 
 
@@ -231,7 +234,6 @@ def code_version() -> str:
 def _video(settings: Settings, run: Run) -> dict[str, Any]:
     out = run.outputs
     return {
-        **_picture("preview", "run", run.id, str(out.get("sha256", ""))),
         **_video_facts(out),
         "megabytes": round(out["size"] / 1e6, 3),
         "path": dg.MetadataValue.path(str(settings.home / out["video"])),

@@ -35,7 +35,8 @@ from cosmos_pipelines.runs.plan import plan_enhance
     kinds={"markdown"},
     code_version="1",
     description="A text for one scene. Its id is a hash of its content, so that the same prompt "
-    "twice is one prompt. The job `create_prompts` makes new ones.",
+    "twice is one prompt. The first prompt: the job `create_prompts`, `cosmos create prompt`, "
+    "or the review page.",
 )
 def prompts(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Result:
     """Record a registered prompt again."""

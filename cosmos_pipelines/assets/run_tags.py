@@ -1,9 +1,9 @@
 """Tags of Dagster runs, by which its own page finds the runs of a scene, prompt, recipe or batch.
 
 `cosmos/scene`, `cosmos/prompt`, `cosmos/recipe` and `cosmos/batch` have the value of all runs that
-a Dagster run executes. Where these differ they name all values, and each value has a tag of its own
-besides, as `cosmos.prompt/snow_square`: Dagster compares whole values. A user's tag is always one
-of its own: `cosmos.tag/NAME`.
+a Dagster run executes. Where these differ, each value has a tag of its own, as
+`cosmos.prompt/snow_square`: a Dagster run has one value of a key, and its filter compares whole
+values. A user's tag is always one of its own: `cosmos.tag/NAME`.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def tags_of(runs: Sequence[Run], prompts: Sequence[Prompt]) -> dict[str, str]:
         ("batch", batches),
     ):
         different = _different(values)
-        if different:
-            tags[f"cosmos/{kind}"] = _short(", ".join(different))
-        if len(different) > 1:
+        if len(different) == 1:
+            tags[f"cosmos/{kind}"] = _short(different[0])
+        else:
             _add_each(tags, kind, different)
     _add_each(tags, "tag", _different(t for t in written if not t.startswith(BATCH_NAME)))
     return tags
