@@ -14,6 +14,8 @@ import dagster as dg
 from loguru import logger
 
 from cosmos_pipelines.assets.jobs import JOBS, create_runs
+from cosmos_pipelines.assets.links import Links
+from cosmos_pipelines.assets.metadata import described
 from cosmos_pipelines.assets.prompts import enhanced_prompts, prompts
 from cosmos_pipelines.assets.scenes import scenes
 from cosmos_pipelines.assets.videos import inference_videos, upscaled_files, upscaled_videos
@@ -63,7 +65,7 @@ def build_definitions(
     `recipes`: the names that the form of a sweep offers; None: it takes any text. `daemon`: also
     what only the daemon starts: sensors and schedules, with their modules.
     """
-    owners = [settings.owner]
+    owners, links = [settings.owner], Links.of(settings)
     assets = [
         scenes,
         prompts,
@@ -73,7 +75,12 @@ def build_definitions(
         upscaled_files,
     ]
     made = dg.Definitions(
-        assets=dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners), assets),
+        assets=dg.map_asset_specs(
+            lambda spec: spec.replace_attributes(
+                owners=owners, description=described(links, spec.key, spec.description or "")
+            ),
+            assets,
+        ),
         jobs=[*JOBS, create_runs(recipes)],
         resources=resources_of(settings),
         executor=dg.in_process_executor,

@@ -6,7 +6,7 @@ or the dispatcher, but without waiting for a daemon.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,7 @@ def _with_what_to_do(catalog: Catalog, runs: Sequence[Run], error: DiskFull) -> 
 def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnLine | None) -> None:
     import dagster as dg
 
+    from cosmos_pipelines.assets.run_tags import dagster_tags
     from cosmos_pipelines.assets.steps import LINES
     from cosmos_pipelines.assets.sync import record
     from cosmos_pipelines.definitions import build_definitions
@@ -71,7 +72,7 @@ def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnL
         with open_instance(settings, captures=False) as instance:
             if len(runs) == 1:  # the job of a batch does so itself
                 record(instance, catalog, settings, *runs)
-            _in_process(definitions, instance, runs)
+            _in_process(definitions, instance, runs, *dagster_tags(catalog, [runs]))
     except dg.Failure as e:
         if isinstance(e.__cause__, CosmosError):
             raise e.__cause__ from None
@@ -83,14 +84,19 @@ def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnL
         LINES.reset(token)
 
 
-def _in_process(definitions: dg.Definitions, instance: dg.DagsterInstance, runs: list[Run]) -> None:
+def _in_process(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    runs: list[Run],
+    tags: Mapping[str, str],
+) -> None:
     """One Dagster run for all; raises what its step raised."""
     from cosmos_pipelines.assets.jobs import BATCH, batch_config
     from cosmos_pipelines.assets.partitions import place_of
     from cosmos_pipelines.resources.run_launcher import PROCESS_TAG
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    tags = {PROCESS_TAG: owner_name(), "cosmos/by": "command line"}
+    tags = {**tags, PROCESS_TAG: owner_name(), "cosmos/by": "command line"}
     if len(runs) > 1:
         definitions.resolve_job_def(BATCH).execute_in_process(
             instance=instance,

@@ -124,7 +124,7 @@ def recorded(url: str) -> dict[str, set[str]] | None:
     return None
 
 
-def test_dagster_dev_shows_no_picture_and_no_player_that_it_does_not_serve(
+def test_dagster_dev_shows_no_picture_and_no_link_that_it_does_not_serve(
     waiting: tuple[Project, str],
 ) -> None:
     project, run_id = waiting
@@ -148,9 +148,9 @@ def test_dagster_dev_shows_no_picture_and_no_player_that_it_does_not_serve(
         page.wait(LONG_S)
     assert {"size", "frames", "path"} <= shown["inference_videos"]
     assert "preview" not in shown["inference_videos"] | shown["scenes"]
-    assert "player" not in shown["inference_videos"]
+    assert "log" not in shown["inference_videos"]
     assert "scene picture" not in shown["prompts"]
     with open_instance(project.settings, captures=False) as instance:  # for `cosmos ui`
         event = latest(instance, VIDEOS, run_id)
     assert event and event.asset_materialization
-    assert {"preview", "player"} <= event.asset_materialization.metadata.keys()
+    assert {"preview", "log"} <= event.asset_materialization.metadata.keys()

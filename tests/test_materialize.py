@@ -34,7 +34,7 @@ def test_one_run_becomes_one_partition_with_everything_that_it_came_from(
 ) -> None:
     (run,) = execute(staged, add_run(staged))
     assert run.status == "completed"
-    assert metadata_of(instance, VIDEOS, run.id)["run"] == run.id
+    assert run.id in metadata_of(instance, VIDEOS, run.id)["run"]
     assert run.prompt_id and latest(instance, PROMPTS, run.prompt_id)
     assert latest(instance, SCENES, "city")
     (dagster_run,) = instance.get_runs()
@@ -63,7 +63,7 @@ def test_an_upscale_executes_the_run_that_was_registered(
     planned = plan_upscale(staged.catalog, staged.settings, parent.id, {}, engine="stand_in")
     (run,) = execute(staged, enter(staged.catalog, staged.settings, planned))
     assert run.status == "completed"
-    assert metadata_of(instance, UPSCALED, parent.id)["run"] == run.id
+    assert run.id in metadata_of(instance, UPSCALED, parent.id)["run"]
     assert len(staged.catalog.list_runs(model_type="upscale")) == 1
 
 

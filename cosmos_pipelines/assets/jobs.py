@@ -7,7 +7,9 @@ import dagster as dg
 from pydantic import Field
 
 from cosmos_pipelines.assets.forms import choice, config_of, engine_choice, form, given
+from cosmos_pipelines.assets.links import Links
 from cosmos_pipelines.assets.metadata import run_content
+from cosmos_pipelines.assets.partitions import PROMPTS, place_of
 from cosmos_pipelines.assets.recheck import check_up_to_date, check_videos
 from cosmos_pipelines.assets.steps import (
     POOL,
@@ -93,7 +95,9 @@ def register_prompts(
             record(context.instance, store, settings, prompt)
             context.log.info(f"{prompt.id} {prompt.name}{'' if new else ' (was there)'}")
             made.append(prompt.id)
-        context.add_output_metadata({"prompts": made})
+        links = Links.of(settings)
+        shown = [links.prompt(prompt_id, (PROMPTS, prompt_id)) for prompt_id in made]
+        context.add_output_metadata({"prompts": links.list_of(shown)})
         return made
 
 
@@ -108,7 +112,9 @@ def register_sweep(
         request = request_of(context)
         runs = enter_all(store, settings, planned, queued=queued, tags=tags, request=request)
         record(context.instance, store, settings, *runs)
-        context.add_output_metadata({"runs": [run.id for run in runs], "queued": queued})
+        links = Links.of(settings)
+        shown = [links.run(run.id, place_of(run)) for run in runs]
+        context.add_output_metadata({"runs": links.list_of(shown), "queued": queued})
         return [run.id for run in runs]
 
 
@@ -158,8 +164,9 @@ def execute_batch(
                 _record(context, store, settings, run, prompts.get(run.prompt_id or ""))
         left = [run for run in runs if run.status != "completed"]
         if left:
-            said = "; ".join(f"{run.id} {run.status}: {run.error_message}" for run in left)
-            raise failure(f"{len(left)} of {len(runs)} runs did not complete: {said}", left)
+            each = "; ".join(f"{run.id} {run.status}: {run.error_message}" for run in left)
+            said = f"{len(left)} of {len(runs)} runs did not complete: {each}"
+            raise failure(settings, said, left)
 
 
 def _still_wanted(context: dg.OpExecutionContext, runs: list[Run]) -> list[Run]:

@@ -35,12 +35,14 @@ from cosmos_pipelines.runs.plan import plan_enhance
     kinds={"markdown"},
     code_version="1",
     description="A text for one scene. Its id is a hash of its content, so that the same prompt "
-    "twice is one prompt. The job `create_prompts` makes new ones.",
+    "twice is one prompt. The first prompt: the job `create_prompts`, `cosmos create prompt`, "
+    "or the review page.",
 )
 def prompts(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Result:
     """Record a registered prompt again."""
-    with as_dagster_failure(), catalog.open() as (store, _):
-        return prompt_content(store.get_prompt(context.partition_key)).result(context.instance)
+    with as_dagster_failure(), catalog.open() as (store, settings):
+        prompt = store.get_prompt(context.partition_key)
+        return prompt_content(settings, prompt).result(context.instance)
 
 
 def enhanced_prompts() -> dg.AssetsDefinition:
@@ -74,7 +76,8 @@ def enhanced_prompts() -> dg.AssetsDefinition:
                 engine = given(config).get("engine")
                 planned = plan_enhance(store, settings, prompt.id, fields, engine=engine)
                 run = enter(store, settings, planned, request=request_of(context))
-            run = require_completed(bring_to_end(context, store, settings, backend, [run])[0])
+            (run,) = bring_to_end(context, store, settings, backend, [run])
+            require_completed(settings, run)
             if new := run.outputs.get("enhanced_prompt_id"):
                 record(context.instance, store, settings, store.get_prompt(new))
             return run_content(settings, run, prompt).result(context.instance)

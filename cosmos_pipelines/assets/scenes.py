@@ -37,7 +37,8 @@ def _check_specs() -> list[dg.AssetCheckSpec]:
     code_version="1",
     description="A rendered scene: color and its control passes depth, segmentation, edge, vis. "
     "Materialising it checks and measures the files, encodes image sequences, and registers the "
-    "prompts and runs that a scene.toml or prompt.txt beside them asks for.",
+    "prompts and runs that a scene.toml or prompt.txt beside them asks for. The first scene: put a "
+    "directory of renders into the project's inputs, or run `cosmos demo`.",
 )
 def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Result:
     """Check one scene directory and enter it."""

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import dagster as dg
 
+from cosmos_pipelines.assets.links import Links
+from cosmos_pipelines.assets.run_tags import tag_dagster_run
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
@@ -64,6 +66,7 @@ def bring_to_end(
         StateError: another live process is executing one of them.
     """
     done: dict[str, Run] = {}
+    tag_dagster_run(context.instance, context.run, catalog, runs)
     for name in dict.fromkeys(run.backend for run in runs):
         with _cancelled_with_us(context), closing(backend.open(settings, name)) as opened:
             ended = execute_runs(
@@ -95,24 +98,28 @@ def _cancelled_with_us(
         raise
 
 
-def require_completed(run: Run) -> Run:
-    """The run, if it is completed.
+def require_completed(settings: Settings, run: Run) -> None:
+    """Return if the run is completed.
 
     Raises:
         Failure: it is not; with its error, where the page shows it.
     """
-    if run.status == "completed":
-        return run
-    raise failure(f"{run.id} {run.status}: {run.error_message or 'no reason recorded'}", [run])
+    if run.status != "completed":
+        said = f"{run.id} {run.status}: {run.error_message or 'no reason recorded'}"
+        raise failure(settings, said, [run])
 
 
-def failure(description: str, runs: Sequence[Run]) -> dg.Failure:
+def failure(settings: Settings, description: str, runs: Sequence[Run]) -> dg.Failure:
     """A failed step, with error kind and log of each run that did not complete."""
+    links = Links.of(settings)
     metadata: dict[str, Any] = {}
     for run in runs:
         name = f"{run.id} " if len(runs) > 1 else ""
         metadata[f"{name}error kind"] = run.error_kind or run.status
         metadata[f"{name}error"] = dg.MetadataValue.text(run.error_message or "")
+        metadata[f"{name}run"] = links.run(run.id)
+        if run.log_path and (shown := links.log(run.id)):
+            metadata[f"{name}log on the page"] = shown
         if run.log_path:
             metadata[f"{name}log"] = dg.MetadataValue.path(run.log_path)
     return dg.Failure(description=description, metadata=metadata, allow_retries=False)

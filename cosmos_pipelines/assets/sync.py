@@ -90,6 +90,8 @@ class News:
     """By partition set: new keys."""
     removed: dict[str, list[str]] = field(default_factory=dict)
     contents: list[PartitionContent] = field(default_factory=list)
+    opinions: list[dg.AssetObservation] = field(default_factory=list)
+    """Ratings and tags that are others than Dagster knows."""
     later: list[str] = field(default_factory=list)
     """Runs to come back to."""
     scenes: list[str] = field(default_factory=list)
@@ -101,9 +103,9 @@ class News:
 
     @property
     def size(self) -> int:
-        """How many partitions and materialisations it is."""
+        """How many partitions, materialisations and observations it is."""
         keys = [*self.added.values(), *self.removed.values()]
-        return sum(map(len, keys)) + len(self.contents)
+        return sum(map(len, keys)) + len(self.contents) + len(self.opinions)
 
 
 def next_news(
@@ -165,6 +167,8 @@ def tell(instance: dg.DagsterInstance, news: News) -> None:
             instance.delete_dynamic_partition(name, key)
     for content in news.contents:
         instance.report_runless_asset_event(content.event(instance))
+    for opinion in news.opinions:
+        instance.report_runless_asset_event(opinion)
 
 
 def _note_what_can_be_made(news: News, instance: dg.DagsterInstance, catalog: Catalog) -> None:
@@ -220,6 +224,8 @@ def _note_all(
                 news.scenes.append(row.key)
             else:
                 news.contents.append(content)
+        elif opinion := content.opinion_event(instance):
+            news.opinions.append(opinion)
         if isinstance(row, Run) and row.model_type != "enhance" and not checked(instance, row):
             news.unchecked.append(row.id)
 
@@ -227,7 +233,9 @@ def _note_all(
 def _content(settings: Settings, row: Row, prompts: Mapping[str, Prompt]) -> PartitionContent:
     if isinstance(row, Run):
         return run_content(settings, row, prompts.get(row.prompt_id or ""))
-    return prompt_content(row) if isinstance(row, Prompt) else scene_content(settings, row)
+    if isinstance(row, Prompt):
+        return prompt_content(settings, row)
+    return scene_content(settings, row)
 
 
 def _note_keys(news: News, instance: dg.DagsterInstance, row: Row) -> None:

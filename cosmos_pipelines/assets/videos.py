@@ -61,7 +61,9 @@ def run_form(operation: type[Operation]) -> type[dg.Config]:
     pool=POOL,
     code_version=code_version(),
     description="The video that an inference run made of a prompt and its scene; the partition is "
-    "the run. A run that is completed is only recorded again, never executed twice.",
+    "the run. A run that is completed is only recorded again, never executed twice. The first "
+    "video: the job `create_runs`, `cosmos inference`, or the review page. Queued runs are started "
+    "by the daemon of `cosmos ui`; Deployment > Daemons says whether it runs.",
 )
 def inference_videos(
     context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
@@ -166,7 +168,8 @@ def _execute(
     backend: BackendResource,
     run: Run,
 ) -> Result:
-    run = require_completed(bring_to_end(context, catalog, settings, backend, [run])[0])
+    (run,) = bring_to_end(context, catalog, settings, backend, [run])
+    require_completed(settings, run)
     record_partitions(context.instance, run)
     checks = [finding.result() for finding in examine(catalog, settings, run)]
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None

@@ -26,6 +26,7 @@ from cosmos_pipelines.assets.jobs import (
     run_ids_of,
 )
 from cosmos_pipelines.assets.partitions import PARTITIONS, add_keys, place_of
+from cosmos_pipelines.assets.run_tags import dagster_tags
 from cosmos_pipelines.assets.steps import POOL
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -49,6 +50,7 @@ WAITING: Final = 4
 """Batches that may wait in Dagster's queue at once."""
 LOOKED_AT: Final = 200
 """Waiting runs from which the next batches are made."""
+NO_TAGS: Final[Mapping[str, str]] = {}
 
 
 @dg.sensor(
@@ -70,11 +72,12 @@ def dispatch_queue(
         if _room(asked) > 0 and (free := _free_runs(context.instance, store, asked)):
             last = {name for name, entry in asked.items() if entry.tries >= TRIES - 1}
             batches = next_batches(store, settings, free, _room(asked), context.log, alone=last)
-    for batch in batches:
+        tags = dagster_tags(store, batches)
+    for batch, named in zip(batches, tags, strict=True):
         number = max(asked[run.id].tries if run.id in asked else 0 for run in batch) + 1
         key = _run_key(batch, number)
         asked |= {run.id: Asked(key, number) for run in batch}
-        requests.append(_request([run.id for run in batch], key))
+        requests.append(_request([run.id for run in batch], key, named))
     cursor = write_cursor(asked)
     if not requests:
         context.update_cursor(cursor)
@@ -190,8 +193,9 @@ def _run_key(batch: Sequence[Run], number: int) -> str:
     return f"{batch[0].id}.{content_hash(content)[:12]}"
 
 
-def _request(ids: list[str], key: str) -> dg.RunRequest:
-    tags = {"cosmos/runs": str(len(ids)), BY: QUEUE, "cosmos/first_run": ids[0]}
+def _request(ids: list[str], key: str, named: Mapping[str, str] = NO_TAGS) -> dg.RunRequest:
+    """`named`: tags for a Dagster run that is new; one that there is has its own."""
+    tags = {**named, "cosmos/runs": str(len(ids)), BY: QUEUE, "cosmos/first_run": ids[0]}
     return dg.RunRequest(run_key=key, job_name=BATCH, run_config=batch_config(ids), tags=tags)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from cosmos_pipelines.assets.jobs import BATCH, BY, LOST, batch_config, execute_runs_batch
+from cosmos_pipelines.assets.run_tags import dagster_tags
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -65,7 +66,7 @@ def lost_runs(
             if entry is not None:
                 asked[name] = entry
                 if earlier is None or entry.tries != earlier.tries:
-                    requests.append(_request([run.id for run in runs], entry))
+                    requests.append(_request(runs, entry, *dagster_tags(store, [runs])))
     cursor = write_cursor(asked)
     if requests:
         return dg.SensorResult(run_requests=requests, cursor=cursor)
@@ -165,8 +166,9 @@ def _give_up(
             context.log.error(f"{run.id} has failed: {said}")
 
 
-def _request(ids: list[str], asked: AskedForLost) -> dg.RunRequest:
-    tags = {BY: LOST, "cosmos/first_run": ids[0]}
+def _request(runs: Sequence[Run], asked: AskedForLost, named: Mapping[str, str]) -> dg.RunRequest:
+    ids = [run.id for run in runs]
+    tags = {**named, BY: LOST, "cosmos/first_run": ids[0]}
     if asked.tries > 1:
         tags["cosmos/try"] = f"{asked.tries} of {TRIES}"
     return dg.RunRequest(run_key=asked.key, job_name=BATCH, run_config=batch_config(ids), tags=tags)

@@ -198,7 +198,7 @@ def _request(name: str, seen: Seen) -> dg.RunRequest:
         run_key=f"scene.{name}.{seen.look}.{int(seen.since)}",
         asset_selection=[SCENES],
         partition_key=name,
-        tags={"cosmos/by": "new_scenes", "dagster/max_retries": "2"},
+        tags={"cosmos/by": "new_scenes", "cosmos/scene": name, "dagster/max_retries": "2"},
     )
 
 

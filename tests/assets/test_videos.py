@@ -46,7 +46,8 @@ def test_a_materialised_video_shows_its_picture_numbers_and_origin(
     assert shown["preview"].startswith(
         f"![shown by cosmos ui](/cosmos/preview/run/{run_id}.webp?v="
     )
-    assert shown["player"] == f"/cosmos/player/{run_id}"
+    assert shown["run"] == f"[{run_id}](/cosmos/run/{run_id})"
+    assert shown["log"] == f"[log](/cosmos/run/{run_id}#log)"
     assert (shown["size"], shown["frames"], shown["frames a second"]) == ("64 x 48", 6, 24.0)
     assert shown["prompt"] == "works"
     assert shown["engine"] == "stand-in of the tests"
@@ -186,7 +187,8 @@ def test_an_upscale_is_a_run_of_its_own_in_the_partition_of_its_parent(
     assert (run.status, run.parent_run_id) == ("completed", run_id)
     assert run.execution_config["control_weight"] == 0.25
     shown = metadata_of(instance, UPSCALED, run_id)
-    assert (shown["run"], shown["parent run"]) == (run.id, run_id)
+    assert run.id in shown["run"]
+    assert shown["parent run"].startswith(f"[{run_id}](/cosmos/run/{run_id}) ([partition](/assets/")
 
 
 def test_an_upscale_of_an_unfinished_run_is_refused_before_anything_is_registered(
@@ -243,5 +245,5 @@ def test_an_enhancement_makes_a_new_prompt_with_its_parent(
     assert run.execution_config["seed"] == 3
     new = run.outputs["enhanced_prompt_id"]
     assert instance.has_dynamic_partition("prompts", new)
-    assert metadata_of(instance, PROMPTS, new)["enhanced from"] == prompt.id
-    assert metadata_of(instance, ENHANCED, prompt.id)["new prompt"] == new
+    assert metadata_of(instance, PROMPTS, new)["enhanced from"].startswith(f"[{prompt.id}](")
+    assert metadata_of(instance, ENHANCED, prompt.id)["new prompt"].startswith(f"[{new}](")

@@ -238,7 +238,7 @@ def test_a_dagster_run_goes_when_a_later_one_made_the_partition(project: Project
     assert dagster_files(project) == {again.dagster_run_id}
     with open_instance(project.settings) as instance:
         assert [one.run_id for one in instance.get_runs()] == [again.dagster_run_id]
-        assert metadata_of(instance, VIDEOS, run.id)["run"] == run.id
+        assert run.id in metadata_of(instance, VIDEOS, run.id)["run"]
 
 
 def test_the_dagster_run_of_a_deleted_run_goes(project: Project) -> None:
@@ -248,7 +248,7 @@ def test_the_dagster_run_of_a_deleted_run_goes(project: Project) -> None:
     assert dagster_files(project) == set()
     with open_instance(project.settings) as instance:
         assert instance.get_runs() == []
-        assert metadata_of(instance, PROMPTS, run.prompt_id or "")["scene"] == "city"
+        assert "[city](" in metadata_of(instance, PROMPTS, run.prompt_id or "")["scene"]
 
 
 def test_what_checks_said_outlives_their_dagster_run(project: Project) -> None:
@@ -360,5 +360,5 @@ def test_old_dagster_runs_go_from_postgresql_too(
     with open_instance(project.settings) as instance:
         assert [run.run_id for run in instance.get_runs()] == [kept.dagster_run_id]
         assert instance.all_logs(gone.dagster_run_id or "") == []
-        assert metadata_of(instance, VIDEOS, kept.id)["run"] == kept.id
+        assert kept.id in metadata_of(instance, VIDEOS, kept.id)["run"]
         assert metadata_of(instance, VIDEOS, gone.id) == {}
