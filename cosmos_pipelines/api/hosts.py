@@ -75,7 +75,7 @@ class Hosts(Project):
         """Start what waits again after `pause_queue`; return `daemon_state`. Raises StateError."""
         return self._switch_queue(on=True)
 
-    def cancel_runs(self, run_ids: Words, *, batch: bool = False) -> Record:
+    def stop_runs(self, run_ids: Words, *, batch: bool = False) -> Record:
         """Stop active runs and cancel waiting ones, each as `kill` does.
 
         Returns: `stopped` (ids) and `refused` (id and error of each run that could not be stopped);
