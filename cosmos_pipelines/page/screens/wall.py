@@ -35,8 +35,13 @@ def routes(site: Site) -> list[Route]:
     def wall(request: Request) -> Response:
         query = _query(request)
         now = datetime.now(UTC).isoformat()
-        shared = {"query": query, "chips": query.chips(), "now": now, "fields": _fields()}
-        shared |= _sorts(site, query)
+        shared: dict[str, Any] = {
+            "query": query,
+            "chips": query.chips(),
+            "now": now,
+            "fields": _fields(),
+        }
+        shared["sort_words"] = _in_words(query.sort.removeprefix("-"))
         try:
             return site.render(request, "wall.html", **shared, **_found(site, query))
         except InputError as e:
@@ -74,6 +79,9 @@ def routes(site: Site) -> list[Route]:
 
     def values(request: Request) -> Response:
         name, text = (request.query_params.get(key, "") for key in ("name", "text"))
+        if name == "sort":
+            numbers = api.recorded_numbers()
+            return JSONResponse([{"value": n, "words": _in_words(n)} for n in numbers])
         return JSONResponse(api.filter_values(name, text[:200], VALUES))
 
     return [
@@ -92,15 +100,6 @@ def _query(request: Request) -> WallQuery:
 def _fields() -> list[dict[str, Any]]:
     """The filters of the bar, from the fields of the filter."""
     return [{"name": name, **field} for name, field in FILTERS.items() if name not in HIDDEN]
-
-
-def _sorts(site: Site, query: WallQuery) -> dict[str, Any]:
-    numbers = [(name, _in_words(name)) for name in site.api.recorded_numbers()]
-    known = {"newest", "oldest", "rating", *(n for n, _ in numbers)}
-    if query.sort.removeprefix("-") not in known:
-        name = query.sort.removeprefix("-")
-        numbers.append((name, _in_words(name)))
-    return {"numbers": numbers}
 
 
 def _in_words(number: str) -> str:

@@ -1,12 +1,12 @@
 // The field of tiles: as high as all of them, with elements only for those near the window.
 // `ids` are in the order of the wall and come a page at a time; tiles come by their ids.
 import { get } from "../post.js";
-import { show } from "../selection.js";
 import { search, tilesOf } from "./server.js";
 
 const SPARE_ROWS = 3;
 const MOST_KEPT = 800;
-const AT_ONCE = 60;
+const AHEAD_ROWS = 14;
+const AT_ONCE = 100;
 
 export class Field {
   constructor(root, wall) {
@@ -47,6 +47,8 @@ export class Field {
   draw() {
     if (this.left) return;
     const { first, last } = this.#window();
+    if (first !== this.first) this.upwards = first < (this.first ?? 0);
+    this.first = first;
     for (const [index, element] of this.shown) {
       const gone = index < first || index > last || (element.dataset.run ?? "") !== (this.#known(index) ?? "");
       if (gone) { element.remove(); this.shown.delete(index); }
@@ -62,6 +64,13 @@ export class Field {
     this.#fetch(first, last);
   }
 
+  // The places whose tiles are needed: first those on the screen, then those one is scrolling to.
+  * #needed(first, last) {
+    for (let index = first; index <= last; index += 1) yield index;
+    const ahead = AHEAD_ROWS * this.columns;
+    for (let n = 1; n <= ahead; n += 1) yield this.upwards ? first - n : last + n;
+  }
+
   // Puts a new element of a run in the place of its old one.
   replace(element) {
     const old = this.kept.get(element.dataset.run);
@@ -75,7 +84,6 @@ export class Field {
       this.shown.set(index, element);
       if (focused) element.focus({ preventScroll: true });
     }
-    show(this.root);
     this.changed();
   }
 
@@ -193,17 +201,20 @@ export class Field {
     if (this.fetching) return;
     if (this.next && this.ids.length <= last + AT_ONCE) this.#more();
     const missing = [];
-    for (let index = first; index <= last && missing.length < AT_ONCE; index += 1) {
+    let visible = false;
+    for (const index of this.#needed(first, last)) {
       const id = this.ids[index];
-      if (id && !this.kept.has(id)) missing.push(id);
+      if (!id || this.kept.has(id)) continue;
+      missing.push(id);
+      visible ||= index >= first && index <= last;
+      if (missing.length === AT_ONCE) break;
     }
-    if (!missing.length) return;
+    if (!missing.length || (!visible && missing.length < AT_ONCE / 2)) return;
     this.fetching = true;
     const tiles = await tilesOf(missing);
     this.fetching = false;
     if (!tiles || this.left) return;
     for (const id of missing) this.#take(tiles.get(id) ?? goneTile(id));
-    show(this.root);
     this.draw();
   }
 }

@@ -2,10 +2,12 @@
 import { get } from "../post.js";
 
 const WAIT_MS = 120;
+let numbers = null; // the recorded numbers by which runs can be sorted
 
 export function bindFilters(wall, go) {
   const form = wall.querySelector("#filters");
   const apply = (focus) => go(addressOf(form), { focus });
+  offerNumbers(form.elements.sort);
   form.addEventListener("submit", (event) => { event.preventDefault(); apply("#words"); });
   form.addEventListener("change", (event) => {
     const { id, name, value } = event.target;
@@ -54,4 +56,20 @@ async function complete(input) {
     const label = number === null ? "" : `${number} ${unit}${number === 1 ? "" : "s"}`;
     return Object.assign(document.createElement("option"), { value, label });
   }));
+}
+
+// Adds the recorded numbers to the orders; the page came without them, since they take a while.
+async function offerNumbers(sort) {
+  numbers ??= get("/cosmos/wall/values?name=sort");
+  const found = await numbers;
+  if (!found) { numbers = null; return; }
+  for (const [sign, label, arrow] of [["-", "Largest first", "↓"], ["", "Smallest first", "↑"]]) {
+    const group = Object.assign(document.createElement("optgroup"), { label });
+    for (const { value, words } of found) {
+      const option = new Option(`${words} ${arrow}`, sign + value);
+      if (sort.value === option.value) { sort.selectedOptions[0].remove(); option.selected = true; }
+      group.append(option);
+    }
+    sort.append(group);
+  }
 }

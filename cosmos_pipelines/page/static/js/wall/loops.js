@@ -31,6 +31,7 @@ export function update(root) {
   for (const tile of root.querySelectorAll("[data-run]")) {
     const picture = tile.querySelector("img:not(.loop)");
     if (picture?.complete && !picture.naturalWidth) missing(picture); // before anybody listened
+    if (!all && !playing.size) continue;
     const box = tile.getBoundingClientRect();
     const visible = box.bottom > 0 && box.top < innerHeight;
     if (all && visible) play(tile);

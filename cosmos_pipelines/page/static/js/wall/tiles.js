@@ -8,7 +8,8 @@ export class Tiles {
   constructor() {
     document.addEventListener("click", (event) => this.click(event), true);
     document.addEventListener("focusin", (event) => this.focus(event));
-    onChange(() => this.mark());
+    this.chosen = new Set(selected());
+    onChange((ids) => { this.chosen = new Set(ids); this.mark(); });
   }
 
   enter(field) {
@@ -116,13 +117,15 @@ export class Tiles {
     if (index !== undefined && index !== this.at) this.set(index, { focus: false });
   }
 
-  // The boxes of the tiles say what is selected.
+  // Tiles that came just now, and their boxes, say whether they are selected.
   mark() {
     if (!this.live) return;
-    const chosen = new Set(selected());
     for (const element of this.field.shown.values()) {
+      const id = element.dataset.run;
+      if (!id) continue;
+      element.toggleAttribute("data-selected", this.chosen.has(id));
       const box = element.querySelector(".tile-select");
-      if (box) box.checked = chosen.has(element.dataset.run);
+      if (box) box.checked = this.chosen.has(id);
     }
   }
 
@@ -130,7 +133,7 @@ export class Tiles {
     const id = this.field.ids[index];
     if (!id) return;
     this.from = index;
-    select([id], !selected().includes(id));
+    select([id], !this.chosen.has(id));
   }
 
   #firstVisible() {
