@@ -29,7 +29,7 @@ _Words = Annotated[tuple[_Word, ...], BeforeValidator(_several), Field(max_lengt
 class RunFilter(Frozen):
     """What a run must have. Of several values of a field one is enough; of tags it needs all."""
 
-    words: str = Field("", max_length=LONGEST_ID, description="words of the prompt, or an id")
+    words: str = Field("", max_length=LONGEST_ID, description="words")
     scene: _Words = Field((), description="scene")
     prompt: _Words = Field((), description="prompt, by its id")
     recipe: _Words = Field((), description="recipe")

@@ -116,7 +116,9 @@ def _found(site: Site, query: WallQuery) -> dict[str, Any]:
     if query.view == "grid":
         return _grid(site, query, filters)
     page = site.api.find_runs(sort=query.sort, limit=FIRST_TILES, grouped=True, **filters)
-    total = site.api.count_runs(grouped=True, **filters)
+    total = len(page["runs"])
+    if page["next"]:
+        total = site.api.count_runs(grouped=True, **filters)
     empty = None if page["runs"] else _nothing(site, query)
     return {**page, "grid": None, "total": total, "empty": empty, "error": None}
 

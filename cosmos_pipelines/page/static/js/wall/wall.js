@@ -78,7 +78,7 @@ const tiles = new Tiles();
 bindKeys(() => screen);
 mount();
 restorePlace(field);
-document.querySelector("#more").open = innerWidth >= 1100 || new URLSearchParams(location.search).size > 1;
+document.querySelector("#more").open = innerWidth >= 1100;
 new ResizeObserver(([top]) => {
   document.documentElement.style.setProperty("--top", `${top.target.offsetHeight}px`);
 }).observe(document.querySelector(".top"));
