@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cosmos_pipelines.api.arguments import Record, SceneDir
 from cosmos_pipelines.api.drafts import Drafts
+from cosmos_pipelines.api.finding import Finding
 from cosmos_pipelines.api.following import Following
 from cosmos_pipelines.api.front_door import front_door
 from cosmos_pipelines.api.hosts import Hosts
@@ -22,7 +23,9 @@ __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
 @front_door
-class CosmosAPI(Records, Runs, Operations, Following, Review, Drafts, Orders, Scenes, Hosts):
+class CosmosAPI(
+    Records, Runs, Operations, Following, Finding, Review, Drafts, Orders, Scenes, Hosts
+):
     """Scenes, prompts, recipes and runs of one project.
 
         with CosmosAPI() as cosmos:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from cosmos_pipelines.frozen import plain
+from cosmos_pipelines.frozen import Frozen, plain
 from cosmos_pipelines.operations import Operation
 from cosmos_pipelines.operations.rate import frame_rate
 
@@ -90,12 +90,12 @@ Rate = Annotated[Fraction | float | str, BeforeValidator(frame_rate)]
 
 @dataclass(frozen=True)
 class Fields:
-    """That `**fields` are those of an operation, and these arguments besides."""
+    """That `**fields` are those of an operation or a filter, and these arguments besides."""
 
-    operation: type[Operation]
+    record: type[Frozen]
     besides: tuple[str, ...] = ()
 
     def names(self) -> set[str]:
         """All that may be given."""
-        fields = self.operation.model_fields
-        return {*fields, *self.operation.aliases(), *self.besides}
+        aliases = self.record.aliases() if issubclass(self.record, Operation) else ()
+        return {*self.record.model_fields, *aliases, *self.besides}

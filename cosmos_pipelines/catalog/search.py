@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Integer, Select, column, select, text
 
 from cosmos_pipelines.catalog.columns import LONGEST_ID, storable
 from cosmos_pipelines.catalog.database import Database
@@ -23,6 +23,9 @@ MOST_WORDS: Final = 32
 """Most words of a search; FTS5 refuses expressions deeper than 256."""
 LONGEST_WORD: Final = 200
 """Most characters of a word; PostgreSQL refuses words of more than 2,046 bytes in a query."""
+
+BEGINNING: Final = 3
+"""Characters of a word with which a filter also finds longer words that begin so."""
 
 _MOST: Final = 100_000
 """Characters that are looked at."""
@@ -90,6 +93,24 @@ def search_prompts(catalog: Database, words: str, limit: int = 20) -> list[Promp
         rows = connection.execute(select(*COLUMNS).where(prompts.c.id.in_(ranked))).all()
     found = {prompt.id: prompt for prompt in map(prompt_of, rows)}
     return [found[prompt_id] for prompt_id in ranked if prompt_id in found]
+
+
+def having_words(catalog: Database, words: str) -> Select[Any] | None:
+    """Return a query of the ids of the prompts that have all `words`; None: there is no word.
+
+    A word of three characters or more also finds those that begin with it: rain finds rainy.
+    """
+    wanted = _words(words)
+    if not wanted:
+        return None
+    if catalog.sqlite:
+        query = " ".join(f'"{word}"{"*" if len(word) >= BEGINNING else ""}' for word in wanted)
+        matching = text("SELECT rowid FROM prompts_fts WHERE prompts_fts MATCH :words")
+        numbers = matching.bindparams(words=query).columns(column("rowid", Integer))
+        return select(prompts.c.id).where(prompts.c.number.in_(numbers))
+    query = " & ".join(f"'{word}'{':*' if len(word) >= BEGINNING else ''}" for word in wanted)
+    found = text("words @@ to_tsquery('catalog_english', :words)").bindparams(words=query)
+    return select(prompts.c.id).where(found)
 
 
 def _words(text: str) -> list[str]:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration. Compared on every open, so that Alembic is loaded only if needed."""
 
 VERSION_TABLE = "catalog_version"
@@ -151,6 +151,8 @@ runs = Table(
     CheckConstraint("(leased_by IS NULL) = (leased_until IS NULL)", name="lease"),
     Index(None, "status", "created_at"),
     Index(None, "prompt_id", "created_at"),
+    Index(None, "recipe", "created_at"),
+    Index(None, "engine", "created_at"),
     Index(None, "model_type", "created_at"),
     Index(None, "model_type", "status", "created_at"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from cosmos_pipelines.cli.output import (
 )
 from cosmos_pipelines.cli.parameters import MOST, Json, complete_prompts, open_api, open_catalog
 from cosmos_pipelines.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.api import CosmosAPI
 
 Limit = Annotated[int, typer.Option(min=1, max=MOST, help="Number of rows at most, newest first.")]
 Offset = Annotated[
@@ -97,6 +100,16 @@ def runs(
         int | None, typer.Option(min=1, max=5, help="Only runs that are rated so or better.")
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Only runs with this tag.")] = None,
+    words: Annotated[
+        str | None, typer.Option(help="Only runs whose prompt has all these words.")
+    ] = None,
+    scene: Annotated[str | None, typer.Option(help="Only runs of prompts for this scene.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Only runs with this recipe.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Only runs on this engine.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only runs that were made since: an age as 12h, 30d, 8w, or a date."),
+    ] = None,
     outdated: Annotated[
         bool, typer.Option("--outdated", help="Only runs whose result would be another now.")
     ] = False,
@@ -128,6 +141,13 @@ def runs(
         "limit": limit,
         "offset": offset,
     }
+    given = {"words": words, "scene": scene, "recipe": recipe, "engine": engine, "since": since}
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if found:
+        rows = _found(open_api(ctx), what, found, outdated=outdated, because=because)
+        of_outdated = OUTDATED if outdated or because else RUNS
+        _print(rows, of_outdated, "id", ids=ids, as_json=as_json)
+        return
     if outdated or because:
         rows = open_api(ctx).list_runs(**what, outdated=outdated, because=because)
         _print(rows, OUTDATED, "id", ids=ids, as_json=as_json)
@@ -137,6 +157,31 @@ def runs(
         what["prompt_id"] = catalog.get_prompt(prompt).id
     rows = [run.as_dict() for run in catalog.list_runs(**what)]
     _print(rows, RUNS, "id", ids=ids, as_json=as_json)
+
+
+def _found(
+    api: CosmosAPI,
+    what: dict[str, Any],
+    filters: dict[str, Any],
+    *,
+    outdated: bool,
+    because: str | None,
+) -> list[dict[str, Any]]:
+    """The runs that have all of these; `what`: the arguments of `list_runs`."""
+    if what["prompt_id"]:
+        what["prompt_id"] = api.get_prompt(what["prompt_id"])["id"]
+    first, last = what["offset"], what["offset"] + what["limit"]
+    if outdated or because:
+        everything = {**what, "limit": None, "offset": 0}
+        rows = api.list_runs(**everything, outdated=outdated, because=because)
+        having = {*api.runs_among([row["id"] for row in rows], **filters)}
+        return [row for row in rows if row["id"] in having][first:last]
+    names = {"prompt_id": "prompt", "model_type": "type"}
+    others = {k: what[k] for k in ("prompt_id", "status", "model_type", "rating", "tag")}
+    others = {names.get(k, k): value for k, value in others.items() if value is not None}
+    ids = api.find_run_ids(limit=last, **filters, **others)["ids"][first:]
+    rows_of = api.catalog.find_runs(ids)
+    return [rows_of[run_id].as_dict() for run_id in ids if run_id in rows_of]
 
 
 @app.command()

@@ -89,8 +89,10 @@ def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path
 BY_0004 = ("name_created_at", "model_type_created_at", "model_type_status_created_at")
 
 
-def drop_what_0004_and_0005_added(tx: Transaction) -> None:
+def drop_what_0004_to_0006_added(tx: Transaction) -> None:
     execute = tx.connection.exec_driver_sql
+    for column in ("recipe", "engine"):
+        execute(f"DROP INDEX ix_runs_{column}_created_at")
     execute("DROP INDEX ix_runs_request_key")
     execute("ALTER TABLE runs DROP COLUMN request_key")
     sqlite = tx.connection.dialect.name == "sqlite"
@@ -108,7 +110,7 @@ def drop_what_0004_and_0005_added(tx: Transaction) -> None:
 
 
 def drop_what_0003_added(tx: Transaction) -> None:
-    drop_what_0004_and_0005_added(tx)
+    drop_what_0004_to_0006_added(tx)
     for column in ("sources", "rendered_in"):
         tx.connection.execute(text(f"ALTER TABLE scenes DROP COLUMN {column}"))
 
@@ -156,7 +158,7 @@ def test_a_catalog_of_version_0003_counts_the_runs_and_tags_that_it_has(catalog_
         runs = [add_run(catalog, tags=["b", "a"][: n % 3]) for n in range(6)]
         catalog.cancel_pending(runs[0].id)
         with catalog.write() as tx:  # as 0003 left it
-            drop_what_0004_and_0005_added(tx)
+            drop_what_0004_to_0006_added(tx)
             tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0003'"))
     with Catalog.open(catalog_url) as catalog:
         counts = catalog.count_by_status()
