@@ -7,6 +7,7 @@ methods that execute runs import Dagster: the import takes a second.
 from __future__ import annotations
 
 from cosmos_pipelines.api.arguments import Record, SceneDir
+from cosmos_pipelines.api.comparing import Comparing
 from cosmos_pipelines.api.following import Following
 from cosmos_pipelines.api.front_door import front_door
 from cosmos_pipelines.api.operations import Operations
@@ -17,7 +18,7 @@ __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
 @front_door
-class CosmosAPI(Records, Runs, Operations, Following):
+class CosmosAPI(Records, Runs, Operations, Following, Comparing):
     """Scenes, prompts, recipes and runs of one project.
 
         with CosmosAPI() as cosmos:
