@@ -151,7 +151,7 @@ def differing(videos: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     A value is None for a video that has no such setting, as a 4K video has no guidance.
     """
-    about = {
+    described = {
         name: field.description or ""
         for operation in OPERATIONS.values()
         for name, field in operation.model_fields.items()
@@ -161,7 +161,7 @@ def differing(videos: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     said = [{name: value or "not set" for name, value in one.items()} for one in told]
     rows = [{"name": name, "values": [one.get(name) for one in said]} for name in names]
     return [
-        row | {"label": row["name"].replace("_", " "), "about": about.get(row["name"], "")}
+        row | {"label": row["name"].replace("_", " "), "about": described.get(row["name"], "")}
         for row in rows
         if len({one[row["name"]] for one in told if row["name"] in one}) > 1
     ]

@@ -18,7 +18,7 @@ from tests.support.review_page import review_page
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 JS = f"/cosmos/static/{version()}/js/player"
 FRAMES = 30
@@ -142,6 +142,19 @@ def test_in_and_out_points_are_looped(url: str, tab: Page) -> None:
     )
     until(lambda: tab.evaluate("window.seen.filter((f) => f === 24).length") >= 3, "three rounds")
     assert set(tab.evaluate("window.seen.slice(1)")) <= {24, 25, 26, 27}
+
+
+def test_at_100_percent_a_pixel_is_one_of_a_high_density_screen(url: str, browser: Browser) -> None:
+    context = browser.new_context(device_scale_factor=2, viewport={"width": 900, "height": 700})
+    tab = context.new_page()
+    mount(tab, url, source("color"))
+    tab.keyboard.press("z")
+    placed = "document.querySelector('#it').player.view.placed"
+    until(lambda: tab.evaluate(placed)["width"] == 160, "100 %")
+    sizes = "(({width, clientWidth}) => [width, clientWidth])(document.querySelector('#it canvas'))"
+    width, shown_width = tab.evaluate(sizes)
+    assert width == 2 * shown_width
+    context.close()
 
 
 @pytest.mark.parametrize("script", ["", NO_WEBCODECS])

@@ -8,11 +8,13 @@ void main() { gl_FragColor = vec4(abs(texture2D(a, uv).rgb - texture2D(b, uv).rg
 export class Difference {
   #gl = null; #canvas = null; #scratch = null; #gain = null;
 
-  constructor({ slowToo = false } = {}) {
+  // `way`: "webgl" or "canvas", where it is not to be the faster one.
+  constructor(way = null) {
     this.#canvas = document.createElement("canvas");
-    const wanted = { alpha: false, antialias: false, failIfMajorPerformanceCaveat: !slowToo };
+    if (way === "canvas") return;
+    const wanted = { alpha: false, antialias: false, failIfMajorPerformanceCaveat: way === null };
     const gl = this.#canvas.getContext("webgl", wanted);
-    if (gl) this.#prepare(gl);
+    if (gl && (way || !bySoftware(gl))) this.#prepare(gl);
   }
 
   get by() { return this.#gl ? "webgl" : "canvas"; }
@@ -68,31 +70,43 @@ export class Difference {
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
-  // Doubling by adding the picture to itself, as often as the gain needs it, then the rest.
   #blend(context, a, b, at, gain) {
-    const box = context.canvas;
     this.#scratch ??= document.createElement("canvas");
     const scratch = this.#scratch;
-    if (scratch.width !== box.width || scratch.height !== box.height) {
-      Object.assign(scratch, { width: box.width, height: box.height });
-    }
+    const [width, height] = [context.canvas.width, context.canvas.height];
+    if (scratch.width !== width || scratch.height !== height) Object.assign(scratch, { width, height });
     const paint = scratch.getContext("2d", { alpha: false });
     paint.imageSmoothingEnabled = context.imageSmoothingEnabled;
     paint.globalCompositeOperation = "source-over";
-    paint.fillRect(0, 0, box.width, box.height);
+    paint.globalAlpha = 1;
     paint.drawImage(a, at.x, at.y, at.width, at.height);
     paint.globalCompositeOperation = "difference";
     paint.drawImage(b, at.x, at.y, at.width, at.height);
-    context.globalCompositeOperation = "source-over";
-    context.drawImage(scratch, 0, 0);
+    context.save();
+    const x = Math.max(0, at.x);
+    const y = Math.max(0, at.y);
+    const seen = [x, y, Math.min(width, at.x + at.width) - x, Math.min(height, at.y + at.height) - y];
+    const add = (from, share) => {
+      context.globalAlpha = share;
+      context.drawImage(from, ...seen, ...seen);
+    };
+    context.globalCompositeOperation = "copy";
+    context.beginPath();
+    context.rect(...seen);
+    context.clip();
+    add(scratch, 1);
     context.globalCompositeOperation = "lighter";
-    let done = 1;
-    for (; done < Math.floor(gain); done += 1) context.drawImage(scratch, 0, 0);
-    if (gain > done) {
-      context.globalAlpha = gain - done;
-      context.drawImage(scratch, 0, 0);
-      context.globalAlpha = 1;
+    let now = 1; // doubled by adding the picture to itself, then what is left of the gain
+    for (; now * 2 <= gain; now *= 2) add(context.canvas, 1);
+    if (gain > now) {
+      for (let rest = gain - now; rest > 0; rest -= 1) add(scratch, Math.min(1, rest));
     }
-    context.globalCompositeOperation = "source-over";
+    context.restore();
   }
+}
+
+function bySoftware(gl) {
+  const told = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = gl.getParameter(told ? told.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+  return /swiftshader|llvmpipe|software|basic render/i.test(name);
 }

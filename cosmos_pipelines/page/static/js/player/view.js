@@ -18,6 +18,12 @@ function along(box, size, at) {
   return Math.round(Math.min(0, Math.max(box - size, box / 2 - at * size)));
 }
 
+// Device pixels of a length: the browser's own count, unless it counts those of another screen.
+function whole(length, told) {
+  const computed = length * devicePixelRatio;
+  return Math.abs((told ?? computed) - computed) < 1.5 ? (told ?? computed) : computed;
+}
+
 // Zoom and pan of all linked pictures.
 export class Zoom {
   #listeners = new Set();
@@ -45,11 +51,8 @@ export class View {
     this.#fit(canvas.clientWidth * devicePixelRatio, canvas.clientHeight * devicePixelRatio);
     this.observer = new ResizeObserver(([entry]) => {
       const exact = entry.devicePixelContentBoxSize?.[0];
-      const ratio = devicePixelRatio;
-      const changed = this.#fit(
-        exact?.inlineSize ?? entry.contentRect.width * ratio, exact?.blockSize ?? entry.contentRect.height * ratio,
-      );
-      if (changed) onResize();
+      const { width, height } = entry.contentRect;
+      if (this.#fit(whole(width, exact?.inlineSize), whole(height, exact?.blockSize))) onResize();
     });
     try {
       this.observer.observe(canvas, { box: "device-pixel-content-box" });
