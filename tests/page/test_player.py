@@ -100,6 +100,28 @@ def test_steps_are_exact_when_few_frames_fit_into_memory(url: str, tab: Page) ->
     assert tab.evaluate("document.querySelector('#it').player.source.kept") <= 9
 
 
+HURRY = """
+async (frames) => {
+  const {clock, show} = document.querySelector("#it").player;
+  for (const frame of frames) {
+    clock.seek(frame);
+    await new Promise((done) => setTimeout(done, frame % 7));
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("room", [0, 1e9])
+def test_after_hasty_jumps_the_last_one_is_shown(url: str, tab: Page, room: int) -> None:
+    mount(tab, url, source("color"))
+    for seed in range(4):
+        tab.evaluate(f"document.querySelector('#it').player.source.allow({room})")
+        jumps = random.Random(seed).choices(range(FRAMES), k=12)
+        tab.evaluate(HURRY, jumps)
+        until(lambda jumps=jumps: tab.evaluate(SHOWN) == jumps[-1], f"frame {jumps[-1]}")
+        assert steps(tab, [["seek", jumps[-1]]]) == [[jumps[-1]] * 2]
+
+
 def test_without_webcodecs_steps_are_exact_and_the_page_says_how_it_shows_them(
     url: str, tab: Page
 ) -> None:

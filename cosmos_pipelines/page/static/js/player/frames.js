@@ -12,14 +12,15 @@ import { wanted } from "./window.js";
 const FEWEST = 8; // frames that are kept of a video, however large they are
 const FEW = 12; // frames of a hardware decoder that are kept
 const MB = 1 << 20;
-const TRIES = 2;
+const TRIES = 4; // of a connection that was cut, for each video
 
 // Bytes for the decoded frames of all videos on a screen.
 export const BUDGET = (navigator.deviceMemory ?? 4) * 96 * MB;
 
 export class DecodedFrames {
   #input; #sink; #packets; #track; #kept = new Map(); #holes = new Map();
-  #run = null; #at = 0; #key = 0; #last = -1; #need = []; #frame = 0; #wake = null; #closed = false;
+  #run = null; #at = 0; #key = 0; #last = -1; #need = []; #frame = 0; #ahead = 1; #asked = 0;
+  #wake = null; #closed = false;
 
   // Raises Refused, with a sentence, if this browser cannot show the video.
   static async open(source, onFrame, onTrouble) {
@@ -43,10 +44,11 @@ export class DecodedFrames {
   }
 
   async #open({ url, fps }) {
-    const getRetryDelay = (tries, error) => (tries < TRIES && !/HTTP|40\d|status/i.test(`${error}`) ? 0.2 : null);
-    const quiet = (error) => this.#failed(error);
+    let tries = TRIES;
+    const getRetryDelay = () => ((tries -= 1) >= 0 ? 0.2 : null); // seconds
+    const handleUnhandledError = () => {}; // of reading ahead: who needs those bytes meets it again
     this.#input = new Input({
-      source: new UrlSource(url, { getRetryDelay, handleUnhandledError: quiet }), formats: ALL_FORMATS,
+      source: new UrlSource(url, { getRetryDelay, handleUnhandledError }), formats: ALL_FORMATS,
     });
     this.#track = await this.#input.getPrimaryVideoTrack();
     if (!this.#track) throw new Refused("The file has no picture.");
@@ -56,7 +58,7 @@ export class DecodedFrames {
     this.soft = hint === "prefer-software";
     const stats = await this.#track.computePacketStats();
     this.start = await this.#track.getFirstTimestamp();
-    this.rate = rational(fps ?? stats.averagePacketRate);
+    this.rate = rateOf(fps, stats.averagePacketRate);
     this.frames = stats.packetCount;
     this.width = await this.#track.getDisplayWidth();
     this.height = await this.#track.getDisplayHeight();
@@ -81,6 +83,7 @@ export class DecodedFrames {
     this.#frame = n;
     this.#need = wanted(n, this.frames, this.room, plan);
     this.#ahead = plan.direction;
+    this.#asked += 1;
     this.#wake?.();
   }
 
@@ -93,36 +96,34 @@ export class DecodedFrames {
     this.#input?.dispose();
   }
 
-  #ahead = 1;
-
   async #work() {
     try {
       while (!this.#closed) {
-        const next = await this.#next();
-        if (next === null) await new Promise((resolve) => { this.#wake = resolve; });
-        else await this.#decode();
+        const asked = this.#asked;
+        if (await this.#reach()) await this.#decode();
+        else if (asked === this.#asked) await new Promise((resolve) => { this.#wake = resolve; });
       }
     } catch (error) {
       this.#failed(error);
     }
   }
 
-  // Brings the decoder to where the next missing frame comes; null: nothing is to be done now.
-  async #next() {
+  // Brings the decoder to where the next missing frame comes; false: nothing is to be done now.
+  async #reach() {
     const missing = this.#need.findIndex((n) => !this.#kept.has(n) && !this.#holes.has(n));
-    if (missing < 0) return null;
+    if (missing < 0) return false;
     const n = this.#need[missing];
     const key = this.#run && n >= this.#at && n < this.#at + 2 ? this.#key : await this.#keyOf(n);
-    if (this.#closed) return null;
-    if (this.#run && this.#at <= n && key <= this.#at) return n;
+    if (this.#closed) return false;
+    if (this.#run && this.#at <= n && key <= this.#at) return true;
     // Another start is worth it only for many frames: one a step would decode from the key each time.
     const near = Math.abs(n - this.#frame) <= this.#need.length / 3;
-    if (!near && missing > 2 && this.#ahead < 0 === n < this.#frame) return null;
+    if (!near && missing > 2 && this.#ahead < 0 === n < this.#frame) return false;
     this.#stop();
     this.#key = this.#at = key;
     this.#run = this.#sink.samples(this.#time(key) + 0.25 * this.#length);
     this.#last = -1;
-    return n;
+    return true;
   }
 
   async #decode() {
@@ -184,6 +185,12 @@ export class DecodedFrames {
   #failed(error) {
     if (!this.#closed) this.onTrouble(error);
   }
+}
+
+// The exact rate that the catalog knows, unless the file has become another one.
+function rateOf(known, measured) {
+  const [num, den] = rational(known);
+  return known && Math.abs(num / den / measured - 1) < 0.005 ? [num, den] : rational(measured);
 }
 
 async function hardware(track) {
