@@ -7,6 +7,7 @@ methods that execute runs import Dagster: the import takes a second.
 from __future__ import annotations
 
 from cosmos_pipelines.api.arguments import Record, SceneDir
+from cosmos_pipelines.api.comparing import Comparing
 from cosmos_pipelines.api.drafts import Drafts
 from cosmos_pipelines.api.finding import Finding
 from cosmos_pipelines.api.following import Following
@@ -24,7 +25,17 @@ __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 @front_door
 class CosmosAPI(
-    Records, Runs, Operations, Following, Finding, Review, Drafts, Orders, Scenes, Hosts
+    Records,
+    Runs,
+    Operations,
+    Following,
+    Finding,
+    Comparing,
+    Review,
+    Drafts,
+    Orders,
+    Scenes,
+    Hosts,
 ):
     """Scenes, prompts, recipes and runs of one project.
 

@@ -116,11 +116,18 @@ def _media(site: Site) -> list[Route]:
     def scene_picture(request: Request) -> Response:
         return _file(site.api.picture_of_scene(request.path_params["key"]))
 
+    def scene_video(request: Request) -> Response:
+        try:
+            return _file(site.api.video_of_pass(request.path_params["name"]))
+        except UnknownId:
+            return _file(None)
+
     return [
         Route("/cosmos/preview/run/{run_id}.webp", run_file("preview")),
         Route("/cosmos/still/run/{run_id}.jpg", run_file("thumbnail")),
         Route("/cosmos/preview/scene/{key:path}.webp", scene_picture),
         Route("/cosmos/video/{run_id}.mp4", run_file("video")),
+        Route("/cosmos/scene/{name:path}.mp4", scene_video),
     ]
 
 
