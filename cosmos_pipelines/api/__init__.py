@@ -9,15 +9,17 @@ from __future__ import annotations
 from cosmos_pipelines.api.arguments import Record, SceneDir
 from cosmos_pipelines.api.following import Following
 from cosmos_pipelines.api.front_door import front_door
+from cosmos_pipelines.api.logs import Logs
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.records import Records
 from cosmos_pipelines.api.runs import Inference, OnLine, Runs
+from cosmos_pipelines.api.story import Story
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 
 @front_door
-class CosmosAPI(Records, Runs, Operations, Following):
+class CosmosAPI(Records, Runs, Operations, Following, Story, Logs):
     """Scenes, prompts, recipes and runs of one project.
 
         with CosmosAPI() as cosmos:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosmos_pipelines.errors import CosmosError, UnknownId
 from cosmos_pipelines.page import strip
-from cosmos_pipelines.page.screens import compare, order, prompts, queue, run, scenes, wall
+from cosmos_pipelines.page.screens import compare, log, order, prompts, queue, run, scenes, wall
 from cosmos_pipelines.page.site import STATIC, Site
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _screens(site: Site) -> Starlette:
         assert isinstance(error, CosmosError)
         return _refusal(site, request, error)
 
-    modules = (wall, compare, run, prompts, order, scenes, queue, strip)
+    modules = (wall, compare, run, log, prompts, order, scenes, queue, strip)
     found = [route for module in modules for route in module.routes(site)]
     return Starlette(
         routes=[Route("/events", events), *found],
