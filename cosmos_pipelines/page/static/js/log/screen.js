@@ -45,6 +45,12 @@ function tell() {
   else state(found ? `${found.length.toLocaleString("en")} of ${all} lines` : `${all} lines`);
 }
 
+// What the stream says: a trouble, or "" once it is over.
+function heard(text, bad) {
+  if (text) state(text, bad);
+  else if (source?.blocks.size) tell();
+}
+
 // --- rows
 
 function make(row) {
@@ -81,7 +87,7 @@ async function open(name = null) {
   const file = logs.files.find((one) => one.name === chosen);
   if (!file && !logs.growing) { state("This run has no log."); return; }
   state(file ? "" : "This run has no log yet; it comes here as soon as the model prints a line.");
-  source = new Source(runId, chosen, { onChange: changed, onReplaced: () => open(), onState: state });
+  source = new Source(runId, chosen, { onChange: changed, onReplaced: () => open(), onState: heard });
   rows ??= new Rows(part("scroll"), { count, make, need, onScroll: scrolled });
   const follows = logs.growing && chosen === "run.log";
   part("follow").checked = follows;
@@ -124,11 +130,13 @@ function choices(files, chosen) {
   download.href = `/cosmos/log/${runId}/${chosen}`;
 }
 
-function changed() {
+// shift: so many lines have been counted above those that were there.
+function changed(shift = 0) {
   if (!search) tell();
   part("download").hidden = !source.blocks.size;
+  if (!found) rows.top += shift;
   if (part("follow").checked) rows.atEnd = true;
-  else rows.atEnd = false;
+  else if (source.following) rows.atEnd = false;
   rows.draw();
   if (found && search?.over && !continuing) continuing = setTimeout(goOn, AGAIN_MS);
 }

@@ -33,7 +33,7 @@ export class Source {
     this.blocks.count(index.starts);
     const shift = this.blocks.lines - known;
     this.came = new Map([...this.came].map(([line, when]) => [line + shift, when]));
-    this.onChange();
+    this.onChange(shift);
   }
 
   async #range(offset, size) {
