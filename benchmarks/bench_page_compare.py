@@ -35,13 +35,13 @@ IT = "document.querySelector('#compare').comparison"
 SECONDS = 5.0
 """How long a wall is played."""
 
-FIRST = f"""
-async () => {{
-  while (!(document.querySelector("#compare")?.comparison?.show.shown >= 0)) {{
+FIRST = """
+async () => {
+  while (!(document.querySelector("#compare")?.comparison?.show.shown >= 0)) {
     await new Promise(requestAnimationFrame);
-  }}
+  }
   return performance.timeOrigin + performance.now() - Number(sessionStorage.clicked);
-}}
+}
 """
 STEPS = f"""
 async ({{from, by, count}}) => {{

@@ -53,10 +53,14 @@ _STRING: Final = "(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x
 """The beginning of OSC, DCS and the like, which set a title or make a link."""
 _CSI: Final = "(?:\x1b\\[|\x9b)[0-?]*[ -/]*"
 """The beginning of what sets colours, the cursor and the screen."""
-_TO_REMOVE: Final = re.compile(
+REMOVED: Final = (
     f"{_CSI}[@-~]|{_STRING}(?:\x07|\x1b\\\\|\x9c)|\x1b[ -/]*[0-OQ-WYZ\\\\`-~]|[{_CONTROLS}]"
 )
-"""Escape sequences by ECMA-48, with their arguments, and control characters but tab, LF and CR."""
+"""Escape sequences by ECMA-48, with their arguments, and control characters but tab, LF and CR.
+
+An expression that JavaScript reads as Python does.
+"""
+_TO_REMOVE: Final = re.compile(REMOVED)
 _BEGUN: Final = re.compile(f"(?:\x1b[ -/]*|{_CSI}|{_STRING}\x1b?)\\Z")
 """The beginning of an escape sequence at the end of a text."""
 

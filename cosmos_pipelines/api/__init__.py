@@ -13,12 +13,14 @@ from cosmos_pipelines.api.finding import Finding
 from cosmos_pipelines.api.following import Following
 from cosmos_pipelines.api.front_door import front_door
 from cosmos_pipelines.api.hosts import Hosts
+from cosmos_pipelines.api.logs import Logs
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.orders import Orders
 from cosmos_pipelines.api.records import Records
 from cosmos_pipelines.api.review import Review
 from cosmos_pipelines.api.runs import Inference, OnLine, Runs
 from cosmos_pipelines.api.scenes import Scenes
+from cosmos_pipelines.api.story import Story
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
@@ -32,6 +34,8 @@ class CosmosAPI(
     Finding,
     Comparing,
     Review,
+    Story,
+    Logs,
     Drafts,
     Orders,
     Scenes,

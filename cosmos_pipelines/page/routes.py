@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosmos_pipelines.page import strip
-from cosmos_pipelines.page.screens import actions, compare, order, prompts, queue, run, scenes, wall
+from cosmos_pipelines.page.screens import (
+    actions,
+    compare,
+    log,
+    order,
+    prompts,
+    queue,
+    run,
+    scenes,
+    wall,
+)
 from cosmos_pipelines.page.site import STATIC, Site
 
 if TYPE_CHECKING:
@@ -81,7 +91,7 @@ def _screens(site: Site) -> list[Route]:
     async def events(_: Request) -> Response:
         return StreamingResponse(site.feed.stream(), media_type="text/event-stream")
 
-    modules = (actions, wall, compare, run, prompts, order, scenes, queue, strip)
+    modules = (actions, wall, compare, run, log, prompts, order, scenes, queue, strip)
     found = [route for module in modules for route in module.routes(site)]
     return [Route("/events", events), *found]
 

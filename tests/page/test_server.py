@@ -30,7 +30,7 @@ from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
-from tests.support.project import Project, make_project, write_video
+from tests.support.project import Project, make_project
 from tests.support.waiting import LONG_S, until
 
 if TYPE_CHECKING:
@@ -82,28 +82,6 @@ def test_a_video_can_be_read_in_pieces(client: TestClient, made: tuple[Project, 
     assert client.get(f"/cosmos/video/{run.id}.mp4").content == whole
 
 
-def test_the_player_shows_prompt_and_engine_and_escapes_them(
-    client: TestClient, made: tuple[Project, Run]
-) -> None:
-    text = client.get(f"/cosmos/player/{made[1].id}").text
-    assert "A &lt;b&gt;quiet&lt;/b&gt; city" in text
-    assert f'src="/cosmos/video/{made[1].id}.mp4"' in text
-    assert "PREVIEW" in text
-
-
-def test_the_player_says_that_a_video_is_of_an_older_render(
-    client: TestClient, made: tuple[Project, Run]
-) -> None:
-    project, run = made
-    assert "Out of date" not in client.get(f"/cosmos/player/{run.id}").text
-    scene = project.settings.inputs / "shots" / "city"
-    before = (scene / "color.mp4").read_bytes()
-    write_video(scene / "color.mp4", frames=12, width=160, height=96, seed=9)
-    assert "color of shots/city was rendered again" in client.get(f"/cosmos/player/{run.id}").text
-    (scene / "color.mp4").write_bytes(before)
-    assert "Out of date" not in client.get(f"/cosmos/player/{run.id}").text
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -112,7 +90,7 @@ def test_the_player_says_that_a_video_is_of_an_older_render(
         "/cosmos/preview/scene/..%2f..%2f..%2fcosmos.webp",
         "/cosmos/video/rs_nothing.mp4",
         "/cosmos/video/..%2fcosmos.toml.mp4",
-        "/cosmos/player/%3Cscript%3E",
+        "/cosmos/run/%3Cscript%3E",
     ],
 )
 def test_what_is_not_there_or_not_ours_is_not_found(client: TestClient, path: str) -> None:
@@ -189,7 +167,7 @@ def test_dagster_and_our_routes_are_on_one_port(served: Served, made: tuple[Proj
     assert httpx.get(f"{served.url}/cosmos/preview/run/{made[1].id}.webp").status_code == 200
 
 
-def test_a_browser_sees_lineage_previews_and_player_without_errors(
+def test_a_browser_sees_lineage_previews_and_the_run_without_errors(
     served: Served, made: tuple[Project, Run], tmp_path: Path, tab: Page
 ) -> None:
     run = made[1]
@@ -210,12 +188,12 @@ def test_a_browser_sees_lineage_previews_and_player_without_errors(
     until(lambda: picture.first.evaluate("img => img.naturalWidth > 0"), "the preview")
     tab.screenshot(path=tmp_path / "video.png")
 
-    tab.goto(f"{served.url}/cosmos/player/{run.id}")
+    tab.goto(f"{served.url}/cosmos/run/{run.id}")
     until(
         lambda: tab.locator("video").evaluate("v => v.readyState >= 2 && v.videoWidth"),
         "the video",
     )
-    tab.screenshot(path=tmp_path / "player.png")
+    tab.screenshot(path=tmp_path / "run.png")
     assert wrong == []
     assert sockets, "no GraphQL subscription was answered"
 
