@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cosmos_pipelines.errors import UnknownId
 from cosmos_pipelines.page import strip
 from cosmos_pipelines.page.screens import (
     actions,
