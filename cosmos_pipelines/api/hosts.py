@@ -100,7 +100,7 @@ class Hosts(Project):
         runs = self.catalog.list_runs("pending", tag=tag, limit=None)
         return [run.id for run in runs if run.queued_at is not None]
 
-    def count_runs(self, failed_since: str | None = None) -> Record:
+    def count_states(self, failed_since: str | None = None) -> Record:
         """Return the numbers of `running`, `waiting`, `failed` and `completed` runs.
 
         `failed_since`: a time (ISO 8601); only runs that failed after it are counted as failed.

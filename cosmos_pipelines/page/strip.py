@@ -20,7 +20,7 @@ def routes(site: Site) -> list[Route]:
     def strip(request: Request) -> Response:
         site.hosts.wake()
         now = datetime.now(UTC).isoformat()
-        counts = site.api.count_runs(request.query_params.get("since"))
+        counts = site.api.count_states(request.query_params.get("since"))
         return site.render(
             request,
             "parts/strip.html",

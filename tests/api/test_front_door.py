@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
+from cosmos_pipelines.api.project import Project
 from cosmos_pipelines.errors import CosmosError, InputError
 from tests.media import renders
 from tests.support.project import make_project
@@ -539,3 +540,9 @@ def test_any_value_for_any_argument_is_taken_or_refused_in_words(
             said(lambda a, m=name, g=given: getattr(a, m)(**g), api)
     with pytest.raises(InputError):
         method(*range(9))
+
+
+def test_no_two_parts_of_the_api_have_a_method_of_one_name() -> None:
+    parts = [part for part in CosmosAPI.__bases__ if issubclass(part, Project)]
+    names = [n for part in parts for n in vars(part) if not n.startswith("__")]
+    assert sorted(n for n in names if names.count(n) > 1) == []

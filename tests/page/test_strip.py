@@ -56,7 +56,7 @@ def test_the_strip_counts_what_runs_and_waits_without_reading_the_runs(gallery: 
     run = api.catalog.add_run("transfer", "preview", "local", {})
     assert api.catalog.claim(run.id, "me")
     with counting(api.settings) as counts:
-        numbers = api.count_runs()
+        numbers = api.count_states()
         api.what_now()
     assert (numbers["running"], numbers["waiting"], numbers["failed"]) == (1, 3, 0)
     assert counts["statement"] <= 5
