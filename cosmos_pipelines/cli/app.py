@@ -46,7 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("doctor", _SET_UP, "Check what runs need, here and on the GPU host."),
     "host": Entry("host", _SET_UP, "Set up a GPU host for an engine."),
     "demo": Entry("demo", _SET_UP, "Render a scene and run all three operations on it."),
-    "ui": Entry("ui", _SET_UP, "Serve the web page."),
+    "ui": Entry("ui", _SET_UP, "Serve the review page and Dagster's."),
 }
 
 

@@ -82,7 +82,8 @@ class Guard:
             return _no_query(asked)
         origin, site = asked.headers.get("origin"), asked.headers.get("sec-fetch-site")
         expected = self.access.origin(asked.headers["host"].lower())
-        foreign = (origin not in (None, expected)) or site not in (None, *OURS)
+        ours = (None, expected, self.access.address)  # a proxy may send another Host header on
+        foreign = origin not in ours or site not in (None, *OURS)
         unsaid = origin is None and site is None and _below_ours(asked)
         if foreign or unsaid:
             return _said(
@@ -115,17 +116,15 @@ class Guard:
         """Answer a link with a token: a cookie, and the same address without the token."""
         if not self.access.is_token(asked.query_params["token"]):
             return _ask(asked, wrong=True)
-        pairs = parse_qsl(asked.url.query, keep_blank_values=True)
-        query = urlencode([pair for pair in pairs if pair[0] != "token"])
-        return self._welcome(f"{_path(asked)}?{query}" if query else _path(asked))
+        return self._welcome(asked, _wanted(asked))
 
     def _entering(self, asked: HTTPConnection, fields: dict[str, str]) -> Response:
         """Answer the form of the page that asks for the token."""
         if not self.access.is_token(fields.get("token", "").strip()):
             return _ask(asked, wrong=True, to=fields.get("next", ""))
-        return self._welcome(_local(fields.get("next", "")))
+        return self._welcome(asked, _local(fields.get("next", "")))
 
-    def _welcome(self, to: str) -> Response:
+    def _welcome(self, asked: HTTPConnection, to: str) -> Response:
         from starlette.responses import RedirectResponse
 
         answer = RedirectResponse(to, 303, headers={**_QUIET})
@@ -135,7 +134,7 @@ class Guard:
             max_age=STAYS_S,
             httponly=True,
             samesite="lax",  # a link in a message opens; no other site's form or picture counts
-            secure=(self.access.address or "").startswith("https:"),
+            secure=self.access.origin(asked.headers["host"].lower()).startswith("https:"),
         )
         return answer
 
@@ -158,7 +157,7 @@ def _changes_ours(asked: HTTPConnection) -> bool:
 
 def _enters(asked: HTTPConnection, access: Access) -> bool:
     posted = asked.scope.get("method") == "POST" and asked.scope["path"] == ENTER
-    return posted and access.token is not None
+    return posted and access.token is not None and _is_form(asked)
 
 
 def _is_form(asked: HTTPConnection) -> bool:
@@ -211,7 +210,7 @@ def _ask(asked: HTTPConnection, *, wrong: bool = False, to: str | None = None) -
     text = (
         templates()
         .get_template("enter.html")
-        .render(enter=ENTER, style=style, wrong=wrong, next=_path(asked) if to is None else to)
+        .render(enter=ENTER, style=style, wrong=wrong, next=_wanted(asked) if to is None else to)
     )
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; "
@@ -228,10 +227,15 @@ def _style() -> tuple[str, str]:
     return text, base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _path(asked: HTTPConnection) -> str:
-    """The path of a request, as it was sent, on this server."""
+def _wanted(asked: HTTPConnection) -> str:
+    """The path and query of a request on this server, without the token."""
+    if asked.scope["path"] == ENTER:
+        return "/cosmos/"
     raw: bytes = asked.scope.get("raw_path") or asked.scope["path"].encode()
-    return _local(raw.partition(b"?")[0].decode("latin-1"))
+    path = _local(raw.partition(b"?")[0].decode("latin-1"))
+    pairs = parse_qsl(asked.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    query = urlencode([pair for pair in pairs if pair[0] != "token"])
+    return f"{path}?{query}" if query else path
 
 
 def _local(to: str) -> str:

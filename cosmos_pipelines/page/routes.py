@@ -41,7 +41,6 @@ CSP = (
 
 HEADERS = {
     "Content-Security-Policy": CSP,
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",

@@ -145,6 +145,14 @@ def test_a_wrong_token_says_nothing_but_that(shut: str, page_api: CosmosAPI) -> 
     assert (sent.status_code, "set-cookie" in sent.headers) == (403, False)
 
 
+def test_the_way_in_is_the_form_alone(shut: str, page_api: CosmosAPI) -> None:
+    form_token = access_of(page_api.settings, "0.0.0.0", 1).form_token
+    for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+        sent = {**headers, "Origin": shut, "X-Cosmos-Token": form_token}
+        answer = httpx.post(f"{shut}/cosmos/enter", headers=sent, content=b"a=1")
+        assert answer.status_code == 401
+
+
 def test_a_person_types_the_token_and_it_is_in_no_address_and_no_referer(
     shut: str, page_api: CosmosAPI, tab: Page
 ) -> None:
@@ -157,7 +165,7 @@ def test_a_person_types_the_token_and_it_is_in_no_address_and_no_referer(
     tab.get_by_text("That is not the token.").wait_for()
     tab.get_by_label("Token").fill(token)
     tab.get_by_role("button").click()
-    tab.wait_for_url("**/cosmos/prompts*")
+    tab.wait_for_url("**/cosmos/prompts?words=%3Cb%3Erain")
     tab.get_by_role("link", name="Queue").click()
     tab.wait_for_url("**/cosmos/queue")
     assert not [line for line in seen if token in line]
