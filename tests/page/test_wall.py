@@ -32,13 +32,12 @@ def wall(gallery: Gallery, query: str = "", status: int = 200) -> str:
 
 
 def shown(page: str) -> list[str]:
-    return re.findall(r'<article class="tile[^>]* data-run="(\w+)"', page)
+    return re.findall(r'<div class="tile is-[^>]* data-run="(\w+)"', page)
 
 
 def tile_of(page: str, run_id: str) -> str:
-    (found,) = re.findall(
-        rf'<article class="tile[^>]* data-run="{run_id}".*?</article>', page, re.S
-    )
+    start = rf'<div class="tile is-[^>]* data-run="{run_id}"'
+    (found,) = re.findall(rf'{start}.*?(?=<div class="tile is-|</main>)', page, re.S)
     return str(found)
 
 

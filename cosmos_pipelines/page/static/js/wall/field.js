@@ -222,7 +222,7 @@ export class Field {
 
 // A tile that says that its run is not there any more.
 export function goneTile(id) {
-  const element = document.createElement("article");
+  const element = document.createElement("div");
   element.className = "tile is-gone";
   element.dataset.gone = id;
   element.dataset.run = id;
