@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from cosmos_pipelines.catalog import Catalog, Run
+from cosmos_pipelines.catalog.finding import Wanted, find_ids
 from cosmos_pipelines.catalog.lookup import begins_with, near
+from cosmos_pipelines.catalog.run_filter import RunFilter
 from cosmos_pipelines.catalog.search import RANKED, search_prompts
 from cosmos_pipelines.catalog.tables import prompts
 from cosmos_pipelines.errors import InputError, UnknownId
@@ -46,6 +48,11 @@ QUESTIONS: dict[str, Callable[[Catalog, Run], object]] = {
     "name, mistyped": lambda c, _: refused(c.get_prompt, "fig_7"),
     "scene, mistyped": lambda c, _: refused(c.get_scene, "citi"),
     "search": lambda c, _: search_prompts(c, "fog street"),
+    "runs found": lambda c, _: find_ids(c, Wanted(RunFilter(), grouped=True), limit=5),
+    "runs found of a recipe": lambda c, _: find_ids(
+        c, Wanted(RunFilter(recipe=("soft",))), limit=5
+    ),
+    "runs found of an engine": lambda c, _: find_ids(c, Wanted(RunFilter(engine=("x",))), limit=5),
     "search for an id": lambda c, run: search_prompts(c, str(run.prompt_id)[:10]),
 }
 

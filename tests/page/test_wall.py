@@ -32,13 +32,12 @@ def wall(gallery: Gallery, query: str = "", status: int = 200) -> str:
 
 
 def shown(page: str) -> list[str]:
-    return re.findall(r'<article class="tile[^>]* data-run="(\w+)"', page)
+    return re.findall(r'<div class="tile is-[^>]* data-run="(\w+)"', page)
 
 
 def tile_of(page: str, run_id: str) -> str:
-    (found,) = re.findall(
-        rf'<article class="tile[^>]* data-run="{run_id}".*?</article>', page, re.S
-    )
+    start = rf'<div class="tile is-[^>]* data-run="{run_id}"'
+    (found,) = re.findall(rf'{start}.*?(?=<div class="tile is-|</main>)', page, re.S)
     return str(found)
 
 
@@ -229,6 +228,11 @@ def test_a_still_plays_its_loop_under_the_keyboard_and_says_when_it_is_gone(
     when(tab, "document.querySelectorAll('img.loop').length === 3")
     tab.keyboard.press("l")
     when(tab, "document.querySelectorAll('img.loop').length <= 1")
+    tab.emulate_media(reduced_motion="reduce")
+    tab.keyboard.press("Home")
+    tab.keyboard.press("ArrowRight")
+    when(tab, f"document.activeElement.dataset.run === '{ids[1]}'")
+    assert tab.locator(f"[data-run={ids[0]}] img.loop").count() == 0
     line = tab.locator(f"[data-run={gallery.videos['rain', 'hard']}] .tile-line")
     line.wait_for()
     assert line.text_content() == "Its picture is not there any more."
@@ -248,6 +252,19 @@ def test_changes_come_in_place_and_new_runs_wait_for_a_click(gallery: Gallery, t
     tab.locator(f"[data-run={new}]").wait_for()
     assert here(tab)[0] == new
     assert gallery.videos["rain", "soft"] not in here(tab)
+
+
+def test_a_waiting_tile_says_its_new_number_when_the_run_before_it_begins(
+    gallery: Gallery, tab: Page
+) -> None:
+    first, second = (
+        gallery.api.create_run(gallery.prompts["noon"], queue=True, seed=n)["id"] for n in (1, 2)
+    )
+    tab.goto(f"{gallery.url}/cosmos/?status=pending&status=uploading")
+    tab.locator(f"[data-run={second}]", has_text="number 2 in the queue").wait_for()
+    assert gallery.api.catalog.claim(first, "here")
+    tab.locator(f"[data-run={second}]", has_text="number 1 in the queue").wait_for()
+    assert tab.locator(f"[data-run={first}] progress").count() == 1
 
 
 def test_keys_move_between_the_cells_of_a_sweep_that_have_a_run(

@@ -143,6 +143,7 @@ export class Field {
     } else {
       element = document.createElement("div");
       element.className = "tile is-empty";
+      element.setAttribute("aria-hidden", "true");
     }
     this.#position(element, index);
     this.shown.set(index, element);
@@ -153,9 +154,9 @@ export class Field {
     const x = (index % this.columns) * this.step;
     const y = Math.floor(index / this.columns) * this.pitch;
     element.style.transform = `translate(${x}px, ${y}px)`;
+    if (!element.dataset.run) return;
     element.setAttribute("aria-posinset", index + 1);
     element.setAttribute("aria-setsize", this.total);
-    if (!element.dataset.run) { element.removeAttribute("aria-posinset"); element.removeAttribute("aria-setsize"); }
   }
 
   #take(element) {
@@ -221,7 +222,7 @@ export class Field {
 
 // A tile that says that its run is not there any more.
 export function goneTile(id) {
-  const element = document.createElement("article");
+  const element = document.createElement("div");
   element.className = "tile is-gone";
   element.dataset.gone = id;
   element.dataset.run = id;

@@ -36,6 +36,8 @@ export class News {
     const changed = this.changed;
     this.changed = new Map();
     for (const [id, deleted] of changed) if (deleted) this.#gone(id);
+    // the number of a run in the queue changes with the runs before it
+    for (const tile of this.field.root.querySelectorAll(".is-pending")) if (!changed.has(tile.dataset.run)) changed.set(tile.dataset.run, false);
     const ids = [...changed].filter(([, deleted]) => !deleted).map(([id]) => id);
     for (let at = 0; at < ids.length && !this.field.left; at += AT_ONCE) await this.#some(ids.slice(at, at + AT_ONCE));
     this.timer = this.changed.size && !this.field.left ? setTimeout(() => this.#look(), WAIT_MS) : null;
