@@ -6,11 +6,14 @@ import { say } from "./toast.js";
 
 export const runs = (ids) => (ids.length === 1 ? nameOf(ids[0]) : `${ids.length} runs`);
 
-// What a screen calls a run: its link, else its id.
+const LONGEST_NAME = 80;
+
+// What a screen calls a run: its data-title, its link or its heading, else its id.
 function nameOf(id) {
   for (const element of elementsOf(id)) {
-    const name = element.dataset.title ?? element.querySelector(`a[href="/cosmos/run/${CSS.escape(id)}"]`)?.textContent.trim();
-    if (name) return name;
+    const link = element.querySelector(`a[href="/cosmos/run/${CSS.escape(id)}"]`) ?? element.querySelector("h1");
+    const name = (element.dataset.title ?? link?.textContent ?? "").trim().replace(/\s+/g, " ");
+    if (name) return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name;
   }
   return id;
 }
