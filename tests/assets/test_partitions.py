@@ -113,6 +113,21 @@ def test_making_all_missing_better_prompts_leaves_none_missing(
     assert missing(instance, PROMPTS) == set()
 
 
+def test_a_prompt_that_a_person_edited_can_be_enhanced_like_any_other(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    first = add_prompt(staged)
+    edited, _ = staged.catalog.add_prompt(
+        "An edited text", None, first.scene, "edited", {}, parent_prompt_id=first.id
+    )
+    record(instance, staged.catalog, staged.settings, first, edited)
+    assert edited.id in keys(instance, ENHANCED)
+    made = latest(instance, PROMPTS, edited.id)
+    assert made is not None
+    assert made.asset_materialization is not None
+    assert made.asset_materialization.metadata["edited from"].value == first.id
+
+
 def test_a_better_prompt_is_enhanced_again_only_by_request(
     staged: Project, instance: dg.DagsterInstance
 ) -> None:

@@ -128,6 +128,22 @@ def test_enhance_twice_from_one_page_queues_one_run(gallery: Gallery, tab: Page)
     assert (run["status"], bool(run["queued_at"])) == ("pending", True)
 
 
+def test_what_is_made_of_a_prompt_appears_and_leaves_the_current_run(
+    gallery: Gallery, tab: Page
+) -> None:
+    tab.goto(f"{gallery.url}/cosmos/prompt/{gallery.prompts['rain']}")
+    first = tab.locator(".prompt-runs li").first
+    first.evaluate("run => run.setAttribute('aria-current', 'true')")
+    current = first.get_attribute("data-run")
+
+    def appeared() -> bool:
+        gallery.api.rate(gallery.videos["rain", "hard"], 5)
+        return tab.locator("#runs-title", has_text="best rated 5 of 5").count() == 1
+
+    until(appeared, "the rating")
+    assert tab.locator("[data-run][aria-current=true]").get_attribute("data-run") == current
+
+
 def test_a_script_in_a_prompt_is_text_on_every_screen_of_prompts(
     gallery: Gallery, tab: Page
 ) -> None:
