@@ -2,21 +2,168 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from cosmos_pipelines.page.site import Site
+from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.page.jobs import Report
+from cosmos_pipelines.page.site import MOST_FORM, Site, form_of, one
+from cosmos_pipelines.page.sparkline import HEIGHT, WIDTH, lines_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
+AT_ONCE: Final = 100
+"""Waiting runs on one page."""
+MEND: Final = "mend"
+DOCTOR: Final = "doctor"
+
 
 def routes(site: Site) -> list[Route]:
     """Return the routes of this screen, below /cosmos."""
     from starlette.routing import Route
 
-    def queue(request: Request) -> Response:
-        return site.render(request, "queue.html")
+    screen = _Queue(site)
+    return [
+        Route("/queue", screen.frame),
+        Route("/queue/runs", screen.runs),
+        Route("/queue/hosts", screen.hosts),
+        Route("/queue/checks", screen.checks),
+        Route("/queue/cancel", screen.cancel, methods=["POST"]),
+        Route("/queue/pause", screen.pause, methods=["POST"]),
+        Route("/queue/resume", screen.resume, methods=["POST"]),
+        Route("/queue/mend", screen.mend, methods=["POST"]),
+        Route("/queue/doctor", screen.doctor, methods=["POST"]),
+    ]
 
-    return [Route("/queue", queue)]
+
+class _Queue:
+    """The handlers of the screen; those that wait for the catalog or a host run in threads."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._api = site, site.api
+
+    def frame(self, request: Request) -> Response:
+        return self._site.render(request, "queue.html", offset=_offset(request))
+
+    def runs(self, request: Request) -> Response:
+        offset = _offset(request)
+        found = self._api.look_at_queue(AT_ONCE, offset)
+        tags = {tag for run in found["waiting"] for tag in run["tags"] if tag.startswith("batch:")}
+        titles = {run["id"]: run["title"] for run in found["running"]}
+        for run in found["running"]:
+            run["together"] = [run["title"], *(titles[other] for other in run["shares"])]
+        return self._site.render(
+            request,
+            "parts/queue_runs.html",
+            offset=offset,
+            at_once=AT_ONCE,
+            batches={tag: self._api.queued_ids(tag) for tag in sorted(tags)},
+            daemon=self._site.hosts.daemon,
+            **found,
+        )
+
+    def hosts(self, request: Request) -> Response:
+        known = self._site.hosts.known
+        places = [_with_lines(place) for place in known["places"]] if known else None
+        return self._site.render(
+            request,
+            "parts/hosts.html",
+            places=places,
+            left=known["left"] if known else [],
+            jobs=self._site.jobs.of(MEND)[:5],
+            width=WIDTH,
+            height=HEIGHT,
+        )
+
+    def checks(self, request: Request) -> Response:
+        jobs = self._site.jobs.of(DOCTOR)
+        now = jobs[0] if jobs and jobs[0]["state"] != "done" else None
+        last = self._api.last_doctor()
+        checks = now["results"] if now else last["checks"] if last else []
+        host = self._api.settings.remote.host
+        return self._site.render(
+            request, "parts/checks.html", now=now, last=last, checks=checks, host=host
+        )
+
+    async def cancel(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import JSONResponse
+
+        asked = await _json_of(request)
+        ids, batch = asked.get("runs"), asked.get("batch") is True
+        if not isinstance(ids, list) or not ids:
+            raise InputError("Say which runs shall be stopped.")
+        return JSONResponse(await run_in_threadpool(self._api.cancel_runs, ids, batch=batch))
+
+    def pause(self, request: Request) -> Response:
+        self._api.pause_queue()
+        return self._switched(request)
+
+    def resume(self, request: Request) -> Response:
+        self._api.resume_queue()
+        return self._switched(request)
+
+    def _switched(self, request: Request) -> Response:
+        self._site.hosts.look_at_daemon()
+        return self.runs(request)
+
+    async def mend(self, request: Request) -> Response:
+        fields = await form_of(request)
+        do = one(fields, "do")
+        known = self._site.hosts.known
+        if known is None or do not in {left["do"] for left in known["left"]}:
+            raise StateError("That is not left behind any more.", hint="Load the page again.")
+        self._site.jobs.start(MEND, do, do, lambda report: self._mended(report, do))
+        return self.hosts(request)
+
+    def _mended(self, report: Report, do: str) -> None:
+        """Do exactly what a command says; those that `left` names, and no other."""
+        match do.split():
+            case ["cosmos", "run", run_id]:
+                runs = self._api.execute_runs([run_id])
+                report.job.text = " ".join(f"{run['id']} is {run['status']}." for run in runs)
+            case ["cosmos", "kill", "--stray"]:
+                stopped = self._api.kill_stray()
+                report.job.text = f"Stopped: {', '.join(stopped) or 'nothing'}."
+            case ["cosmos", "kill", run_id]:
+                runs = self._api.kill(run_id)
+                report.job.text = " ".join(f"{run['id']} is {run['status']}." for run in runs)
+            case _:
+                raise InputError(f"The page cannot do {do!r}.", hint="Give the command yourself.")
+
+    def doctor(self, request: Request) -> Response:
+        def work(report: Report) -> None:
+            self._api.check_and_keep(on_check=report.found)
+
+        self._site.jobs.start(DOCTOR, "Check now", DOCTOR, work)
+        return self.checks(request)
+
+
+def _with_lines(place: Mapping[str, Any]) -> dict[str, Any]:
+    return {**place, "gpus": [gpu | {"lines": lines_of(gpu)} for gpu in place["gpus"]]}
+
+
+def _offset(request: Request) -> int:
+    text = request.query_params.get("offset", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 8):
+        raise InputError("The offset of the queue is no number.")
+    return int(text)
+
+
+async def _json_of(request: Request) -> dict[str, Any]:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_FORM:
+            raise InputError(f"The request has more than {MOST_FORM} bytes.")
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError) as e:
+        raise InputError("The request is not JSON.") from e
+    if not isinstance(asked, dict):
+        raise InputError("The request is not a JSON object.")
+    return asked

@@ -1,0 +1,84 @@
+"""What the page says of Dagster's daemon, with the real one: not taken, paused, resumed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cosmos_pipelines.api import CosmosAPI
+from cosmos_pipelines.errors import StateError
+from cosmos_pipelines.resources.instance import instance_directory, open_instance
+from cosmos_pipelines.settings import environment_of
+from tests.sensors.test_queue_with_daemon import NOTHING_STARTS
+from tests.support.project import Project, make_project
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project with its daemon, which starts no Dagster run."""
+    made = make_project(tmp_path / "home")
+    made.scene()
+    (instance_directory(made.settings) / "dagster.yaml").write_text(NOTHING_STARTS)
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "cosmos_pipelines.daemon"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=made.settings.home,
+        env=environment_of(made.settings),
+    )
+    yield made
+    assert daemon.stdin is not None
+    daemon.stdin.close()
+    daemon.wait()
+    made.catalog.close()
+
+
+def requested(project: Project) -> int:
+    """Dagster runs that were requested for what waits."""
+    with open_instance(project.settings, captures=False) as instance:
+        return len([r for r in instance.get_runs() if "cosmos/first_run" in r.tags])
+
+
+def test_a_project_without_a_daemon_has_nothing_to_pause(tmp_path: Path) -> None:
+    settings = make_project(tmp_path / "home").settings
+    with CosmosAPI(settings=settings) as api:
+        assert api.daemon_state() == {"alive": None, "beat": None, "queue": None}
+        assert api.not_taken() == {"known": False, "directories": []}
+        with pytest.raises(StateError, match="has never run here"):
+            api.pause_queue()
+    assert not (settings.dagster_dir / "dagster.yaml").exists()
+
+
+def test_a_paused_queue_starts_nothing_and_a_refused_directory_says_why(project: Project) -> None:
+    color = project.settings.inputs / "city" / "color.mp4"
+
+    def drop(name: str) -> None:
+        (project.settings.inputs / name).mkdir()
+        shutil.copy(color, project.settings.inputs / name / "depth.mp4")
+
+    with CosmosAPI(settings=project.settings) as api:
+
+        def refused() -> dict[str, str]:
+            found = api.not_taken()["directories"]
+            return {one["name"]: one["said"] for one in found if one["state"] == "bad"}
+
+        drop("bad")
+        until(lambda: api.daemon_state()["queue"] == "on", "a look at the queue")
+        assert api.pause_queue()["queue"] == "paused"
+        until(lambda: "bad" in refused(), "the reason")
+        assert "no color pass" in refused()["bad"]
+        prompt = api.create_prompt("A street", "city")
+        api.create_run(prompt["id"], queue=True)
+        drop("worse")
+        until(lambda: "worse" in refused(), "the daemon's next looks")
+        assert requested(project) == 0
+        assert api.daemon_state()["alive"]
+        assert api.resume_queue()["queue"] == "on"
+        until(lambda: requested(project), "the run to be requested")

@@ -1,0 +1,187 @@
+"""Queue and hosts on the page: what runs and waits, stopping, hosts, what was left, checks."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from cosmos_pipelines.api import CosmosAPI
+from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.page.sparkline import lines_of
+from cosmos_pipelines.settings import load_settings
+from tests.page.conftest import Gallery
+from tests.runs.test_execute import elsewhere, pending
+from tests.support.project import Project, settings_in
+from tests.support.review_page import review_page
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytest_plugins = ["tests.support.staged"]
+
+
+@contextmanager
+def page_of(project: Project) -> Iterator[tuple[CosmosAPI, str]]:
+    """The review page of a project."""
+    with CosmosAPI(settings=project.settings) as api, review_page(api) as url:
+        yield api, url
+
+
+@contextmanager
+def removed(gate: Path) -> Iterator[None]:
+    """Remove a file at the end, for which a program waits."""
+    try:
+        yield
+    finally:
+        gate.unlink()
+
+
+def running(project: Project, *runs: Run) -> None:
+    """Wait until these runs run, with their order."""
+    for run in runs:
+        until(lambda r=run: project.catalog.get_run(r.id).status == "running", "its start")  # type: ignore[misc]
+    until(project.backend.active, "its order")
+
+
+def test_a_run_shows_how_far_it_is_and_is_stopped_after_a_question_that_names_the_runs_of_its_load(
+    staged: Project, tab: Page
+) -> None:
+    gate = staged.settings.home / "gate"
+    gate.touch()
+    first, second = pending(staged, f"wait {gate}"), pending(staged, "works")
+    with elsewhere(staged, first, second), page_of(staged) as (api, url), removed(gate):
+        running(staged, first, second)
+        tab.goto(f"{url}/cosmos/queue")
+        row = tab.locator(f'.queue-run[data-run="{first.id}"]')
+        row.get_by_text("frame 1 of 6").wait_for()
+        assert tab.locator(".queue-run").count() == 2
+        row.get_by_role("button", name="Stop").click()
+        question = tab.get_by_role("dialog", name="Stop these runs?")
+        question.get_by_text("share one load").wait_for()
+        assert question.locator("li").count() == 2
+        question.get_by_role("button", name="Stop them").click()
+        tab.get_by_text("Nothing runs.").wait_for()
+        assert {api.get_run(run.id)["status"] for run in (first, second)} == {"cancelled"}
+
+
+def test_what_waits_is_in_the_order_of_its_start_and_the_selected_are_cancelled(
+    gallery: Gallery, tab: Page
+) -> None:
+    api = gallery.api
+    made = [
+        api.create_run(gallery.prompts[name], seed=seed, queue=True, tags=["batch:night"])["id"]
+        for name in ("noon", "rain")
+        for seed in (1, 2)
+    ]
+    tab.goto(f"{gallery.url}/cosmos/queue")
+    rows = tab.locator("#queue-runs tr[data-run]")
+    rows.nth(3).wait_for()
+    assert rows.evaluate_all("rows => rows.map(row => row.dataset.run)") == made
+    assert rows.nth(2).locator("td").nth(1).inner_text() == "3"
+    rows.nth(0).get_by_role("checkbox").check()
+    rows.nth(2).get_by_role("checkbox").check()
+    api.rate(gallery.videos["noon", "soft"], 5)  # news: the selection outlives the new list
+    tab.get_by_role("button", name="Cancel the selected (2)").click()
+    question = tab.get_by_role("dialog", name="Stop these runs?")
+    assert question.locator("li").count() == 2
+    tab.keyboard.press("Escape")
+    assert [run["id"] for run in api.look_at_queue()["waiting"]] == made
+    tab.get_by_role("button", name="Cancel the selected (2)").click()
+    question.get_by_role("button", name="Stop them").click()
+    until(lambda: rows.count() == 2, "a shorter list")
+    assert [run["id"] for run in api.look_at_queue()["waiting"]] == [made[1], made[3]]
+    tab.get_by_role("button", name="Cancel batch night (2)").click()
+    question.get_by_role("button", name="Stop them").click()
+    tab.get_by_text("Nothing waits.").wait_for()
+
+
+def test_one_run_that_cannot_be_stopped_leaves_no_other_unstopped(gallery: Gallery) -> None:
+    done = gallery.videos["noon", "soft"]
+    waiting = gallery.api.create_run(gallery.prompts["noon"], queue=True)["id"]
+    answer = gallery.api.cancel_runs([done, "rs_none", waiting])
+    assert answer["stopped"] == [waiting]
+    assert [one["id"] for one in answer["refused"]] == [done, "rs_none"]
+    assert "there is nothing to stop" in answer["refused"][0]["error"]
+
+
+def test_a_button_mends_what_was_left_behind_with_the_command_that_it_names(
+    staged: Project, tab: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pending(staged, "hang")
+    with elsewhere(staged, run) as process:
+        running(staged, run)
+        process.send_signal(signal.SIGKILL)
+    empty = f"sqlite:///{staged.settings.home / 'empty.db'}"  # the same place, without its runs
+    monkeypatch.setenv("COSMOS_DATABASE_URL", empty)
+    settings = load_settings(staged.settings.home)
+    with CosmosAPI(settings=settings) as api, review_page(api) as url:
+        tab.goto(f"{url}/cosmos/queue")
+        tab.get_by_text("runs on this machine and belongs to no run.").wait_for()
+        tab.get_by_role("button", name="cosmos kill --stray").click()
+        tab.locator(".job.is-done").get_by_text(f"Stopped: {run.id}.").wait_for()
+    assert staged.backend.active() == []
+
+
+def test_no_other_command_than_those_of_the_list_can_be_given(gallery: Gallery) -> None:
+    until(lambda: httpx.get(f"{gallery.url}/cosmos/strip") and True, "a look")
+    answer = httpx.post(
+        f"{gallery.url}/cosmos/queue/mend",
+        data={"do": f"cosmos kill {gallery.larger}"},
+        headers={"Accept": "application/json"},
+    )
+    assert answer.status_code in (403, 409)
+    assert gallery.api.get_run(gallery.larger)["status"] == "completed"
+
+
+def test_a_host_that_does_not_answer_is_silent_since_a_time_and_blocks_nothing(
+    tmp_path: Path, tab: Page
+) -> None:
+    remote = '[remote]\nhost = "127.0.0.1"\nport = 9\nuser = "nobody"\nconnect_timeout_s = 2\n'
+    settings = settings_in(tmp_path / "films", remote)
+    with CosmosAPI(settings=settings) as api, review_page(api) as url:
+        tab.goto(f"{url}/cosmos/queue")
+        tab.get_by_text("Nothing runs.").wait_for()
+        place = tab.locator(".place", has_text="127.0.0.1")
+        place.get_by_text("Silent since").wait_for()
+        tab.locator("#strip").get_by_text("127.0.0.1 does not answer").wait_for()
+        tab.locator(".place", has_text="This machine").get_by_text("0 orders").wait_for()
+
+
+def test_checks_are_pushed_as_they_are_made_and_kept(gallery: Gallery, tab: Page) -> None:
+    tab.goto(f"{gallery.url}/cosmos/queue")
+    tab.get_by_text("Never checked from here.").wait_for()
+    tab.get_by_role("button", name="Check now").click()
+    tab.get_by_text("This machine:").wait_for()
+    tab.locator("#queue-checks").get_by_text("Last ").wait_for()
+    last = gallery.api.last_doctor()
+    assert last is not None
+    assert {check["name"] for check in last["checks"]} >= {"backend", "engine"}
+    (gallery.api.settings.outputs / "doctor.json").write_text("{")
+    assert gallery.api.last_doctor() is None
+
+
+def test_the_history_of_a_gpu_is_lines_within_its_picture() -> None:
+    history = [(1000.0, 0, 0, 30), (1300.0, None, 40_960, 60), (1600.0, 100, 81_920, 90)]
+    gpu = {"history": history, "memory_total_mib": 81_920}
+    lines = {line["name"]: line for line in lines_of(gpu)}
+    assert lines["load"]["points"] == "0.0,31.0 160.0,1.0"
+    assert lines["memory"]["points"] == "0.0,31.0 80.0,16.0 160.0,1.0"
+    assert lines["temperature"]["said"] == "°C 30 to 90 °C"
+    assert lines_of({"history": [(1.0, None, None, None)], "memory_total_mib": None}) == []
+
+
+def test_hosts_are_watched_over_one_connection_that_ends_with_the_watching(
+    staged: Project,
+) -> None:
+    with CosmosAPI(settings=staged.settings) as api, closing(api.watch_hosts()) as looks:
+        seen = next(look for look in looks if look["places"][0]["answered_at"])
+    (place,) = seen["places"]
+    assert (place["backend"], place["orders"], place["silent_since"]) == ("local", 0, None)
+    assert seen["left"] == []
