@@ -7,7 +7,7 @@ const article = document.querySelector("article.run");
 const runId = article.dataset.run;
 const waiting = new Map();
 
-const status = () => article.querySelector("[data-status]")?.dataset.status;
+const status = () => article.querySelector(".run-head")?.dataset.status;
 
 async function fetched(part) {
   const answer = await fetch(`/cosmos/run/${runId}/${part}`, { headers: { "HX-Request": "true" } });
@@ -22,10 +22,8 @@ async function fetched(part) {
 async function renew(part, place) {
   const text = await fetched(part);
   if (text === null) return;
-  const element = document.querySelector(place);
-  element.innerHTML = text;
-  window.htmx?.process(element);
-  element.dispatchEvent(new CustomEvent("cosmos:renewed", { bubbles: true }));
+  // htmx tells the other scripts that there are new elements (`htmx:afterSettle`)
+  window.htmx.swap(place, text, { swapStyle: "innerHTML", swapDelay: 0, settleDelay: 0 });
 }
 
 async function head() {

@@ -1,6 +1,6 @@
 // Which lines are shown, and where the next error is: asked of a worker, which is ended if it does
 // not answer, so that no expression can hold the page.
-const PATIENCE_MS = 4000;
+const PATIENCE_MS = 3000;
 
 export class Search {
   // onFound(lines), onEnd({line, most}), onTrouble(sentence), onProgress(share).

@@ -266,17 +266,25 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) source.pause();
   else if (source.name === "run.log" && source.blocks.starts) source.follow(growing);
 });
-bind("l", "Log: go to it", () => { begin(); root.scrollIntoView(); part("scroll").focus({ preventScroll: true }); });
-bind("f", "Log: follow it", () => { part("follow").click(); });
-bind("n", "Log: next error", () => { begin(); part("next").click(); });
+bind("g l", "Go to the log", () => {
+  begin();
+  root.scrollIntoView();
+  part("scroll").focus({ preventScroll: true });
+});
+bind("g e", "Go to the end of the log, and follow it", async () => {
+  await begin();
+  if (!part("follow").checked) part("follow").click();
+  root.scrollIntoView();
+});
+bind("n", "Next error of the log", async () => { await begin(); part("next").click(); });
+bind("N", "First error of the log", async () => { await begin(); part("first").click(); });
 
-let begun = false;
+let begun = null;
 
 function begin() {
-  if (begun) return;
-  begun = true;
+  begun ??= open();
   seen.disconnect();
-  open();
+  return begun;
 }
 
 const seen = new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting)) begin(); }, { rootMargin: "200px" });
