@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,17 +22,23 @@ class Project:
         self, home: Place | None = None, *, settings: InstanceOf[Settings] | None = None
     ) -> None:
         self.settings = settings or load_settings(None if home is None else Path(home))
+        self._catalog: Catalog | None = None
+        self._opening = threading.Lock()
 
-    @cached_property
+    @property
     def catalog(self) -> Catalog:
-        """The project's catalog, opened and migrated at its first use."""
+        """The project's catalog, opened and migrated at its first use; all threads share it."""
         from cosmos_pipelines.catalog.store import Catalog
 
-        return Catalog.open(self.settings.catalog_url, self.settings.home)
+        with self._opening:
+            if self._catalog is None:
+                self._catalog = Catalog.open(self.settings.catalog_url, self.settings.home)
+            return self._catalog
 
     def close(self) -> None:
         """Close the connections to the catalog; the next call of a method opens it again."""
-        opened: Catalog | None = vars(self).pop("catalog", None)
+        with self._opening:
+            opened, self._catalog = self._catalog, None
         if opened is not None:
             opened.close()
 

@@ -177,6 +177,36 @@ NATURAL: dict[str, Call] = {
     "plan deletions": lambda a: a.plan_deletions(a.list_runs()),
     "delete unknown": lambda a: a.delete_runs("rs_nothing", seen=()),
     "export some": lambda a: a.export_runs(completed(a), "json"),
+    "find prompts": lambda a: a.find_prompts({"ps_nothing"}),
+    "changes": lambda a: a.changes(a.changes()["cursor"]),
+    "cards": lambda a: a.cards(a.list_runs()),
+    "file of a run": lambda a: a.file_of_run(completed(a), "log"),
+    "picture of a scene": lambda a: a.picture_of_scene(a.get_scene("city")),
+    "picture of a pass": lambda a: a.picture_of_pass("city", "depth"),
+    "video of a pass": lambda a: a.video_of_pass("city/depth"),
+    "comparison": lambda a: a.comparison([completed(a)["id"], "scene:city/depth"]),
+    "scenes after one": lambda a: a.scenes_after("a", limit=np.int8(3)),
+    "look at a scene": lambda a: a.look_at_scene(a.get_scene("city")),
+    "older videos": lambda a: a.make_older_again("city", a.older_videos("city")),
+    "not taken": lambda a: a.not_taken(),
+    "story": lambda a: a.story(completed(a)),
+    "sheet of a run": lambda a: a.run_sheet("latest-transfer"),
+    "out of date": lambda a: a.out_of_date(completed(a)),
+    "logs of a run": lambda a: a.log_index(completed(a), a.logs_of_run(completed(a))["chosen"]),
+    "path of a log": lambda a: a.log_path(completed(a), a.logs_of_run(completed(a))["chosen"]),
+    "piece of a log": lambda a: a.log_range(
+        completed(a), a.logs_of_run(completed(a))["chosen"], np.int64(0), 9
+    ),
+    "growth of a log": lambda a: a.log_growth(completed(a), np.int64(0), generation=None),
+    "rules of logs": lambda a: a.log_rules(),
+    "look at the queue": lambda a: a.look_at_queue(limit=3),
+    "hosts": lambda a: next(a.watch_hosts()) and None,
+    "daemon": lambda a: a.daemon_state(),
+    "stop runs": lambda a: a.stop_runs([], batch=True),
+    "ids in the queue": lambda a: a.queued_ids("one"),
+    "states since": lambda a: a.count_states("2026-01-01T00:00:00Z"),
+    "what now": lambda a: a.what_now(),
+    "last doctor": lambda a: a.last_doctor(),
     "close": lambda a: a.close(),
 }  # fmt: skip
 
@@ -451,6 +481,9 @@ WRONG: dict[str, tuple[Call, str]] = {
     "recover argument": (lambda a: a.recover(on_line=3), "on_line"),
     "status argument": (lambda a: a.check_status(True), "1 arguments"),
     "active argument": (lambda a: a.get_active_operations(all=True), "all"),
+    "kept check": (lambda a: a.check_and_keep(on_check="print"), "on_check"),
+    "pause argument": (lambda a: a.pause_queue("x"), "1 arguments"),
+    "resume argument": (lambda a: a.resume_queue(False), "1 arguments"),
     "stray argument": (lambda a: a.kill_stray("x"), "1 arguments"),
     "scenes argument": (lambda a: a.list_scenes(5), "1 arguments"),
     "rate six": (lambda a: a.rate_runs([], 6), "1 to 5"),
@@ -504,7 +537,7 @@ ANYTHING: list[Any] = [
     Odd(), Odd, print, Path(), Path("/nowhere"), np.int64(3), np.array([1, 2]), np.array(["x"]),
     Fraction(1, 3), Decimal("NaN"), Ellipsis, object(), range(3), iter([1]), slice(1),
 ]  # fmt: skip
-SLOW = {"check_status", "doctor", "recover", "verify_integrity", "kill_stray"}
+SLOW = {"check_and_keep", "check_status", "doctor", "recover", "verify_integrity", "kill_stray"}
 """Those that take nothing which could be wrong, and a second each."""
 
 
@@ -525,7 +558,8 @@ def test_any_value_for_any_argument_is_taken_or_refused_in_words(
         "words": "street", "rating": 3, "thing": "street", "kind": "run", "thing_id": "rs_nothing",
         "what": "runs", "path": "/nowhere/x.csv", "engine": "nothing", "operation": "transfer",
         "names": [], "filled": {}, "new": "y", "key": "city-1-2-3",
-        "verdict": "none", "undo": [], "seen": [], "form": "csv",
+        "verdict": "none", "undo": [], "seen": [], "form": "csv", "videos": ["rs_a", "rs_b"],
+        "offset": 0, "size": 9, "tag": "one",
     }  # fmt: skip
     needed = {
         p.name

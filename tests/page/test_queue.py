@@ -105,7 +105,7 @@ def test_what_waits_is_in_the_order_of_its_start_and_the_selected_are_cancelled(
 def test_one_run_that_cannot_be_stopped_leaves_no_other_unstopped(gallery: Gallery) -> None:
     done = gallery.videos["noon", "soft"]
     waiting = gallery.api.create_run(gallery.prompts["noon"], queue=True)["id"]
-    answer = gallery.api.cancel_runs([done, "rs_none", waiting])
+    answer = gallery.api.stop_runs([done, "rs_none", waiting])
     assert answer["stopped"] == [waiting]
     assert [one["id"] for one in answer["refused"]] == [done, "rs_none"]
     assert "there is nothing to stop" in answer["refused"][0]["error"]

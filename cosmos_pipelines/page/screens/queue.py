@@ -97,7 +97,7 @@ class _Queue:
         ids, batch = asked.get("runs"), asked.get("batch") is True
         if not isinstance(ids, list) or not ids:
             raise InputError("Say which runs shall be stopped.")
-        return JSONResponse(await run_in_threadpool(self._api.cancel_runs, ids, batch=batch))
+        return JSONResponse(await run_in_threadpool(self._api.stop_runs, ids, batch=batch))
 
     def pause(self, request: Request) -> Response:
         self._api.pause_queue()
