@@ -149,7 +149,7 @@ def test_a_host_that_does_not_answer_is_silent_since_a_time_and_blocks_nothing(
         tab.goto(f"{url}/cosmos/queue")
         tab.get_by_text("Nothing runs.").wait_for()
         place = tab.locator(".place", has_text="127.0.0.1")
-        place.get_by_text("Silent since").wait_for()
+        place.get_by_text("Silent for").wait_for()
         tab.locator("#strip").get_by_text("127.0.0.1 does not answer").wait_for()
         tab.locator(".place", has_text="This machine").get_by_text("0 orders").wait_for()
 

@@ -1,0 +1,80 @@
+"""Places that are followed: one connection, a history of their GPUs, silence; with a real sshd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.operate.host_watch import HostWatch
+from cosmos_pipelines.settings import Settings
+from tests.support.project import settings_in
+from tests.support.sshd import Sshd, require_sshd, running_sshd
+from tests.support.waiting import until
+
+NVIDIA_SMI = Path(__file__).parents[1] / "rig" / "host" / "nvidia-smi"
+
+
+def with_gpus(base: Path) -> str:
+    """The simulated nvidia-smi is in the path of who logs in."""
+    (base / "bin").mkdir()
+    shutil.copy2(NVIDIA_SMI, base / "bin")
+    return f"SetEnv HOME={base / 'home'} PATH={base / 'bin'}:/usr/bin:/bin\n"
+
+
+@pytest.fixture
+def server() -> Iterator[Sshd]:
+    """A host with a GPU and without Docker, for one test to end."""
+    require_sshd()
+    with running_sshd(with_gpus) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(tmp_path: Path, server: Sshd) -> Settings:
+    """A project whose GPU host that is."""
+    remote = f'[remote]\nhost = "loop"\nssh_config = "{server.config}"\n'
+    return settings_in(tmp_path / "home", remote)
+
+
+def seen(watch: HostWatch) -> dict[str, Any]:
+    """What is known of the host."""
+    return next(place for place in watch.news()["places"] if place["host"] == "loop")
+
+
+def history(watch: HostWatch) -> list[Any]:
+    """The history of the host's only GPU."""
+    return [sample for gpu in seen(watch)["gpus"] for sample in gpu["history"]]
+
+
+def test_a_host_has_a_history_over_one_connection_and_is_silent_when_it_is_gone(
+    server: Sshd, settings: Settings
+) -> None:
+    with (
+        Catalog.open(settings.catalog_url) as catalog,
+        HostWatch(catalog, settings, every_s=0.05) as watch,
+    ):
+        until(lambda: len(history(watch)) >= 4, "a history")
+        at, *values = history(watch)[-1]
+        assert values == [3, 612, 41]
+        assert at > history(watch)[0][0]
+        assert len(psutil.Process(server.pid).children()) == 1
+        assert seen(watch)["silent_since"] is None
+        connections = psutil.Process(server.pid).children(recursive=True)
+        os.kill(server.pid, signal.SIGTERM)
+        for process in connections:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        until(lambda: seen(watch)["silent_since"], "its silence")
+        since = seen(watch)["silent_since"]
+        assert seen(watch)["gpus"] == []
+        assert seen(watch)["problem"]
+        assert seen(watch)["silent_since"] == since
