@@ -46,8 +46,8 @@ class Links:
         return self._both(run_id, self.review(f"run/{quote(run_id, safe='')}"), partition)
 
     def prompt(self, prompt_id: str, partition: tuple[dg.AssetKey, str]) -> Any:
-        """A prompt's id as a link to the prompts, and to its partition."""
-        return self._both(prompt_id, self.review(f"prompts#{quote(prompt_id)}"), partition)
+        """A prompt's id as a link to its screen, and to its partition."""
+        return self._both(prompt_id, self.review(f"prompt/{quote(prompt_id, safe='')}"), partition)
 
     def scene(self, key: str, partition: tuple[dg.AssetKey, str]) -> Any:
         """A scene's key as a link to the wall of what was made of it, and to its partition."""

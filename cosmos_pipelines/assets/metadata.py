@@ -129,7 +129,9 @@ def prompt_content(settings: Settings, prompt: Prompt) -> PartitionContent:
     if prompt.parameters:
         metadata["parameters"] = dg.MetadataValue.json(prompt.parameters)
     parents = [(SCENES, prompt.scene)]
-    if prompt.parent_prompt_id:
+    if not prompt.parent_prompt_id:
+        metadata["better prompt"] = links.partition("partition", (ENHANCED, prompt.id))
+    else:
         parent = (PROMPTS, prompt.parent_prompt_id)
         how = "enhanced" if prompt.source_run_id else "edited"
         metadata[f"{how} from"] = links.prompt(prompt.parent_prompt_id, parent)

@@ -66,7 +66,10 @@ def bring_to_end(
         StateError: another live process is executing one of them.
     """
     done: dict[str, Run] = {}
-    tag_dagster_run(context.instance, context.run, catalog, runs)
+    try:
+        tag_dagster_run(context.instance, context.run, catalog, runs)
+    except Exception as e:  # noqa: BLE001 - told; a run is not lost for the names of its tags
+        context.log.warning(f"This Dagster run has no tags of scene, prompt and recipe: {e}")
     for name in dict.fromkeys(run.backend for run in runs):
         with _cancelled_with_us(context), closing(backend.open(settings, name)) as opened:
             ended = execute_runs(

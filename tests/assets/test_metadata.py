@@ -83,7 +83,7 @@ def test_each_link_of_the_metadata_leads_to_a_partition_or_run_that_there_is(
         elif parts.path.startswith("/cosmos/run/"):
             led.add(staged.catalog.get_run(unquote(parts.path.rpartition("/")[2])).id)
         else:
-            assert parts.path in ("/cosmos/", "/cosmos/prompts"), url
+            assert parts.path == "/cosmos/" or parts.path.startswith("/cosmos/prompt/ps_"), url
     assert led == {*story.values(), "city"}
 
 
@@ -194,9 +194,9 @@ def test_an_address_that_is_no_page_is_refused(wrong: str) -> None:
         Ui(address=wrong)
 
 
-def test_an_unknown_prompt_has_a_page_all_the_same(staged: Project) -> None:
+def test_a_prompt_leads_to_its_screen_and_its_partition(staged: Project) -> None:
     prompt = add_prompt(staged)
     assert urls({"id": Links("").prompt(prompt.id, (PROMPTS, prompt.id)).value}) == [
-        f"/cosmos/prompts#{prompt.id}",
+        f"/cosmos/prompt/{prompt.id}",
         f"/assets/prompts?view=partitions&partition={prompt.id}",
     ]

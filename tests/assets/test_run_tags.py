@@ -88,6 +88,21 @@ def test_any_name_makes_tags_that_dagster_and_postgresql_take(staged: Project) -
     assert len(shown) == 6, "each has its own key"
 
 
+def test_a_dagster_run_that_cannot_be_tagged_makes_its_video_all_the_same(
+    staged: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError("database is locked")
+
+    monkeypatch.setattr("cosmos_pipelines.assets.steps.tag_dagster_run", refused)
+    run = add_run(staged)
+    record(instance, staged.catalog, staged.settings, run)
+    result = materialize(staged, instance, VIDEOS, run.id)
+    assert result.success
+    said = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert any("database is locked" in line for line in said)
+
+
 def test_a_batch_of_many_prompts_stays_readable(staged: Project) -> None:
     run = add_run(staged)
     prompt = staged.catalog.get_prompt(str(run.prompt_id))
