@@ -20,9 +20,10 @@ class Story(Project):
 
         Each has kind (scene, prompt, run), id, title, depth, `asset` and `partition` of Dagster's
         page, and `text` (a prompt) or `card` (a run, as in `cards`). `mates`: the other runs of its
-        order, which shared its model load, its log and its time.
+        order, which shared its model load, its log and its time. `most`: how many of
+        one kind, the newest, are told of one thing.
         """
-        from cosmos_pipelines.operate.family import ancestors, descendants
+        from cosmos_pipelines.operate.family import MOST, ancestors, descendants
         from cosmos_pipelines.runs.cards import cards_of
 
         run = self.catalog.get_run(run_id)
@@ -32,6 +33,7 @@ class Story(Project):
             "above": self._relatives(ancestors(self.catalog, run)),
             "below": self._relatives(descendants(self.catalog, run)),
             "mates": cards_of(self.catalog, mates),
+            "most": MOST,
         }
 
     def run_sheet(self, run_id: Id) -> Record:

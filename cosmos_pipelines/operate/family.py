@@ -16,7 +16,7 @@ from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 
 MOST: Final = 20
-"""Relatives of one kind that are told, of one thing."""
+"""Relatives of one kind that are told of one thing: the newest."""
 MOST_BELOW: Final = 100
 """Relatives below a run that are told in all."""
 
@@ -76,9 +76,9 @@ def _below(catalog: Catalog, run: Run, depth: int, seen: set[str]) -> Iterator[R
             continue
         seen.add(prompt.id)
         yield Relative(prompt, depth)
-        for made in reversed(catalog.list_runs(prompt_id=prompt.id, limit=MOST)):
-            # a 4K comes below its video
-            if made.id not in seen and made.model_type != "upscale":
-                seen.add(made.id)
-                yield Relative(made, depth + 1)
-                yield from _below(catalog, made, depth + 2, seen)
+        for kind in ("transfer", "enhance"):  # a 4K comes below its video
+            for made in reversed(catalog.list_runs(None, prompt.id, kind, limit=MOST)):
+                if made.id not in seen:
+                    seen.add(made.id)
+                    yield Relative(made, depth + 1)
+                    yield from _below(catalog, made, depth + 2, seen)

@@ -261,7 +261,7 @@ def test_an_open_page_follows_its_run_from_the_order_to_the_video(
     tab.locator(".badge.is-running").wait_for()
     working.let_go()
     tab.locator(".run-head .badge.is-completed").wait_for(timeout=LONG_S * 1000)
-    tab.locator(f"[data-player] video[src='/cosmos/video/{working.run_id}.mp4']").wait_for()
+    tab.locator(f"[data-player][data-sources*='/cosmos/video/{working.run_id}.mp4']").wait_for()
     assert tab.locator(".run-head progress").count() == 0
 
 

@@ -86,7 +86,11 @@ def _head(site: Site, run_id: str) -> dict[str, Any]:
 def _why(site: Site, run_id: str) -> Record:
     """Why it failed, or its state; a model's words without what is not to be read."""
     why = site.api.why(run_id)
-    evidence = [{**line, "text": plain(line["text"])} for line in why["evidence"]]
+    evidence = [
+        {**line, "name": line["file"].partition(f"run_{run_id}/")[2] or line["file"],
+         "text": plain(line["text"])}
+        for line in why["evidence"]
+    ]  # fmt: skip
     return {**why, "cause": plain(why["cause"]), "evidence": evidence}
 
 

@@ -44,6 +44,6 @@ export const split = (text) => text.split(/\r\n|\n|\r/);
 // (`/.../i`: capital or not). Throws a SyntaxError for a bad expression.
 export function asked(text) {
   const between = /^\/(.+)\/(i?)$/.exec(text.trim());
-  if (between) return { pattern: new RegExp(between[1], between[2] + "u"), words: [] };
+  if (between) return { pattern: new RegExp(between[1], between[2]), words: [] };
   return { pattern: null, words: text.toLowerCase().split(/\s+/).filter(Boolean) };
 }

@@ -77,10 +77,24 @@ async function need(from, to) {
 
 // --- opening and following
 
+let opening = false;
+let turns = 0;
+
 async function open(name = null) {
+  const turn = ++turns;
+  opening = true;
   close();
+  try {
+    await openOnce(name, () => turn === turns);
+  } catch (error) {
+    state(error.message, true);
+  }
+  if (turn === turns) opening = false;
+}
+
+async function openOnce(name, last) {
   const logs = await get(`/cosmos/log/${runId}`);
-  if (!logs) return;
+  if (!logs || !last()) return;
   rules ??= new Rules(logs.rules);
   const chosen = name ?? logs.chosen;
   choices(logs.files, chosen);
@@ -94,14 +108,9 @@ async function open(name = null) {
   part("own").checked = mates.length > 0 && (file?.size ?? 0) <= SMALL;
   rows.atEnd = true;
   const mine = source;
-  try {
-    if (file?.size) await mine.open(file.size);
-    else mine.blocks.count([0]);
-  } catch (error) {
-    state(error.message, true);
-    return;
-  }
-  if (mine !== source) return;
+  if (file?.size) await mine.open(file.size);
+  else mine.blocks.count([0]);
+  if (!last()) return;
   if (filtered()) filter();
   fromAddress();
   if (follows) mine.follow(growing);
@@ -292,12 +301,17 @@ seen.observe(root);
 if (/^#(log|L\d)/.test(location.hash)) begin();
 document.body.addEventListener("cosmos:change", (event) => {
   const mine = event.detail.some(({ kind, id }) => kind === "run" && id === runId);
-  if (begun && mine && (!source || !source.following) && !document.hidden) reopen();
+  if (begun && mine && !opening && !source?.following && !document.hidden) reopen();
 });
 
-// The run has begun again, or at all: its log may be another one.
+// The run has begun again, or at all: its log may be another one. A log that is not pushed has grown.
 async function reopen() {
   const logs = await get(`/cosmos/log/${runId}`);
-  const file = logs?.files.find((one) => one.name === (source?.name ?? logs.chosen));
-  if (!source ? file || logs?.growing : file && (logs.growing || file.size !== source.blocks.size)) open();
+  if (!logs) return;
+  const file = logs.files.find((one) => one.name === (source?.name ?? logs.chosen));
+  const pushed = !source || source.name === "run.log";
+  const shorter = source && (file?.size ?? 0) < source.blocks.size;
+  if (pushed && logs.growing) open();
+  else if ((!source && file) || shorter) open(source?.name);
+  else if (file) source.catchUp(file.size);
 }

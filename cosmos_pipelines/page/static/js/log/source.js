@@ -81,6 +81,16 @@ export class Source {
     }
   }
 
+  // Reads what was added up to this size.
+  async catchUp(size) {
+    while (!this.closed && this.blocks.size < size) {
+      const { data } = await this.#range(this.blocks.size, Math.min(BLOCK, size - this.blocks.size));
+      if (!data.length) return;
+      this.blocks.append(data);
+      this.onChange();
+    }
+  }
+
   pause() {
     this.following?.abort();
     this.following = null;
