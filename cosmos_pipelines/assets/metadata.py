@@ -28,6 +28,7 @@ from cosmos_pipelines.assets.partitions import (
     UPSCALED,
     VIDEOS,
     latest,
+    partitions_of,
     place_of,
     provenance,
 )
@@ -129,9 +130,9 @@ def prompt_content(settings: Settings, prompt: Prompt) -> PartitionContent:
     if prompt.parameters:
         metadata["parameters"] = dg.MetadataValue.json(prompt.parameters)
     parents = [(SCENES, prompt.scene)]
-    if not prompt.parent_prompt_id:
-        metadata["better prompt"] = links.partition("partition", (ENHANCED, prompt.id))
-    else:
+    if (enhanced := (ENHANCED, prompt.id)) in partitions_of(prompt):
+        metadata["better prompt"] = links.partition("partition", enhanced)
+    if prompt.parent_prompt_id:
         parent = (PROMPTS, prompt.parent_prompt_id)
         how = "enhanced" if prompt.source_run_id else "edited"
         metadata[f"{how} from"] = links.prompt(prompt.parent_prompt_id, parent)
