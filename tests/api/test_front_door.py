@@ -135,6 +135,21 @@ NATURAL: dict[str, Call] = {
     "why": lambda a: a.why(a.get_run("latest-transfer")),
     "last lines": lambda a: a.stream_logs(completed(a), tail=2),
     "text of a log": lambda a: a.stream_log_text(completed(a)["id"], False, tail=np.int64(2)),
+    "scenes after": lambda a: a.scenes_after("", np.int64(3)),
+    "record of a scene": lambda a: a.look_at_scene(a.get_scene("city")),
+    "picture of a pass": lambda a: a.picture_of_pass("city", "depth"),
+    "older videos": lambda a: a.older_videos(a.get_scene("city")),
+    "nothing older": lambda a: a.make_older_again("city", completed(a)),
+    "not taken": lambda a: a.not_taken(),
+    "queue": lambda a: a.look_at_queue(limit=np.int64(2), offset=None),
+    "a look at the hosts": lambda a: next(a.watch_hosts()),
+    "daemon": lambda a: a.daemon_state(),
+    "pause and resume": lambda a: (a.pause_queue, a.resume_queue),
+    "cancel nothing": lambda a: a.cancel_runs([]),
+    "queued with a tag": lambda a: a.queued_ids("night"),
+    "numbers": lambda a: a.count_runs(failed_since="2026-01-31"),
+    "what now": lambda a: a.what_now(),
+    "checks kept": lambda a: (a.check_and_keep, a.last_doctor()),
     "close": lambda a: a.close(),
 }  # fmt: skip
 
@@ -428,7 +443,7 @@ ANYTHING: list[Any] = [
     Odd(), Odd, print, Path(), Path("/nowhere"), np.int64(3), np.array([1, 2]), np.array(["x"]),
     Fraction(1, 3), Decimal("NaN"), Ellipsis, object(), range(3), iter([1]), slice(1),
 ]  # fmt: skip
-SLOW = {"check_status", "doctor", "recover", "verify_integrity", "kill_stray"}
+SLOW = {"check_and_keep", "check_status", "doctor", "recover", "verify_integrity", "kill_stray"}
 """Those that take nothing which could be wrong, and a second each."""
 
 
@@ -447,7 +462,7 @@ def test_any_value_for_any_argument_is_taken_or_refused_in_words(
         "text": "A street", "scene_dir": "nowhere", "prompt_id": "nothing", "prompt_ids": [],
         "run_id": "rs_nothing", "run_ids": [], "directory": "/nowhere", "name": "x", "key": "city",
         "words": "street", "rating": 3, "thing": "street", "kind": "run", "thing_id": "rs_nothing",
-        "what": "runs", "path": "/nowhere/x.csv", "engine": "nothing",
+        "what": "runs", "path": "/nowhere/x.csv", "engine": "nothing", "tag": "x",
     }  # fmt: skip
     needed = {
         p.name
