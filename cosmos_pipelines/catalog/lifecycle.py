@@ -219,7 +219,9 @@ class Lifecycle(Runs):
                 cancelled |= set(found)
         return cancelled
 
-    def queued_runs(self, limit: int | None = 50, *, now: datetime | None = None) -> list[Run]:
+    def queued_runs(
+        self, limit: int | None = 50, *, now: datetime | None = None, offset: int = 0
+    ) -> list[Run]:
         """Return the pending runs that wait for the dispatcher, in the order of their start."""
         free = or_(runs.c.leased_by.is_(None), runs.c.leased_until <= (now or utc_now()))
         statement = (
@@ -227,7 +229,7 @@ class Lifecycle(Runs):
             .where(runs.c.status == "pending", runs.c.queued_at.is_not(None), free)
             .order_by(runs.c.priority.desc(), runs.c.queued_at, runs.c.id)
         )
-        return self._runs(statement.limit(limit))
+        return self._runs(statement.limit(limit).offset(offset))
 
     def active_runs(self) -> list[Run]:
         """Return the active runs (also those whose owner has died), oldest first."""

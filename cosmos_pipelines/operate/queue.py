@@ -13,7 +13,7 @@ from cosmos_pipelines.runs.remaining import Remaining
 def queue_now(catalog: Catalog, limit: int, offset: int) -> dict[str, Any]:
     """Return the active runs and a page of the waiting ones; see `CosmosAPI.look_at_queue`."""
     active = catalog.active_runs()
-    waiting = catalog.queued_runs(offset + limit)[offset:]
+    waiting = catalog.queued_runs(limit, offset=offset)
     remaining = Remaining(catalog, (*active, *waiting))
     shares: dict[str, list[str]] = {}
     for run in active:
