@@ -35,7 +35,7 @@ async seeds => {
     const plan = document.querySelector("#plan");
     const shown = new Promise((done) => {
         const look = new MutationObserver(() => {
-            if (!plan.classList.contains("plan-old") && plan.querySelector("table")) {
+            if (!plan.hasAttribute("aria-busy") && plan.querySelector("table")) {
                 look.disconnect();
                 requestAnimationFrame(() => requestAnimationFrame(done));
             }

@@ -7,15 +7,15 @@ const KEY = "cosmos-list";
 const here = /^\/cosmos\/run\/(rs_[0-9a-f]+)$/.exec(location.pathname)?.[1];
 let given = null;
 
-// The ids of a screen's whole list, in order, where not all of them are elements.
+// `ids` returns those of a screen's whole list, in order, where not all of them are elements.
 export function rememberList(ids) {
-  given = [...ids];
+  given = ids;
 }
 
 export function watchList() {
   if (here || location.pathname.startsWith("/cosmos/compare")) return;
   addEventListener("pagehide", () => {
-    const ids = given ?? [...document.querySelectorAll("[data-run]")].map((element) => element.dataset.run);
+    const ids = given?.() ?? [...document.querySelectorAll("[data-run]")].map((element) => element.dataset.run);
     if (!ids.length) return;
     const list = { ids: [...new Set(ids)], url: location.pathname + location.search };
     try { sessionStorage.setItem(KEY, JSON.stringify(list)); } catch { /* no list to walk through */ }

@@ -76,13 +76,13 @@ function changed() {
   part("batch_name").placeholder = nameOf(now);
   // after an order was queued, another one gets a key of its own
   if (sent && JSON.stringify(now) !== sent) { sent = ""; renewKey("order"); queued.hidden = true; }
-  if (plan.hasChildNodes()) plan.classList.add("plan-old");
+  if (plan.hasChildNodes()) plan.setAttribute("aria-busy", "true");
   button.disabled = true;
   look(now, show);
 }
 
 function show({ body, error }) {
-  plan.classList.remove("plan-old");
+  plan.removeAttribute("aria-busy");
   line.textContent = error ?? "";
   if (error) { shown = null; button.textContent = "Queue"; return; }
   const { seeds, ...others } = body.problems;

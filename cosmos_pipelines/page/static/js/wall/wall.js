@@ -1,5 +1,6 @@
 // The wall: one address is one wall. Another filter, order or view is another address, whose page is
 // fetched and put in place of the old one; back and forward do the same.
+import { rememberList } from "../actions-walk.js";
 import { bind } from "../keys.js";
 import { show } from "../selection.js";
 import { say } from "../toast.js";
@@ -35,8 +36,10 @@ function mount() {
     field.changed = () => { tiles.drawn(); update(root); };
     tiles.enter(field);
     screen = tiles;
+    rememberList(() => field.ids);
   } else if (wall.querySelector("#grid")) {
     screen = new Grid(wall.querySelector("#grid"));
+    rememberList(null);
   }
   show();
 }
