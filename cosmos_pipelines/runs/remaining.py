@@ -36,9 +36,9 @@ class Remaining:
         ids = {run.prompt_id for run in (*earlier, *self._runs) if run.prompt_id}
         self._scenes = {p.id: p.scene for p in catalog.find_prompts(ids).values()}
         self._took: dict[Any, list[tuple[float, float]]] = {}
-        loads = Counter(run.batch_id for run in earlier)
+        self._in_load = Counter(run.batch_id for run in (*earlier, *self._runs) if run.batch_id)
         for run in earlier:
-            if (took := _took(run, alone=loads[run.batch_id] == 1)) is not None:
+            if (took := _took(run, alone=self._is_alone(run))) is not None:
                 self._took.setdefault(self._same(run), []).append(took)
 
     def whole_s(self, run: Run) -> float | None:
@@ -53,11 +53,17 @@ class Remaining:
         took = self._took.get(self._same(run), [])[:USED]
         if took and done:
             return float(median(own for _, own in took)) * (1 - done)
+        if not self._is_alone(run):  # it began after others, at a time that nobody kept
+            return None
         started = run.started_at
         elapsed = 0.0 if started is None else ((now or datetime.now(UTC)) - started).total_seconds()
         if (whole := self.whole_s(run)) is not None:
             return max(0.0, whole - elapsed)
         return elapsed * (1 - done) / done if done >= SURE else None
+
+    def _is_alone(self, run: Run) -> bool:
+        """Whether no other run is known that shared its load."""
+        return self._in_load[run.batch_id or ""] < 2
 
     def _same(self, run: Run) -> tuple[Any, ...]:
         settings = {k: v for k, v in run.execution_config.items() if k != "seed"}

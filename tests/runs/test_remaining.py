@@ -54,3 +54,19 @@ def test_without_earlier_runs_a_run_says_itself_how_fast_it_is(tmp_path: Path) -
     slow = replace(run, progress={"done": 1, "total": 100, "text": ""})
     assert remaining.left_s(slow, now) is None  # too early to tell
     project.catalog.close()
+
+
+def test_a_run_that_began_after_others_of_its_load_is_not_measured_by_the_start_of_the_load(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path)
+    now = utc_now()
+    shared = {"started_at": now - timedelta(seconds=100), "batch_id": "batch_1"}
+    progress = {"done": 20, "total": 100, "text": ""}
+    first, second = (
+        replace(added(project, "street"), progress=progress, **shared)  # type: ignore[arg-type]
+        for _ in range(2)
+    )
+    assert Remaining(project.catalog, [first, second]).left_s(second, now) is None
+    assert Remaining(project.catalog, [second]).left_s(second, now) == 400
+    project.catalog.close()
