@@ -37,7 +37,7 @@ SECONDS = 5.0
 
 FIRST = """
 async () => {
-  while (!(document.querySelector("#compare")?.comparison?.show.shown >= 0)) {
+  while (!document.querySelector("#compare")?.comparison?.show.complete) {
     await new Promise(requestAnimationFrame);
   }
   return performance.timeOrigin + performance.now() - Number(sessionStorage.clicked);
@@ -184,7 +184,7 @@ def opened(page: Any, url: str, names: tuple[str, ...], **query: object) -> None
     words = [f"v=scene:street/{name}" for name in names]
     words += [f"{key}={value}" for key, value in query.items()]
     page.goto(f"{url}/cosmos/compare?{'&'.join(words)}")
-    until(lambda: page.evaluate(f"{IT}.show.shown >= 0"), "a frame")
+    until(lambda: page.evaluate(f"{IT}.show.complete"), "all videos")
 
 
 def settled(page: Any) -> None:
