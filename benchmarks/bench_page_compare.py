@@ -1,4 +1,4 @@
-"""How fast the screen "Compare" shows, steps, plays and subtracts 1280x704 videos, in real Chromium.
+"""How fast the screen "Compare" shows, steps, plays and subtracts videos, in real Chromium.
 
     python benchmarks/bench_page_compare.py [--frames 121] [--width 1280] [--height 704]
 
@@ -37,7 +37,7 @@ SECONDS = 5.0
 
 FIRST = """
 async () => {
-  while (!(document.querySelector("#compare")?.comparison?.show.shown >= 0)) {
+  while (!document.querySelector("#compare")?.comparison?.show.complete) {
     await new Promise(requestAnimationFrame);
   }
   return performance.timeOrigin + performance.now() - Number(sessionStorage.clicked);
@@ -100,11 +100,15 @@ async (seconds) => {{
 ELEMENTS_PLAY = """
 async ({urls, seconds}) => {
   const box = document.createElement("div");
-  Object.assign(box.style, {position: "fixed", inset: 0, zIndex: 9, display: "grid", gridTemplateColumns: "1fr 1fr"});
+  const grid = {display: "grid", gridTemplateColumns: "1fr 1fr"};
+  Object.assign(box.style, {position: "fixed", inset: 0, zIndex: 9, ...grid});
   document.body.append(box);
-  const videos = urls.map((src) => Object.assign(document.createElement("video"), {src, muted: true, loop: true}));
+  const facts = {muted: true, loop: true};
+  const video = (src) => Object.assign(document.createElement("video"), {src, ...facts});
+  const videos = urls.map(video);
   box.append(...videos);
-  await Promise.all(videos.map((video) => new Promise((done) => { video.oncanplaythrough = done; })));
+  const ready = (video) => new Promise((done) => { video.oncanplaythrough = done; });
+  await Promise.all(videos.map(ready));
   await Promise.all(videos.map((video) => video.play()));
   await new Promise((done) => setTimeout(done, 1000 * seconds));
   const told = videos.map((video) => video.getVideoPlaybackQuality().droppedVideoFrames);
@@ -180,7 +184,7 @@ def opened(page: Any, url: str, names: tuple[str, ...], **query: object) -> None
     words = [f"v=scene:street/{name}" for name in names]
     words += [f"{key}={value}" for key, value in query.items()]
     page.goto(f"{url}/cosmos/compare?{'&'.join(words)}")
-    until(lambda: page.evaluate(f"{IT}.show.shown >= 0"), "a frame")
+    until(lambda: page.evaluate(f"{IT}.show.complete"), "all videos")
 
 
 def settled(page: Any) -> None:
@@ -239,7 +243,8 @@ def first_frame(page: Any, url: str) -> float:
     page.goto(f"{url}/cosmos/new")
     page.evaluate(
         """(href) => {
-          const link = Object.assign(document.createElement("a"), {href, textContent: "go", id: "go"});
+          const link = document.createElement("a");
+          Object.assign(link, {href, textContent: "go", id: "go"});
           link.addEventListener("click", () => {
             sessionStorage.clicked = performance.timeOrigin + performance.now();
           });

@@ -128,9 +128,10 @@ def _pass(settings: Settings, scene: SceneRow, control: str) -> dict[str, Any]:
 
 
 def file_of_pass(settings: Settings, scene: SceneRow, control: str) -> Path | None:
-    """Return the file of a scene's pass if it is the very file that was measured; else None.
+    """Return the file of a scene's pass if it is the file that was measured; else None.
 
-    So nothing that was put in its place, as a link to another file, is shown.
+    Nothing that was put in its place is shown. In a copy of the project it is another file of the
+    same size and time; that one counts if it lies in the scene's directory, also through a link.
     """
     from cosmos_pipelines.media.probe import Stamp, stamp_of
 
@@ -138,12 +139,17 @@ def file_of_pass(settings: Settings, scene: SceneRow, control: str) -> Path | No
     name = str(facts.get("file", ""))
     if not name or Path(name).name != name:
         return None
-    path = scene_place(settings, scene) / name
+    directory = scene_place(settings, scene)
+    path = directory / name
     try:
         there = stamp_of(path)
-    except MediaError:
+        inside = path.resolve().is_relative_to(directory.resolve())
+    except (MediaError, OSError):
         return None
-    return path if there == tuple(facts.get(field) for field in Stamp._fields) else None
+    measured = {field: facts.get(field) for field in Stamp._fields}
+    if inside:
+        measured["inode"] = there.inode
+    return path if there._asdict() == measured else None
 
 
 def differing(videos: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ def opened(tab: Page, url: str, *names: str, **query: Any) -> None:
     """Open a comparison and wait until it shows the frame of its address."""
     tab.goto(address(url, *names, **query))
     frame = query.get("frame", 0)
-    until(lambda: shown(tab) == frame, f"frame {frame}")
+    until(lambda: shown(tab) == frame and tab.evaluate(f"{IT}.show.complete"), f"frame {frame}")
 
 
 def query(tab: Page) -> str:

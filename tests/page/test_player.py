@@ -193,6 +193,20 @@ def test_a_video_that_cannot_be_decoded_is_said_with_its_poster(
     assert tab.locator("#it .player-poster").is_visible()
 
 
+def test_a_video_that_was_cut_off_says_how_many_frames_are_there(
+    url: str, tab: Page, tmp_path: Path
+) -> None:
+    whole = numbered_video(tmp_path / "cut.mp4", frames=FRAMES, gop=3).read_bytes()
+    part = whole[: len(whole) * 9 // 10]
+    tab.route("**/cut.mp4", lambda route: route.fulfill(body=part, content_type="video/mp4"))
+    mount(tab, url, {**source("cut"), "url": f"{url}/cosmos/video/cut.mp4", "frames": FRAMES})
+    tab.keyboard.press("End")
+    until(lambda: tab.evaluate(SHOWN) > 0, "its last frame")
+    last = tab.evaluate(SHOWN)
+    assert steps(tab, [["seek", last]]) == [[last, last]]
+    assert tab.evaluate(TROUBLE) == f"only {last + 1} of {FRAMES} frames are there"
+
+
 def test_a_video_that_is_gone_is_said_and_the_other_sources_go_on(url: str, tab: Page) -> None:
     mount(tab, url, {**source("gone"), "url": "/cosmos/video/rs_gone.mp4"}, source("color"))
     until(lambda: "is gone" in tab.evaluate(TROUBLE), "why there is none")

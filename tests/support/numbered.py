@@ -30,7 +30,7 @@ def numbered_video(
     rate = Fraction(fps)
     silent = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     options = {"crf": "16", "g": str(gop), "threads": "1", "preset": "fast", **silent}
-    with av.open(str(path), "w") as out:
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as out:
         stream = out.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for i in range(frames):

@@ -65,6 +65,7 @@ class Comparison {
     this.panel.update();
     this.show.see(mode === "wall" ? this.reels : [this.pair.a, this.pair.b]);
     if (mode === "toggle" && "shown" in values) this.#current(this.state[this.state.shown]);
+    for (const view of [this.stage.view, ...this.views]) view.fit();
     this.show.repaint();
     this.#address();
   }
@@ -112,8 +113,8 @@ class Comparison {
 
   #markOf(reel, frame) {
     const { n, ended } = reel.at(frame, this.clock.rate);
-    if (ended) return `ended at frame ${n}`;
-    return this.mixed ? `frame ${n}` : "";
+    const at = ended ? `ended at frame ${n}` : this.mixed && `frame ${n}`;
+    return [at, reel.note].filter(Boolean).join(", ");
   }
 
   #mark(reel, frame) {

@@ -24,6 +24,7 @@ export class Stage {
     else if (mode === "difference" && a && b) this.#difference(a, b, base, playing);
     else this.#wipe(a, b, base, playing);
     this.canvas.classList.remove("is-waiting");
+    this.handle.element.hidden = !(mode === "wipe" && a && b); // never in between: it has the focus
     const both = { a: mode !== "toggle" || shown === "a", b: mode !== "toggle" || shown === "b" };
     for (const [side, video] of Object.entries({ a, b })) {
       const text = video && both[side] ? [`${side.toUpperCase()} · ${video.title}`, video.mark].filter(Boolean).join(" · ") : "";
@@ -32,7 +33,6 @@ export class Stage {
   }
 
   #one(video, base, playing) {
-    this.handle.element.hidden = true;
     if (video) this.view.draw(video.picture, base, { base: base.width, playing });
   }
 
@@ -45,7 +45,6 @@ export class Stage {
     clipBehind(context, lineOf(visible(at, box), wipe, angle));
     context.drawImage(b.picture, at.x, at.y, at.width, at.height);
     context.restore();
-    this.handle.element.hidden = false;
     this.handle.show(this.canvas.width / Math.max(1, this.canvas.clientWidth));
   }
 

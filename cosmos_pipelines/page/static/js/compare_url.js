@@ -17,10 +17,12 @@ export function readState(search, count) {
   const at = (name, low, high, otherwise) => number(query.get(name), low, high, otherwise);
   const mode = query.get("mode");
   const a = whole(query.get("a"), 0, last, 0);
+  const other = Math.min(last, a === 0 ? 1 : 0);
+  const b = whole(query.get("b"), 0, last, other);
   return {
     mode: MODES.includes(mode) ? mode : count > 2 ? "wall" : "side",
     a,
-    b: whole(query.get("b"), 0, last, Math.min(last, a === 0 ? 1 : 0)),
+    b: a === b ? other : b,
     shown: query.get("shown") === "b" ? "b" : "a",
     frame: whole(query.get("frame"), 0, LONGEST, 0),
     from: whole(query.get("in"), 0, LONGEST, null),

@@ -39,7 +39,8 @@ export class ElementFrames {
     });
     if (!video.videoWidth) throw new Refused("The browser cannot decode the video.");
     this.rate = rational(fps ?? 24);
-    this.frames = frames ?? Math.max(1, Math.round(video.duration * this.#perSecond));
+    const measured = Math.max(1, Math.round(video.duration * this.#perSecond));
+    this.frames = Math.min(frames ?? measured, measured);
     this.width = video.videoWidth;
     this.height = video.videoHeight;
     video.addEventListener("error", () => this.onTrouble(new Refused("The video can no longer be read.")));

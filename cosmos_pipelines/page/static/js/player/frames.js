@@ -76,7 +76,7 @@ export class DecodedFrames {
 
   // The picture of a frame if it is there.
   get(n) {
-    return this.#kept.get(this.#holes.get(n) ?? n) ?? null;
+    return this.#kept.get(this.#of(n)) ?? null;
   }
 
   want(n, plan) {
@@ -110,9 +110,9 @@ export class DecodedFrames {
 
   // Brings the decoder to where the next missing frame comes; false: nothing is to be done now.
   async #reach() {
-    const missing = this.#need.findIndex((n) => !this.#kept.has(n) && !this.#holes.has(n));
+    const missing = this.#need.findIndex((n) => n < this.frames && !this.#kept.has(this.#of(n)));
     if (missing < 0) return false;
-    const n = this.#need[missing];
+    const n = this.#of(this.#need[missing]);
     const key = this.#run && n >= this.#at && n < this.#at + 2 ? this.#key : await this.#keyOf(n);
     if (this.#closed) return false;
     if (this.#run && this.#at <= n && key <= this.#at) return true;
@@ -129,39 +129,50 @@ export class DecodedFrames {
   async #decode() {
     const run = this.#run;
     const { value: sample, done } = await run.next();
-    if (this.#closed || run !== this.#run) return void sample?.close();
-    if (done) {
-      const end = Math.max(0, this.#last);
-      for (let n = this.#at; n < this.frames; n += 1) this.#holes.set(n, end);
-      this.#run = null;
-      if (this.#last < 0) throw new Refused("No picture could be decoded.");
+    if (this.#closed || run !== this.#run) {
+      sample?.close();
+      return;
+    }
+    const n = done ? -1 : Math.round((sample.timestamp - this.start) / this.#length);
+    if (n < this.#at) {
+      sample?.close(); // a frame before the one that was asked for: the file has nothing there
+      if (done || this.#last < 0) this.#end();
       return;
     }
     this.decoded += 1;
-    const n = Math.round((sample.timestamp - this.start) / this.#length);
-    for (let gap = this.#at; gap < n && this.#last >= 0; gap += 1) this.#holes.set(gap, this.#last);
+    for (let gap = this.#at; gap < n; gap += 1) this.#holes.set(gap, this.#last < 0 ? n : this.#last);
     this.#at = n + 1;
     this.#last = n;
     this.#keep(n, sample);
   }
 
+  // The file has no more frames; fewer than it says, if it was cut off.
+  #end() {
+    const end = this.#last < 0 ? this.#key : this.#last + 1;
+    if (end < 1) throw new Refused("No picture could be decoded.");
+    this.frames = Math.min(this.frames, end);
+    this.#stop();
+    this.onFrame();
+  }
+
   #keep(n, sample) {
-    const useful = this.#need.includes(n);
+    const useful = this.#need.includes(n) || this.#need.some((one) => this.#of(one) === n);
     if (this.#kept.has(n) || (!useful && this.#kept.size >= this.room)) return sample.close();
     if (this.#kept.size >= this.room) this.#evict();
     const frame = sample.toVideoFrame();
     sample.close();
     this.#kept.set(n, frame);
-    if (n === this.#frame || this.#holes.get(this.#frame) === n) this.onFrame();
+    if (n === this.#of(this.#frame)) this.onFrame();
   }
 
   #evict() {
-    const useful = new Set(this.#need);
+    const useful = new Set(this.#need.map((n) => this.#of(n)));
+    const shown = this.#of(this.#frame);
     let farthest = null;
     let distance = -1;
     for (const n of this.#kept.keys()) {
       const far = Math.abs(n - this.#frame) + (useful.has(n) ? 0 : 1e9);
-      if (far > distance && n !== this.#frame) [farthest, distance] = [n, far];
+      if (far > distance && n !== shown) [farthest, distance] = [n, far];
     }
     if (farthest === null) return;
     this.#kept.get(farthest).close();
@@ -173,6 +184,9 @@ export class DecodedFrames {
     this.#run = null;
     run?.return().catch(() => {}); // what it was decoding is no longer wanted
   }
+
+  // The frame that is shown at a number: where a file leaves one out, the one before it.
+  #of(n) { return this.#holes.get(n) ?? n; }
 
   get #length() { return this.rate[1] / this.rate[0]; }
   #time(n) { return this.start + n * this.#length; }

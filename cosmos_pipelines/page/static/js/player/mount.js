@@ -86,7 +86,7 @@ class Player {
     this.view.draw(reel.picture(frame, this.clock.rate), reel, { base: this.reels[0].width, playing: this.clock.playing });
     this.canvas.classList.remove("is-waiting");
     this.canvas.setAttribute("aria-label", `${reel.source.label ?? reel.source.name}, frame ${n}`);
-    this.#say(ended ? `Ended at frame ${reel.frames - 1}.` : "");
+    this.#say(ended ? `Ended at frame ${reel.frames - 1}.` : reel.note);
     this.drawnSource = reel.source.name;
     this.poster.hidden = true;
   }

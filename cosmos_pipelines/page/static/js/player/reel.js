@@ -28,7 +28,7 @@ export class Reel {
     try {
       const { DecodedFrames } = EXACT ? await import("./frames.js") : {};
       const Frames = DecodedFrames ?? ElementFrames;
-      const found = await Frames.open(this.source, () => this.onChange("frame"), (error) => this.#fail(error));
+      const found = await Frames.open(this.source, () => this.#came(), (error) => this.#fail(error));
       if (this.state !== "opening") return found.close();
       this.#frames = found;
       for (const fact of ["frames", "rate", "width", "height"]) this[fact] = found[fact];
@@ -43,6 +43,12 @@ export class Reel {
   allow(bytes) {
     this.budget = bytes;
     this.#frames?.allow(bytes);
+  }
+
+  // What is to be known of a video that is shown.
+  get note() {
+    const known = this.source.frames;
+    return known && this.frames < known ? `only ${this.frames} of ${known} frames are there` : "";
   }
 
   get decoded() { return this.#frames?.decoded ?? 0; }
@@ -71,6 +77,13 @@ export class Reel {
     this.#frames?.close();
     this.#frames = null;
     if (this.state !== "failed") this.state = "closed";
+  }
+
+  // A frame came, or the end of a file that is shorter than it says.
+  #came() {
+    const shorter = this.#frames && this.frames !== this.#frames.frames;
+    if (shorter) this.frames = this.#frames.frames;
+    this.onChange(shorter ? "ready" : "frame");
   }
 
   async #fail(error) {

@@ -6,7 +6,7 @@ import { EXACT, Reel } from "./reel.js";
 const BEHIND_MS = 250; // so far behind the clock waits for the decoders
 
 export class Show {
-  #asked = 0; #dirty = true; #drawn = -1; #drawnAt = 0; #closed = false; #late = 0;
+  #asked = 0; #dirty = true; #drawn = -1; #drawnAt = 0; #closed = false; #late = 0; #painted = 0;
 
   // `draw(frame, reels)` paints; `told(what, reel)` is called at ready, failed, frame shown.
   constructor(clock, sources, { draw, told = () => {} }) {
@@ -46,6 +46,13 @@ export class Show {
     const reels = [...this.visible].filter((reel) => reel.state === "ready");
     if (this.#drawn >= 0 && this.#has(this.#drawn, reels)) this.#paint(this.#drawn, reels, true);
     this.refresh();
+  }
+
+  // Whether every visible video that can be shown is on the screen, at its first frame or later.
+  get complete() {
+    const visible = [...this.visible];
+    return this.#drawn >= 0 && visible.every(({ state }) => state !== "opening") &&
+      this.#painted === visible.filter(({ state }) => state === "ready").length;
   }
 
   // The frame that is on the screen.
@@ -106,6 +113,7 @@ export class Show {
     }
     this.draw(frame, reels);
     this.#drawn = frame;
+    this.#painted = reels.length;
     this.#drawnAt = performance.now();
     this.#dirty = again;
     this.told("frame", null);

@@ -92,6 +92,13 @@ export class View {
     this.zoom.set({ zoom, x, y });
   }
 
+  // Takes the size that the canvas has now, before the browser tells it.
+  fit() {
+    const { clientWidth, clientHeight, width, height } = this.canvas;
+    const [wide, high] = [whole(clientWidth, width), whole(clientHeight, height)];
+    if (clientWidth && clientHeight) this.#fit(wide, high);
+  }
+
   close() { this.observer.disconnect(); }
 
   #fit(width, height) {
