@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -14,9 +13,10 @@ import dagster as dg
 import psutil
 import pytest
 
+from cosmos_pipelines.api.starting import why_not_started
 from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.definitions import PRELOAD
-from cosmos_pipelines.resources.daemon_signs import SILENT_S, daemon_is_alive
+from cosmos_pipelines.resources.daemon_side import daemon_side
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
@@ -81,9 +81,10 @@ def test_the_processes_of_runs_are_forked_and_end_with_their_runs(project: Proje
 
 
 def test_a_daemon_is_alive_as_long_as_it_gives_signs(project: Project, tmp_path: Path) -> None:
-    assert not daemon_is_alive(make_project(tmp_path / "other").settings)  # none has ever begun
-    until(lambda: daemon_is_alive(project.settings), "a sign of the daemon")
-    assert not daemon_is_alive(project.settings, now=time.time() + SILENT_S + 60)
+    never = str(why_not_started(make_project(tmp_path / "other").settings))
+    assert "until the daemon runs" in never
+    until(lambda: daemon_side(project.settings).beat, "a sign of the daemon")
+    assert why_not_started(project.settings) is None
 
 
 def test_of_the_first_batches_of_a_new_project_one_runs_at_a_time(project: Project) -> None:

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 
 from cosmos_pipelines.api.arguments import Rating, Record, Words, several
 from cosmos_pipelines.api.project import Project
+from cosmos_pipelines.api.starting import why_not_started
 from cosmos_pipelines.catalog.new_run import VERDICTS
 from cosmos_pipelines.catalog.records import MarkStep
 from cosmos_pipelines.errors import CosmosError
@@ -114,13 +115,8 @@ class Review(Project):
         return {
             "made": {run_id: run.id for run_id, run in made.items()},
             "refused": _said(orders.refused),
-            "starts": self._why_not_started() if made else None,
+            "starts": why_not_started(self.settings) if made else None,
         }
-
-    def cancel_runs(self, run_ids: Ids) -> Record:
-        """Cancel those of these runs that have not begun; `cancelled` are their ids."""
-        cancelled = self.catalog.cancel_queued(run_ids)
-        return {"cancelled": [run_id for run_id in run_ids if run_id in cancelled]}
 
     def plan_deletions(self, run_ids: Ids) -> Record:
         """Return what `delete_runs` would remove: runs with the 4K of their videos, and files.
@@ -165,15 +161,6 @@ class Review(Project):
 
         found = self.catalog.find_runs(run_ids)
         return runs_as(form, [found[run_id] for run_id in run_ids if run_id in found])
-
-    def _why_not_started(self) -> str | None:
-        from cosmos_pipelines.resources.daemon_signs import daemon_is_alive
-
-        try:
-            alive = daemon_is_alive(self.settings)
-        except CosmosError as e:
-            return f"Whether the daemon runs is not known: {e}"
-        return None if alive else "Nothing will be started until the daemon runs: `cosmos ui`."
 
 
 def _done(marked: Marked) -> Record:

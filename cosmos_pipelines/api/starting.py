@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.settings import Settings
 
 
 def why_not_started(settings: Settings) -> str | None:
     """Return why no queued run is started now; None if they are."""
-    from cosmos_pipelines.resources.daemon_signs import daemon_is_alive
+    from cosmos_pipelines.resources.daemon_side import ALIVE_S, daemon_side
 
     try:
-        alive = daemon_is_alive(settings)
+        side = daemon_side(settings)
     except CosmosError as e:
         return f"Whether the daemon runs is not known: {e}"
-    return None if alive else "Nothing is started until the daemon runs: start `cosmos ui`."
+    if side.beat is None or (datetime.now(UTC) - side.beat).total_seconds() >= ALIVE_S:
+        return "Nothing is started until the daemon runs: start `cosmos ui`."
+    return (
+        "The queue is paused: nothing is started until it is resumed."
+        if side.queue_on is False
+        else None
+    )

@@ -100,13 +100,13 @@ def cancel_waiting(catalog: Catalog, run_ids: Sequence[str]) -> dict[str, Any]:
 
     Returns: cancelled (ids), and statuses (number of the others by status).
     """
-    cancelled, others = list[str](), list[Run]()
-    for run in catalog.find_runs(run_ids).values():
-        if run.status == "pending" and catalog.cancel_pending(run.id) is not None:
-            cancelled.append(run.id)
-        else:
-            others.append(run)
-    return {"cancelled": cancelled, "statuses": _statuses(others)}
+    cancelled = catalog.cancel_queued(run_ids)
+    known = catalog.find_runs(run_ids)
+    others = [run for run in known.values() if run.id not in cancelled]
+    return {
+        "cancelled": [run_id for run_id in known if run_id in cancelled],
+        "statuses": _statuses(others),
+    }
 
 
 def _statuses(runs: Sequence[Run]) -> dict[str, int]:

@@ -173,7 +173,7 @@ NATURAL: dict[str, Call] = {
     "known tags": lambda a: a.known_tags(),
     "plan orders": lambda a: a.plan_orders("upscale", completed(a)),
     "order unknown": lambda a: a.order_runs("again", ["rs_nothing"]),
-    "cancel ended": lambda a: a.cancel_runs(completed(a)),
+    "cancel ended": lambda a: a.cancel_waiting(completed(a)),
     "plan deletions": lambda a: a.plan_deletions(a.list_runs()),
     "delete unknown": lambda a: a.delete_runs("rs_nothing", seen=()),
     "export some": lambda a: a.export_runs(completed(a), "json"),

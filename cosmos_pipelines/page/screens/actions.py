@@ -80,7 +80,7 @@ def _calls(api: CosmosAPI) -> Mapping[str, Call]:
         "undo": lambda sent: api.undo_marks(sent.get("undo")),
         "plan": lambda sent: api.plan_orders(sent.get("what"), sent.get("ids")),
         "order": lambda sent: api.order_runs(sent.get("what"), sent.get("ids")),
-        "cancel": lambda sent: api.cancel_runs(sent.get("ids")),
+        "cancel": lambda sent: api.cancel_waiting(sent.get("ids")),
         "plan-deletion": lambda sent: api.plan_deletions(sent.get("ids")),
         "delete": lambda sent: api.delete_runs(sent.get("ids"), sent.get("seen")),
     }

@@ -2,6 +2,7 @@
 // of the prompt appears by itself.
 import { ask, keyOf } from "./ask.js";
 import { setCurrent, show } from "./selection.js";
+import { steady } from "./steady.js";
 
 const button = document.querySelector("#enhance");
 const line = document.querySelector("#enhanced");
@@ -31,8 +32,9 @@ const here = (id) => story.querySelector(`[data-run="${CSS.escape(id)}"]`);
 document.body.addEventListener("cosmos:change", ({ detail }) => {
   const ours = detail.filter(({ kind, id }) => kind === "prompt" || (kind === "run" && !ofOthers.has(id)));
   for (const { kind, id } of detail) if (kind === "run" && !here(id)) ofOthers.add(id);
-  if (ours.length) htmx.trigger(story, "story");
+  if (ours.length) document.body.dispatchEvent(new CustomEvent("prompt:news"));
 });
+steady("prompt:story", ["prompt:news"], 1000);
 
 let before = {};
 story.addEventListener("htmx:beforeSwap", () => {
