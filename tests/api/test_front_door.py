@@ -127,6 +127,8 @@ NATURAL: dict[str, Call] = {
     ),
     "positional limit": lambda a: a.search_prompts("street", 3),
     "deep verify": lambda a: a.verify_integrity(fix=False, deep=np.bool_(True)),
+    "one video to compare": lambda a: a.comparison(a.get_run("latest-transfer")),
+    "video of a pass": lambda a: a.video_of_pass("city/color"),
     "4K of a file": lambda a: a.plan_upscale(video=str(a.settings.inputs / "city/color.mp4")),
     "weight of 4K": lambda a: a.plan_upscale(completed(a), weight=0.3),
     "kill nothing": lambda a: a.kill(all=True),
@@ -446,6 +448,7 @@ def test_any_value_for_any_argument_is_taken_or_refused_in_words(
     good = {
         "text": "A street", "scene_dir": "nowhere", "prompt_id": "nothing", "prompt_ids": [],
         "run_id": "rs_nothing", "run_ids": [], "directory": "/nowhere", "name": "x", "key": "city",
+        "videos": [],
         "words": "street", "rating": 3, "thing": "street", "kind": "run", "thing_id": "rs_nothing",
         "what": "runs", "path": "/nowhere/x.csv", "engine": "nothing",
     }  # fmt: skip
