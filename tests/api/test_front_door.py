@@ -157,6 +157,8 @@ NATURAL: dict[str, Call] = {
     "order of better words": lambda a: a.cancel_waiting(
         a.queue_enhancement("street", key="k" * 8, engine="preview")["runs"]
     ),
+    "one video to compare": lambda a: a.comparison(a.get_run("latest-transfer")),
+    "video of a pass": lambda a: a.video_of_pass("city/color"),
     "4K of a file": lambda a: a.plan_upscale(video=str(a.settings.inputs / "city/color.mp4")),
     "weight of 4K": lambda a: a.plan_upscale(completed(a), weight=0.3),
     "kill nothing": lambda a: a.kill(all=True),
