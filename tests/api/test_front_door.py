@@ -185,7 +185,6 @@ NATURAL: dict[str, Call] = {
     "file of a run": lambda a: a.file_of_run(completed(a), "log"),
     "picture of a scene": lambda a: a.picture_of_scene(a.get_scene("city")),
     "picture of a pass": lambda a: a.picture_of_pass("city", "depth"),
-    "video of a pass": lambda a: a.video_of_pass("city/depth"),
     "comparison": lambda a: a.comparison([completed(a)["id"], "scene:city/depth"]),
     "scenes after one": lambda a: a.scenes_after("a", limit=np.int8(3)),
     "look at a scene": lambda a: a.look_at_scene(a.get_scene("city")),
