@@ -55,6 +55,9 @@ class HostsNews:
         except CosmosError as e:
             logger.warning("The state of Dagster's daemon is not known: {}", e)
             state = None
+        except Exception:  # noqa: BLE001 - the next look may be better
+            logger.exception("The state of Dagster's daemon is not known.")
+            state = None
         young = time.monotonic() - self._began < STARTS_S
         if state is not None and not state["alive"] and young:
             state = {**state, "alive": True}  # it may be starting with us
@@ -94,6 +97,9 @@ class HostsNews:
                         return
             except CosmosError as e:  # the feed says so on every page, if it is the catalog
                 logger.warning("The hosts were not looked at: {}", e)
+                self._ended.wait(AGAIN_S)
+            except Exception:  # noqa: BLE001 - the next look may be better
+                logger.exception("The hosts were not looked at.")
                 self._ended.wait(AGAIN_S)
 
     def _tell(self) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import dagster as dg
+
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.settings import Settings
@@ -43,7 +45,7 @@ def daemon_side(settings: Settings) -> DaemonSide:
     with open_instance(settings, captures=False) as instance:
         heartbeat = instance.get_daemon_heartbeats().get("SENSOR")
         states = instance.all_instigator_state()
-    dispatchers = [state for state in states if state.instigator_name == "dispatch_queue"]
+        queue_on = queue_is_on(instance)
     cursors = [
         cursor
         for state in states
@@ -52,9 +54,16 @@ def daemon_side(settings: Settings) -> DaemonSide:
     ]
     return DaemonSide(
         beat=heartbeat and datetime.fromtimestamp(heartbeat.timestamp, UTC),
-        queue_on=any(state.is_running for state in dispatchers) if dispatchers else None,
+        queue_on=queue_on,
         scenes_cursor=cursors[-1] if cursors else None,
     )
+
+
+def queue_is_on(instance: dg.DagsterInstance) -> bool | None:
+    """Whether the sensor that starts waiting runs is switched on; None: it was never evaluated."""
+    states = instance.all_instigator_state()
+    running = [state.is_running for state in states if state.instigator_name == "dispatch_queue"]
+    return any(running) if running else None
 
 
 def switch_queue(settings: Settings, *, on: bool) -> None:

@@ -31,6 +31,7 @@ from cosmos_pipelines.assets.steps import POOL
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.ids import content_hash
+from cosmos_pipelines.resources.daemon_side import queue_is_on
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.resources.first_use import know_pool
 from cosmos_pipelines.sensors.next_batches import next_batches
@@ -72,6 +73,8 @@ def dispatch_queue(
         if _room(asked) > 0 and (free := _free_runs(context.instance, store, asked)):
             last = {name for name, entry in asked.items() if entry.tries >= TRIES - 1}
             batches = next_batches(store, settings, free, _room(asked), context.log, alone=last)
+        if batches and queue_is_on(context.instance) is False:
+            batches = []  # it was paused while this tick waited for something to do
         tags = dagster_tags(store, batches)
     for batch, named in zip(batches, tags, strict=True):
         number = max(asked[run.id].tries if run.id in asked else 0 for run in batch) + 1

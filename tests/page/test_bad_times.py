@@ -101,7 +101,7 @@ def test_a_fault_of_ours_is_one_line_on_the_page_and_a_traceback_in_the_log(
     with closing(sqlite3.connect(gallery.api.settings.outputs / "cosmos.db")) as other:
         other.execute("PRAGMA foreign_keys = OFF")
         other.execute("ALTER TABLE runs RENAME TO runs_of_old")
-    for path in ("", "strip", f"run/{NOWHERE}", f"still/run/{NOWHERE}.jpg"):
+    for path in ("", "wall/ids", f"run/{NOWHERE}", f"still/run/{NOWHERE}.jpg"):
         caplog.clear()
         answer = httpx.get(f"{gallery.url}/cosmos/{path}")
         assert answer.status_code == 500, path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import CatalogAway, InputError
 from cosmos_pipelines.page.asked import asked, fields, text, texts
 from cosmos_pipelines.page.groups import grouped, seeds_of
 from cosmos_pipelines.page.screens import recipes
@@ -54,6 +54,8 @@ def _form(site: Site, request: Request) -> Response:
     if run_id:
         try:
             again = _again(site, run_id)
+        except CatalogAway:
+            raise
         except InputError as e:
             problem = str(e)
     return site.render(

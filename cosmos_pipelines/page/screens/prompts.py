@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import CatalogAway, InputError
 from cosmos_pipelines.page.asked import asked, text
 from cosmos_pipelines.page.site import Site
 
@@ -70,6 +70,8 @@ def _list(site: Site, request: Request, template: str) -> Response:
     try:
         after = request.query_params.get("after")
         found = site.api.page_of_prompts(words=words, scene=scene, after=after)
+    except CatalogAway:
+        raise
     except InputError as e:
         problem = str(e)
     more = found["next"] and urlencode({"scene": scene or "", "after": found["next"]})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cosmos_pipelines.errors import CosmosError, InputError
+from cosmos_pipelines.errors import InputError, MediaError, UnknownId
 from cosmos_pipelines.page.call_form import fields_of
 from cosmos_pipelines.page.jobs import Report
 from cosmos_pipelines.page.site import Site, form_of, one
@@ -116,7 +116,7 @@ class _Scenes:
             picture = self._api.picture_of_pass(
                 request.path_params["key"], request.path_params["name"]
             )
-        except CosmosError as e:
+        except (UnknownId, MediaError) as e:
             return PlainTextResponse(e.message, status_code=404)
         if picture is None:
             return PlainTextResponse("There is no such picture.", status_code=404)

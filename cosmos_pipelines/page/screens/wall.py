@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from cosmos_pipelines.api.finding import FILTERS
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import CatalogAway, InputError
 from cosmos_pipelines.page.site import Site
 from cosmos_pipelines.page.wall_query import HIDDEN, WallQuery
 
@@ -44,6 +44,8 @@ def routes(site: Site) -> list[Route]:
         shared["sort_words"] = _in_words(query.sort.removeprefix("-"))
         try:
             return site.render(request, "wall.html", **shared, **_found(site, query))
+        except CatalogAway:
+            raise
         except InputError as e:
             nothing: dict[str, Any] = {
                 "runs": [],

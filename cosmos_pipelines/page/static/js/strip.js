@@ -20,10 +20,10 @@ document.body.addEventListener("htmx:configRequest", (event) => {
 });
 
 document.body.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id !== "strip" || !showsFailed()) return;
-  const now = event.detail.target.querySelector("[data-now]")?.dataset.now;
+  if (event.target.id !== "strip" || !showsFailed()) return;
+  const now = event.target.querySelector("[data-now]")?.dataset.now;
   if (!now) return;
-  const first = seenUntil() === null || event.detail.target.querySelector(".is-bad") !== null;
+  const first = seenUntil() === null || event.target.querySelector(".is-bad") !== null;
   try { localStorage.setItem(KEY, now); } catch { return; }
   if (first) document.body.dispatchEvent(new CustomEvent("cosmos:counts"));
 });
