@@ -23,6 +23,8 @@ from typing import Any
 from loguru import logger
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks.wall_project import make
 from tests.support.browser import CHROMIUM, WORDS
 from tests.support.review_page import review_page

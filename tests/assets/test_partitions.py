@@ -125,7 +125,8 @@ def test_a_prompt_that_a_person_edited_can_be_enhanced_like_any_other(
     made = latest(instance, PROMPTS, edited.id)
     assert made is not None
     assert made.asset_materialization is not None
-    assert made.asset_materialization.metadata["edited from"].value == first.id
+    shown = str(made.asset_materialization.metadata["edited from"].value)
+    assert f"[{first.id}](/cosmos/prompt/{first.id})" in shown
 
 
 def test_a_better_prompt_is_enhanced_again_only_by_request(
