@@ -19,6 +19,7 @@ from cosmos_pipelines.page.server import application
 from tests.page.conftest import Gallery
 from tests.support.project import settings_in, write_video
 from tests.support.review_page import review_page, visitor
+from tests.support.waiting import until
 
 HOLE = re.compile(r"{(\w+)(?::path)?}")
 ENDLESS = ("/cosmos/events", "/cosmos/log/{run_id}/follow")
@@ -156,3 +157,10 @@ def test_half_a_character_is_refused_in_words_and_changes_nothing(
     )
     assert (answer.status_code, gallery.api.get_run(run)) == (400, before)
     assert "half of a character" in answer.json()["error"]
+
+
+def test_the_home_of_nobody_is_told_as_any_directory_that_is_not_there(gallery: Gallery) -> None:
+    client = visitor(gallery.url)
+    sent = {"directory": "~nobody-at-all/shot", "token": client.headers["x-cosmos-token"]}
+    assert client.post("/cosmos/scenes/prepare", data=sent).status_code == 200
+    until(lambda: "nobody-at-all/shot" in client.get("/cosmos/scenes/jobs").text, "the job")
