@@ -20,7 +20,7 @@ document.body.addEventListener("htmx:configRequest", (event) => {
 });
 
 document.body.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id !== "strip" || !showsFailed()) return;
+  if (event.detail.target?.id !== "strip" || !showsFailed()) return;
   const now = event.detail.target.querySelector("[data-now]")?.dataset.now;
   if (!now) return;
   const first = seenUntil() === null || event.detail.target.querySelector(".is-bad") !== null;
