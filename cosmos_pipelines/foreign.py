@@ -263,7 +263,7 @@ def whole(word: str) -> int | None:
 
 
 def _checked(value: Any, what: str, kind: type[InputError]) -> Any:
-    """`value` if it is not too deep, and no whole number in it too long."""
+    """`value` if it is not too deep, no whole number in it too long, and every text is text."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -272,12 +272,15 @@ def _checked(value: Any, what: str, kind: type[InputError]) -> Any:
         below: list[Any] = []
         for one in level:
             if isinstance(one, dict):
-                below += one.values()
+                below += (*one.keys(), *one.values())
             elif isinstance(one, list):
                 below += one
             elif isinstance(one, int) and abs(one) >= 10**LONGEST_NUMBER:
                 raise kind(f"{named(what)} has a number of more than "
                            f"{LONGEST_NUMBER} digits.")  # fmt: skip
+            elif isinstance(one, str) and not is_utf8(one):
+                raise kind(f"{named(what)} has half of a character (a lone surrogate) in "
+                           f"{shown(as_text(one))}.")  # fmt: skip
         level = below
     return value
 

@@ -85,7 +85,7 @@ class Hosts(Project):
         from cosmos_pipelines.operate.kill import kill
 
         stopped, refused = list[str](), list[Record]()
-        for run_id in run_ids:
+        for run_id in dict.fromkeys(run_ids):
             if run_id in stopped:
                 continue
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.api.arguments import Id, Record
 from cosmos_pipelines.api.project import Project
@@ -10,6 +10,8 @@ from cosmos_pipelines.api.project import Project
 if TYPE_CHECKING:
     from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
     from cosmos_pipelines.operate.family import Relative
+
+MOST_MATES: Final = 100
 
 
 class Story(Project):
@@ -20,8 +22,8 @@ class Story(Project):
 
         Each has kind (scene, prompt, run), id, title, depth, `asset` and `partition` of Dagster's
         page, and `text` (a prompt) or `card` (a run, as in `cards`). `mates`: the other runs of its
-        order, which shared its model load, its log and its time. `most`: how many of
-        one kind, the newest, are told of one thing.
+        order, which shared its model load, its log and its time, the newest `MOST_MATES`;
+        `mate_ids`: all of them. `most`: how many of one kind, the newest, are told of one thing.
         """
         from cosmos_pipelines.operate.family import MOST, ancestors, descendants
         from cosmos_pipelines.runs.cards import cards_of
@@ -32,7 +34,8 @@ class Story(Project):
         return {
             "above": self._relatives(ancestors(self.catalog, run)),
             "below": self._relatives(descendants(self.catalog, run)),
-            "mates": cards_of(self.catalog, mates),
+            "mates": cards_of(self.catalog, mates[:MOST_MATES]),
+            "mate_ids": [mate.id for mate in mates],
             "most": MOST,
         }
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-async def asked(request: Request) -> Mapping[str, Any]:
-    """Return the JSON object of a request.
+async def asked(request: Request, most: int = MOST_FORM) -> Mapping[str, Any]:
+    """Return the JSON object of a request of at most so many bytes.
 
     Raises:
         InputError: it is none, or larger than any of ours.
@@ -22,9 +22,9 @@ async def asked(request: Request) -> Mapping[str, Any]:
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_FORM:
-            raise InputError(f"The request has more than {MOST_FORM} bytes.")
-    found = parse_json(body, "The request")
+        if len(body) > most:
+            raise InputError(f"The request has more than {most} bytes.")
+    found = parse_json(body, "The request", most=most)
     if not isinstance(found, Mapping):
         raise InputError("The request is no JSON object.")
     return found

@@ -14,6 +14,8 @@ from cosmos_pipelines.errors import CosmosError
 
 LOOK_S: Final = 0.25
 """Seconds between two looks at the catalog while a page is open."""
+MOST_WAITING: Final = 1000
+"""Events that are kept for a page that reads none; then its stream ends, and it reads all anew."""
 ALIVE_S: Final = 15.0
 """Seconds after which a silent stream says that it is alive."""
 
@@ -24,6 +26,15 @@ class _Listener:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[str | None] = asyncio.Queue()
         self.told: str | None = "nothing yet"
+
+    def tell(self, event: str) -> None:
+        """Keep an event until it is read; of a page that reads none, keep only the end."""
+        if self.queue.qsize() >= MOST_WAITING:
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            self.queue.put_nowait(None)
+        else:
+            self.queue.put_nowait(event)
 
 
 class Feed:
@@ -99,11 +110,11 @@ class Feed:
         for listener in self._listeners:
             if listener.told != trouble:
                 listener.told = trouble
-                listener.queue.put_nowait(event)
+                listener.tell(event)
 
     def _tell(self, event: str) -> None:
         for listener in self._listeners:
-            listener.queue.put_nowait(event)
+            listener.tell(event)
 
 
 def _event(name: str, data: Any) -> str:

@@ -16,6 +16,7 @@ import pytest
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_tables import Ui
+from tests.page.conftest import Gallery
 from tests.support.review_page import review_page
 from tests.support.waiting import LONG_S
 
@@ -102,3 +103,15 @@ def test_other_paths_lead_to_dagsters_page_where_the_settings_name_it(tmp_path: 
         assert away == "http://studio:3100/dagster//evil.example/x"
         assert 'href="http://studio:3100/dagster/"' in httpx.get(f"{url}/cosmos/").text
         assert httpx.get(f"{url}/").headers["location"] == "/cosmos/"
+
+
+@pytest.mark.parametrize("dagster", [None, "http://dagster.example:3000/there"])
+def test_without_dagster_here_its_links_lead_to_its_address_or_are_left_out(
+    gallery: Gallery, dagster: str | None
+) -> None:
+    told = gallery.api.settings.model_copy(update={"ui": Ui(dagster_url=dagster)})
+    with CosmosAPI(settings=told) as api, review_page(api, alone=True) as url:
+        page = httpx.get(f"{url}/cosmos/run/{gallery.larger}").text
+    links = re.findall(r'href="([^"]*/(?:assets|runs)/[^"]*)"', page)
+    assert all(dagster and link.startswith(f"{dagster}/") for link in links)
+    assert bool(links) is bool(dagster)

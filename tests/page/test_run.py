@@ -22,6 +22,7 @@ from cosmos_pipelines.cli import main
 from cosmos_pipelines.runs.execute import execute_runs
 from tests.page.conftest import Gallery
 from tests.support.dagster_project import add_run
+from tests.support.many_runs import copy_run
 from tests.support.project import Project, write_video
 from tests.support.review_page import review_page
 from tests.support.waiting import LONG_S
@@ -299,3 +300,15 @@ def test_an_enhance_run_shows_both_texts_and_a_narrow_screen_is_enough(
     tab.goto(f"{gallery.url}/cosmos/run/{gallery.enhanced}")
     old, new = tab.locator(".run-texts blockquote").all_text_contents()
     assert (old, new != old) == ("A quiet city street at noon, clear sky", True)
+
+
+def test_a_run_of_a_large_order_tells_of_some_of_the_others_and_counts_the_rest(
+    gallery: Gallery,
+) -> None:
+    run = gallery.api.catalog.get_run(gallery.videos["noon", "soft"])
+    copy_run(gallery.api.catalog, run, 150, request_key=None)
+    page = page_of(gallery, run.id)
+    told = gallery.api.story(run.id)
+    assert (len(told["mates"]), len(told["mate_ids"])) == (100, 153)
+    assert "and 53 more" in page
+    assert len(page) < 150_000

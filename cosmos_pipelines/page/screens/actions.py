@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.page.asked import asked
 from cosmos_pipelines.page.site import Site
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def routes(site: Site) -> list[Route]:
 
     def action(call: Call) -> Any:
         async def answer(request: Request) -> Response:
-            sent = await _json_of(request)
+            sent = await asked(request, MOST_JSON)
             return JSONResponse(await asyncio.to_thread(call, sent))
 
         return answer
 
     async def export(request: Request) -> Response:
-        sent = await _json_of(request)
+        sent = await asked(request, MOST_JSON)
         ids: Any = sent.get("ids")
         form: Any = sent.get("form")
         text = await asyncio.to_thread(site.api.export_runs, ids, form)
@@ -93,23 +93,3 @@ def _tagged(api: CosmosAPI, ids: Any) -> dict[str, Any]:
         for tag in marks["tags"]:
             count[tag] = count.get(tag, 0) + 1
     return {"tags": count, "known": api.known_tags()}
-
-
-async def _json_of(request: Request) -> Mapping[str, Any]:
-    """Return the object that was sent.
-
-    Raises:
-        InputError: it is none, or larger than any of ours.
-    """
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_JSON:
-            raise InputError(f"The request has more than {MOST_JSON} bytes.")
-    try:
-        sent = json.loads(body)
-    except (ValueError, RecursionError) as e:
-        raise InputError("The request cannot be read: it is no JSON.") from e
-    if not isinstance(sent, dict):
-        raise InputError("The request cannot be read: it is no object.")
-    return sent

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from cosmos_pipelines.errors import InputError, shown
+from cosmos_pipelines.errors import CosmosError, InputError, shown
 from cosmos_pipelines.page.site import Site
 
 if TYPE_CHECKING:
@@ -61,10 +61,16 @@ def routes(site: Site) -> list[Route]:
 
 
 async def _pushed(growth: Iterator[bytes], threads: ThreadPoolExecutor) -> AsyncIterator[bytes]:
-    """Yield pieces as they come; each wait is in a thread, and ends in a moment."""
+    """Yield pieces as they come; each wait is in a thread, and ends in a moment.
+
+    A run that is deleted meanwhile, and a catalog that is away, end it: who asks again is told.
+    """
     while True:
         waiting = threads.submit(next, growth, None)
-        piece = await asyncio.wrap_future(waiting)
+        try:
+            piece = await asyncio.wrap_future(waiting)
+        except CosmosError:
+            return
         if piece is None:
             return
         if piece:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.page.asked import asked
 from cosmos_pipelines.page.jobs import Report
-from cosmos_pipelines.page.site import MOST_FORM, Site, form_of, one
+from cosmos_pipelines.page.site import Site, form_of, one
 from cosmos_pipelines.page.sparkline import HEIGHT, WIDTH, lines_of
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ class _Queue:
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import JSONResponse
 
-        asked = await _json_of(request)
-        ids, batch = asked.get("runs"), asked.get("batch") is True
+        given = await asked(request)
+        ids, batch = given.get("runs"), given.get("batch") is True
         if not isinstance(ids, list) or not ids:
             raise InputError("Say which runs shall be stopped.")
         return JSONResponse(await run_in_threadpool(self._api.stop_runs, ids, batch=batch))
@@ -152,18 +152,3 @@ def _offset(request: Request) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 8):
         raise InputError("The offset of the queue is no number.")
     return int(text)
-
-
-async def _json_of(request: Request) -> dict[str, Any]:
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_FORM:
-            raise InputError(f"The request has more than {MOST_FORM} bytes.")
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError) as e:
-        raise InputError("The request is not JSON.") from e
-    if not isinstance(asked, dict):
-        raise InputError("The request is not a JSON object.")
-    return asked

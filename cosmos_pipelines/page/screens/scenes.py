@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cosmos_pipelines.errors import InputError, MediaError, UnknownId
+from cosmos_pipelines.foreign import expanded
 from cosmos_pipelines.page.call_form import fields_of
 from cosmos_pipelines.page.jobs import Report
 from cosmos_pipelines.page.site import Site, form_of, one
@@ -97,7 +97,7 @@ class _Scenes:
         arguments = {name: value for name in fields if (value := one(given, name))}
         if "directory" not in arguments:
             raise InputError("Name the directory of the rendered passes.")
-        directory = self._api.settings.home / Path(arguments["directory"]).expanduser()
+        directory = self._api.settings.home / expanded(arguments["directory"])
         arguments["directory"] = str(directory)
         key = tuple(sorted(arguments.items()))
         title = f"Prepare {directory}"
