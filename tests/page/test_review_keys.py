@@ -239,6 +239,19 @@ def test_the_compact_bar_acts_on_its_run_and_shows_what_it_is(gallery: Gallery, 
     assert (marks["rating"], marks["verdict"]) == (3, "picked")
 
 
+def test_a_run_without_a_video_offers_nothing_that_needs_one(gallery: Gallery, tab: Page) -> None:
+    videos_alone, comparable = {"4K", "Seed + 1"}, {"Compare set"}
+    for run_id, missing in (
+        (gallery.videos[NOON], set[str]()),
+        (gallery.larger, videos_alone),
+        (gallery.enhanced, videos_alone | comparable),
+    ):
+        tab.goto(f"{gallery.url}/cosmos/run/{run_id}")
+        tab.locator(".action-compact button").first.wait_for()
+        names = set(tab.locator(".action-compact button").all_text_contents())
+        assert (videos_alone | comparable) - names == missing
+
+
 def test_the_selection_is_downloaded_as_a_file(gallery: Gallery, wall: Page) -> None:
     ids = [gallery.videos[NOON], gallery.videos[RAIN]]
     choose(wall, *ids)
