@@ -69,7 +69,7 @@ onChange((ids) => {
 });
 
 document.body.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id === "queue-runs") show(event.detail.target);
+  if (event.detail.target?.id === "queue-runs") show(event.detail.target);
 });
 
 bind("Escape", "Select nothing", () => {

@@ -20,7 +20,8 @@ document.body.addEventListener("htmx:configRequest", (event) => {
 });
 
 document.body.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id !== "strip" || !showsFailed()) return;
+  // a swap by a script of ours names no target
+  if (event.detail.target?.id !== "strip" || !showsFailed()) return;
   const now = event.detail.target.querySelector("[data-now]")?.dataset.now;
   if (!now) return;
   const first = seenUntil() === null || event.detail.target.querySelector(".is-bad") !== null;
