@@ -205,6 +205,17 @@ def test_the_compare_set_outlives_the_page_and_is_a_link(gallery: Gallery, wall:
     assert bar.get_by_role("link").count() == 0
 
 
+def test_an_enhanced_prompt_is_not_put_into_the_compare_set(gallery: Gallery, wall: Page) -> None:
+    bar = wall.get_by_role("region", name="Compare set")
+    to(wall, gallery.enhanced)
+    wall.keyboard.press("c")
+    wall.get_by_text("An enhanced prompt is no video").wait_for()
+    assert bar.count() == 0
+    choose(wall, gallery.enhanced, gallery.videos[NOON])
+    wall.keyboard.press("c")
+    bar.get_by_text("1 in compare").wait_for()
+
+
 def test_one_walks_from_run_to_run_through_the_list_one_came_from(
     gallery: Gallery, wall: Page
 ) -> None:
