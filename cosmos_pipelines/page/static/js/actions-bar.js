@@ -39,7 +39,7 @@ function stars(act, ids) {
     group.append(star);
   }
   const none = button("0", "Remove the rating (0)", () => act.rate(ids(), 0), "quiet");
-  none.setAttribute("aria-label", "Remove the rating");
+  none.setAttribute("aria-label", "0: remove the rating");
   group.append(none);
   return group;
 }
