@@ -42,6 +42,31 @@ def test_every_screen_answers_with_its_own_files_alone(gallery: Gallery, tab: Pa
     assert [url for url in others if not url.startswith("data:")] == []
 
 
+def test_every_link_of_every_screen_is_answered(gallery: Gallery, tab: Page) -> None:
+    runs = (gallery.videos["noon", "soft"], gallery.enhanced, gallery.larger)
+    more = ["prompts/new", "recipes", "compare", "scene-page/street", "?view=grid"]
+    more += [f"run/{run}" for run in runs] + [f"prompt/{one}" for one in gallery.prompts.values()]
+    found: dict[str, str] = {}
+    for path in [path for path, _ in SCREENS] + more:
+        tab.goto(f"{gallery.url}/cosmos/{path}")
+        links = "[...document.querySelectorAll('a[href]')].map(one => one.href.split('#')[0])"
+        until(lambda: tab.evaluate("document.readyState") == "complete", path)
+        tab.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+        found.update((link, path) for link in tab.evaluate(links) if "/cosmos/" in link)
+    with httpx.Client() as client:
+        bad = {link: path for link, path in found.items() if client.get(link).status_code != 200}
+    assert bad == {}
+
+
+def test_the_help_writes_out_every_key(gallery: Gallery, tab: Page) -> None:
+    tab.goto(f"{gallery.url}/cosmos/")
+    tab.locator("#field.is-live").wait_for()
+    tab.keyboard.press("?")
+    keys = tab.locator("#keys[open] kbd").all_text_contents()
+    assert "Space" in keys
+    assert all(key.strip() for key in keys)
+
+
 def test_a_change_of_the_catalog_reaches_an_open_page(gallery: Gallery, tab: Page) -> None:
     tab.goto(f"{gallery.url}/cosmos/")
     tab.evaluate("document.body.addEventListener('cosmos:change', e => { window.news = e.detail })")

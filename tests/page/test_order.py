@@ -176,6 +176,13 @@ def test_a_request_of_another_form_is_refused_in_words(
     assert waiting(gallery) == []
 
 
+def test_recipes_and_defaults_are_written_as_people_say_them(gallery: Gallery, tab: Page) -> None:
+    tab.goto(f"{gallery.url}/cosmos/new")
+    recipe = tab.locator("#pick-recipes li", has_text="soft")
+    assert "weights depth 1.0" in recipe.inner_text()
+    tab.locator("#set-use_distilled option", has_text="default (no)").wait_for(state="attached")
+
+
 def test_every_field_of_a_transfer_stands_in_the_form_with_its_sentence(gallery: Gallery) -> None:
     text = httpx.get(f"{gallery.url}/cosmos/new").text
     for name, field in Transfer.model_fields.items():

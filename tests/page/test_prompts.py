@@ -66,6 +66,7 @@ def test_a_new_prompt_is_counted_named_and_warned_of_while_it_is_typed(
     assert tab.locator(".scene img").count() == 1
     tab.fill("#text", "  Low fog over the *harbour*  ")
     tab.locator("#name", has_text="low_fog_harbour").wait_for()
+    assert tab.locator("#same a").get_attribute("href") is None
     assert tab.inner_text("#text-count") == f"26 of {LONGEST:,} characters"
     assert "asterisk" in tab.inner_text("#text-warnings")
     tab.fill("#text", "x" * (LONGEST + 1))
@@ -126,6 +127,11 @@ def test_enhance_twice_from_one_page_queues_one_run(gallery: Gallery, tab: Page)
     tab.locator("#enhanced", has_text="queued already").wait_for()
     (run,) = gallery.api.list_runs(prompt_id=gallery.prompts["rain"], model_type="enhance")
     assert (run["status"], bool(run["queued_at"])) == ("pending", True)
+
+
+def test_a_prompt_leads_to_its_scene(gallery: Gallery) -> None:
+    page = httpx.get(f"{gallery.url}/cosmos/prompt/{gallery.prompts['noon']}").text
+    assert '<a href="/cosmos/scene-page/street">street</a>' in page
 
 
 def test_what_is_made_of_a_prompt_appears_and_leaves_the_current_run(

@@ -205,6 +205,17 @@ def test_the_compare_set_outlives_the_page_and_is_a_link(gallery: Gallery, wall:
     assert bar.get_by_role("link").count() == 0
 
 
+def test_an_enhanced_prompt_is_not_put_into_the_compare_set(gallery: Gallery, wall: Page) -> None:
+    bar = wall.get_by_role("region", name="Compare set")
+    to(wall, gallery.enhanced)
+    wall.keyboard.press("c")
+    wall.get_by_text("An enhanced prompt is no video").wait_for()
+    assert bar.count() == 0
+    choose(wall, gallery.enhanced, gallery.videos[NOON])
+    wall.keyboard.press("c")
+    bar.get_by_text("1 in compare").wait_for()
+
+
 def test_one_walks_from_run_to_run_through_the_list_one_came_from(
     gallery: Gallery, wall: Page
 ) -> None:
@@ -237,6 +248,19 @@ def test_the_compact_bar_acts_on_its_run_and_shows_what_it_is(gallery: Gallery, 
     bar.locator("button[aria-pressed=true]", has_text="Pick").wait_for()
     marks = gallery.api.marks([run_id])[run_id]
     assert (marks["rating"], marks["verdict"]) == (3, "picked")
+
+
+def test_a_run_without_a_video_offers_nothing_that_needs_one(gallery: Gallery, tab: Page) -> None:
+    videos_alone, comparable = {"4K", "Seed + 1"}, {"Compare set"}
+    for run_id, missing in (
+        (gallery.videos[NOON], set[str]()),
+        (gallery.larger, videos_alone),
+        (gallery.enhanced, videos_alone | comparable),
+    ):
+        tab.goto(f"{gallery.url}/cosmos/run/{run_id}")
+        tab.locator(".action-compact button").first.wait_for()
+        names = set(tab.locator(".action-compact button").all_text_contents())
+        assert (videos_alone | comparable) - names == missing
 
 
 def test_the_selection_is_downloaded_as_a_file(gallery: Gallery, wall: Page) -> None:

@@ -257,13 +257,14 @@ def test_an_open_page_follows_its_run_from_the_order_to_the_video(
     tab.goto(f"{working.url}/cosmos/run/{working.run_id}")
     tab.get_by_text("There is no video yet").wait_for()
     tab.get_by_text("it has not been started").wait_for()
+    assert tab.locator(".run-head a[href='/cosmos/queue']").count() == 1
     working.thread.start()
     tab.locator(".run-head progress[value]").wait_for(timeout=LONG_S * 1000)
     tab.locator(".badge.is-running").wait_for()
     working.let_go()
     tab.locator(".run-head .badge.is-completed").wait_for(timeout=LONG_S * 1000)
     tab.locator(f"[data-player][data-sources*='/cosmos/video/{working.run_id}.mp4']").wait_for()
-    assert tab.locator(".run-head progress").count() == 0
+    assert tab.locator(".run-head progress, .run-head a[href='/cosmos/queue']").count() == 0
 
 
 def test_a_failed_run_says_why_with_its_evidence_and_what_to_do(staged: Project) -> None:

@@ -86,6 +86,20 @@ def test_a_tile_says_what_it_is_and_that_it_is_simulated(gallery: Gallery) -> No
     assert better[:60] in tile_of(page, gallery.enhanced)
 
 
+@pytest.mark.parametrize("verdict", ["picked", "rejected"])
+def test_a_verdict_is_seen_on_the_tile_and_in_the_grid_before_all_tags(
+    gallery: Gallery, verdict: str
+) -> None:
+    video = gallery.videos["rain", "hard"]
+    gallery.api.tag(video, [verdict, "a first one", "b second one", "c third one", "d fourth one"])
+    tile = tile_of(wall(gallery), video)
+    badge = f'class="badge is-{verdict}">{verdict}</span>'
+    assert tile.count(badge) == 1
+    assert tile.index(badge) < tile.index("a first one")
+    assert f", {verdict}" in tile.partition('aria-label="')[2].partition('"')[0]
+    assert badge in wall(gallery, "?view=grid")
+
+
 def test_waiting_running_and_failed_runs_say_how_they_are(gallery: Gallery) -> None:
     waits, fails, runs_now = (
         gallery.videos[cell] for cell in (("noon", "hard"), ("rain", "soft"), ("rain", "hard"))

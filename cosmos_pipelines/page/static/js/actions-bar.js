@@ -44,11 +44,12 @@ function stars(act, ids) {
   return group;
 }
 
-const orders = (act, ids) => [
-  button("4K", "Order 4K (u)", () => act.order("upscale", ids())),
+// A 4K and another seed are made of a video alone: a run of another type has no button for them.
+const orders = (act, ids, type = "transfer") => [
+  type === "transfer" && button("4K", "Order 4K (u)", () => act.order("upscale", ids())),
   button("Enhance", "Enhance the prompt (e)", () => act.order("enhance", ids())),
-  button("Seed + 1", "Again with seed + 1 (s)", () => act.order("again", ids())),
-];
+  type === "transfer" && button("Seed + 1", "Again with seed + 1 (s)", () => act.order("again", ids())),
+].filter(Boolean);
 
 function selectionBar(act) {
   const ids = selected;
@@ -88,8 +89,8 @@ function compactBar(place, act) {
   const compare = button("Compare set", "Into the compare set, or out of it (c)", () => { toggleCompare(ids()); show(); });
   const rating = stars(act, ids);
   place.append(rating, pick, reject,
-    button("Tags", "Tags (t)", () => act.tags(ids())), ...orders(act, ids), compare,
-    button("Delete", "Delete (d)", () => act.delete(ids()), "danger"));
+    button("Tags", "Tags (t)", () => act.tags(ids())), ...orders(act, ids, host?.dataset.type),
+    ...(host?.dataset.type === "enhance" ? [] : [compare]), button("Delete", "Delete (d)", () => act.delete(ids()), "danger"));
   place.classList.add("action-compact");
   function show() {
     const state = host ? stateOf(host) : { rating: 0, verdict: "" };

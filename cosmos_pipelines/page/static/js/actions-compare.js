@@ -20,9 +20,15 @@ function keep(ids) {
   show();
 }
 
+// A run that made a text has nothing to compare.
+const isText = (id) => document.querySelector(`[data-run="${CSS.escape(id)}"][data-type="enhance"]`) !== null;
+
 // All of them out if all are in, else those in that are not.
-export function toggleCompare(ids) {
+export function toggleCompare(chosen) {
   const now = compared();
+  const ids = chosen.filter((id) => now.includes(id) || !isText(id));
+  if (ids.length < chosen.length) say("An enhanced prompt is no video: it is not compared.", { bad: !ids.length });
+  if (!ids.length) return undefined;
   if (ids.every((id) => now.includes(id))) return keep(now.filter((id) => !ids.includes(id)));
   const then = [...new Set([...now, ...ids])];
   if (then.length > MOST) return say(`At most ${MOST} videos can be compared: ${now.length} are in the set already.`, { bad: true });

@@ -30,7 +30,7 @@ function told(ids, plan) {
       return `${run.title} (${marks.filter(Boolean).join(", ")})${asked.has(run.id) ? "" : ", made of a run above"}`;
     })),
   ];
-  if (more) content.push(make("p", { textContent: `${runsOf(more)} of these were not chosen: they are 4K of chosen runs.` }));
+  if (more) content.push(make("p", { textContent: `Not chosen, but made of a chosen run: ${runsOf(more)} above.` }));
   const files = plan.files.map((file) => `${file.name}  ${size(file.bytes)}`);
   if (plan.count > files.length) files.push(`and ${plan.count - files.length} more`);
   const summary = make("summary", { textContent: `${plan.count} files, ${size(plan.bytes)}` });

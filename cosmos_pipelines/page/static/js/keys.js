@@ -31,7 +31,7 @@ export function help() {
   list.replaceChildren();
   for (const [key, { sentence }] of table) {
     const term = document.createElement("dt");
-    for (const part of key.split(" ")) {
+    for (const part of key === " " ? ["Space"] : key.split(" ")) {
       const cap = document.createElement("kbd");
       cap.textContent = part.replace("Arrow", "");
       term.append(cap);

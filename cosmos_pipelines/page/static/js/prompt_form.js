@@ -60,7 +60,8 @@ function show({ body, error }) {
   warn("scene-warnings", body.engines.filter((one) => one.about === "scene"));
   const link = part("same").querySelector("a");
   part("same").hidden = !body.same || body.same === form.dataset.parent;
-  link.href = `/cosmos/prompt/${body.same}`;
+  if (body.same) link.href = `/cosmos/prompt/${body.same}`;
+  else link.removeAttribute("href");
   link.textContent = body.same ?? "";
 }
 

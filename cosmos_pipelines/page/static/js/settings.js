@@ -53,7 +53,8 @@ export function showAbilities(engine) {
       : ignored ? `${engine.label} does not use it.` : "";
     const box = control(setting);
     if (!box || setting.dataset.kind === "json") continue;
-    const usual = String(engine?.values[name] ?? setting.dataset.default);
+    const given = String(engine?.values[name] ?? setting.dataset.default);
+    const usual = setting.dataset.kind === "switch" ? { true: "yes", false: "no" }[given.toLowerCase()] ?? given : given;
     if (box.tagName === "SELECT") box.options[0].textContent = usual ? `default (${usual})` : "default";
     else box.placeholder = usual;
   }
