@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.wall_project import make
+from cosmos_pipelines.api import CosmosAPI
 from tests.support.browser import CHROMIUM, WORDS
 from tests.support.review_page import review_page
 
@@ -82,12 +83,11 @@ def main() -> None:
     count = parser.parse_args().runs
     logger.remove()
     with tempfile.TemporaryDirectory() as directory:
-        api = make(Path(directory) / "films", count)
-        files = Path(directory) / "files"
+        home, files = make(Path(directory) / "films", count), Path(directory) / "files"
         files.mkdir()
-        for run_id in api.find_run_ids()["ids"]:
-            (files / f"{run_id}.mp4").touch()
-        with api, review_page(api) as url, sync_playwright() as playwright:
+        with CosmosAPI(home) as api, review_page(api) as url, sync_playwright() as playwright:
+            for run_id in api.find_run_ids()["ids"]:
+                (files / f"{run_id}.mp4").touch()
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=WORDS)
             _first_tiles(browser, url, files, count)
             _moved(browser, url)

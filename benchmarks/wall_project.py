@@ -21,21 +21,21 @@ RECIPES = ("soft", "hard", "balanced", "depth_only", "structure")
 AT_ONCE = 5_000
 
 
-def make(home: Path, count: int) -> CosmosAPI:
-    """Return the API of a new project with so many runs; three of them are real."""
+def make(home: Path, count: int) -> Path:
+    """Make a project with so many runs, of which three are real; return its home."""
     project = make_project(home)
     directory = project.scene("street", frames=12, width=320, height=176)
     project.catalog.close()
-    api = CosmosAPI(settings=project.settings)
-    for recipe in RECIPES:
-        api.create_recipe(recipe, weights={"depth": 1.0})
-    texts = [f"A {p} {t}, {k}" for p in PLACES for t in TIMES for k in LOOKS]
-    ids = [api.create_prompt(text, directory)["id"] for text in texts]
-    real = [api.create_run(ids[n])["id"] for n in range(3)]
-    api.execute_runs(real)
-    larger = api.upscale_run(real[0])["id"]
-    _copy(api, [*real], larger, ids, count - 4)
-    return api
+    with CosmosAPI(project.settings.home) as api:
+        for recipe in RECIPES:
+            api.create_recipe(recipe, weights={"depth": 1.0})
+        texts = [f"A {p} {t}, {k}" for p in PLACES for t in TIMES for k in LOOKS]
+        ids = [api.create_prompt(text, directory)["id"] for text in texts]
+        real = [api.create_run(ids[n])["id"] for n in range(3)]
+        api.execute_runs(real)
+        larger = api.upscale_run(real[0])["id"]
+        _copy(api, [*real], larger, ids, count - 4)
+    return project.settings.home
 
 
 def _copy(api: CosmosAPI, real: list[str], larger: str, prompts: list[str], count: int) -> None:

@@ -7,14 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cosmos_pipelines.errors import InputError, nearest, shown
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 DEEPEST = 64
 """Levels of lists and mappings in each other."""
@@ -101,7 +98,7 @@ def problems_by_field(error: ValidationError, known: Iterable[str] = ()) -> dict
     return found
 
 
-def _told(e: ErrorDetails, known: Iterable[str], of: str | None) -> tuple[str, str]:
+def _told(e: Mapping[str, Any], known: Iterable[str], of: str | None) -> tuple[str, str]:
     """Where a problem is, and its sentence."""
     path = [str(x) for x in e["loc"]]
     where = shown(".".join([of, *path] if of else path) or "value")[1:-1]

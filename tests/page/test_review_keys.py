@@ -179,7 +179,8 @@ def test_a_script_in_a_tag_is_text(gallery: Gallery, wall: Page) -> None:
     wall.get_by_label("Add a tag").fill(tag)
     wall.keyboard.press("Enter")
     wall.get_by_role("button", name=f"Remove the tag {tag}").wait_for()
-    wall.keyboard.press("Escape")
+    # the first Escape may close the list of known tags alone
+    until(lambda: wall.keyboard.press("Escape") or not wall.locator("dialog[open]").count(), "it")
     wall.locator(f'[data-run="{run_id}"] [data-show=tags] .tag').get_by_text(tag).wait_for()
     assert wall.locator("img[src=x]").count() == 0
     assert gallery.api.get_run(run_id)["tags"] == sorted(["batch:first", tag])

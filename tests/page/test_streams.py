@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
@@ -24,7 +25,8 @@ def test_a_page_that_reads_no_news_keeps_no_memory_and_begins_anew(gallery: Gall
         assert not feed.listening
         return read
 
-    read = asyncio.run(slow_page())
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests has a loop in this one
+        read = thread.submit(asyncio.run, slow_page()).result()
     assert read[0].startswith("event: hello")
     assert len(read) <= MOST_WAITING + 1
 

@@ -106,12 +106,12 @@ def test_a_time_that_is_none_is_refused_in_words(gallery: Gallery) -> None:
 
 
 def test_hosts_are_looked_at_once_for_all_pages(gallery: Gallery) -> None:
-    others = {t.ident for t in threading.enumerate()}
+    others = set(threading.enumerate())
     for _ in range(5):
         strip_of(gallery.url)
 
     def looking() -> int:
-        mine = [t for t in threading.enumerate() if t.ident not in others]
+        mine = set(threading.enumerate()) - others
         return sum(t.name == "watch-local" for t in mine)
 
     assert until(looking, "a look") == 1
