@@ -184,6 +184,7 @@ def test_a_script_in_a_tag_is_text(gallery: Gallery, wall: Page) -> None:
     wall.locator(f'[data-run="{run_id}"] [data-show=tags] .tag').get_by_text(tag).wait_for()
     assert wall.locator("img[src=x]").count() == 0
     assert gallery.api.get_run(run_id)["tags"] == sorted(["batch:first", tag])
+    to(wall, run_id)
     wall.keyboard.press("t")
     wall.get_by_role("button", name=f"Remove the tag {tag}").click()
     until(lambda: gallery.api.get_run(run_id)["tags"] == ["batch:first"], "the removed tag")
