@@ -58,8 +58,9 @@ def address(url: str, *names: str, **query: Any) -> str:
     return f"{url}/cosmos/compare?" + str(httpx.QueryParams({"v": list(names), **query}))
 
 
-def shown(tab: Page) -> int:
-    return tab.evaluate(f"{IT}.show.shown")
+def shown(tab: Page) -> int | None:
+    """The frame that is shown; None while the page is loaded."""
+    return tab.evaluate("document.querySelector('#compare')?.comparison?.show.shown ?? null")
 
 
 def opened(tab: Page, url: str, *names: str, **query: Any) -> None:
