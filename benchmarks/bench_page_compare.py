@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -252,7 +253,7 @@ def first_frame(page: Any, url: str) -> float:
         }""",
         "/cosmos/compare?v=scene:street/color&v=scene:street/depth",
     )
-    with page.expect_navigation(wait_until="commit"):
+    with page.expect_navigation(url=re.compile("/compare"), wait_until="commit"):
         page.click("#go", no_wait_after=True)
     return float(page.evaluate(FIRST))
 
