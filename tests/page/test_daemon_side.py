@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,32 +10,17 @@ import pytest
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.errors import StateError
-from cosmos_pipelines.resources.instance import instance_directory, open_instance
-from cosmos_pipelines.settings import environment_of
-from tests.sensors.test_queue_with_daemon import NOTHING_STARTS
+from cosmos_pipelines.resources.instance import open_instance
+from tests.support.idle_daemon import project_with_idle_daemon
 from tests.support.project import Project, make_project
 from tests.support.waiting import until
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with its daemon, which starts no Dagster run."""
-    made = make_project(tmp_path / "home")
-    made.scene()
-    (instance_directory(made.settings) / "dagster.yaml").write_text(NOTHING_STARTS)
-    daemon = subprocess.Popen(
-        [sys.executable, "-m", "cosmos_pipelines.daemon"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=made.settings.home,
-        env=environment_of(made.settings),
-    )
-    yield made
-    assert daemon.stdin is not None
-    daemon.stdin.close()
-    daemon.wait()
-    made.catalog.close()
+    """A project whose daemon requests Dagster runs, of which none starts."""
+    with project_with_idle_daemon(tmp_path / "home") as made:
+        yield made
 
 
 def requested(project: Project) -> int:

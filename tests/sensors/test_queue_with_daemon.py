@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,42 +11,20 @@ import pytest
 
 from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.catalog.records import Run
-from cosmos_pipelines.resources.instance import instance_directory, open_instance
-from cosmos_pipelines.settings import environment_of
+from cosmos_pipelines.resources.instance import open_instance
 from tests.support.dagster_project import add_prompt
+from tests.support.idle_daemon import project_with_idle_daemon
 from tests.support.many_runs import copy_run
 from tests.support.processes import gone_owner
-from tests.support.project import Project, make_project
+from tests.support.project import Project
 from tests.support.waiting import until
-
-NOTHING_STARTS = """\
-run_coordinator:
-  module: dagster._core.run_coordinator
-  class: QueuedRunCoordinator
-  config: {max_concurrent_runs: 0}
-telemetry: {enabled: false}
-"""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """A project whose daemon requests Dagster runs, of which none starts."""
-    made = make_project(tmp_path / "home")
-    made.scene()
-    (instance_directory(made.settings) / "dagster.yaml").write_text(NOTHING_STARTS)
-    daemon = subprocess.Popen(
-        [sys.executable, "-m", "cosmos_pipelines.daemon"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=made.settings.home,
-        env=environment_of(made.settings),
-    )
-    yield made
-    assert daemon.stdin is not None
-    daemon.stdin.close()
-    daemon.wait()
-    made.catalog.close()
+    with project_with_idle_daemon(tmp_path / "home") as made:
+        yield made
 
 
 def queue(project: Project, count: int) -> list[Run]:
