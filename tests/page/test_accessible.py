@@ -67,8 +67,12 @@ def screens(gallery: Gallery) -> list[str]:
     return [
         "/cosmos/",
         "/cosmos/prompts",
+        "/cosmos/prompts/new",
+        f"/cosmos/prompt/{gallery.prompts['noon']}",
         "/cosmos/new",
+        "/cosmos/recipes",
         "/cosmos/scenes",
+        "/cosmos/scene-page/street",
         "/cosmos/queue",
         f"/cosmos/run/{first}",
         f"/cosmos/run/{gallery.enhanced}",
