@@ -50,6 +50,7 @@ ErrorKind = Literal[
     "cancelled",
     "lost",
     "disk_full",
+    "parent_failed",
 ]
 
 LONGEST_NAME: Final = 1000

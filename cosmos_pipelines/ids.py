@@ -40,6 +40,11 @@ def new_run_id() -> str:
     return "rs_" + uuid.uuid4().hex
 
 
+def new_load_id() -> str:
+    """A fresh id of a load."""
+    return "ld_" + uuid.uuid4().hex
+
+
 def order_id(run_ids: tuple[str, ...], attempt: int) -> str:
     """Name of the container and run folder of one order: a function of its runs and attempt.
 

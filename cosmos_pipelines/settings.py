@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -35,6 +35,13 @@ from cosmos_pipelines.settings_file import (
     explain_variable,
     home_of,
     read_settings,
+)
+from cosmos_pipelines.settings_hosts import (
+    Host,
+    Place,
+    Queue,
+    check_hosts,
+    places_of_settings,
 )
 from cosmos_pipelines.settings_tables import Clean, Docker, Execution, Paths, Remote, Scenes, Ui
 
@@ -83,10 +90,18 @@ class Settings(_Read):
     execution: Execution = Execution()
     remote: Remote = Remote()
     docker: Docker = Docker()
+    hosts: dict[str, Host] = Field({}, description="named GPU hosts, each a table [hosts.NAME]")
+    queue: Queue = Queue()
     clean: Clean = Clean()
     ui: Ui = Ui()
     _tables: BaseSettings | None = None
     """Those of engines, as far as something is said of them: see `tables_of`."""
+
+    @field_validator("hosts", mode="after")
+    @classmethod
+    def _named(cls, value: dict[str, Host]) -> dict[str, Host]:
+        check_hosts(value)
+        return value
 
     @field_validator("home", mode="after")
     @classmethod
@@ -118,14 +133,19 @@ class Settings(_Read):
         """Dagster's instance directory."""
         return self.dagster_home or self.home / ".dagster"
 
-    @property
-    def ssh_target(self) -> Target:
-        """What `[remote]` says to connect to; its paths are relative to home.
+    @cached_property
+    def places(self) -> Mapping[str, Place]:
+        """All places where loads run, by name; `ssh_docker` only where `[remote]` names a host."""
+        return places_of_settings(self.remote, self.docker, self.hosts)
+
+    def ssh_target(self, place: Place) -> Target:
+        """What the table of a place says to connect to; its paths are relative to home.
 
         Raises:
             SettingsError: no host is set.
         """
-        if self.remote.host is None:
+        remote = place.remote
+        if remote.host is None:
             raise SettingsError(
                 "No GPU host is set.",
                 hint=f'Write `host = "..."` under [remote] in {self.home / FILE}, '
@@ -136,14 +156,14 @@ class Settings(_Read):
             return None if given is None else self.home / expanded(given)
 
         return Target(
-            host=self.remote.host,
-            user=self.remote.user,
-            port=self.remote.port,
-            key_file=path(self.remote.key),
-            known_hosts=path(self.remote.known_hosts),
-            config_file=path(self.remote.ssh_config),
-            connect_timeout_s=self.remote.connect_timeout_s,
-            lost_after_s=self.remote.lost_after_s,
+            host=remote.host,
+            user=remote.user,
+            port=remote.port,
+            key_file=path(remote.key),
+            known_hosts=path(remote.known_hosts),
+            config_file=path(remote.ssh_config),
+            connect_timeout_s=remote.connect_timeout_s,
+            lost_after_s=remote.lost_after_s,
         )
 
     def timeout_s(self, engine: Engine, job: Job) -> int:

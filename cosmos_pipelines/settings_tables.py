@@ -14,18 +14,20 @@ _AGE = re.compile(r"([0-9]{1,6})(s|min|h|d|w)")
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table of cosmos.toml."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Paths(_Table):
+class Paths(Table):
     """Where things lie, relative to home unless absolute."""
 
     inputs: Path = Field(Path("inputs/videos"), description="one directory a scene")
     outputs: Path = Field(Path("outputs"), description="one directory a run, and the catalog")
 
 
-class Scenes(_Table):
+class Scenes(Table):
     """When a directory below the inputs counts as settled, so that it is taken."""
 
     settle_s: float = Field(
@@ -35,10 +37,12 @@ class Scenes(_Table):
     )
 
 
-class Execution(_Table):
+class Execution(Table):
     """How runs are executed."""
 
-    backend: str = Field("local", description="where orders run: local or ssh_docker")
+    backend: str = Field(
+        "local", description="where loads run: local, ssh_docker, a host's name, or auto"
+    )
     engine: str = Field("preview", description="the model family; preview is simulated on the CPU")
     upscale_engine: str | None = Field(None, description="that of upscales; default: engine")
     enhance_engine: str | None = Field(None, description="that of prompt-enhance; default: engine")
@@ -57,7 +61,7 @@ class Execution(_Table):
         return str(getattr(self, self.engine_setting(model_type)))
 
 
-class Remote(_Table):
+class Remote(Table):
     """The GPU host, reached over SSH. What is not given is as your SSH configuration has it."""
 
     host: str | None = Field(None, description="name, address or alias of ~/.ssh/config")
@@ -94,7 +98,7 @@ class Remote(_Table):
         return value.removeprefix("~/").rstrip("/")
 
 
-class Docker(_Table):
+class Docker(Table):
     """The container that an order runs in, on the GPU host."""
 
     image: str | None = Field(None, description="digest, id or tag of an image that is there")
@@ -147,7 +151,7 @@ def seconds_of(age: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-class Clean(_Table):
+class Clean(Table):
     """What `cosmos clean` removes, and whether the daemon does so."""
 
     older: str = Field("30d", description="how long nothing has used it: as 12h, 30d or 8w")
@@ -160,7 +164,7 @@ class Clean(_Table):
         return value
 
 
-class Ui(_Table):
+class Ui(Table):
     """The web page."""
 
     host: str = Field("127.0.0.1", description="address to bind; loopback unless changed")

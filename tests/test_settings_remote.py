@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cosmos_pipelines.backends.registry import place_of
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.settings import load_settings
 
@@ -20,7 +21,8 @@ def test_paths_are_relative_to_home_and_the_environment_wins(
 ) -> None:
     monkeypatch.setenv("COSMOS_REMOTE__PORT", "2222")
     given = home(tmp_path, '[remote]\nhost = "gpu1"\nkey = "keys/gpu"\nssh_config = "/etc/c"\n')
-    target = load_settings(given).ssh_target
+    settings = load_settings(given)
+    target = settings.ssh_target(settings.places["ssh_docker"])
     assert (target.host, target.port, target.user) == ("gpu1", 2222, None)
     assert (target.key_file, target.config_file) == (tmp_path / "keys/gpu", Path("/etc/c"))
 
@@ -28,7 +30,7 @@ def test_paths_are_relative_to_home_and_the_environment_wins(
 def test_without_a_host_the_place_to_write_it_is_named(tmp_path: Path) -> None:
     settings = load_settings(home(tmp_path, ""))
     with pytest.raises(SettingsError, match=r"\[remote\] in .*cosmos\.toml"):
-        _ = settings.ssh_target
+        settings.ssh_target(place_of(settings, "ssh_docker"))
 
 
 @pytest.mark.parametrize(

@@ -133,11 +133,11 @@ class Drafts(Project):
 
     def list_backends(self) -> list[Record]:
         """Return the places where runs are executed: name, and whether new runs go there."""
-        from cosmos_pipelines.backends.registry import BACKENDS
+        from cosmos_pipelines.backends.registry import backend_names
         from cosmos_pipelines.runs.plan import backend_name
 
         default = backend_name(self.settings, None)
-        return [{"name": name, "default": name == default} for name in BACKENDS]
+        return [{"name": name, "default": name == default} for name in backend_names(self.settings)]
 
     def draft_recipe(
         self, name: str = "", *, engine: str | None = None, filled: Mapping[str, Any]

@@ -1,6 +1,6 @@
 """The backends by name: each is a place, and a carrier that runs orders there.
 
-Another carrier needs its own file and one line here.
+Another kind of carrier needs its own file and one line here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cosmos_pipelines.errors import SettingsError, shown
 from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_hosts import LOCAL, UNNAMED, Place
 
 if TYPE_CHECKING:
     from cosmos_pipelines.backends.base import Backend
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of backend: this machine, or a carrier of orders on the host of `[remote]`."""
+    """A kind of backend: this machine, or a carrier of orders on a host."""
 
     here: Callable[[Settings], Backend] | None = None
-    carrier: Callable[[Settings], Carrier] | None = None
+    carrier: Callable[[Place], Carrier] | None = None
 
 
 def _local(settings: Settings) -> Backend:
@@ -32,13 +33,14 @@ def _local(settings: Settings) -> Backend:
     return LocalBackend(settings.work, grace_s=settings.execution.grace_s)
 
 
-def _docker(settings: Settings) -> Carrier:
+def _docker(place: Place) -> Carrier:
     from cosmos_pipelines.backends.carriers.docker import DockerCarrier
 
-    return DockerCarrier(settings.docker)
+    return DockerCarrier(place.docker)
 
 
-BACKENDS: dict[str, Kind] = {"local": Kind(here=_local), "ssh_docker": Kind(carrier=_docker)}
+BACKENDS: dict[str, Kind] = {LOCAL: Kind(here=_local), UNNAMED: Kind(carrier=_docker)}
+"""By the kind of a place; a kind is also the name of a place: that of `[remote]`."""
 
 
 def backend_for(settings: Settings, name: str | None = None) -> Backend:
@@ -47,60 +49,92 @@ def backend_for(settings: Settings, name: str | None = None) -> Backend:
     Raises:
         SettingsError: there is no backend of this name, or no host is set for it.
     """
-    name = name or settings.execution.backend
-    kind = _kind(name)
-    return kind.here(settings) if kind.here else _on_host(settings, name)
+    place = place_of(settings, name or settings.execution.backend)
+    kind = BACKENDS[place.kind]
+    return kind.here(settings) if kind.here else _on_host(settings, place)
 
 
-def is_remote(name: str) -> bool:
-    """Whether orders of this backend run on the host of `[remote]`. Raises SettingsError."""
-    return _kind(name).carrier is not None
+def place_of(settings: Settings, name: str) -> Place:
+    """Return the place of this name. Raises SettingsError if there is none."""
+    if name in settings.places:
+        return settings.places[name]
+    if name in BACKENDS:
+        return Place(name, name, settings.remote, settings.docker)
+    known = sorted(backend_names(settings))
+    raise SettingsError(f"There is no backend {shown(name)}.", hint=f"Known: {', '.join(known)}.")
+
+
+def backend_names(settings: Settings) -> list[str]:
+    """Return the names of all backends, in the order of the settings; then the kinds of ours."""
+    return list(dict.fromkeys([*BACKENDS, *settings.places]))
+
+
+def is_backend(settings: Settings, name: str) -> bool:
+    """Whether there is a backend of this name."""
+    return name in settings.places or name in BACKENDS
+
+
+def is_remote(settings: Settings, name: str) -> bool:
+    """Whether orders of this backend run on a host. Raises SettingsError."""
+    return BACKENDS[place_of(settings, name).kind].carrier is not None
 
 
 def host_of(settings: Settings, name: str) -> str | None:
     """Return the host (as in the settings) where a backend runs orders; None: this machine."""
-    return settings.remote.host if name in BACKENDS and is_remote(name) else None
+    if not is_backend(settings, name) or not is_remote(settings, name):
+        return None
+    return place_of(settings, name).address
+
+
+def host_names(settings: Settings) -> list[str]:
+    """Return the names of the backends on hosts that are set, that of new runs first."""
+    names = [name for name in settings.places if is_remote(settings, name)]
+    chosen = settings.execution.backend
+    if host_of(settings, chosen) is None:
+        return names
+    hidden = {chosen} if chosen in settings.places else {UNNAMED}  # another kind for [remote]
+    return [chosen, *(name for name in names if name not in hidden)]
 
 
 def host_backend_name(settings: Settings) -> str:
-    """Return the backend for the host of `[remote]`: that of new runs, or else the first one."""
-    chosen = settings.execution.backend
-    if chosen in BACKENDS and is_remote(chosen):
-        return chosen
-    return next(name for name, kind in BACKENDS.items() if kind.carrier is not None)
+    """Return the backend for the host that is meant where none is named.
+
+    That is the one of new runs, or else the first one of the settings.
+    """
+    return next(iter(host_names(settings)), UNNAMED)
 
 
-def host_backend(settings: Settings) -> SshBackend:
-    """Return the backend on the host of `[remote]`. Raises SettingsError if no host is set."""
-    return _on_host(settings, host_backend_name(settings))
+def host_backend(settings: Settings, name: str | None = None) -> SshBackend:
+    """Return the backend on a host, by default that of `host_backend_name`.
+
+    Raises:
+        SettingsError: no host is set, or there is none of this name.
+    """
+    return _on_host(settings, place_of(settings, name or host_backend_name(settings)))
 
 
 def carrier_of(settings: Settings, name: str) -> Carrier:
     """Return the carrier of a backend. Raises SettingsError if the backend uses no host."""
-    make = _kind(name).carrier
+    return _carrier(place_of(settings, name))
+
+
+def _carrier(place: Place) -> Carrier:
+    make = BACKENDS[place.kind].carrier
     if make is None:
-        raise SettingsError(f"The backend {name} runs orders on this machine, not on a host.")
-    return make(settings)
+        raise SettingsError(f"The backend {place.name} runs orders on this machine, not on a host.")
+    return make(place)
 
 
-def _kind(name: str) -> Kind:
-    if name not in BACKENDS:
-        raise SettingsError(
-            f"There is no backend {shown(name)}.", hint=f"Known: {', '.join(sorted(BACKENDS))}."
-        )
-    return BACKENDS[name]
-
-
-def _on_host(settings: Settings, name: str) -> SshBackend:
+def _on_host(settings: Settings, place: Place) -> SshBackend:
     from cosmos_pipelines.backends.carriers.base import project_of
     from cosmos_pipelines.backends.ssh.backend import SshBackend
 
     return SshBackend(
-        name,
-        settings.ssh_target,
-        settings.remote.remote_dir,
-        carrier_of(settings, name),
+        place.name,
+        settings.ssh_target(place),
+        place.remote.remote_dir,
+        _carrier(place),
         project_of(settings.home),
-        wait_s=settings.remote.wait_s,
+        wait_s=place.remote.wait_s,
         grace_s=settings.execution.grace_s,
     )

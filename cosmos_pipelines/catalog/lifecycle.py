@@ -67,22 +67,26 @@ class Lifecycle(Runs):
         *,
         lease_s: float = LEASE_S,
         dagster_run_id: str | None = None,
+        load: str | None = None,
         now: datetime | None = None,
     ) -> Run | None:
         """Make a pending, failed or cancelled run active: its status becomes `uploading`.
 
         A failed or cancelled run begins its next attempt; the columns of the last attempt are
-        cleared. None: no such run, another status, or another process holds the run's lease.
+        cleared. `load`: only a pending run of this load; otherwise a run leaves the load that it is
+        in. None: no such run, another status, or another process holds the run's lease.
         """
         now = now or utc_now()
         again = runs.c.status != "pending"
+        if_in = () if load is None else (runs.c.load_id == load, runs.c.status == "pending")
         cleared = dict.fromkeys(FIELDS - {"outputs", "log_path"} | {"started_at", "completed_at"})
         statement = (
             update(runs)
             .where(runs.c.id == run_id, runs.c.status.in_(("pending", "failed", "cancelled")))
-            .where(_lease_free(owner, now))
+            .where(_lease_free(owner, now), *if_in)
             .values(
                 status="uploading",
+                load_id=load,
                 attempt=case((again, runs.c.attempt + 1), else_=runs.c.attempt),
                 outputs={},
                 **{**cleared, "dagster_run_id": dagster_run_id},
@@ -227,7 +231,7 @@ class Lifecycle(Runs):
         statement = (
             select(*COLUMNS)
             .where(runs.c.status == "pending", runs.c.queued_at.is_not(None), free)
-            .order_by(runs.c.priority.desc(), runs.c.queued_at, runs.c.id)
+            .order_by(runs.c.turn, runs.c.id)
         )
         return self._runs(statement.limit(limit).offset(offset))
 

@@ -9,6 +9,9 @@ from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.records import MODEL_TYPES, Status
 from cosmos_pipelines.errors import InputError, shown
 
+AUTO: Final = "auto"
+"""The backend of a run for which the queue chooses the place."""
+MOST_PRIORITY: Final = 100
 VERDICTS: Final = frozenset({"picked", "rejected"})
 """Tags that say what a reviewer decided; a run has at most one of them."""
 
@@ -32,6 +35,8 @@ class NewRun(TypedDict):
     tags: list[str]
     notes: list[str]
     request_key: str | None
+    ordered_by: str | None
+    any_place: int
 
 
 def new_run(
@@ -48,19 +53,22 @@ def new_run(
     notes: Iterable[str] = (),
     run_id: str | None = None,
     request_key: str | None = None,
+    ordered_by: str | None = None,
 ) -> NewRun:
     """The columns of a new run.
 
     `request_key`: by which whoever asks for this run a second time is given the same run.
+    `ordered_by`: the person, `name@machine`.
 
     Raises:
-        InputError: an unknown operation, a run id of the wrong form.
+        InputError: an unknown operation, a run id of the wrong form, a priority out of range.
     """
     if model_type not in MODEL_TYPES:
         raise InputError(f"An operation is one of {', '.join(MODEL_TYPES)}, not {model_type}.")
     run_id = run_id or ids.new_run_id()
     if not ids.is_run_id(run_id):
         raise InputError(f"{shown(run_id)} is not a run id (rs_ and 32 hex digits).")
+    check_priority(priority)
     return NewRun(
         id=run_id,
         model_type=model_type,
@@ -78,7 +86,19 @@ def new_run(
         tags=tags_after((), clean_tags(tags), ()),
         notes=list(notes),
         request_key=request_key,
+        ordered_by=ordered_by,
+        any_place=int(backend == AUTO),
     )
+
+
+def check_priority(priority: int) -> int:
+    """The same number. Raises InputError if it is no priority."""
+    if isinstance(priority, bool) or not -MOST_PRIORITY <= priority <= MOST_PRIORITY:
+        raise InputError(
+            f"A priority is {-MOST_PRIORITY} to {MOST_PRIORITY}, not {shown(priority)}.",
+            hint="0 is the usual one; a higher one is started earlier.",
+        )
+    return priority
 
 
 def clean_tags(tags: Iterable[str]) -> set[str]:

@@ -24,6 +24,10 @@ STATUSES: Final[tuple[Status, ...]] = (
 ACTIVE: Final[tuple[Status, ...]] = ("uploading", "running", "downloading")
 """A process executes the run, or did when the run was last changed."""
 
+LoadState = Literal["claimed", "started", "ended"]
+LOAD_STATES: Final[tuple[LoadState, ...]] = ("claimed", "started", "ended")
+"""`claimed`: it is prepared; `started`: its order was, or is being, given to its place."""
+
 MODEL_TYPES: Final[tuple[ModelType, ...]] = ("transfer", "enhance", "upscale")
 
 
@@ -128,6 +132,14 @@ class Run(_Record):
     notes: list[str]
     progress: dict[str, Any] | None = None
     """`done` of `total`, and `text`: the progress of the run now, or at its end."""
+    turn: float | None = None
+    """The place in the queue, smaller first; see `queue.turn_of`. None: it was never queued."""
+    load_id: str | None = None
+    """The load in which a dispatcher has taken the run out of the queue last."""
+    ordered_by: str | None = None
+    """The person who ordered the run, `name@machine`."""
+    any_place: int = 0
+    """1: the queue chooses the place; `backend` is `auto` while the run waits."""
 
     @property
     def duration_s(self) -> float | None:
@@ -145,6 +157,43 @@ class Run(_Record):
     def as_dict(self) -> dict[str, Any]:
         """Return the fields and `duration_s` as plain JSON values."""
         return {**super().as_dict(), "duration_s": self.duration_s}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load(_Record):
+    """Runs that a dispatcher has taken out of the queue together: one order, one model load."""
+
+    id: str
+    state: LoadState
+    place: str
+    """The backend: `local`, `ssh_docker` or the name of a `[hosts.NAME]` table."""
+    engine: str
+    model_type: ModelType
+    gpus: int
+    mode: str
+    """`strict`, or `mixed`: see `batching`."""
+    run_ids: list[str]
+    plan: dict[str, Any]
+    """What the planner said of the load: why these runs, expected seconds, what that saves."""
+    claimed_by: str | None
+    claimed_until: datetime | None
+    dagster_run_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    said: str | None
+    """Why it ended without having been started."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause(_Record):
+    """A part of the queue of which nothing is started."""
+
+    scope: str
+    """`all`, `host:NAME` (a place) or `engine:NAME`."""
+    paused_at: datetime
+    paused_by: str
+    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

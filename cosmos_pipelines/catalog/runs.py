@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.exc import IntegrityError
@@ -25,6 +25,10 @@ _WITH_VIDEO = (
     runs.c.model_type != "enhance",
 )
 LEASE_S = 30
+STEP_S: Final = 3600.0
+"""Seconds of waiting that one step of priority is worth: so a low one never waits for ever."""
+SHARE_S: Final = 300.0
+"""Seconds by which each run of a request comes after the one before it: so requests share."""
 BEST = 5
 LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for kind in MODEL_TYPES}
 
@@ -68,7 +72,7 @@ class Runs(Database):
         try:
             with self.write() as tx:
                 for number, row in enumerate(rows):
-                    values = {**row, **_times(tx, number, queued, lease)}
+                    values = {**row, **_times(tx, number, row["priority"], queued, lease)}
                     statement = self.insert(runs).values(values).returning(*COLUMNS)
                     statement = statement.on_conflict_do_nothing(index_elements=["request_key"])
                     added = tx.connection.execute(statement).first()
@@ -270,12 +274,19 @@ class Runs(Database):
             raise InputError(f"A run {run_id} exists already.")
 
 
-def _times(tx: Transaction, number: int, queued: bool, lease: str | None) -> dict[str, Any]:
+def turn_of(queued_at: datetime, number: int, priority: int) -> float:
+    """The place in the queue of the run with this number of its request; smaller is earlier."""
+    return queued_at.timestamp() + SHARE_S * number - STEP_S * priority
+
+
+def _times(
+    tx: Transaction, number: int, priority: int, queued: bool, lease: str | None
+) -> dict[str, Any]:
     """`number`: of the run in its request; runs are listed and started in the order of times."""
     created = tx.now + timedelta(microseconds=number)
     values = {"created_at": created, **tx.stamp()}
     if queued:
-        values["queued_at"] = created
+        values |= {"queued_at": created, "turn": turn_of(created, number, priority)}
     if lease is not None:
         values |= {"leased_by": lease, "leased_until": tx.now + timedelta(seconds=LEASE_S)}
     return values

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -17,9 +18,9 @@ from sqlalchemy import (
 )
 
 from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
-from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES
+from cosmos_pipelines.catalog.records import LOAD_STATES, MODEL_TYPES, STATUSES
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration. Compared on every open, so that Alembic is loaded only if needed."""
 
 VERSION_TABLE = "catalog_version"
@@ -143,6 +144,10 @@ runs = Table(
     Column("notes", Json, nullable=False),
     Column("progress", Json),
     Column("request_key", PlainText, unique=True, index=True),
+    Column("turn", Double),
+    Column("load_id", PlainText, index=True),
+    Column("ordered_by", PlainText),
+    Column("any_place", Integer, nullable=False, server_default="0"),
     Column("revision", Integer, nullable=False, unique=True),
     _one_of("status", STATUSES),
     _one_of("model_type", MODEL_TYPES),
@@ -173,4 +178,36 @@ run_counts = Table(
     # the number of runs in each status, which triggers keep
     Column("status", PlainText, primary_key=True),
     Column("number", Integer, nullable=False),
+)
+
+loads = Table(
+    "loads",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("state", PlainText, nullable=False),
+    Column("place", PlainText, nullable=False),
+    Column("engine", PlainText, nullable=False),
+    Column("model_type", PlainText, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("mode", PlainText, nullable=False),
+    Column("run_ids", Json, nullable=False),
+    Column("plan", Json, nullable=False),
+    Column("claimed_by", PlainText),
+    Column("claimed_until", UtcTime),
+    Column("dagster_run_id", PlainText),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("said", PlainText),
+    _one_of("state", LOAD_STATES),
+    Index(None, "state", "created_at"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("scope", PlainText, primary_key=True),
+    Column("paused_at", UtcTime, nullable=False),
+    Column("paused_by", PlainText, nullable=False),
+    Column("reason", PlainText),
 )

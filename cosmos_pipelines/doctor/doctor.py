@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from cosmos_pipelines.backends.checks import Check, Checked, Finding, fail, go_through, ok, warn
 from cosmos_pipelines.backends.registry import (
-    BACKENDS,
+    backend_names,
     carrier_of,
     host_backend_name,
+    host_names,
+    is_backend,
     is_remote,
+    place_of,
 )
 from cosmos_pipelines.doctor.here import checks_here
 from cosmos_pipelines.engines import ENGINES
@@ -37,9 +40,10 @@ def examine(settings: Settings, backend: str | None = None) -> Iterator[Checked]
     backend = backend or settings.execution.backend
     here = [*checks_here(settings), *_choices(settings, backend), *_foreign_engines()]
     yield from go_through(here)
-    if settings.remote.host is not None:
+    on_host = is_backend(settings, backend) and is_remote(settings, backend)
+    if host_names(settings):
         yield from _examine_host(settings, backend)
-    elif backend in BACKENDS and is_remote(backend):
+    elif on_host:
         do = f"Set host in [remote] of {settings.home / FILE}."
         missing = fail("[remote] host is not set", do)
         yield from go_through([Check("SSH configuration", lambda: missing, place="settings")])
@@ -52,10 +56,11 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
         named.setdefault(settings.execution.engine_setting(kind), kind)
 
     def known_backend() -> Finding:
-        if backend in BACKENDS:
+        if is_backend(settings, backend):
             return ok(backend)
         return fail(
-            f"there is no backend {shown(backend)}", f"Known: {', '.join(sorted(BACKENDS))}."
+            f"there is no backend {shown(backend)}",
+            f"Known: {', '.join(sorted(backend_names(settings)))}.",
         )
 
     def known_engine(kind: ModelType) -> Finding:
@@ -64,7 +69,7 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
     def model_here(name: str) -> Finding:
         engine = settings.engine(name)
         paths = {d.name: settings.work / d.source for d in engine.directories()}
-        if not paths or backend not in BACKENDS or is_remote(backend):
+        if not paths or not is_backend(settings, backend) or is_remote(settings, backend):
             return ok("no files are needed on this machine")
         missing = {d: f"no directory {path}" for d, path in paths.items() if not path.is_dir()}
         own = engine.own_checkpoint()
@@ -117,11 +122,12 @@ def _examine_host(settings: Settings, backend: str) -> Iterator[Checked]:
     from cosmos_pipelines.doctor.host import HostChecks
 
     used = _used(settings)
-    on_host = backend in BACKENDS and is_remote(backend)
+    on_host = is_backend(settings, backend) and is_remote(settings, backend)
+    place = place_of(settings, backend if on_host else host_backend_name(settings))
     with HostChecks(
-        settings.ssh_target,
-        carrier_of(settings, backend if on_host else host_backend_name(settings)),
-        remote_dir=settings.remote.remote_dir,
+        settings.ssh_target(place),
+        carrier_of(settings, place.name),
+        remote_dir=place.remote.remote_dir,
         needs_gpu=any(name in ENGINES and not ENGINES[name].simulated for name in used),
         scripts=scripts_bundle(SCRIPTS).name,
     ) as host:

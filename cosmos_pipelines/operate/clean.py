@@ -18,7 +18,7 @@ from typing import Any, Final
 from cosmos_pipelines.backends.base import Backend, KeptOrder
 from cosmos_pipelines.backends.registry import (
     backend_for,
-    host_backend_name,
+    host_names,
     host_of,
 )
 from cosmos_pipelines.catalog.deletion import deleted_runs
@@ -117,7 +117,7 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _places(settings: Settings) -> list[str]:
-    return ["local", *([host_backend_name(settings)] if settings.remote.host else [])]
+    return ["local", *host_names(settings)]
 
 
 def _clean_place(cleaned: Cleaned, catalog: Catalog, backend: Backend, place: str) -> None:

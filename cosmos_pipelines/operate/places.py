@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.backends.owner import owner_shown
-from cosmos_pipelines.backends.registry import backend_for, host_backend_name, host_of
+from cosmos_pipelines.backends.registry import backend_for, host_names, host_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import BackendError, CosmosError, Unreachable
 from cosmos_pipelines.hosts.orders import of_host
@@ -67,9 +67,7 @@ class Left:
 def places_of(settings: Settings, runs: Iterable[Run]) -> list[str]:
     """Return the names of the backend of new runs, of these runs, and of the GPU host."""
     names = [settings.execution.backend, *(run.backend for run in runs)]
-    return list(
-        dict.fromkeys([*names, *([host_backend_name(settings)] if settings.remote.host else [])])
-    )
+    return list(dict.fromkeys([*names, *host_names(settings)]))
 
 
 def look_at(settings: Settings, names: Sequence[str]) -> dict[str, Place]:

@@ -32,7 +32,7 @@ class Cause:
     shows: str
     """A regular expression for the lines of logs and bundle that show the cause."""
     next: tuple[tuple[str, str], ...]
-    """Commands and their purpose; `{run}`, `{model_type}` and `{host}` are filled in."""
+    """Commands and their purpose; `{run}`, `{parent}`, `{model_type}` and `{host}` are filled."""
     files: tuple[str, ...] = ()
     """Files of the bundle that may show the cause, besides the logs."""
 
@@ -134,6 +134,11 @@ CAUSES: Final[Mapping[str, Cause]] = {
         (("cosmos doctor", "says on which machine, and what uses the disk"), _AGAIN),
         ("here.txt", "disk.txt"),
     ),
+    "parent_failed": Cause(
+        "The run that makes what this run is made of has no result.",
+        r"(?i)has failed|was cancelled",
+        (("cosmos why {parent}", "says why that run has no result"), _AGAIN),
+    ),
 }
 
 
@@ -157,7 +162,12 @@ def explain(catalog: Catalog, settings: Settings, run_id: str) -> dict[str, Any]
     folder = _user_path(settings, next(iter(files.values())).parent) if files else None
     evidence = _evidence(settings, run, cause, files)
     xids = _xids(settings, run, files)
-    places = {"run": run.id, "model_type": run.model_type, "host": run.host or "the host"}
+    places = {
+        "run": run.id,
+        "parent": run.parent_run_id or "",
+        "model_type": run.model_type,
+        "host": run.host or "the host",
+    }
     commands = [(command.format(**places), use.format(**places)) for command, use in cause.next]
     sentence = f"{cause.sentence} {run.error_message or ''}".strip()
     if xids:

@@ -7,14 +7,13 @@ run stops after the plan.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines import batching
-from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.backends.registry import is_remote, place_of
 from cosmos_pipelines.catalog.records import Prompt, Recipe, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
@@ -37,6 +36,7 @@ from cosmos_pipelines.runs.inputs import measured
 from cosmos_pipelines.runs.locations import as_stored, located
 from cosmos_pipelines.runs.scenes import Looking, current_scene, scene_videos
 from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_hosts import AUTO
 
 
 @dataclass(frozen=True)
@@ -168,9 +168,17 @@ def plan_upscale(
 
 
 def backend_name(settings: Settings, backend: str | None) -> str:
-    """Return the name of a backend, by default of that of new runs. Raises SettingsError."""
-    with closing(backend_for(settings, backend)) as found:
-        return found.name
+    """Return the name of a backend, or `auto`; by default that of new runs.
+
+    Raises:
+        SettingsError: there is none of this name, or no host is set for it.
+    """
+    name = backend or settings.execution.backend
+    if name == AUTO:
+        return name
+    if is_remote(settings, name):
+        settings.ssh_target(place_of(settings, name))
+    return name
 
 
 def job_of(

@@ -27,7 +27,7 @@ from cosmos_pipelines.backends.carriers.base import (
     Start,
 )
 from cosmos_pipelines.backends.checks import Check, Finding, ok
-from cosmos_pipelines.backends.registry import BACKENDS, Kind, host_backend
+from cosmos_pipelines.backends.registry import BACKENDS, Kind, host_backend, place_of
 from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.doctor.doctor import examine
@@ -208,8 +208,8 @@ def settings(tmp_path: Path, sshd: Sshd) -> Iterator[Settings]:
     )
     made = settings_in(tmp_path / "home", text)
     yield made
+    OpenSsh.of(made.ssh_target(place_of(made, NAME))).close()
     del BACKENDS[NAME]
-    OpenSsh.of(made.ssh_target).close()
     OpenSsh.of.cache_clear()
     shutil.rmtree(tmp_path / "there", ignore_errors=True)
 

@@ -89,8 +89,14 @@ def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path
 BY_0004 = ("name_created_at", "model_type_created_at", "model_type_status_created_at")
 
 
-def drop_what_0004_to_0006_added(tx: Transaction) -> None:
+def drop_what_0004_and_later_added(tx: Transaction) -> None:
     execute = tx.connection.exec_driver_sql
+    for index in ("ix_runs_queue", "ix_runs_load_id"):
+        execute(f"DROP INDEX {index}")
+    for column in ("turn", "load_id", "ordered_by", "any_place"):
+        execute(f"ALTER TABLE runs DROP COLUMN {column}")
+    for table in ("loads", "pauses"):
+        execute(f"DROP TABLE {table}")
     for column in ("recipe", "engine"):
         execute(f"DROP INDEX ix_runs_{column}_created_at")
     execute("DROP INDEX ix_runs_request_key")
@@ -110,7 +116,7 @@ def drop_what_0004_to_0006_added(tx: Transaction) -> None:
 
 
 def drop_what_0003_added(tx: Transaction) -> None:
-    drop_what_0004_to_0006_added(tx)
+    drop_what_0004_and_later_added(tx)
     for column in ("sources", "rendered_in"):
         tx.connection.execute(text(f"ALTER TABLE scenes DROP COLUMN {column}"))
 
@@ -155,12 +161,15 @@ def test_a_catalog_of_the_first_version_keeps_its_runs(catalog_url: str) -> None
 
 def test_a_catalog_of_version_0003_counts_the_runs_and_tags_that_it_has(catalog_url: str) -> None:
     with Catalog.open(catalog_url) as catalog:
-        runs = [add_run(catalog, tags=["b", "a"][: n % 3]) for n in range(6)]
+        runs = [add_run(catalog, tags=["b", "a"][: n % 3]) for n in range(4)]
+        runs += [add_run(catalog, queued=True, priority=n) for n in (0, 1)]
+        runs = [catalog.tag(run.id, add=["b", "a"][: n % 3]) for n, run in enumerate(runs)]
         catalog.cancel_pending(runs[0].id)
         with catalog.write() as tx:  # as 0003 left it
-            drop_what_0004_to_0006_added(tx)
+            drop_what_0004_and_later_added(tx)
             tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0003'"))
     with Catalog.open(catalog_url) as catalog:
+        assert [run.id for run in catalog.queued_runs()] == [runs[5].id, runs[4].id]
         counts = catalog.count_by_status()
         assert (counts["pending"], counts["cancelled"], counts["failed"]) == (5, 1, 0)
         assert [run.id for run in catalog.list_runs(tag="a")] == [runs[5].id, runs[2].id]

@@ -245,7 +245,7 @@ def test_a_container_that_sees_no_gpu_of_a_host_that_has_one_is_told(
     home: Path, fleet: Fleet, gpu1: Host
 ) -> None:
     settings = settings_of(home, fleet)
-    with Connection(settings.ssh_target) as connection:
+    with Connection(settings.ssh_target(settings.places["ssh_docker"])) as connection:
         checks = DockerChecks(
             settings.docker, "gpu1", lambda: "root",
             lambda argv: connection.run(argv, timeout_s=20), needs_gpu=True,

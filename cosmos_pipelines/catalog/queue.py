@@ -1,0 +1,307 @@
+"""The queue: which runs wait, in which order, and how dispatchers take them out in loads.
+
+    queued, free --claim_load--> in a load --(process begins, Lifecycle.claim)--> uploading
+         ^                           |                                              |
+         +---- end_load, lease over -+                +------ give_back ------------+
+
+A load belongs to the dispatcher that claimed it for as long as that renews it. Then its runs that
+no process has begun wait again. Every change is guarded, so any number of dispatchers may work at
+the same time; on PostgreSQL they pass over rows that another one is about to take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, case, or_, select, update
+
+from cosmos_pipelines import ids
+from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
+from cosmos_pipelines.catalog.lifecycle import Lifecycle
+from cosmos_pipelines.catalog.new_run import AUTO
+from cosmos_pipelines.catalog.records import Load, Pause, Run, utc_now
+from cosmos_pipelines.catalog.runs import COLUMNS, run_of
+from cosmos_pipelines.catalog.tables import loads, pauses, runs
+
+CLAIM_S: Final = 60.0
+"""Seconds after which a claim that is not renewed ends."""
+ALL: Final = "all"
+"""The scope of a pause of the whole queue."""
+LOAD_COLUMNS: Final = tuple(loads.c[name] for name in Load.__dataclass_fields__)
+_ENDED: Final = ("failed", "cancelled")
+_PARENT: Final = runs.alias("parent")
+
+
+@dataclass(frozen=True)
+class NewLoad:
+    """What a dispatcher wants to take out of the queue together."""
+
+    place: str
+    engine: str
+    model_type: str
+    run_ids: tuple[str, ...]
+    gpus: int = 1
+    mode: str = "strict"
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+
+def place_scope(place: str) -> str:
+    """The scope of a pause of one place."""
+    return f"host:{place}"
+
+
+def engine_scope(engine: str) -> str:
+    """The scope of a pause of one engine."""
+    return f"engine:{engine}"
+
+
+class Queue(Lifecycle):
+    """The catalog's part for the queue."""
+
+    def ready_runs(self, limit: int | None = None, *, now: datetime | None = None) -> list[Run]:
+        """Return the runs that a dispatcher may take now, in the order of their start.
+
+        They are queued, in no load and leased by nobody, what they are made of is completed, and
+        neither the queue nor their engine is paused; nor is their place, unless any will do.
+        """
+        now = now or utc_now()
+        with self.read() as connection:
+            paused = set(connection.execute(select(pauses.c.scope)).scalars())
+            if ALL in paused:
+                return []
+            statement = _ready(now).limit(limit)
+            for scope in sorted(paused):
+                statement = statement.where(_outside(scope))
+            return [run_of(row) for row in connection.execute(statement)]
+
+    def claim_load(
+        self, wanted: NewLoad, owner: str, lease_s: float = CLAIM_S, *, dagster: str | None = None
+    ) -> Load | None:
+        """Take those of the wanted runs that are still free out of the queue, as one load.
+
+        None: none of them is free, or the queue, the place or the engine is paused. `dagster`: the
+        id of the Dagster run that will execute the load, if it is known.
+        """
+        with self.write() as tx:
+            self._drop_dead(tx)
+            scopes = (ALL, place_scope(wanted.place), engine_scope(wanted.engine))
+            if _paused(tx, scopes):
+                return None
+            free = _ready(tx.now).with_only_columns(runs.c.id)
+            free = free.where(
+                runs.c.engine == wanted.engine,
+                runs.c.model_type == wanted.model_type,
+                or_(runs.c.backend == wanted.place, runs.c.any_place == 1),
+            ).with_for_update(skip_locked=True, of=runs)
+            there: set[str] = set()
+            for start in range(0, len(wanted.run_ids), AT_ONCE):
+                some = runs.c.id.in_(wanted.run_ids[start : start + AT_ONCE])
+                there |= set(tx.connection.execute(free.where(some)).scalars())
+            mine = [run_id for run_id in wanted.run_ids if run_id in there]
+            if not mine:
+                return None
+            load_id = ids.new_load_id()
+            self._stamp_each(tx, mine, {"load_id": load_id, "backend": wanted.place})
+            values = {
+                "id": load_id,
+                "state": "claimed",
+                "place": wanted.place,
+                "engine": wanted.engine,
+                "model_type": wanted.model_type,
+                "gpus": wanted.gpus,
+                "mode": wanted.mode,
+                "run_ids": mine,
+                "plan": dict(wanted.plan),
+                "claimed_by": owner,
+                "claimed_until": tx.now + timedelta(seconds=lease_s),
+                "dagster_run_id": dagster,
+                "created_at": tx.now,
+            }
+            row = tx.connection.execute(self.insert(loads).values(values).returning(*LOAD_COLUMNS))
+            return _load_of(row.one())
+
+    def renew_loads(
+        self, load_ids: Iterable[str], owner: str, lease_s: float = CLAIM_S
+    ) -> set[str]:
+        """Renew the claims of `owner` on loads; return those that it still has."""
+        wanted = list(load_ids)
+        with self.write() as tx:
+            own = (loads.c.id.in_(wanted), loads.c.claimed_by == owner, loads.c.state != "ended")
+            change = update(loads).where(*own)
+            until = tx.now + timedelta(seconds=lease_s)
+            renewed = change.values(claimed_until=until).returning(loads.c.id)
+            return set(tx.connection.execute(renewed).scalars())
+
+    def hand_over_load(self, load_id: str, owner: str, lease_s: float = CLAIM_S) -> Load | None:
+        """Give a load to the process that executes it; None: the load has ended meanwhile."""
+        with self.write() as tx:
+            there = (loads.c.id == load_id, loads.c.state != "ended")
+            until = tx.now + timedelta(seconds=lease_s)
+            change = update(loads).where(*there).values(claimed_by=owner, claimed_until=until)
+            row = tx.connection.execute(change.returning(*LOAD_COLUMNS)).first()
+            return None if row is None else _load_of(row)
+
+    def start_load(self, load_id: str, owner: str) -> bool:
+        """Say that the order of a load is now given to its place.
+
+        False: it must not be, as the load is not `owner`'s any more, or the queue, the place or the
+        engine has been paused since. A load that has started before may start again.
+        """
+        with self.write() as tx:
+            mine = (loads.c.id == load_id, loads.c.claimed_by == owner, loads.c.state != "ended")
+            load = tx.connection.execute(select(*LOAD_COLUMNS).where(*mine)).first()
+            if load is None:
+                return False
+            if load.state == "claimed":
+                scopes = (ALL, place_scope(load.place), engine_scope(load.engine))
+                if _paused(tx, scopes):
+                    return False
+            started = case((loads.c.started_at.is_(None), tx.now), else_=loads.c.started_at)
+            change = update(loads).where(*mine).values(state="started", started_at=started)
+            return tx.connection.execute(change).rowcount == 1
+
+    def end_load(self, load_id: str, said: str | None = None) -> None:
+        """Say that a load has ended; those of its runs that no process has begun wait again."""
+        with self.write() as tx:
+            self._end(tx, [load_id], said)
+
+    def end_dead_loads(self) -> list[str]:
+        """End the loads whose claims are over; return their ids."""
+        with self.write() as tx:
+            return self._drop_dead(tx)
+
+    def find_loads(self, load_ids: Iterable[str]) -> dict[str, Load]:
+        """Return the loads with these ids, by id; unknown ids are left out."""
+        rows = self.rows_with(select(*LOAD_COLUMNS), loads.c.id, load_ids)
+        return {row.id: _load_of(row) for row in rows}
+
+    def open_loads(self) -> list[Load]:
+        """Return the loads that have not ended, oldest first."""
+        statement = select(*LOAD_COLUMNS).where(loads.c.state.in_(("claimed", "started")))
+        return [_load_of(row) for row in self.rows(statement.order_by(loads.c.created_at))]
+
+    def give_back(self, run_id: str, owner: str) -> Run | None:
+        """Put a run into the queue again of which `owner` has begun nothing yet.
+
+        None: its status or its lease has changed, or it never was in the queue.
+        """
+        statement = (
+            update(runs)
+            .where(runs.c.id == run_id, runs.c.leased_by == owner, runs.c.queued_at.is_not(None))
+            .where(runs.c.status == "uploading", runs.c.turn.is_not(None))
+            .values(
+                status="pending",
+                leased_by=None,
+                leased_until=None,
+                load_id=None,
+                batch_id=None,
+                dagster_run_id=None,
+                progress=None,
+                backend=case((runs.c.any_place == 1, AUTO), else_=runs.c.backend),
+            )
+        )
+        return self._changed(statement)
+
+    def end_dependents(self) -> list[Run]:
+        """Fail the waiting runs whose parent ended without a result; return them."""
+        statement = (
+            select(*COLUMNS, _PARENT.c.status.label("parent_status"))
+            .join(_PARENT, _PARENT.c.id == runs.c.parent_run_id)
+            .where(_QUEUED, _lease_over(utc_now()), _PARENT.c.status.in_(_ENDED))
+        )
+        ended = []
+        for row in self.rows(statement):
+            said = _SAID[row.parent_status]
+            what = f"Run {row.parent_run_id}, which makes what this run is made of, {said}."
+            run = self.advance(
+                row.id,
+                "",
+                "pending",
+                "failed",
+                error_kind="parent_failed",
+                error_message=f"{what} `cosmos run {row.parent_run_id} {row.id}` executes both.",
+            )
+            ended += [run] if run else []
+        return ended
+
+    def pause(self, scope: str, by: str, reason: str | None = None) -> Pause:
+        """Start nothing more of a part of the queue; a pause that there is keeps its reason."""
+        with self.write() as tx:
+            values = {"scope": scope, "paused_at": tx.now, "paused_by": by, "reason": reason}
+            insert = self.insert(pauses).values(values).on_conflict_do_nothing()
+            tx.connection.execute(insert)
+            row = tx.connection.execute(select(pauses).where(pauses.c.scope == scope)).one()
+            return Pause(**row._mapping)
+
+    def resume(self, scope: str) -> bool:
+        """Start runs of a part of the queue again; False: it was not paused."""
+        with self.write() as tx:
+            gone = pauses.delete().where(pauses.c.scope == scope)
+            return tx.connection.execute(gone).rowcount == 1
+
+    def list_pauses(self) -> list[Pause]:
+        """Return what is paused, by scope."""
+        rows = self.rows(select(pauses).order_by(pauses.c.scope))
+        return [Pause(**row._mapping) for row in rows]
+
+    def _drop_dead(self, tx: Transaction) -> list[str]:
+        dead = (loads.c.state != "ended", loads.c.claimed_until <= tx.now)
+        found = list(tx.connection.execute(select(loads.c.id).where(*dead)).scalars())
+        if found:
+            self._end(tx, found, "Its dispatcher gave no sign of life.")
+        return found
+
+    def _end(self, tx: Transaction, load_ids: list[str], said: str | None) -> None:
+        change = update(loads).where(loads.c.id.in_(load_ids), loads.c.state != "ended")
+        values = {"state": "ended", "ended_at": tx.now, "said": said}
+        tx.connection.execute(change.values(claimed_by=None, claimed_until=None, **values))
+        left = select(runs.c.id).where(runs.c.load_id.in_(load_ids), runs.c.status == "pending")
+        waiting = list(tx.connection.execute(left).scalars())
+        back = case((runs.c.any_place == 1, AUTO), else_=runs.c.backend)
+        self._stamp_each(tx, waiting, {"load_id": None, "backend": back})
+
+    @staticmethod
+    def _stamp_each(tx: Transaction, run_ids: list[str], values: Mapping[str, Any]) -> None:
+        """Change runs, each with a revision of its own."""
+        if not run_ids:
+            return
+        for run_id, revision in zip(run_ids, tx.revisions(len(run_ids)), strict=True):
+            stamp = {"updated_at": tx.now, "revision": revision}
+            tx.connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **stamp))
+
+
+_SAID: Final = {"failed": "has failed", "cancelled": "was cancelled"}
+_QUEUED: Final = (runs.c.status == "pending") & runs.c.queued_at.is_not(None)
+
+
+def _paused(tx: Transaction, scopes: Iterable[str]) -> bool:
+    found = select(pauses.c.scope).where(pauses.c.scope.in_(list(scopes)))
+    return tx.connection.execute(found).first() is not None
+
+
+def _load_of(row: Any) -> Load:
+    return Load(**row._mapping)
+
+
+def _lease_over(now: datetime) -> ColumnElement[bool]:
+    return or_(runs.c.leased_by.is_(None), runs.c.leased_until <= now)
+
+
+def _ready(now: datetime) -> Select[Any]:
+    made = or_(runs.c.parent_run_id.is_(None), _PARENT.c.status == "completed")
+    return (
+        select(*COLUMNS)
+        .outerjoin(_PARENT, _PARENT.c.id == runs.c.parent_run_id)
+        .where(_QUEUED, runs.c.load_id.is_(None), _lease_over(now), made)
+        .order_by(runs.c.turn, runs.c.id)
+    )
+
+
+def _outside(scope: str) -> ColumnElement[bool]:
+    kind, _, name = scope.partition(":")
+    if kind == "engine":
+        return runs.c.engine != name
+    return or_(runs.c.backend != name, runs.c.any_place == 1)

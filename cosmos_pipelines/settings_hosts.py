@@ -1,0 +1,137 @@
+"""Places where loads run: this machine, the host of `[remote]`, those of `[hosts.NAME]`. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from pydantic import Field, field_validator
+
+from cosmos_pipelines.settings_tables import Docker, Remote, Table
+
+LOCAL: Final = "local"
+"""The place that is this machine."""
+UNNAMED: Final = "ssh_docker"
+"""The place of `[remote]` and `[docker]`."""
+SLURM: Final = "slurm"
+"""The kind of a place that is a Slurm cluster."""
+AUTO: Final = "auto"
+"""Instead of a place: the queue chooses one."""
+WORDS: Final = frozenset({LOCAL, UNNAMED, AUTO, SLURM, "all", "remote", "docker", "queue"})
+"""Words of ours, after which no host can be called."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+class Slurm(Table):
+    """A Slurm cluster, whose login node the host is."""
+
+    partition: str | None = Field(None, description="default: the cluster's own")
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = Field(None, description="features that a node must have, as 'h100'")
+    gpu_type: str | None = Field(None, description="as in --gres=gpu:TYPE:N")
+    memory: str | None = Field(None, description="memory of a job, as '120G'")
+    cpus: int | None = Field(None, ge=1, description="CPUs of a job")
+    time_limit: str | None = Field(None, description="as '4:00:00'; default: the order's own limit")
+    images: Literal["pyxis", "apptainer", "docker", "none"] = Field(
+        "pyxis", description="what runs the image on a node"
+    )
+    options: tuple[str, ...] = Field((), description="more options of sbatch")
+
+
+class Host(Remote):
+    """A named GPU host, or the login node of a cluster; what is not said is as usual."""
+
+    gpus: Literal["all"] | tuple[int, ...] = Field("all", description='"all", or ids as [0, 1]')
+    image: str | None = Field(None, description="digest, id or tag; instead of [docker] image")
+    price_per_gpu_hour: float | None = Field(
+        None, ge=0, description="of one GPU, in [queue] currency"
+    )
+    labels: tuple[str, ...] = ()
+    docker: dict[str, Any] = Field({}, description="as [docker], whose values it changes")
+    slurm: Slurm | None = Field(None, description="a Slurm cluster; orders become jobs")
+
+    @field_validator("gpus")
+    @classmethod
+    def _distinct(cls, value: str | tuple[int, ...]) -> str | tuple[int, ...]:
+        if isinstance(value, tuple) and (
+            not value or min(value) < 0 or len(set(value)) != len(value)
+        ):
+            raise ValueError("must be 'all', or different ids as [0, 1]")
+        return value
+
+
+class Queue(Table):
+    """The queue of runs."""
+
+    mode: Literal["strict", "mixed"] = Field(
+        "strict", description="mixed: one load also for runs with different controls"
+    )
+    company_s: float = Field(
+        0, ge=0, description="how long a lone run waits for others that fit with it"
+    )
+    prepare_s: float = Field(
+        120, ge=0, description="how long before a load ends the next one is prepared"
+    )
+    elsewhere_after_s: float = Field(
+        600, ge=0, description="after how long runs for any place leave a host that is away"
+    )
+    currency: str = Field("USD", min_length=1, max_length=8, description="of all prices")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where loads run, by the name that is the `backend` of their runs."""
+
+    name: str
+    kind: str
+    """`local`, `ssh_docker` or `slurm`: how orders are run there (see backends/registry.py)."""
+    remote: Remote = field(default_factory=Remote)
+    docker: Docker = field(default_factory=Docker)
+    gpus: Literal["all"] | tuple[int, ...] = "all"
+    gpu_hour: float | None = None
+    """Price of one GPU for an hour; None: not set."""
+    labels: tuple[str, ...] = ()
+    slurm: Slurm | None = None
+
+    @property
+    def address(self) -> str | None:
+        """The host as in the settings; None: this machine."""
+        return self.remote.host
+
+
+def places_of_settings(
+    remote: Remote, docker: Docker, hosts: Mapping[str, Host]
+) -> dict[str, Place]:
+    """Return all places by name: this machine first, then the unnamed host if one is set."""
+    places = {LOCAL: Place(LOCAL, LOCAL)}
+    if remote.host is not None:
+        places[UNNAMED] = Place(UNNAMED, UNNAMED, remote, docker)
+    for name, host in hosts.items():
+        own = {**host.docker, **({} if host.image is None else {"image": host.image})}
+        places[name] = Place(
+            name,
+            SLURM if host.slurm else UNNAMED,
+            Remote(**{name: getattr(host, name) for name in Remote.model_fields}),
+            Docker(**{**docker.model_dump(), **own}),
+            host.gpus,
+            host.price_per_gpu_hour,
+            host.labels,
+            host.slurm,
+        )
+    return places
+
+
+def check_hosts(hosts: Mapping[str, Host]) -> None:
+    """Raise ValueError if a host has no address, or a name that cannot be one."""
+    for name, host in hosts.items():
+        if name in WORDS or not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} cannot be a host's name: small letters, digits, - and _, "
+                f"and none of {', '.join(sorted(WORDS))}"
+            )
+        if host.host is None:
+            raise ValueError(f'{name}: no `host = "..."` says its address')
+        Docker(**host.docker)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from cosmos_pipelines.catalog import Catalog
+from cosmos_pipelines.catalog.new_run import new_run
+from cosmos_pipelines.catalog.queue import NewLoad, engine_scope, place_scope
+from cosmos_pipelines.catalog.records import Run
+
+
+def add(catalog: Catalog, number: int = 1, *, backend: str = "local", **row: object) -> list[Run]:
+    rows = [new_run("transfer", "preview", backend, {"seed": n}, **row) for n in range(number)]  # type: ignore[arg-type]
+    return catalog.add_runs(rows, queued=True)
+
+
+def wanted(*runs: Run, place: str = "local") -> NewLoad:
+    return NewLoad(place, "preview", runs[0].model_type, tuple(run.id for run in runs))
+
+
+def ready(catalog: Catalog) -> list[str]:
+    return [run.id for run in catalog.ready_runs()]
+
+
+def test_a_run_is_in_one_load_only(catalog: Catalog) -> None:
+    first, second, third = add(catalog, 3)
+    taken = catalog.claim_load(wanted(first, second), "a")
+    assert taken is not None and taken.run_ids == [first.id, second.id]
+    rest = catalog.claim_load(wanted(second, third), "b")
+    assert rest is not None and rest.run_ids == [third.id]
+    assert catalog.claim_load(wanted(first), "b") is None
+    assert ready(catalog) == []
+
+
+def test_the_runs_of_a_dead_dispatcher_wait_again(catalog: Catalog) -> None:
+    (run,) = add(catalog, backend="auto")
+    load = catalog.claim_load(wanted(run), "a", lease_s=-1)
+    assert load is not None and catalog.get_run(run.id).backend == "local"
+    assert catalog.end_dead_loads() == [load.id]
+    assert ready(catalog) == [run.id] and catalog.get_run(run.id).backend == "auto"
+    assert catalog.renew_loads([load.id], "a") == set()
+    assert not catalog.start_load(load.id, "a")
+
+
+@pytest.mark.parametrize("scope", ["all", place_scope("local"), engine_scope("preview")])
+def test_of_what_is_paused_nothing_is_taken_and_nothing_is_started(
+    catalog: Catalog, scope: str
+) -> None:
+    run, other = add(catalog, 2)
+    load = catalog.claim_load(wanted(other), "a")
+    assert load is not None
+    pause = catalog.pause(scope, "ann@desk", "the host is needed")
+    assert catalog.list_pauses() == [pause]
+    assert ready(catalog) == [] and catalog.claim_load(wanted(run), "a") is None
+    assert not catalog.start_load(load.id, "a")
+    assert catalog.resume(scope) and not catalog.resume(scope)
+    assert catalog.start_load(load.id, "a") and ready(catalog) == [run.id]
+
+
+def test_a_run_that_nothing_was_begun_of_is_given_back(catalog: Catalog) -> None:
+    (run,) = add(catalog, backend="auto")
+    load = catalog.claim_load(wanted(run), "a")
+    assert load is not None
+    assert catalog.claim(run.id, "p", load="ld_other") is None
+    assert catalog.claim(run.id, "p", load=load.id)
+    assert catalog.give_back(run.id, "q") is None
+    back = catalog.give_back(run.id, "p")
+    assert back and (back.status, back.backend, back.attempt) == ("pending", "auto", 1)
+    assert ready(catalog) == [run.id]
+
+
+def test_a_4k_waits_for_its_video_and_fails_with_it(catalog: Catalog) -> None:
+    video, lost = add(catalog, 2)
+    larger = [
+        catalog.add_run("upscale", "preview", "local", {}, parent_run_id=run.id, queued=True)
+        for run in (video, lost)
+    ]
+    assert ready(catalog) == [video.id, lost.id]
+    for run, status in (video, "completed"), (lost, "failed"):
+        assert catalog.claim(run.id, "p")
+        steps = ["running", "downloading", "completed"] if status == "completed" else ["failed"]
+        before = "uploading"
+        for step in steps:
+            fields = {"outputs": {"video": "v"}} if step == "completed" else {}
+            fields |= {"error_kind": "timeout"} if step == "failed" else {}
+            assert catalog.advance(run.id, "p", before, step, **fields)  # type: ignore[arg-type]
+            before = step
+    assert ready(catalog) == [larger[0].id]
+    (failed,) = catalog.end_dependents()
+    assert (failed.id, failed.error_kind) == (larger[1].id, "parent_failed")
+    assert catalog.end_dependents() == []
+
+
+def test_a_higher_priority_is_earlier_and_requests_share(catalog: Catalog) -> None:
+    many = add(catalog, 3)
+    (one,) = add(catalog)
+    (urgent,) = add(catalog, priority=1)
+    assert ready(catalog) == [urgent.id, many[0].id, one.id, many[1].id, many[2].id]
