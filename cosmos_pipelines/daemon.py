@@ -100,15 +100,12 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Run the daemon until stdin ends."""
-    from cosmos_pipelines.assets.steps import POOL
     from cosmos_pipelines.resources.dagster_private import FORK_RUNS, run_daemon
-    from cosmos_pipelines.resources.first_use import know_pool
 
     os.environ[FORK_RUNS] = "1"
     threading.Thread(target=_watch_stdin, daemon=True).start()
     settings = load_settings()
-    with open_instance(settings) as instance:  # made whole before the daemon's threads open it
-        know_pool(instance, POOL)
+    with open_instance(settings):  # made whole before the daemon's threads open it
         reference = daemon_reference(settings)
     run_daemon(["run", "-w", str(WORKSPACE), "--log-level", "warning"], reference, ask_s=ASK_S)
 

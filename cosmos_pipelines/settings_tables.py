@@ -47,6 +47,9 @@ class Execution(Table):
     upscale_engine: str | None = Field(None, description="that of upscales; default: engine")
     enhance_engine: str | None = Field(None, description="that of prompt-enhance; default: engine")
     grace_s: float = Field(10, gt=0, description="seconds between asking to stop and killing")
+    local_slots: int = Field(
+        1, ge=1, le=64, description="orders of this project that run on this machine at once"
+    )
     transfer_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
     upscale_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
     enhance_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")

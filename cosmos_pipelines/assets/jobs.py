@@ -1,6 +1,7 @@
 """Jobs: forms on the page that register prompts and runs, and the execution of a batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import dagster as dg
@@ -12,7 +13,6 @@ from cosmos_pipelines.assets.metadata import run_content
 from cosmos_pipelines.assets.partitions import PROMPTS, place_of
 from cosmos_pipelines.assets.recheck import check_up_to_date, check_videos
 from cosmos_pipelines.assets.steps import (
-    POOL,
     as_dagster_failure,
     bring_to_end,
     failure,
@@ -20,6 +20,7 @@ from cosmos_pipelines.assets.steps import (
 )
 from cosmos_pipelines.assets.sync import record, record_partitions
 from cosmos_pipelines.assets.video_checks import examine, report
+from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError
@@ -51,6 +52,7 @@ class BatchForm(dg.Config):
     """Runs to execute together."""
 
     run_ids: list[str] = Field([], description="Registered runs; completed ones are left alone.")
+    load_id: str | None = Field(None, description="The load of the queue that they are; by itself.")
 
 
 _RECIPES: Final = (
@@ -136,7 +138,7 @@ def plan_sweep(catalog: Catalog, settings: Settings, sweep: dict[str, Any]) -> l
     ]
 
 
-@dg.op(pool=POOL, description="Executes runs, sharing a model load where that changes no pixel.")
+@dg.op(description="Executes runs, sharing a model load where that changes no pixel.")
 def execute_batch(
     context: dg.OpExecutionContext,
     config: BatchForm,
@@ -145,7 +147,10 @@ def execute_batch(
 ) -> None:
     """Execute all; each that completes is recorded in its partition, with its checks."""
     with as_dagster_failure(), catalog.open() as (store, settings):
-        wanted = _still_wanted(context, store.get_runs(config.run_ids))
+        load_id = _own_load(context, store, config.load_id)
+        wanted = _still_wanted(context, store.get_runs(config.run_ids), load_id)
+        if not wanted:
+            return
         record(context.instance, store, settings, *wanted)
         prompts = store.find_prompts(run.prompt_id for run in wanted if run.prompt_id)
         recorded: set[str] = set()
@@ -158,23 +163,60 @@ def execute_batch(
             else:
                 recorded.add(run.id)
 
-        runs = bring_to_end(context, store, settings, backend, wanted, tell)
+        with _until_ended(store, load_id):
+            runs = bring_to_end(context, store, settings, backend, wanted, tell, load_id)
         for run in runs:
             if run.status == "completed" and run.id not in recorded:
                 _record(context, store, settings, run, prompts.get(run.prompt_id or ""))
-        left = [run for run in runs if run.status != "completed"]
+        back = [run.id for run in runs if load_id is not None and run.load_id != load_id]
+        if back:
+            context.log.info(f"{', '.join(back)}: not begun here; the queue has the runs again.")
+        left = [run for run in runs if run.status != "completed" and run.id not in back]
         if left:
             each = "; ".join(f"{run.id} {run.status}: {run.error_message}" for run in left)
             said = f"{len(left)} of {len(runs)} runs did not complete: {each}"
             raise failure(settings, said, left)
 
 
-def _still_wanted(context: dg.OpExecutionContext, runs: list[Run]) -> list[Run]:
-    """The runs without those that were cancelled, or failed, since a sensor requested them.
+@contextmanager
+def _until_ended(catalog: Catalog, load_id: str | None) -> Iterator[None]:
+    """A load ends with the work on it; where an error ended that, the dispatcher is told why."""
+    try:
+        yield
+    except Exception as e:
+        if load_id is not None:
+            catalog.end_load(load_id, f"Its Dagster run failed: {e}")
+        raise
+    except BaseException:
+        if load_id is not None:
+            catalog.end_load(load_id)
+        raise
+    if load_id is not None:
+        catalog.end_load(load_id)
+
+
+def _own_load(context: dg.OpExecutionContext, catalog: Catalog, load_id: str | None) -> str | None:
+    """The load that this process now has; None: it executes runs that were named to it.
+
+    Who re-executes the Dagster run of a load on the page means its runs, whatever the queue says.
+    """
+    if load_id is None or context.run.parent_run_id is not None:
+        return None
+    if catalog.hand_over_load(load_id, owner_name(), context.run.run_id) is None:
+        context.log.info(f"{load_id} has ended: another dispatcher has its runs, or nobody yet.")
+    return load_id
+
+
+def _still_wanted(
+    context: dg.OpExecutionContext, runs: list[Run], load_id: str | None
+) -> list[Run]:
+    """The runs without those that have left the load, or ended since a sensor requested them.
 
     Who re-executes the Dagster run on the page, or starts the job with run ids, means all of them.
     """
-    if context.run.tags.get(BY) not in (QUEUE, LOST) or context.run.parent_run_id is not None:
+    if load_id is not None:
+        return [run for run in runs if run.load_id == load_id and run.status == "pending"]
+    if context.run.tags.get(BY) != LOST or context.run.parent_run_id is not None:
         return runs
     ended = [run for run in runs if run.status in ("failed", "cancelled")]
     for run in ended:
@@ -232,15 +274,7 @@ JOBS: Final = [create_prompts, execute_runs_batch, check_up_to_date, check_video
 """All jobs but `create_runs`, whose form has choices of what exists."""
 
 
-def batch_config(run_ids: list[str]) -> dict[str, Any]:
+def batch_config(run_ids: list[str], load_id: str | None = None) -> dict[str, Any]:
     """The run configuration of the batch job."""
-    return {"ops": {execute_batch.name: {"config": {"run_ids": run_ids}}}}
-
-
-def run_ids_of(dagster_run: dg.DagsterRun) -> list[str]:
-    """The runs that a Dagster run of the batch job is to execute; none if its form says none."""
-    config: Any = dagster_run.run_config
-    try:
-        return list(config["ops"][execute_batch.name]["config"]["run_ids"])
-    except (KeyError, TypeError):  # somebody has written it on the page
-        return []
+    config = {"run_ids": run_ids, **({"load_id": load_id} if load_id else {})}
+    return {"ops": {execute_batch.name: {"config": config}}}

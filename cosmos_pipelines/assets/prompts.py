@@ -13,7 +13,6 @@ from cosmos_pipelines.assets.partitions import (
     many_to_one,
 )
 from cosmos_pipelines.assets.steps import (
-    POOL,
     as_dagster_failure,
     bring_to_end,
     request_of,
@@ -55,7 +54,6 @@ def enhanced_prompts() -> dg.AssetsDefinition:
         deps=[PROMPTS],
         group_name="prompts",
         kinds={"markdown", "python"},
-        pool=POOL,
         code_version=code_version(),
         description="What an enhancer made of a prompt: a new prompt, registered with the old one "
         "as its parent and materialised as a partition of `prompts` too. What it made is not "

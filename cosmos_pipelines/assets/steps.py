@@ -21,7 +21,6 @@ from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.log import OnLine
 from cosmos_pipelines.settings import Settings
 
-POOL: Final = "gpu"
 ROOT: Final = "dagster/root_run_id"
 
 
@@ -56,11 +55,12 @@ def bring_to_end(
     backend: BackendResource,
     runs: Sequence[Run],
     on_completed: OnCompleted | None = None,
+    load_id: str | None = None,
 ) -> list[Run]:
     """Execute runs, each by its own backend; returns them as they then are.
 
     `runs`: only what never changes is read of them. `on_completed` is told of each as soon as it is
-    completed.
+    completed. `load_id`: the load in which this process has them.
 
     Raises:
         StateError: another live process is executing one of them.
@@ -80,6 +80,7 @@ def bring_to_end(
                 dagster_run_id=context.run.run_id,
                 on_line=LINES.get(),
                 on_completed=on_completed,
+                load_id=load_id,
             )
         done |= {run.id: run for run in ended}
     return [done[run.id] for run in runs]

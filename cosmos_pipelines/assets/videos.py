@@ -18,7 +18,6 @@ from cosmos_pipelines.assets.partitions import (
     many_to_one,
 )
 from cosmos_pipelines.assets.steps import (
-    POOL,
     as_dagster_failure,
     bring_to_end,
     request_of,
@@ -58,7 +57,6 @@ def run_form(operation: type[Operation]) -> type[dg.Config]:
     check_specs=check_specs(VIDEOS),
     group_name="generation",
     kinds={"mp4", "python"},
-    pool=POOL,
     code_version=code_version(),
     description="The video that an inference run made of a prompt and its scene; the partition is "
     "the run. A run that is completed is only recorded again, never executed twice. The first "
@@ -85,7 +83,6 @@ def upscaled_videos() -> dg.AssetsDefinition:
         check_specs=check_specs(UPSCALED),
         group_name="generation",
         kinds={"mp4", "python"},
-        pool=POOL,
         code_version=code_version(),
         description="The 4K version of an inference video; the partition is the inference run, as "
         "soon as its video is finished. Each is made by an upscale run of its own, whose parent is "
@@ -117,7 +114,6 @@ def upscaled_videos() -> dg.AssetsDefinition:
     check_specs=check_specs(FILES),
     group_name="generation",
     kinds={"mp4", "python"},
-    pool=POOL,
     code_version=code_version(),
     description="The 4K version of a video file that no run of ours made (`cosmos upscale --video "
     "FILE`); the partition is the upscale run.",

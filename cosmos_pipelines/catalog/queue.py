@@ -11,7 +11,7 @@ the same time; on PostgreSQL they pass over rows that another one is about to ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -61,11 +61,18 @@ def engine_scope(engine: str) -> str:
 class Queue(Lifecycle):
     """The catalog's part for the queue."""
 
-    def ready_runs(self, limit: int | None = None, *, now: datetime | None = None) -> list[Run]:
+    def ready_runs(
+        self,
+        limit: int | None = None,
+        *,
+        places: Collection[str] | None = None,
+        now: datetime | None = None,
+    ) -> list[Run]:
         """Return the runs that a dispatcher may take now, in the order of their start.
 
         They are queued, in no load and leased by nobody, what they are made of is completed, and
         neither the queue nor their engine is paused; nor is their place, unless any will do.
+        `places`: only runs that may be executed in one of these.
         """
         now = now or utc_now()
         with self.read() as connection:
@@ -73,6 +80,9 @@ class Queue(Lifecycle):
             if ALL in paused:
                 return []
             statement = _ready(now).limit(limit)
+            if places is not None:
+                here = runs.c.backend.in_(sorted(places))
+                statement = statement.where(or_(here, runs.c.any_place == 1))
             for scope in sorted(paused):
                 statement = statement.where(_outside(scope))
             return [run_of(row) for row in connection.execute(statement)]
@@ -135,30 +145,34 @@ class Queue(Lifecycle):
             renewed = change.values(claimed_until=until).returning(loads.c.id)
             return set(tx.connection.execute(renewed).scalars())
 
-    def hand_over_load(self, load_id: str, owner: str, lease_s: float = CLAIM_S) -> Load | None:
+    def hand_over_load(
+        self, load_id: str, owner: str, dagster_run_id: str | None = None, lease_s: float = CLAIM_S
+    ) -> Load | None:
         """Give a load to the process that executes it; None: the load has ended meanwhile."""
         with self.write() as tx:
             there = (loads.c.id == load_id, loads.c.state != "ended")
             until = tx.now + timedelta(seconds=lease_s)
-            change = update(loads).where(*there).values(claimed_by=owner, claimed_until=until)
+            change = (
+                update(loads)
+                .where(*there)
+                .values(claimed_by=owner, claimed_until=until, dagster_run_id=dagster_run_id)
+            )
             row = tx.connection.execute(change.returning(*LOAD_COLUMNS)).first()
             return None if row is None else _load_of(row)
 
     def start_load(self, load_id: str, owner: str) -> bool:
-        """Say that the order of a load is now given to its place.
+        """Say that an order of a load is now given to its place.
 
         False: it must not be, as the load is not `owner`'s any more, or the queue, the place or the
-        engine has been paused since. A load that has started before may start again.
+        engine is paused.
         """
         with self.write() as tx:
             mine = (loads.c.id == load_id, loads.c.claimed_by == owner, loads.c.state != "ended")
             load = tx.connection.execute(select(*LOAD_COLUMNS).where(*mine)).first()
             if load is None:
                 return False
-            if load.state == "claimed":
-                scopes = (ALL, place_scope(load.place), engine_scope(load.engine))
-                if _paused(tx, scopes):
-                    return False
+            if _paused(tx, (ALL, place_scope(load.place), engine_scope(load.engine))):
+                return False
             started = case((loads.c.started_at.is_(None), tx.now), else_=loads.c.started_at)
             change = update(loads).where(*mine).values(state="started", started_at=started)
             return tx.connection.execute(change).rowcount == 1
@@ -169,7 +183,10 @@ class Queue(Lifecycle):
             self._end(tx, [load_id], said)
 
     def end_dead_loads(self) -> list[str]:
-        """End the loads whose claims are over; return their ids."""
+        """End the loads whose claims are over; return their ids. Writes only if there are any."""
+        over = (loads.c.state != "ended", loads.c.claimed_until <= utc_now())
+        if not self.rows(select(loads.c.id).where(*over).limit(1)):
+            return []
         with self.write() as tx:
             return self._drop_dead(tx)
 
@@ -182,6 +199,15 @@ class Queue(Lifecycle):
         """Return the loads that have not ended, oldest first."""
         statement = select(*LOAD_COLUMNS).where(loads.c.state.in_(("claimed", "started")))
         return [_load_of(row) for row in self.rows(statement.order_by(loads.c.created_at))]
+
+    def runs_of_loads(self, load_ids: Iterable[str]) -> list[Run]:
+        """Return the runs that were taken out of the queue last in one of these loads."""
+        return [run_of(row) for row in self.rows_with(select(*COLUMNS), runs.c.load_id, load_ids)]
+
+    def waiting_backends(self) -> list[str]:
+        """Return the places that waiting runs are ordered for, by name, without `auto`."""
+        named = select(runs.c.backend).where(_QUEUED, runs.c.any_place == 0).distinct()
+        return sorted(row.backend for row in self.rows(named))
 
     def give_back(self, run_id: str, owner: str) -> Run | None:
         """Put a run into the queue again of which `owner` has begun nothing yet.

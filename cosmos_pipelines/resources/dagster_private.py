@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -27,6 +27,7 @@ from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
 )
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.runs import SqlRunStorage
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -183,3 +184,8 @@ __all__ = [
     "run_daemon",
     "web_app",
 ]
+
+
+def instance_id(instance: dg.DagsterInstance) -> str:
+    """An id that all processes see in one instance and no other has (Dagster's telemetry's)."""
+    return str(cast(SqlRunStorage, instance.run_storage).get_run_storage_id())

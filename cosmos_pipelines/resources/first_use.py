@@ -13,13 +13,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cosmos_pipelines.files import part_of, remove, sweep_parts
 from cosmos_pipelines.resources.dagster_private import instance_at, names_databases
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 LAST: Final = "history"
 """Directory that gets its name last: where it is, Dagster's SQLite files are whole."""
@@ -56,13 +53,3 @@ def _make(directory: Path) -> None:
                 made.rename(directory / made.name)
     finally:
         remove(part)
-
-
-def know_pool(instance: dg.DagsterInstance, pool: str) -> None:
-    """Give a pool its default limit, if it has none yet.
-
-    Dagster 1.13 does so in the first look at its queue, but regards the limit from the second look
-    on: all Dagster runs that waited in the first one would start at once.
-    """
-    if pool not in instance.event_log_storage.get_concurrency_keys():
-        instance.event_log_storage.initialize_concurrency_limit_to_default(pool)

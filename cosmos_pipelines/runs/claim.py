@@ -31,9 +31,13 @@ def claim_runs(
 ) -> tuple[list[Run], list[Run]]:
     """Lease the runs: those to start, and those begun before, with the rest of their batches.
 
+    Of the runs of a load, those are taken that are still in it and that nobody has begun.
+
     Raises:
         StateError: another live process is executing one of the runs; none is taken then.
     """
+    if context.load_id is not None:
+        return _claim_load(context, run_ids, dagster_run_id), []
     fresh: list[Run] = []
     begun: dict[str, Run] = {}
     for run_id in dict.fromkeys(run_ids):
@@ -70,6 +74,25 @@ def claim_runs(
                 hint=f"Watch it with `cosmos logs -f {run.id}`.",
             )
     return fresh, list(begun.values())
+
+
+def _claim_load(
+    context: RunContext, run_ids: Iterable[str], dagster_run_id: str | None
+) -> list[Run]:
+    taken = []
+    for run_id in dict.fromkeys(run_ids):
+        run = context.catalog.claim(
+            run_id,
+            context.owner,
+            lease_s=LEASE_S,
+            dagster_run_id=dagster_run_id,
+            load=context.load_id,
+        )
+        if run is None:
+            logger.info("{id} is left alone: it has left the load", id=run_id)
+        else:
+            taken.append(run)
+    return taken
 
 
 def _adopted(context: RunContext, run: Run, dagster_run_id: str | None) -> list[Run]:

@@ -33,6 +33,10 @@ class TakenOver(StateError):
     """Another process has our runs, since this one stood still for too long."""
 
 
+class NotStarted(StateError):
+    """The queue does not want an order to be started any more; its runs wait again."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """What every step of an execution needs."""
@@ -45,6 +49,8 @@ class RunContext:
     on_line: OnLine | None
     bundles: Bundles
     on_completed: OnCompleted | None = None
+    load_id: str | None = None
+    """The load in which the runs were taken out of the queue; None: they were named."""
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what it took of its GPUs."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -72,6 +78,15 @@ class RunContext:
                 f"Order {order_id} was taken over while this process stood still.",
                 hint="See `cosmos status`.",
             )
+
+    def check_may_start(self) -> None:
+        """Go on to start an order only if the queue still wants that.
+
+        Raises:
+            NotStarted: it is paused by now, or the load has been given to another process.
+        """
+        if self.load_id is not None and not self.catalog.start_load(self.load_id, self.owner):
+            raise NotStarted("The queue has been paused, or the load was taken over.")
 
     def completed(self, run: Run) -> None:
         """Tell whoever wants to know that a run is completed."""

@@ -25,7 +25,14 @@ from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Verdict
 from cosmos_pipelines.runs.bundle import Bundles
 from cosmos_pipelines.runs.claim import claim_runs
-from cosmos_pipelines.runs.context import OnCompleted, RunContext, TakenOver, left_alone, verdict_of
+from cosmos_pipelines.runs.context import (
+    NotStarted,
+    OnCompleted,
+    RunContext,
+    TakenOver,
+    left_alone,
+    verdict_of,
+)
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
@@ -47,13 +54,16 @@ def execute_runs(
     dagster_run_id: str | None = None,
     on_line: OnLine | None = None,
     on_completed: OnCompleted | None = None,
+    load_id: str | None = None,
 ) -> list[Run]:
     """Bring every run to its end and return them as they then are, in the order given.
 
     Pending, failed and cancelled runs are executed, batched where that changes nothing; completed
     ones are left alone; those that a dead process was executing are adopted. A run that fails says
     so in its row and raises nothing here. One of a batch is completed as soon as it is made, while
-    the model goes on with the others; `on_completed` is told of each.
+    the model goes on with the others; `on_completed` is told of each. `load_id`: the load in which
+    this process has these runs: those that have left it are left alone, and if the queue is paused
+    before their order starts, they wait again.
 
     Raises:
         StateError: another live process is executing one of the runs.
@@ -61,8 +71,10 @@ def execute_runs(
             holds for Dagster's interrupt).
     """
     owner = owner_name()
-    lease, bundles = Lease(catalog, owner), Bundles(settings, backend)
-    context = RunContext(catalog, settings, backend, owner, lease, on_line, bundles, on_completed)
+    lease, bundles = Lease(catalog, owner, load_id), Bundles(settings, backend)
+    context = RunContext(
+        catalog, settings, backend, owner, lease, on_line, bundles, on_completed, load_id
+    )
     fresh, begun = claim_runs(context, run_ids, dagster_run_id)
     mine = [*fresh, *begun]
     with lease.keep([run.id for run in mine]), _settled(context, mine):
@@ -154,6 +166,10 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
             handle = _launch(context, order)
             mine = {run_id: runs[run_id] for run_id in ids}
             follow_to_end(context, LaunchedOrder(engine, order, handle, log, mine))
+    except NotStarted as e:
+        logger.info("{id} is not started, and its runs wait again: {why}", id=order.id, why=e)
+        for run_id in ids:
+            context.catalog.give_back(run_id, context.owner)
     except CosmosError as e:
         _fail(context, ids, e, order)
 
@@ -162,6 +178,7 @@ def _launch(context: RunContext, order: Order) -> Handle:
     """Start the order; an interrupt in the middle leaves nothing running, or says that it may."""
     context.check_held(order.id, order.run_ids)
     try:
+        context.check_may_start()
         return context.backend.launch(order)
     except Exception:
         raise

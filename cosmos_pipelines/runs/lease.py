@@ -26,8 +26,9 @@ _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 class Lease:
     """Keeps the leases of some runs alive from a thread, while `keep` is entered."""
 
-    def __init__(self, catalog: Catalog, owner: str) -> None:
-        self._catalog, self._owner = catalog, owner
+    def __init__(self, catalog: Catalog, owner: str, load_id: str | None = None) -> None:
+        """`load_id`: the load in which the runs were taken out of the queue, kept alive too."""
+        self._catalog, self._owner, self._load_id = catalog, owner, load_id
         self._run_ids: list[str] = []
         self._renewed_at = 0.0
         self._stop = threading.Event()
@@ -68,6 +69,8 @@ class Lease:
             try:
                 if self._catalog.renew(self._run_ids, self._owner, LEASE_S):
                     self._renewed_at = now
+                if self._load_id is not None:
+                    self._catalog.renew_loads([self._load_id], self._owner)
             except CosmosError as e:  # the lease lasts for two more tries
                 logger.warning("The leases were not renewed: {why}", why=e)
 

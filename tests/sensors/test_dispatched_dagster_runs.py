@@ -8,9 +8,10 @@ import dagster as dg
 import pytest
 
 from cosmos_pipelines.assets.jobs import BATCH, BY, QUEUE, batch_config
+from cosmos_pipelines.catalog.queue import NewLoad
+from cosmos_pipelines.catalog.records import Load, Run
 from cosmos_pipelines.definitions import build_definitions
 from cosmos_pipelines.operate.why import explain
-from cosmos_pipelines.sensors.dispatch_queue import LOOKED_AT, WAITING
 from cosmos_pipelines.sensors.requests import TRIES
 from tests.support.dagster_project import QUIET, add_run
 from tests.support.many_runs import copy_run
@@ -23,10 +24,11 @@ ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
 def test_deleted_dagster_runs_cancel_their_runs_and_the_queue_goes_on(
     staged: Project, looks: Looks
 ) -> None:
+    looks.room(4)
     first = add_run(staged, queued=True)
     copy_run(staged.catalog, first, 39)
     asked = looks.once()
-    assert (len(asked), len(asked[0])) == (WAITING, 8)
+    assert [len(load) for load in asked] == [8] * 4
     started = looks.started()
     assert looks.once() == []
     for dagster_run_id in started:
@@ -72,6 +74,7 @@ def test_a_dagster_run_that_ends_without_its_runs_is_requested_again_a_few_times
 def test_runs_whose_batch_fails_again_and_again_get_their_last_try_alone(
     staged: Project, looks: Looks
 ) -> None:
+    looks.room(3)
     runs = [add_run(staged, text, queued=True) for text in ("one", "two", "three")]
     ids = [run.id for run in runs]
     for _ in range(TRIES - 1):
@@ -109,29 +112,11 @@ def test_a_dagster_run_that_is_not_in_dagsters_queue_is_put_there_by_its_own_key
     assert staged.catalog.get_run(run.id).status == "failed"
 
 
-def test_what_waits_in_dagsters_queue_is_remembered_beyond_the_runs_that_are_looked_at(
-    staged: Project, looks: Looks
-) -> None:
-    run = add_run(staged, queued=True)
-    for _ in range(TRIES - 1):
-        assert looks.once() == [[run.id]]
-        looks.started(dg.DagsterRunStatus.FAILURE)
-    looks.once()
-    looks.started()
-    copy_run(staged.catalog, run, LOOKED_AT, priority=5)
-    others = [run_id for batch in looks.once() for run_id in batch]
-    assert others
-    assert run.id not in others
-    (last,) = [r.run_id for r in looks.instance.get_runs() if not r.is_finished]
-    looks.instance.report_run_failed(looks.instance.get_run_by_id(last))  # type: ignore[arg-type]
-    looks.once()
-    assert staged.catalog.get_run(run.id).error_kind == "launch_failed"
-
-
 @pytest.mark.parametrize("cursor", [None, "no JSON", '["a list"]', '{"rs_1": {"other": 1}}'])
 def test_a_cursor_that_was_changed_on_the_page_stops_nothing_and_orders_nothing_twice(
     staged: Project, looks: Looks, cursor: str | None
 ) -> None:
+    looks.room(2)
     first = add_run(staged, "one", queued=True)
     assert looks.once() == [[first.id]]
     looks.started()
@@ -153,14 +138,80 @@ def test_a_run_that_is_cancelled_while_its_batch_waits_is_not_executed(
     staged: Project, instance: dg.DagsterInstance
 ) -> None:
     runs = [add_run(staged, text, queued=True) for text in ("works one", "works two")]
+    load = taken(staged, runs)
     staged.catalog.cancel_pending(runs[0].id)
-    job = build_definitions(staged.settings).resolve_job_def(BATCH)
-    config = QUIET | batch_config([run.id for run in runs])
-    tags = {BY: QUEUE}
-    done = job.execute_in_process(instance=instance, run_config=config, tags=tags)
-    assert done.success
+    assert executed(staged, instance, load).success
     found = [staged.catalog.get_run(run.id).status for run in runs]
     assert found == ["cancelled", "completed"]
+
+
+def taken(project: Project, runs: list[Run]) -> Load:
+    """The load in which a dispatcher takes these runs out of the queue."""
+    ids = tuple(run.id for run in runs)
+    load = project.catalog.claim_load(NewLoad("local", "stand_in", "transfer", ids), "a dispatcher")
+    assert load is not None
+    return load
+
+
+def executed(
+    project: Project, instance: dg.DagsterInstance, load: Load
+) -> dg.ExecuteInProcessResult:
+    """What the Dagster run of a load does."""
+    job = build_definitions(project.settings).resolve_job_def(BATCH)
+    config = QUIET | batch_config(load.run_ids, load.id)
+    return job.execute_in_process(instance=instance, run_config=config, tags={BY: QUEUE})
+
+
+def test_a_load_that_is_paused_before_it_starts_goes_back_into_the_queue(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged, "works", queued=True)
+    load = taken(staged, [run])
+    staged.catalog.pause("all", "ann@desk")
+    assert executed(staged, instance, load).success
+    back = staged.catalog.get_run(run.id)
+    assert (back.status, back.load_id, back.attempt) == ("pending", None, 1)
+    assert staged.catalog.find_loads([load.id])[load.id].state == "ended"
+    staged.catalog.resume("all")
+    assert [waiting.id for waiting in staged.catalog.ready_runs()] == [run.id]
+
+
+def test_a_load_whose_runs_another_dispatcher_has_by_now_executes_none(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged, "works", queued=True)
+    late = taken(staged, [run])
+    staged.catalog.end_load(late.id, "The daemon was away.")
+    other = taken(staged, [run])
+    assert executed(staged, instance, late).success
+    assert staged.catalog.get_run(run.id).status == "pending"
+    assert executed(staged, instance, other).success
+    assert staged.catalog.get_run(run.id).status == "completed"
+
+
+def test_a_run_that_a_user_starts_himself_has_left_its_load(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged, "works", queued=True)
+    load = taken(staged, [run])
+    assert staged.catalog.claim(run.id, "the user's process")
+    assert executed(staged, instance, load).success
+    assert staged.catalog.get_run(run.id).leased_by == "the user's process"
+
+
+def test_a_load_that_fails_before_it_begins_is_tried_a_few_times(
+    staged: Project, looks: Looks
+) -> None:
+    run = add_run(staged, queued=True)
+    for _ in range(TRIES):
+        assert looks.once() == [[run.id]]
+        load_id = looks.keys[0]
+        assert staged.catalog.hand_over_load(load_id, "its process")
+        staged.catalog.end_load(load_id, "Its Dagster run failed: no room.")
+    assert looks.once() == []
+    failed = staged.catalog.get_run(run.id)
+    assert (failed.status, failed.error_kind) == ("failed", "launch_failed")
+    assert "no room" in str(failed.error_message)
 
 
 def test_a_cancelled_run_that_a_user_asks_for_is_executed(

@@ -8,23 +8,30 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.catalog.records import Load
 from cosmos_pipelines.sensors.dispatch_queue import dispatch_queue
 from cosmos_pipelines.sensors.requests import SOON_S
 from tests.support.dagster_project import tick
 from tests.support.project import Project
 
+OWNER = owner_name()
+"""The process of a Dagster run."""
+
 
 class Looks:
     """Looks of the sensor, one after the other."""
 
-    def __init__(self, project: Project, instance: dg.DagsterInstance) -> None:
-        self.project, self.instance = project, instance
+    def __init__(
+        self, project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.project, self.instance, self.monkeypatch = project, instance, monkeypatch
         self.cursor: str | None = None
         self.keys: list[str] = []
         self.requests: list[dg.RunRequest] = []
 
     def once(self) -> list[list[str]]:
-        """The batches that this look requests, as run ids."""
+        """The loads that this look requests, as run ids."""
         result: Any
         result, self.cursor = tick(self.project, dispatch_queue, self.instance, self.cursor)
         self.requests = [] if isinstance(result, dg.SkipReason) else list(result.run_requests)
@@ -43,6 +50,15 @@ class Looks:
             for request in self.requests
         ]
 
+    def begun(self, load_id: str) -> Load:
+        """The process of the Dagster run of a load has begun the load's runs."""
+        load = self.project.catalog.hand_over_load(load_id, OWNER)
+        assert load is not None
+        for run_id in load.run_ids:
+            assert self.project.catalog.claim(run_id, OWNER, load=load_id)
+        assert self.project.catalog.start_load(load_id, OWNER)
+        return load
+
     def dagster_run(self, key: str, status: dg.DagsterRunStatus) -> None:
         """What the daemon makes of a request, and how it ended."""
         self.instance.create_run_for_job(_some(), tags={"dagster/run_key": key}, status=status)
@@ -53,6 +69,10 @@ class Looks:
         for entry in entries.values():
             entry["at"] -= SOON_S + 1
         self.cursor = json.dumps(entries)
+
+    def room(self, gpus: int) -> None:
+        """Let this machine execute so many loads at once."""
+        self.monkeypatch.setenv("COSMOS_EXECUTION__LOCAL_SLOTS", str(gpus))
 
 
 def _some() -> dg.JobDefinition:
@@ -67,6 +87,6 @@ def _some() -> dg.JobDefinition:
 
 
 @pytest.fixture
-def looks(staged: Project, instance: dg.DagsterInstance) -> Looks:
+def looks(staged: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> Looks:
     """Looks at the project `staged`."""
-    return Looks(staged, instance)
+    return Looks(staged, instance, monkeypatch)

@@ -1,4 +1,4 @@
-"""The next batches of the queue, which the sensor `dispatch_queue` requests.
+"""The next loads of the queue, which a dispatcher takes out of it.
 
 All waiting runs at which it looks are grouped by what the catalog says of them. Files are looked
 at only for the runs whose turn has come, and none is read to its end: its run does that.
@@ -7,15 +7,16 @@ at only for the runs whose turn has come, and none is read to its end: its run d
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from logging import Logger
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from cosmos_pipelines import batching
+from cosmos_pipelines.catalog.queue import NewLoad
 from cosmos_pipelines.catalog.records import Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
-from cosmos_pipelines.errors import CosmosError, InputError, StateError, shown
+from cosmos_pipelines.errors import InputError, StateError, shown
 from cosmos_pipelines.media.probe import probe, stamp_of
 from cosmos_pipelines.operations import Job, Video
 from cosmos_pipelines.runs.locations import located
@@ -23,49 +24,70 @@ from cosmos_pipelines.runs.plan import job_of
 from cosmos_pipelines.runs.scenes import as_measured, scene_videos
 from cosmos_pipelines.settings import Settings
 
+LOOKED_AT: Final = 200
+"""Waiting runs from which the next loads are made."""
 
-def next_batches(
+Say = Callable[[str, Exception], None]
+"""Told why a run shares no load with others: a sentence, and the error."""
+
+
+def next_loads(
     catalog: Catalog,
     settings: Settings,
-    waiting: Sequence[Run],
-    room: int,
-    log: Logger,
+    room: Mapping[str, int],
+    say: Say,
     alone: Collection[str] = (),
-) -> list[list[Run]]:
-    """At most `room` batches of the waiting runs, in the order of their first runs.
+) -> list[NewLoad]:
+    """The loads that may be taken out of the queue now, in the order of their first runs.
 
-    `alone`: runs that share no batch, by id.
+    `room`: how many GPUs each place has for more loads; `alone`: runs that share no load, by id.
 
     A run whose inputs cannot be used, or are no longer as they were measured, is alone: when it
     starts, its scene is made anew, or it fails and says why. So is a run whose engine raises an
-    error; the log has the error.
+    error; `say` is told.
     """
-    if room <= 0 or not waiting:
+    left = {place: number for place, number in room.items() if number > 0}
+    if not left or not (waiting := catalog.ready_runs(LOOKED_AT, places=[*left])):
         return []
+    looks = _Looks(catalog, settings, waiting, say)
     order = {run.id: number for number, run in enumerate(waiting)}
-    looks = _Looks(catalog, settings, waiting, log)
     groups: dict[Hashable, list[Run]] = {}
     for run in waiting:
         key = looks.rough_key(run)
         groups.setdefault((key, run.id) if run.id in alone else key, []).append(run)
-    batches: list[list[Run]] = []
-    while groups and len(batches) < room:
+    loads: list[NewLoad] = []
+    while groups and any(number > 0 for number in left.values()):
         key = min(groups, key=lambda key: order[groups[key][0].id])
         members = groups.pop(key)
         most = looks.max_batch(members[0])
-        batches += looks.batches(members[:most])
         if members[most:]:
             groups[key] = members[most:]
-    return sorted(batches, key=lambda batch: order[batch[0].id])[:room]
+        for runs in looks.batches(members[:most]):
+            place = _place_for(runs[0], left)
+            if place is None:
+                groups.pop(key, None)
+                break
+            gpus = looks.gpus(runs[0])
+            left[place] -= gpus
+            ids = tuple(run.id for run in runs)
+            loads.append(NewLoad(place, runs[0].engine, runs[0].model_type, ids, gpus))
+    return sorted(loads, key=lambda load: order[load.run_ids[0]])
+
+
+def _place_for(run: Run, left: Mapping[str, int]) -> str | None:
+    """The place of a run's load: its own, or the one with the most room if any will do."""
+    wanted = left if run.any_place else {run.backend: left.get(run.backend, 0)}
+    place = max(wanted, key=lambda name: wanted[name])
+    return place if wanted[place] > 0 else None
 
 
 class _Looks:
-    """One tick's looks at waiting runs: each prompt, scene and engine is looked at once."""
+    """The looks of one time at waiting runs: each prompt, scene and engine is looked at once."""
 
     def __init__(
-        self, catalog: Catalog, settings: Settings, waiting: Sequence[Run], log: Logger
+        self, catalog: Catalog, settings: Settings, waiting: Sequence[Run], say: Say
     ) -> None:
-        self._catalog, self._settings, self._log = catalog, settings, log
+        self._catalog, self._settings, self._say = catalog, settings, say
         self._prompts = catalog.find_prompts(run.prompt_id for run in waiting if run.prompt_id)
         self._scenes = catalog.find_scenes(prompt.scene for prompt in self._prompts.values())
         self._parents = catalog.find_runs(run.parent_run_id for run in waiting if run.parent_run_id)
@@ -97,6 +119,12 @@ class _Looks:
         except Exception:  # noqa: BLE001 - `batches` tells what is wrong with the run
             return 1
 
+    def gpus(self, run: Run) -> int:
+        """How many GPUs the load of a run needs."""
+        job = self._jobs.get(run.id)
+        cost = self._engine(run.engine).cost(job) if job else None
+        return cost.gpus if cost else 1
+
     def batches(self, runs: Sequence[Run]) -> list[list[Run]]:
         """These runs of one rough key in batches, by their inputs as they are now."""
         alone: list[list[Run]] = []
@@ -105,18 +133,18 @@ class _Looks:
             try:
                 jobs.append(self._job(run))
             except Exception as e:  # noqa: BLE001 - one run's fault never stops the others
-                self._say(run, e)
+                self._say(f"{run.id} shares no load with others: {e}", e)
                 alone.append([run])
         by_id = {run.id: run for run in runs}
         try:
             planned = batching.plan(self._engine(runs[0].engine), jobs) if jobs else []
         except Exception as e:  # noqa: BLE001 - an engine of another package may raise anything
-            self._say(by_id[jobs[0].run_id], e)
+            self._say(f"{jobs[0].run_id} shares no load with others: {e}", e)
             planned = [[job] for job in jobs]
         return [*alone, *([by_id[job.run_id] for job in batch] for batch in planned)]
 
     def _job(self, run: Run) -> Job:
-        """The run as a job, if its files are as they were measured. Nothing is made in a tick."""
+        """The run as a job, if its files are as they were measured. Nothing is made here."""
         if fault := self._faults.get(run.id):
             raise fault
         if run.source and run.id not in self._jobs:
@@ -162,12 +190,6 @@ class _Looks:
         if name not in self._engines:
             self._engines[name] = self._settings.engine(name)
         return self._engines[name]
-
-    def _say(self, run: Run, error: Exception) -> None:
-        self._log.warning(
-            f"{run.id} is in no batch with others: {error}",
-            exc_info=None if isinstance(error, CosmosError) else error,
-        )
 
 
 def _glanced_at(path: Path) -> Video:
