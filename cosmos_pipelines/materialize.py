@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import CosmosError, DiskFull
+from cosmos_pipelines.errors import CosmosError, DiskFull, StateError
 from cosmos_pipelines.runs.log import OnLine
 from cosmos_pipelines.settings import Settings
 
@@ -48,6 +48,21 @@ def materialize_runs(
     return catalog.get_runs(run.id for run in wanted)
 
 
+def materialize_load(
+    catalog: Catalog, settings: Settings, load_id: str, *, on_line: OnLine | None = None
+) -> None:
+    """Execute what a load still has, as `materialize_runs` does; the load ends with that.
+
+    Raises:
+        StateError: there is no such load, or it has ended.
+        DiskFull, KeyboardInterrupt: as in `materialize_runs`.
+    """
+    load = catalog.find_loads([load_id]).get(load_id)
+    if load is None or load.state == "ended":
+        raise StateError(f"The load {load_id} has ended.")
+    _execute(catalog, settings, catalog.get_runs(load.run_ids), on_line, load_id)
+
+
 def _with_what_to_do(catalog: Catalog, runs: Sequence[Run], error: DiskFull) -> DiskFull:
     with suppress(CosmosError):  # the catalog may be on the same disk
         left = [r.id for r in catalog.get_runs(run.id for run in runs) if r.status != "completed"]
@@ -56,7 +71,13 @@ def _with_what_to_do(catalog: Catalog, runs: Sequence[Run], error: DiskFull) -> 
     return error
 
 
-def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnLine | None) -> None:
+def _execute(
+    catalog: Catalog,
+    settings: Settings,
+    runs: list[Run],
+    on_line: OnLine | None,
+    load_id: str | None = None,
+) -> None:
     import dagster as dg
 
     from cosmos_pipelines.assets.run_tags import dagster_tags
@@ -70,9 +91,9 @@ def _execute(catalog: Catalog, settings: Settings, runs: list[Run], on_line: OnL
     token = LINES.set(on_line or _nowhere)
     try:
         with open_instance(settings, captures=False) as instance:
-            if len(runs) == 1:  # the job of a batch does so itself
+            if len(runs) == 1 and load_id is None:  # the job of a batch does so itself
                 record(instance, catalog, settings, *runs)
-            _in_process(definitions, instance, runs, *dagster_tags(catalog, [runs]))
+            _in_process(definitions, instance, runs, *dagster_tags(catalog, [runs]), load_id=load_id)
     except dg.Failure as e:
         if isinstance(e.__cause__, CosmosError):
             raise e.__cause__ from None
@@ -89,6 +110,7 @@ def _in_process(
     instance: dg.DagsterInstance,
     runs: list[Run],
     tags: Mapping[str, str],
+    load_id: str | None,
 ) -> None:
     """One Dagster run for all; raises what its step raised."""
     from cosmos_pipelines.assets.jobs import BATCH, batch_config
@@ -97,10 +119,10 @@ def _in_process(
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     tags = {**tags, PROCESS_TAG: owner_name(), "cosmos/by": "command line"}
-    if len(runs) > 1:
+    if len(runs) > 1 or load_id is not None:
         definitions.resolve_job_def(BATCH).execute_in_process(
             instance=instance,
-            run_config=batch_config([run.id for run in runs]) | quiet,
+            run_config=batch_config([run.id for run in runs], load_id) | quiet,
             tags=tags,
         )
         return

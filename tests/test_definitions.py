@@ -56,14 +56,6 @@ def test_the_lineage_is_scene_prompt_video_upscaled(defs: dg.Definitions) -> Non
     }
 
 
-def test_whatever_uses_the_gpu_waits_for_its_pool(defs: dg.Definitions) -> None:
-    graph = defs.resolve_asset_graph()
-    pooled = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).pools}
-    assert pooled == {"enhanced_prompts", "inference_videos", "upscaled_videos", "upscaled_files"}
-    (op,) = defs.resolve_job_def("execute_runs_batch").nodes
-    assert op.definition.pool == "gpu"  # type: ignore[union-attr]
-
-
 def test_every_sensor_is_on_by_default(defs: dg.Definitions) -> None:
     sensors = {s.name: s.default_status for s in defs.sensors or []}
     assert set(sensors) == {

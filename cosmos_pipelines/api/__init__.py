@@ -21,6 +21,7 @@ from cosmos_pipelines.api.review import Review
 from cosmos_pipelines.api.runs import Inference, OnLine, Runs
 from cosmos_pipelines.api.scenes import Scenes
 from cosmos_pipelines.api.story import Story
+from cosmos_pipelines.api.working import Working
 
 __all__ = ["CosmosAPI", "OnLine", "Record"]
 
@@ -35,6 +36,7 @@ class CosmosAPI(
     Comparing,
     Review,
     Story,
+    Working,
     Logs,
     Drafts,
     Orders,

@@ -104,7 +104,6 @@ def test_upscales_of_videos_that_runs_made_share_loads_and_read_none(staged: Pro
 def test_a_scene_and_a_prompt_are_looked_at_once_for_all_their_runs(staged: Project) -> None:
     first = add_run(staged, queued=True)
     copy_run(staged.catalog, first, 199)
-    runs = staged.catalog.queued_runs(200)
     with counting(staged.settings) as counts:
         assert [len(batch) for batch in batches(staged)] == [8] * 4
     assert counts["probe"] == 0
