@@ -93,7 +93,8 @@ def _execute(
         with open_instance(settings, captures=False) as instance:
             if len(runs) == 1 and load_id is None:  # the job of a batch does so itself
                 record(instance, catalog, settings, *runs)
-            _in_process(definitions, instance, runs, *dagster_tags(catalog, [runs]), load_id=load_id)
+            (tags,) = dagster_tags(catalog, [runs])
+            _in_process(definitions, instance, runs, tags, load_id)
     except dg.Failure as e:
         if isinstance(e.__cause__, CosmosError):
             raise e.__cause__ from None

@@ -28,13 +28,15 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 def queue(project: Project, count: int) -> list[Run]:
-    """Runs that wait; each is a batch of its own, as its backend is."""
+    """New runs that wait; each is a load of its own, as its place is."""
     prompt = add_prompt(project, "a street", "city")
     first = project.catalog.add_run("transfer", "preview", "local", {}, prompt_id=prompt.id)
+    known = {run.id for run in project.catalog.list_runs(limit=None)}
     for number in range(count):
-        copy_run(project.catalog, first, 1, backend=f"local{number}", queued_at=first.created_at)
-    runs = [run for run in project.catalog.list_runs("pending", limit=None) if run.queued_at]
-    return sorted(runs, key=lambda run: run.id)
+        where = {"backend": f"local{number}", "queued_at": first.created_at}
+        copy_run(project.catalog, first, 1, **where)
+    runs = [run for run in project.catalog.list_runs("pending", limit=None) if run.id not in known]
+    return sorted(runs, key=lambda run: run.backend)
 
 
 def waiting(instance: dg.DagsterInstance, run: Run) -> dg.DagsterRun | None:
@@ -44,34 +46,34 @@ def waiting(instance: dg.DagsterInstance, run: Run) -> dg.DagsterRun | None:
     return next(iter(instance.get_runs(found, limit=1)), None)
 
 
-def seen(instance: dg.DagsterInstance) -> set[str]:
+def seen(project: Project, instance: dg.DagsterInstance) -> set[str]:
     """The runs whose Dagster runs the sensor has seen; to it, others may never have been there."""
     for state in instance.all_instigator_state():
         if state.instigator_name == "dispatch_queue" and state.instigator_data:
             asked = json.loads(getattr(state.instigator_data, "cursor", None) or "{}")
-            return {run_id for run_id, entry in asked.items() if entry["seen"]}
+            loads = project.catalog.find_loads(n for n, entry in asked.items() if entry["seen"])
+            return {run_id for load in loads.values() for run_id in load.run_ids}
     return set()
 
 
 def test_the_queue_and_adoptions_go_on_when_their_dagster_runs_are_deleted_and_cancelled(
     project: Project,
 ) -> None:
-    runs = queue(project, 6)
+    runs = queue(project, 4)
     lost = project.catalog.add_run("transfer", "preview", "local", {}, prompt_id=runs[0].prompt_id)
     assert project.catalog.claim(lost.id, gone_owner())
     with open_instance(project.settings, captures=False) as instance:
-        first = [until(lambda r=run: waiting(instance, r), f"{run.id}") for run in runs[:4]]  # type: ignore[misc]
-        assert waiting(instance, runs[4]) is None
+        first = [until(lambda r=run: waiting(instance, r), f"{run.id}") for run in runs]  # type: ignore[misc]
         adoption = until(lambda: waiting(instance, lost), "adoption")
-        until(lambda: {run.id for run in runs[:4]} <= seen(instance), "a look at them")
+        until(lambda: {run.id for run in runs} <= seen(project, instance), "a look at them")
         instance.delete_run(first[0].run_id)
         instance.run_coordinator.cancel_run(first[1].run_id)
         instance.run_coordinator.cancel_run(adoption.run_id)
-        for run in runs[4:]:
+        for run in queue(project, 2):
             until(lambda r=run: waiting(instance, r), "later runs")  # type: ignore[misc]
         again = until(lambda: waiting(instance, lost), "adoption again")
         assert again.run_id != adoption.run_id
     found = [project.catalog.get_run(run.id) for run in runs]
-    assert [run.status for run in found] == ["cancelled"] * 2 + ["pending"] * 4
+    assert [run.status for run in found] == ["cancelled"] * 2 + ["pending"] * 2
     assert "was deleted" in str(found[0].error_message)
     assert "was cancelled" in str(found[1].error_message)
