@@ -12,6 +12,7 @@
     ├── RunFailed               exit 4   the GPU side: carries run id and error kind
     └── BackendError            exit 4   the place where orders run could not do it: carries a kind
         ├── OutputMissing       exit 4   an output is not there, or is not what was hashed there
+        ├── GpusBusy            exit 4   others use the GPUs; nothing was started
         ├── Unreachable         exit 4   a host cannot be reached: name, route, power, time-out
         │   ├── Refused         exit 4   the host answers, its port is closed
         │   ├── LinkLost        exit 4   lost in the middle: what was asked may have happened
@@ -47,6 +48,7 @@ ErrorKind = Literal[
     "model_failed",
     "output_missing",
     "timeout",
+    "stalled",
     "cancelled",
     "lost",
     "disk_full",
@@ -205,6 +207,17 @@ class OutputMissing(BackendError):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__("output_missing", message, hint=hint)
+
+
+class GpusBusy(BackendError):
+    """The GPUs, or the places for orders, are in use: nothing was started, and it may pass.
+
+    `users`: who uses which, without figures that change; the same as long as the same ones do.
+    """
+
+    def __init__(self, message: str, users: tuple[str, ...]) -> None:
+        super().__init__("launch_failed", message)
+        self.users = users
 
 
 class Unreachable(BackendError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -133,7 +133,7 @@ class Settings(_Read):
         """Dagster's instance directory."""
         return self.dagster_home or self.home / ".dagster"
 
-    @cached_property
+    @property
     def places(self) -> Mapping[str, Place]:
         """All places where loads run, by name; `ssh_docker` only where `[remote]` names a host."""
         return places_of_settings(self.remote, self.docker, self.hosts)

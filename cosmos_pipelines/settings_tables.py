@@ -50,6 +50,12 @@ class Execution(Table):
     local_slots: int = Field(
         1, ge=1, le=64, description="orders of this project that run on this machine at once"
     )
+    stall_s: float = Field(
+        900, ge=0, description="seconds without a log line and GPU load that are told; 0: never"
+    )
+    stall_end_s: float = Field(
+        1800, ge=0, description="seconds of the same after which a run is stopped; 0: never"
+    )
     transfer_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
     upscale_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
     enhance_timeout_s: int | None = Field(None, gt=0, description="default: the engine's")
@@ -108,7 +114,7 @@ class Docker(Table):
     images: dict[str, str] = Field({}, description="another image for an engine, by its name")
     python: str = Field("python3", description="the interpreter in the image")
     gpus: str | None = Field(
-        None, description="'all' or devices as '0,1'; otherwise as many as an order asks for"
+        None, description="'all' or '0,1': the GPUs that orders may have; each gets those it needs"
     )
     ipc: str | None = Field("host", description="'private' makes shm_size count")
     shm_size: str | None = Field("8g", description="size of a private /dev/shm")

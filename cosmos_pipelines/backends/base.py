@@ -16,7 +16,7 @@ the process that launched the order: any process finds the order by its id and c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -24,7 +24,7 @@ from typing import Final, Literal
 from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote.gpu import GpuState
 
-StopReason = Literal["cancelled", "timeout"]
+StopReason = Literal["cancelled", "timeout", "stalled"]
 
 SweptKind = Literal["inputs", "scripts", "unfinished"]
 """`unfinished`: what an interrupted upload or start has left."""
@@ -81,13 +81,19 @@ class Backend(ABC):
     """The backend's name in the registry."""
 
     @abstractmethod
-    def launch(self, order: Order) -> Handle:
+    def launch(self, order: Order, before_start: Callable[[], None] | None = None) -> Handle:
         """Place the inputs, start the order and return at once; an order id starts at most once.
 
         A second call, also from another process at the same time, returns the handle of the first
         start, also after the order has ended. An order that was only prepared is started.
 
+        `before_start` is called when the inputs are there and GPUs seem free, right before the
+        start; what it raises is passed on, and nothing is started. If others are faster, `GpusBusy`
+        follows, and the next `launch` calls it again.
+
         Raises:
+            GpusBusy: others use the GPUs, or the places for orders here. Nothing was started; the
+                inputs are there, so that another `launch` asks for no more than the GPUs.
             InputError: an input is missing or was changed since it was measured, or a name in the
                 order leads out of the run folder.
             DiskFull: no room for the inputs; no half-written file is left.

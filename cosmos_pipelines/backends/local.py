@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -30,7 +30,14 @@ from cosmos_pipelines.backends.base import (
 from cosmos_pipelines.backends.carriers import process
 from cosmos_pipelines.backends.staging import stage
 from cosmos_pipelines.backends.tar_bundle import SCRIPTS
-from cosmos_pipelines.errors import BackendError, CosmosError, InputError, OutputMissing, StateError
+from cosmos_pipelines.errors import (
+    BackendError,
+    CosmosError,
+    GpusBusy,
+    InputError,
+    OutputMissing,
+    StateError,
+)
 from cosmos_pipelines.files import (
     PART,
     WrongContent,
@@ -59,18 +66,22 @@ class LocalBackend(Backend):
         scripts: Path = SCRIPTS,
         python: str = sys.executable,
         grace_s: float = 10.0,
+        slots: int | None = None,
     ) -> None:
+        """`slots`: how many orders run at once; None: any number."""
         self.work = work.resolve()
         self.scripts = scripts.resolve()
         self.python = python
         self.grace_s = grace_s
+        self.slots = slots
         self.cas = self.work / "cas"
         self.runs = self.work / "runs"
 
-    def launch(self, order: Order) -> Handle:
+    def launch(self, order: Order, before_start: Callable[[], None] | None = None) -> Handle:
         """See `Backend.launch`."""
         if found := self.find(order.id):
             return found
+        self._check_slots()
         prepared = part_of(self._dir(order.id))
         self._directories(order)
         stage(order, self.cas, prepared, self._dir(order.id))
@@ -78,6 +89,9 @@ class LocalBackend(Backend):
             with self._lock() as lock:
                 if found := self.find(order.id):
                     return found
+                self._check_slots()
+                if before_start is not None:
+                    before_start()
                 remove(self._dir(order.id))  # prepared before a crash, never started
                 prepared.rename(self._dir(order.id))
                 return self._start(order, lock)
@@ -236,6 +250,12 @@ class LocalBackend(Backend):
     def examine(self, handle: Handle | None) -> dict[str, str]:
         """See `Backend.examine`."""
         return facts.here(self.work) | (facts.records(_run_dir(handle)) if handle else {})
+
+    def _check_slots(self) -> None:
+        """Raises GpusBusy: as many orders run here as may run at once."""
+        running = () if self.slots is None else tuple(self.active())
+        if self.slots is not None and len(running) >= self.slots:
+            raise GpusBusy(f"This machine already runs {', '.join(running)}.", running)
 
     def _directories(self, order: Order) -> dict[str, str]:
         """Return the paths of the directories that an order needs here, by name.

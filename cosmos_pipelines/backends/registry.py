@@ -30,13 +30,17 @@ class Kind:
 def _local(settings: Settings) -> Backend:
     from cosmos_pipelines.backends.local import LocalBackend
 
-    return LocalBackend(settings.work, grace_s=settings.execution.grace_s)
+    return LocalBackend(
+        settings.work, grace_s=settings.execution.grace_s, slots=settings.execution.local_slots
+    )
 
 
 def _docker(place: Place) -> Carrier:
     from cosmos_pipelines.backends.carriers.docker import DockerCarrier
 
-    return DockerCarrier(place.docker)
+    if place.gpus == "all":
+        return DockerCarrier(place.docker)
+    return DockerCarrier(place.docker.model_copy(update={"gpus": ",".join(map(str, place.gpus))}))
 
 
 BACKENDS: dict[str, Kind] = {LOCAL: Kind(here=_local), UNNAMED: Kind(carrier=_docker)}

@@ -197,6 +197,24 @@ class Lifecycle(Runs):
             error_message=_CANCELLED,
         )
 
+    def cancel_unstarted(self, run_id: str, *, now: datetime | None = None) -> Run | None:
+        """Cancel a run whose order waits for its start, whoever holds it; None: it is not so.
+
+        Its process looks at the run before the start, and then starts nothing.
+        """
+        now = now or utc_now()
+        statement = (
+            update(runs)
+            .where(runs.c.id == run_id, runs.c.status == "uploading")
+            .values(
+                status="cancelled",
+                error_kind="cancelled",
+                error_message=_CANCELLED,
+                **_times("uploading", "cancelled", now),
+            )
+        )
+        return self._changed(statement)
+
     def cancel_queued(self, run_ids: Iterable[str]) -> set[str]:
         """Cancel those of these runs that wait and that no process is about to start: their ids."""
         cancelled: set[str] = set()

@@ -215,6 +215,9 @@ class Engine(ABC):
             return Verdict(kind="cancelled", message="Stopped on request.")
         if outcome.stopped == "timeout":
             return Verdict(kind="timeout", message="Stopped: the order took longer than allowed.")
+        if outcome.stopped == "stalled":
+            message = "Stopped: it wrote no line and its GPUs did nothing for too long."
+            return Verdict(kind="stalled", message=message)
         if outcome.exit_code is None:
             return Verdict(kind="lost", message="The order ended without an exit code.")
         if outcome.exit_code == 143:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from cosmos_pipelines.backends.carriers.container import image_of
+from cosmos_pipelines.backends.launch_when_free import launch_when_free
 from cosmos_pipelines.backends.registry import host_backend
 from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.engines import Engine
@@ -121,7 +122,7 @@ def _smoke(target: EngineOnHost, engine: Engine, backend: SshBackend, image: str
     target.tell("smoke test: importing what a run needs ...")
     setup = target.setup.model_copy(update={"image": image})
     order = host_orders.smoke_order(engine.name, setup, engine.directories(), uuid4().hex[:12])
-    handle = backend.launch(order)
+    handle = launch_when_free(backend, order, target.tell)
     try:
         ended = follow(backend, handle, target.tell, SMOKE_S)
     except (KeyboardInterrupt, BackendError):

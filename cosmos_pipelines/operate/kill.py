@@ -152,6 +152,10 @@ def _stop_order(catalog: Catalog, settings: Settings, backend: Backend, run: Run
         if handle is None and run.batch_id and (handle := backend.find(run.batch_id)):
             backend.cancel(handle, grace_s, reason="cancelled")
             deadline = time.monotonic() + grace_s
+        unstarted = handle is None and not is_lost(catalog, run)
+        if unstarted and (cancelled := catalog.cancel_unstarted(run.id)):
+            _stop_started(backend, run.batch_id, grace_s)
+            return cancelled
         if is_lost(catalog, run):
             if handle is None:
                 _cancel_unstarted(catalog, run)
@@ -161,6 +165,12 @@ def _stop_order(catalog: Catalog, settings: Settings, backend: Backend, run: Run
             raise _not_yet(run, started=handle is not None)
         time.sleep(LOG_POLL_S)
     return run
+
+
+def _stop_started(backend: Backend, order_id: str | None, grace_s: float) -> None:
+    """Stop an order that was started in the moment in which its run was cancelled."""
+    if order_id and (handle := backend.find(order_id)):
+        backend.cancel(handle, grace_s, reason="cancelled")
 
 
 def _cancel_unstarted(catalog: Catalog, run: Run) -> None:

@@ -41,7 +41,7 @@ _LOGS: Final = ("cosmos logs {run}", "the whole log")
 _AGAIN: Final = ("cosmos run {run}", "tries the run again")
 _DOCTOR: Final = ("cosmos doctor", "says what is wrong on the host, and what to do")
 
-_UNSAID: Final = frozenset({"model_failed", "lost", "timeout"})
+_UNSAID: Final = frozenset({"model_failed", "lost", "timeout", "stalled"})
 """Failures of which a broken GPU may be the cause, without a word of it in the model's log."""
 _XID: Final = r"NVRM: Xid \(PCI:"
 """How NVIDIA's kernel module begins the report of an error: open-gpu-kernel-modules, nvidia.ko."""
@@ -116,6 +116,16 @@ CAUSES: Final[Mapping[str, Cause]] = {
             ("cosmos logs {run}", "shows how far the run came"),
             ("cosmos run {run}", "tries again; raise execution.{model_type}_timeout_s before"),
         ),
+    ),
+    "stalled": Cause(
+        "The model hung: it wrote nothing and its GPUs did nothing, and so it was stopped.",
+        r"(?i)stopping|seems to hang|no load on its GPUs",
+        (
+            ("cosmos logs {run}", "shows where the model stood still"),
+            _DOCTOR,
+            ("cosmos run {run}", "tries again; execution.stall_end_s sets how long it waits"),
+        ),
+        ("gpu.txt", "dmesg.txt"),
     ),
     "cancelled": Cause(
         "The run was stopped on request.",

@@ -255,7 +255,7 @@ class Outcome(Frozen):
     sizes: Mapping[str, int] = Field(
         default={}, description="file name below outputs -> bytes, where they were recorded"
     )
-    stopped: Literal["cancelled", "timeout"] | None = Field(
+    stopped: Literal["cancelled", "timeout", "stalled"] | None = Field(
         None, description="set if `cancel` ended the order"
     )
     finished: frozenset[str] = Field(

@@ -19,6 +19,7 @@ from cosmos_pipelines.operations.base import Order, Verdict
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.lease import LEASE_S
 from cosmos_pipelines.runs.lost import may_be_taken
+from cosmos_pipelines.runs.stall import may_start_again, note_again
 
 MAY_STILL_RUN: Final[frozenset[str]] = frozenset({"unreachable", "disk_full", "lost"})
 """Failures after which the model's work may still be found where it was done."""
@@ -92,6 +93,24 @@ def _claim_load(
             logger.info("{id} is left alone: it has left the load", id=run_id)
         else:
             taken.append(run)
+    return taken
+
+
+def claim_stalled(
+    context: RunContext, run_ids: Iterable[str], dagster_run_id: str | None
+) -> list[Run]:
+    """Lease those of the runs that have just stalled, for their next attempt; each but once."""
+    taken = []
+    for run in context.catalog.find_runs(run_ids).values():
+        if not may_start_again(run):
+            continue
+        again = context.catalog.claim(
+            run.id, context.owner, lease_s=LEASE_S, dagster_run_id=dagster_run_id
+        )
+        if again is not None:
+            note_again(context, run)
+            _clear(context, run)
+            taken.append(again)
     return taken
 
 

@@ -37,6 +37,10 @@ class NotStarted(StateError):
     """The queue does not want an order to be started any more; its runs wait again."""
 
 
+class Withdrawn(StateError):
+    """The runs of an order were cancelled before it was started."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """What every step of an execution needs."""

@@ -24,12 +24,13 @@ from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import order_id
 from cosmos_pipelines.operations.base import Job, Order, Verdict
 from cosmos_pipelines.runs.bundle import Bundles
-from cosmos_pipelines.runs.claim import claim_runs
+from cosmos_pipelines.runs.claim import claim_runs, claim_stalled
 from cosmos_pipelines.runs.context import (
     NotStarted,
     OnCompleted,
     RunContext,
     TakenOver,
+    Withdrawn,
     left_alone,
     verdict_of,
 )
@@ -37,11 +38,13 @@ from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
 from cosmos_pipelines.runs.interrupt import stopped
+from cosmos_pipelines.runs.launch import launch_wanted
 from cosmos_pipelines.runs.lease import Lease
 from cosmos_pipelines.runs.locations import as_stored
 from cosmos_pipelines.runs.log import OnLine, log_file, set_aside
 from cosmos_pipelines.runs.plan import compiled, job_of
 from cosmos_pipelines.runs.progress import WatchedLog
+from cosmos_pipelines.runs.stall import StallWatch, watch_every_s
 from cosmos_pipelines.settings import Settings
 
 
@@ -82,6 +85,7 @@ def execute_runs(
         _start(context, fresh)
         for order, members in _orders(begun):
             _adopt(context, order, members)
+        _start(context, claim_stalled(context, [run.id for run in mine], dagster_run_id))
     return catalog.get_runs(run_ids)
 
 
@@ -170,16 +174,19 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
         logger.info("{id} is not started, and its runs wait again: {why}", id=order.id, why=e)
         for run_id in ids:
             context.catalog.give_back(run_id, context.owner)
+    except Withdrawn as e:
+        logger.info("{why}", why=e)
     except CosmosError as e:
         _fail(context, ids, e, order)
 
 
 def _launch(context: RunContext, order: Order) -> Handle:
-    """Start the order; an interrupt in the middle leaves nothing running, or says that it may."""
-    context.check_held(order.id, order.run_ids)
+    """Start the order, once its place has room for it.
+
+    An interrupt in the middle leaves nothing running, or says that it may.
+    """
     try:
-        context.check_may_start()
-        return context.backend.launch(order)
+        return launch_wanted(context, order)
     except Exception:
         raise
     except BaseException:
@@ -187,12 +194,25 @@ def _launch(context: RunContext, order: Order) -> Handle:
         raise
 
 
-def _note_start(context: RunContext, run_id: str, status: Status, handle: Handle) -> None:
-    """Record where a run is, as far as it is known; one that was being uploaded runs now."""
+def _note_start(context: RunContext, run_id: str, status: Status, handle: Handle) -> bool:
+    """Record where a run is, as far as it is known; one that was being uploaded runs now.
+
+    False: it is not ours any more, or was cancelled in the moment of its start.
+    """
     known = {"host": handle.host, **handle.marks}
     where: dict[str, Any] = {k: v for k, v in known.items() if k in FIELDS and v is not None}
     now: Status = "running" if status == "uploading" else status
-    context.catalog.advance(run_id, context.owner, status, now, **where)
+    if status == "uploading":
+        where["progress"] = None  # it waits no more
+    return context.catalog.advance(run_id, context.owner, status, now, **where) is not None
+
+
+def _stop_unwanted(context: RunContext, launched: LaunchedOrder) -> None:
+    """Stop an order all of whose runs were cancelled in the moment of its start."""
+    runs = context.catalog.find_runs(launched.mine).values()
+    if all(run.status == "cancelled" for run in runs):
+        logger.warning("Stopping {id}: its runs were cancelled", id=launched.order.id)
+        context.backend.cancel(launched.handle, context.settings.execution.grace_s)
 
 
 def _orders(begun: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
@@ -235,8 +255,12 @@ def follow_to_end(context: RunContext, launched: LaunchedOrder) -> None:
     No error stops it: what goes on there is found again by the next attempt.
     """
     try:
-        for run_id, run in launched.mine.items():
+        started = [
             _note_start(context, run_id, run.status, launched.handle)
+            for run_id, run in launched.mine.items()
+        ]
+        if not any(started):
+            _stop_unwanted(context, launched)
         _follow(context, launched)
     except TakenOver:
         raise
@@ -252,14 +276,17 @@ def follow_to_end(context: RunContext, launched: LaunchedOrder) -> None:
 
 def _follow(context: RunContext, launched: LaunchedOrder) -> None:
     order, handle = launched.order, launched.handle
-    with GpuWatch(context.backend, order) as gpus:
+    with GpuWatch(context.backend, order, watch_every_s(context)) as gpus:
+        stall = StallWatch(context, launched, gpus)
         for chunk in context.backend.follow(handle, launched.log.offset):
             context.check_held(order.id, launched.mine)
             launched.log.write(chunk)
+            grace = context.settings.execution.grace_s
             if context.backend.running_s(handle) > order.timeout_s:
                 logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
-                grace = context.settings.execution.grace_s
                 context.backend.cancel(handle, grace, reason="timeout")
+            elif stall.look(chunk):
+                context.backend.cancel(handle, grace, reason="stalled")
             context.peaks[order.id] = gpus.peak()
             record_made(context, launched)
     context.peaks[order.id] = gpus.peak()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from typing import Any, Final, Self
 
 from loguru import logger
@@ -14,6 +15,8 @@ from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.gpu import GpuState, Peak
 
 SAMPLE_S: Final = 2.0
+IDLE_PERCENT: Final = 2
+"""Load of a GPU, at most, that does nothing."""
 
 
 class GpuWatch:
@@ -28,6 +31,9 @@ class GpuWatch:
         self._peak, self._names = Peak(), dict[str, None]()
         self._ended = threading.Event()
         self._watched, self._told = False, list[str]()
+        self._gap_s = 10 + 5 * every_s
+        self._idle: tuple[float, float] | None = None
+        """Since when, and until when as far as was looked, all its GPUs have done nothing."""
 
     def __enter__(self) -> Self:
         if self._order.gpus:
@@ -46,11 +52,33 @@ class GpuWatch:
                 state = self._backend.gpus(self._order)
             except CosmosError as e:
                 logger.debug("No look at the GPUs: {error}", error=e)
+                self._idle = None
             else:
+                self._note_load(state)
                 self._peak.add(state)
                 self._names |= dict.fromkeys(gpu.name for gpu in state.gpus)
                 self._warn(state)
             self._ended.wait(self._every_s)
+
+    def _note_load(self, state: GpuState) -> None:
+        loads = [gpu.load_percent for gpu in state.gpus]
+        idle = len(loads) >= self._order.gpus and all(
+            load is not None and load <= IDLE_PERCENT for load in loads
+        )
+        now, before = time.monotonic(), self._idle
+        if not idle:
+            self._idle = None
+        elif before is None or now - before[1] > self._gap_s:  # we, or the host, stood still
+            self._idle = (now, now)
+        else:
+            self._idle = (before[0], now)
+
+    def idle_s(self) -> float | None:
+        """Seconds for which every look has found all GPUs of the order idle; None: not known."""
+        seen = self._idle
+        if seen is None or time.monotonic() - seen[1] > self._gap_s:
+            return None
+        return seen[1] - seen[0]
 
     def _warn(self, state: GpuState) -> None:
         faults = [f"GPU {gpu.index}: {gpu.fault}" for gpu in state.gpus if gpu.fault]

@@ -17,6 +17,7 @@ sample is said by COSMOS_STAND_IN or else by the first word of the sample's prom
     die N           kills itself with SIGKILL at frame N (1 is the first)
     full N          finds no room on its disk at frame N, exit code 1
     hang            sleeps for ever after its first line; TERM ends it
+    hangs FILE      hangs once: not if FILE is there, which it makes: the next attempt works
     stubborn        the same, but ignores TERM
     slow S          S seconds for each frame
     wait FILE       after its first frame waits while FILE is there
@@ -121,6 +122,15 @@ def wait_for_ever(stubborn: bool) -> None:
         time.sleep(60)
 
 
+def first_time(file: Path) -> bool:
+    """Whether nobody has made this file before."""
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
 def do(sample: dict[str, Any], label: str) -> bool:
     """Make one sample as it is told; False if it failed and the next one may go on."""
     run_id = sample["run_id"]
@@ -140,7 +150,7 @@ def do(sample: dict[str, Any], label: str) -> bool:
     if word == "blocked":
         print(f"BLOCKED {run_id}: the guardrail refuses the word {rest!r}")
         return True
-    if word in ("hang", "stubborn"):
+    if word in ("hang", "stubborn") or (word == "hangs" and first_time(Path(rest))):
         wait_for_ever(word == "stubborn")
     for i in range(int(rest) if word == "chatty" else 0):
         print(f"line {i}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,10 @@ class Puzzling(LocalBackend):
         if error := self.errors.pop(verb, None):
             raise error
 
-    def launch(self, order: Order) -> Handle:
+    def launch(self, order: Order, before_start: Callable[[], None] | None = None) -> Handle:
         """Start an order, or fail."""
         self._may_fail("launch")
-        return super().launch(order)
+        return super().launch(order, before_start)
 
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
         """Find an order, or fail."""

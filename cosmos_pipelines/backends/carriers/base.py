@@ -42,6 +42,9 @@ class Places:
     """The login user, `uid:gid`."""
     project: str
     """The mark of this project's orders: several projects may share a host."""
+    gpus: str = ""
+    """Stands for the ids of the order's GPUs, `0,1`, which the host chooses at the start; empty if
+    it chooses none (see `Carrier.choose_gpus`)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Carried:
     """Whether the order ended because the host's memory ran out."""
     marks: Mapping[str, str] = field(default_factory=dict)
     """Catalog columns of the order's runs, and their values."""
+    gpus: tuple[str, ...] | None = None
+    """Ids (indices or UUIDs) of the GPUs that the order has, or `all`; None: it does not say."""
 
     @property
     def alive(self) -> bool:
@@ -144,6 +149,18 @@ class Carrier(ABC):
             Unreachable: the carrier does not answer now.
         """
 
+    def choose_gpus(self, order: Order) -> list[str] | None:  # noqa: ARG002
+        """Return a program that prints the ids of free GPUs for the order, or fails and says why.
+
+        The host runs it under a lock that all its users share, right before the start. None: the
+        order needs no GPU, or the carrier gives GPUs by itself (as a cluster does).
+        """
+        return None
+
+    def gpus_refused(self, order: Order, host: str, said: str) -> BackendError:
+        """Return why the program of `choose_gpus` chose none: `GpusBusy` if others use them."""
+        return self.error(host, said, order)
+
     @abstractmethod
     def look(self, name: str) -> list[str]:
         """Return a program that prints the text for `read`, or fails and prints the reason.
@@ -213,7 +230,7 @@ class Carrier(ABC):
         return carried.marks if carried else {}
 
     def uses(self, order: Order, gpu: Gpu) -> bool:
-        """Whether an order uses this GPU of the host."""
+        """Whether an order uses this GPU of the host, where `Carried.gpus` does not say it."""
         return gpu.index < order.gpus
 
     @abstractmethod

@@ -10,7 +10,7 @@ from cosmos_pipelines.backends.carriers.base import Places
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.docker.answers import Image
-from cosmos_pipelines.remote.docker.commands import ContainerSpec, Gpus, Mount
+from cosmos_pipelines.remote.docker.commands import ContainerSpec, Mount
 from cosmos_pipelines.settings import Docker
 
 RUN: Final = "/cosmos/run"
@@ -21,6 +21,7 @@ ORDER_LABEL: Final = "cosmos.order_id"
 PROJECT_LABEL: Final = "cosmos.project"
 IMAGE_LABEL: Final = "cosmos.image"
 RUNS_LABEL: Final = "cosmos.run_id"
+GPUS_LABEL: Final = "cosmos.gpus"
 
 
 def container_name(order_id: str) -> str:
@@ -42,17 +43,22 @@ def image_of(docker: Docker, engine: str, own: str | None = None) -> str:
     return image
 
 
-def labels_of(order: Order, project: str, image: Image) -> Mapping[str, str]:
+def labels_of(order: Order, places: Places, image: Image) -> Mapping[str, str]:
     """Return the labels by which a container is found."""
     known = {f"cosmos.{key}": value for key, value in order.labels.items() if value}
-    return known | {
-        ORDER_LABEL: order.id,
-        PROJECT_LABEL: project,
-        IMAGE_LABEL: image.digest,
-        RUNS_LABEL: ",".join(order.run_ids),
-        "cosmos.operation": order.model_type,
-        "cosmos.engine": order.engine,
-    }
+    gpus = {GPUS_LABEL: places.gpus} if order.gpus and places.gpus else {}
+    return (
+        known
+        | gpus
+        | {
+            ORDER_LABEL: order.id,
+            PROJECT_LABEL: places.project,
+            IMAGE_LABEL: image.digest,
+            RUNS_LABEL: ",".join(order.run_ids),
+            "cosmos.operation": order.model_type,
+            "cosmos.engine": order.engine,
+        }
+    )
 
 
 def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> ContainerSpec:
@@ -66,10 +72,10 @@ def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> Conta
         # The image's own entry point may install things or wait for a terminal.
         entrypoint="/bin/sh",
         argv=(f"{SCRIPTS}/run.sh", RUN, "--", *order.command(**inside)),
-        labels=labels_of(order, places.project, image),
+        labels=labels_of(order, places, image),
         env=_environment(order.environment(**inside), docker),
         env_file=docker.env_file,
-        gpus=gpus_of(order, docker),
+        gpus=(places.gpus,) if order.gpus else None,
         mounts=(
             Mount(folder, RUN),
             # hard links to files that all runs share
@@ -101,13 +107,6 @@ def _environment(env: Mapping[str, str], docker: Docker) -> dict[str, str]:
         "COSMOS_RUN_DIR": RUN,
         "COSMOS_SCRIPTS": SCRIPTS,
     }
-
-
-def gpus_of(order: Order, docker: Docker) -> Gpus:
-    """Return the GPUs of an order's container."""
-    if order.gpus == 0 or docker.gpus is None:
-        return order.gpus or None
-    return "all" if docker.gpus == "all" else tuple(docker.gpus.replace(" ", "").split(","))
 
 
 def _mount(text: str) -> Mount:

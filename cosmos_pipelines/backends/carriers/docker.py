@@ -24,11 +24,11 @@ from cosmos_pipelines.backends.carriers.container import (
     RUN,
     RUNS_LABEL,
     container_name,
-    gpus_of,
     image_of,
     spec_of,
 )
 from cosmos_pipelines.backends.carriers.docker_checks import DockerChecks
+from cosmos_pipelines.backends.carriers.gpu_choice import UNASKED, choose_argv, refusal
 from cosmos_pipelines.backends.run_folder import can_be_order
 from cosmos_pipelines.errors import BackendError, InputError, NotUnderstood, Unreachable
 from cosmos_pipelines.foreign import parse_json
@@ -43,7 +43,6 @@ from cosmos_pipelines.remote.docker.answers import (
     parse_problem,
     parse_time,
 )
-from cosmos_pipelines.remote.gpu import Gpu
 from cosmos_pipelines.settings import Docker
 
 LAST_LINES: Final = 200
@@ -96,6 +95,18 @@ _LISTED: Final = _json_list(
     ".State.Status",
     ".State.FinishedAt",
 )
+_HOLDING: Final = r"""
+listed=$("$@") || exit 1
+printf '%s\n' "$listed" | while read -r state id ago; do
+    case "$state $ago" in
+    running* | paused* | restarting* | created*second*) echo "$id" ;;
+    esac
+done
+"""
+"""Prints the ids of containers that run or are being started: created less than a minute ago."""
+_GIVEN: Final = (
+    '{{.Name}}, {{range .HostConfig.DeviceRequests}}{{.Count}}:{{join .DeviceIDs "/"}};{{end}}'
+)
 _ACTIVE: Final = _json_list(".Names", f'(.Label "{ORDER_LABEL}")')
 
 
@@ -134,6 +145,21 @@ class DockerCarrier(Carrier):
     def _start(self, order: Order, image: Image, places: Places) -> list[str]:
         return docker.run_argv(spec_of(order, self.containers, image, places))
 
+    def choose_gpus(self, order: Order) -> list[str] | None:
+        """See `Carrier.choose_gpus`: those of `[docker] gpus` that no container was given."""
+        if not order.gpus:
+            return None
+        listed = docker.ps_argv({ORDER_LABEL: None}, shown="{{.State}} {{.ID}} {{.RunningFor}}")
+        holding = ["sh", "-c", _HOLDING, "cosmos", *listed]
+        holders = ["sh", "-c", _LIST, "cosmos", _GIVEN, *holding]
+        return choose_argv(order.gpus, self.containers.gpus, self.name_of(order.id), holders)
+
+    def gpus_refused(self, order: Order, host: str, said: str) -> BackendError:
+        """See `Carrier.gpus_refused`."""
+        if said.startswith(UNASKED):
+            return self.error(host, said.removeprefix(UNASKED), order)
+        return refusal(host, order.gpus, said)
+
     def _image(self, order: Order) -> str:
         return image_of(self.containers, order.engine, order.image)
 
@@ -158,6 +184,7 @@ class DockerCarrier(Carrier):
             started_at=found.started_at,
             out_of_memory=found.oom_killed,
             marks=marks,
+            gpus=found.gpus,
         )
 
     def is_absent(self, stderr: str) -> bool:
@@ -241,13 +268,6 @@ class DockerCarrier(Carrier):
     def marks(self, name: str, carried: Carried | None) -> Mapping[str, str]:
         """See `Carrier.marks`."""
         return carried.marks if carried else {"container_name": name}
-
-    def uses(self, order: Order, gpu: Gpu) -> bool:
-        """See `Carrier.uses`."""
-        given = gpus_of(order, self.containers)
-        if isinstance(given, tuple):
-            return str(gpu.index) in given or gpu.uuid in given
-        return given == "all" or gpu.index < (given or 0)
 
     def facts(self, name: str | None) -> Mapping[str, list[str]]:
         """See `Carrier.facts`."""

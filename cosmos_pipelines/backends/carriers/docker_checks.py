@@ -9,10 +9,12 @@ from typing import Final
 
 from cosmos_pipelines.backends.carriers.base import Ask, CarrierChecks
 from cosmos_pipelines.backends.carriers.container import image_of
+from cosmos_pipelines.backends.carriers.gpu_choice import GPUS_LOCK
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
 from cosmos_pipelines.engines.gpu_faults import gpu_fault
 from cosmos_pipelines.errors import BackendError, Unreachable
 from cosmos_pipelines.foreign import whole
+from cosmos_pipelines.lines import plain
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     Daemon,
@@ -40,6 +42,15 @@ done
 """The places of a rootless daemon's socket: docs.docker.com/engine/security/rootless."""
 
 
+_NO_FLOCK: Final = "no flock"
+_LOCK: Final = f"""
+command -v flock >/dev/null || {{ echo '{_NO_FLOCK}' >&2; exit 1; }}
+file={GPUS_LOCK}
+[ ! -e "$file" ] && [ ! -L "$file" ] && exit 0
+[ -f "$file" ] && [ -r "$file" ] && [ ! -L "$file" ] || {{ ls -ld -- "$file" >&2; exit 1; }}
+"""
+
+
 class DockerChecks(CarrierChecks):
     """See `CarrierChecks`."""
 
@@ -55,6 +66,7 @@ class DockerChecks(CarrierChecks):
             Check("Docker", self.permission, ("login",), "host"),
             Check("Docker version", self.version, ("Docker",), "host"),
             Check("GPU in containers", self.gpu_in_containers, ("GPU", "Docker"), "host"),
+            Check("GPU lock", self.gpu_lock, ("GPU",), "host"),
         ]
 
     @cached_property
@@ -119,6 +131,22 @@ class DockerChecks(CarrierChecks):
         do = f"Install the NVIDIA container toolkit on {self._host}: {TOOLKIT}"
         missing = "the NVIDIA container toolkit is not installed"
         return fail(missing, do) if self._needs_gpu else warn(missing, do)
+
+    def gpu_lock(self) -> Finding:
+        """Whether two runs that start at the same moment can be kept from the same GPU."""
+        done = self._ask(["sh", "-c", _LOCK])
+        if done.exit_code == 0:
+            return ok("starts on this host take turns in choosing GPUs")
+        said = said_of(done)
+        if said == _NO_FLOCK:
+            return warn(
+                "flock is not installed: two runs that start in the same second may get one GPU",
+                f"Install flock on {self._host}: it is in the package util-linux.",
+            )
+        return fail(
+            f"the lock for choosing GPUs cannot be used: {plain(said)}",
+            f"Remove that file on {self._host}: each start makes it again.",
+        )
 
     def rooms(self) -> Mapping[str, str]:
         """See `CarrierChecks.rooms`."""

@@ -29,7 +29,7 @@ from cosmos_pipelines.backends.tar_bundle import SCRIPTS, scripts_bundle
 from cosmos_pipelines.errors import BackendError, NotAllowed, OutputMissing, StateError
 from cosmos_pipelines.operations.base import Order, Outcome
 from cosmos_pipelines.remote.files import transfer
-from cosmos_pipelines.remote.gpu import GpuReader, GpuState
+from cosmos_pipelines.remote.gpu import Gpu, GpuReader, GpuState
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 
 STOP_WAIT_S: Final = 60.0
@@ -60,9 +60,10 @@ class SshBackend(Backend):
         self._launching = Launching(self.host, project, scripts, self._retry)
         self._clocks: dict[str, tuple[float, float]] = {}
         self._followed: set[str] = set()
+        self._given: dict[str, tuple[str, ...]] = {}
         self._gpus = GpuReader(lambda argv: self.host.connection.run(argv, timeout_s=facts.ASK_S))
 
-    def launch(self, order: Order) -> Handle:
+    def launch(self, order: Order, before_start: Callable[[], None] | None = None) -> Handle:
         """See `Backend.launch`. Does not wait for a host that was never reached.
 
         Raises:
@@ -70,7 +71,7 @@ class SshBackend(Backend):
             BackendError: also `launch_failed` before any upload, if the host lacks what the order
                 needs.
         """
-        return self._handle(self._launching.launch(order))
+        return self._handle(self._launching.launch(order, before_start))
 
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
         """See `Backend.find`."""
@@ -189,6 +190,7 @@ class SshBackend(Backend):
 
         self._retry(remove, min(self._retry.wait_s, STOP_WAIT_S))
         self._clocks.pop(order_id, None)
+        self._given.pop(order_id, None)
 
     def active(self) -> list[str]:
         """See `Backend.active`: the orders of this project."""
@@ -203,8 +205,14 @@ class SshBackend(Backend):
         state = self._gpus.read()
         if order is None:
             return state
-        used = tuple(gpu for gpu in state.gpus if self.carrier.uses(order, gpu))
-        return GpuState(used, state.problem)
+        given = self._given.get(order.id)
+
+        def has(gpu: Gpu) -> bool:
+            if given is None:
+                return self.carrier.uses(order, gpu)
+            return bool({str(gpu.index), gpu.uuid, "all"} & set(given))
+
+        return GpuState(tuple(filter(has, state.gpus)), state.problem)
 
     def examine(self, handle: Handle | None) -> dict[str, str]:
         """See `Backend.examine`."""
@@ -258,6 +266,8 @@ class SshBackend(Backend):
 
     def _handle(self, seen: Seen) -> Handle:
         self._note_clock(seen)
+        if seen.carried and seen.carried.gpus is not None:
+            self._given[seen.order_id] = seen.carried.gpus
         return handle_of(seen, self.host)
 
     def _note_clock(self, seen: Seen) -> None:

@@ -20,6 +20,7 @@ from cosmos_pipelines.backends.carriers.base import Carried, Carrier, Start
 from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.errors import (
     BackendError,
+    GpusBusy,
     NotAllowed,
     NotUnderstood,
     ShellFailed,
@@ -27,6 +28,7 @@ from cosmos_pipelines.errors import (
     shown,
 )
 from cosmos_pipelines.foreign import whole
+from cosmos_pipelines.lines import plain
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection
 
@@ -210,6 +212,20 @@ class Answer:
         """Return the reason why the carrier refused; None if it did not refuse."""
         stderr = self.parts.get("refused")
         return None if stderr is None else self.carrier.error(self.host, stderr, order)
+
+    def no_gpus(self, order: Order) -> BackendError | None:
+        """Return why the order gets no GPUs now, `GpusBusy` if others use them; None if it does."""
+        if (said := self.parts.get("no_gpus")) is not None:
+            return self.carrier.gpus_refused(order, self.host, said)
+        if (held := self.parts.get("lock_held")) is not None:
+            return GpusBusy(f"On {self.host} others are starting runs ({held} is locked).", (held,))
+        if (file := self.parts.get("no_lock")) is not None:
+            return BackendError(
+                "launch_failed",
+                f"The lock of the GPUs of {self.host} cannot be used: {plain(file)}",
+                hint="Remove that file there: each start makes it again.",
+            )
+        return None
 
     def _carried(self, order_id: str) -> Carried | None:
         if "carried" not in self.parts:

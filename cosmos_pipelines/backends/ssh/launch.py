@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, Answer, HostFolder, Seen
 from cosmos_pipelines.backends.ssh.retry import Retry
 from cosmos_pipelines.backends.tar_bundle import TarBundle, order_bundle, scripts_bundle
-from cosmos_pipelines.errors import BackendError, NotUnderstood
+from cosmos_pipelines.errors import BackendError, GpusBusy, NotUnderstood
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.files import transfer
 from cosmos_pipelines.remote.files.upload import SLOW_DISK
@@ -35,11 +36,14 @@ class Launching:
     project: str
     scripts: Path
     retry: Retry
+    sent: set[str] = field(default_factory=set)
+    """Orders whose files were sent, and that wait for GPUs."""
 
-    def launch(self, order: Order) -> Seen:
+    def launch(self, order: Order, before_start: Callable[[], None] | None) -> Seen:
         """Upload what is missing and start the order, unless it was started: see `Backend.launch`.
 
         Raises:
+            GpusBusy: others use the GPUs; what is missing was uploaded.
             SettingsError: the settings name nothing that could carry the order.
             BackendError: also `launch_failed` before any upload, if the host lacks what the order
                 needs.
@@ -56,7 +60,21 @@ class Launching:
                 raise BackendError("launch_failed", e.message, hint=e.hint) from None
             if isinstance(seen_or_start, Seen):
                 return seen_or_start
-            if (seen := self._launch(order, scripts, answer, seen_or_start)) is not None:
+            busy = answer.no_gpus(order)
+            if busy and not (isinstance(busy, GpusBusy) and order.id not in self.sent):
+                raise busy
+            root = answer.part("root")
+            self._upload(order, root)
+            if "scripts" not in answer.parts:
+                self._bring(scripts, root)
+            self.sent.add(order.id)
+            if busy:
+                raise busy
+            if before_start is not None:
+                before_start()
+            seen = self._launch(order, scripts, answer, seen_or_start)
+            self.sent.discard(order.id)  # of what is started, or not there any more
+            if seen is not None:
                 return seen
         raise BackendError(
             "launch_failed",
@@ -69,16 +87,15 @@ class Launching:
     def _launch(
         self, order: Order, scripts: TarBundle, answer: Answer, start: Start
     ) -> Seen | None:
-        """Upload what is missing and start the order; None if files were removed or damaged."""
-        root = answer.part("root")
-        self._upload(order, root)
-        if "scripts" not in answer.parts:
-            self._bring(scripts, root)
+        """Start the order; None if files were removed or damaged."""
+        root, choose = answer.part("root"), self.host.carrier.choose_gpus(order)
         places = Places(
             root=root,
             scripts=f"{root}/scripts/{scripts.name}",
             user=answer.part("user"),
             project=self.project,
+            # the comma lets Docker's client read a list
+            gpus=f"{{gpus,{uuid.uuid4().hex}}}" if choose else "",
         )
         bundle = order_bundle(order, self.host.carrier.folder(order.id, places))
         return self._start(order, places, start(places), bundle)
@@ -91,6 +108,7 @@ class Launching:
             scripts.name,
             order.id,
             needs=carrier.needs(order),
+            choose=carrier.choose_gpus(order),
             ask_carrier=carrier.look(carrier.name_of(order.id)),
         )
         answer = self.host.ask(argv, timeout_s=LOOK_S)
@@ -131,6 +149,8 @@ class Launching:
             uuid.uuid4().hex,
             places.scripts.rpartition("/")[2],
             [(v.sha256, str(run_folder.inside(name))) for name, v in order.inputs.items()],
+            choose=carrier.choose_gpus(order),
+            chosen=places.gpus,
             start=start_argv,
             state=carrier.state(name),
             remove=carrier.remove(name),
@@ -152,7 +172,8 @@ class Launching:
                 return None
             seen = answer.seen(order.id)
             if not seen.started:
-                raise answer.refused(order) or BackendError(
+                why = answer.no_gpus(order) or answer.refused(order)
+                raise why or BackendError(
                     "launch_failed",
                     f"{self.host.host} did not start {order.id} and gave no reason.",
                 )

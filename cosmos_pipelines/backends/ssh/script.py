@@ -15,6 +15,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from cosmos_pipelines.backends.carriers.gpu_choice import GPUS_LOCK
+from cosmos_pipelines.backends.ssh.gpu_lock import GPU_LOCK
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.remote.files.scripts import HASHES
 
@@ -62,6 +64,7 @@ part user "$(id -u):$(id -g)"
 touch -c -- "scripts/$2" 2>/dev/null # in use: see `clean`
 [ ! -d "scripts/$2" ] || part scripts here
 answer needs needs
+[ -z "$4" ] || tell_gpus
 look "runs/$3" pid
 """
 
@@ -78,9 +81,9 @@ mv -T -- "$new" "$2" 2>/dev/null || [ -d "$2" ] || exit 73
 # `order.json` is the tar's last member: if it exists, the tar is complete.
 _START: Final = """
 cd -- "$1/runs" || exit 73
-root=$1 id=$2 token=$3 scripts=$4
+root=$1 id=$2 token=$3 scripts=$4 gpus_lock=$5
 new=.$id.$token.part held=.$id.$token.cas.part
-shift 4
+shift 5
 gone() { part gone "$1"; exit 0; } # removed since the order arrived
 damaged_are() { part damaged "$1"; exit 0; }
 trap 'cd -- "$root/runs" && rm -rf -- "$new" "$held"' EXIT
@@ -124,6 +127,7 @@ if ! sound; then
     damaged_are scripts
 fi
 begin() {
+    [ -z "$gpus_lock" ] || { lock_gpus "$gpus_lock" && tell_gpus; } || return 0
     rm -rf -- "$id" && mv -T -- "$new" "$id" || exit 73
     said=$(start 2>&1 >/dev/null) || {
         ! is created || remove >/dev/null 2>&1
@@ -131,6 +135,7 @@ begin() {
         part refused "$said"
         return
     }
+    unlock_gpus
     looks=0
     until [ -e "$id/pid" ] || [ "$looks" -ge 600 ]; do
         looks=$((looks + 1))
@@ -218,9 +223,21 @@ mv -T -- "$2" ".$2.$3.part" && rm -rf -- ".$2.$3.part" || exit 73
 """
 
 
-def arrive(directory: str, scripts: str, order_id: str, **commands: Sequence[str]) -> list[str]:
-    """Make the directories; print their path, the login user, whether scripts and needs exist."""
-    return script(_ARRIVE, directory, scripts, order_id, **commands)
+def arrive(
+    directory: str,
+    scripts: str,
+    order_id: str,
+    *,
+    choose: Sequence[str] | None,
+    **commands: Sequence[str],
+) -> list[str]:
+    """Make the directories; print their path, the login user, whether scripts and needs exist.
+
+    `choose`: a program that prints which GPUs are free, in the part `gpus`, or fails (`no_gpus`).
+    """
+    if choose is not None:
+        commands["choose"] = choose
+    return script(_ARRIVE, directory, scripts, order_id, "gpus" if choose else "", **commands)
 
 
 def bring_scripts(root: str, name: str, token: str) -> list[str]:
@@ -234,15 +251,30 @@ def start(
     token: str,
     scripts: str,
     inputs: Iterable[tuple[str, str]],
+    *,
+    choose: Sequence[str] | None,
+    chosen: str,
     **commands: Sequence[str],
 ) -> list[str]:
     """Unpack a run folder, link its inputs (hash, name), start the order unless it was started.
 
     The part `gone` says that an input, or the scripts of this name, have been removed meanwhile;
-    `damaged`, which of them had another content than their name says, and were removed.
+    `damaged`, which of them had another content than their name says, and were removed. Nothing is
+    started either after `no_gpus` (see `arrive`), `no_lock` (the lock's file cannot be used) and
+    `lock_held`.
+
+    Args:
+        choose: a program that prints the ids of free GPUs, run under a lock of the whole host.
+        chosen: stands for these ids in the command `start`; it has a brace, which no shell word has
+            without quotation marks.
     """
     words = [word for pair in inputs for word in pair]
-    return script(_START, root, order_id, token, scripts, *words, **commands)
+    lock = ""
+    if choose is not None:
+        commands["choose"], lock = choose, GPUS_LOCK
+    argv = script(_START, root, order_id, token, scripts, lock, *words, **commands)
+    argv[2] = argv[2].replace(chosen, "'\"$gpus\"'") if chosen else argv[2]
+    return argv
 
 
 def scripts_there(directory: str, name: str) -> list[str]:
@@ -305,4 +337,4 @@ def parts(answer: bytes) -> dict[str, str]:
 def script(text: str, *arguments: str, **commands: Sequence[str]) -> list[str]:
     """Return a script with its arguments; `commands` become functions of the script."""
     functions = "".join(f"{name}() {{ {shlex.join(argv)}; }}\n" for name, argv in commands.items())
-    return ["sh", "-c", f"{_COMMON}{HASHES}{functions}{text}", "cosmos", *arguments]
+    return ["sh", "-c", f"{_COMMON}{GPU_LOCK}{HASHES}{functions}{text}", "cosmos", *arguments]

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, cast
 
 from cosmos_pipelines.errors import BackendError, ErrorKind, InputError
 from cosmos_pipelines.foreign import parse_json
+from cosmos_pipelines.remote.gpu import MOST
 
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
@@ -29,6 +30,8 @@ class Container:
     started_at: datetime | None
     """None: it never was."""
     labels: Mapping[str, str]
+    gpus: tuple[str, ...] | None = None
+    """Ids (indices or UUIDs) of the GPUs that it was given, or `all`; None: it was given none."""
 
     @property
     def alive(self) -> bool:
@@ -264,9 +267,19 @@ def _container(facts: Mapping[str, Any]) -> Container:
             oom_killed=bool(state.get("OOMKilled")),
             started_at=parse_time(state.get("StartedAt")),
             labels=_labels(config.get("Labels")),
+            gpus=_gpus(facts.get("HostConfig") or {}),
         )
     except _OTHER_SHAPE:
         raise _unreadable(json.dumps(facts)) from None
+
+
+def _gpus(host: Mapping[str, Any]) -> tuple[str, ...] | None:
+    ids: list[str] = []
+    for asked in host.get("DeviceRequests") or ():
+        count = int(asked.get("Count") or 0)
+        ids += ["all"] if count < 0 else map(str, range(min(count, MOST)))
+        ids += map(_text, asked.get("DeviceIDs") or ())
+    return tuple(ids) or None
 
 
 def _image(facts: Mapping[str, Any]) -> Image:

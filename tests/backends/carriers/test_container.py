@@ -8,6 +8,7 @@ import pytest
 
 from cosmos_pipelines.backends.carriers.base import Places, project_of
 from cosmos_pipelines.backends.carriers.container import image_of, spec_of
+from cosmos_pipelines.backends.ssh.script import start
 from cosmos_pipelines.backends.tar_bundle import scripts_bundle
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations import Order
@@ -29,7 +30,9 @@ def order(**fields: object) -> Order:
 
 def spec(docker: Docker, work: Order | None = None) -> ContainerSpec:
     """The container of an order."""
-    places = Places(root="/d", scripts="/d/scripts/1", user="1000:1000", project="p")
+    places = Places(
+        root="/d", scripts="/d/scripts/1", user="1000:1000", project="p", gpus="{gpus,1}"
+    )
     return spec_of(work or order(), docker, IMAGE, places)
 
 
@@ -53,16 +56,14 @@ def test_the_program_runs_under_our_script_as_who_logs_in() -> None:
     assert "--pull=never" in words
 
 
-@pytest.mark.parametrize(
-    ("setting", "asked", "word"),
-    [(None, 2, "--gpus=2"), (None, 0, None), ("all", 1, "--gpus=all"), ("all", 0, None),
-     ("0, 1", 1, '--gpus="device=0,1"')],
-)  # fmt: skip
-def test_gpus_are_those_of_the_settings_or_as_many_as_asked_for(
-    setting: str | None, asked: int, word: str | None
-) -> None:
-    words = run_argv(spec(Docker(gpus=setting), order(gpus=asked)))
-    assert [x for x in words if x.startswith("--gpus")] == ([word] if word else [])
+def test_the_gpus_are_those_that_the_host_chooses_in_the_moment_of_the_start() -> None:
+    words = run_argv(spec(Docker(), order(gpus=2)))
+    argv = start("/d", "o", "t", "s", [], choose=["true"], chosen="{gpus,1}", start=words)
+    assert """'--gpus="device='"$gpus"'"'""" in argv[2]
+    assert "'--label=cosmos.gpus='\"$gpus\"''" in argv[2]
+    assert "{gpus,1}" not in argv[2]
+    none = run_argv(spec(Docker(gpus="all"), order(gpus=0)))
+    assert not [word for word in none if "gpus" in word]
 
 
 def test_mounts_and_environment_of_the_settings_come_to_ours() -> None:

@@ -28,7 +28,7 @@ PROBLEMS = [
 def test_a_container_is_read_as_it_is(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8"))
     (found,) = answers.parse_inspect(json.dumps(case["inspect"]))
-    shown = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(found).items()}
+    shown = json.loads(json.dumps(asdict(found), default=datetime.isoformat))
     assert shown == case["container"]
     assert found.alive == case["alive"]
 
