@@ -168,7 +168,7 @@ def execute_batch(
         for run in runs:
             if run.status == "completed" and run.id not in recorded:
                 _record(context, store, settings, run, prompts.get(run.prompt_id or ""))
-        back = [run.id for run in runs if load_id is not None and run.load_id != load_id]
+        back = [run.id for run in runs if load_id is not None and run.status == "pending"]
         if back:
             context.log.info(f"{', '.join(back)}: not begun here; the queue has the runs again.")
         left = [run for run in runs if run.status != "completed" and run.id not in back]

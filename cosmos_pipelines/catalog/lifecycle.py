@@ -73,12 +73,12 @@ class Lifecycle(Runs):
         """Make a pending, failed or cancelled run active: its status becomes `uploading`.
 
         A failed or cancelled run begins its next attempt; the columns of the last attempt are
-        cleared. `load`: only a pending run of this load; otherwise a run leaves the load that it is
+        cleared. `load`: only a run of this load that was not cancelled; otherwise a run leaves the load that it is
         in. None: no such run, another status, or another process holds the run's lease.
         """
         now = now or utc_now()
         again = runs.c.status != "pending"
-        if_in = () if load is None else (runs.c.load_id == load, runs.c.status == "pending")
+        if_in = () if load is None else (runs.c.load_id == load, runs.c.status != "cancelled")
         cleared = dict.fromkeys(FIELDS - {"outputs", "log_path"} | {"started_at", "completed_at"})
         statement = (
             update(runs)

@@ -105,7 +105,11 @@ def claim_stalled(
         if not may_start_again(run):
             continue
         again = context.catalog.claim(
-            run.id, context.owner, lease_s=LEASE_S, dagster_run_id=dagster_run_id
+            run.id,
+            context.owner,
+            lease_s=LEASE_S,
+            dagster_run_id=dagster_run_id,
+            load=context.load_id,
         )
         if again is not None:
             note_again(context, run)
