@@ -73,8 +73,8 @@ class Lifecycle(Runs):
         """Make a pending, failed or cancelled run active: its status becomes `uploading`.
 
         A failed or cancelled run begins its next attempt; the columns of the last attempt are
-        cleared. `load`: only a run of this load that was not cancelled; otherwise a run leaves the load that it is
-        in. None: no such run, another status, or another process holds the run's lease.
+        cleared. `load`: only a run of this load that was not cancelled; otherwise a run leaves the
+        load that it is in. None: no such run, another status, or another process holds its lease.
         """
         now = now or utc_now()
         again = runs.c.status != "pending"
