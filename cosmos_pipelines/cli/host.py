@@ -13,8 +13,15 @@ import typer
 from cosmos_pipelines.backends.at_once import at_once
 from cosmos_pipelines.cli.exit_codes import GPU_SIDE, OK, one_line, say, tell
 from cosmos_pipelines.cli.lazy import new_app
-from cosmos_pipelines.cli.output import write, write_json, write_record
-from cosmos_pipelines.cli.parameters import HostNames, Json, hosts_of, open_api, pairs_of
+from cosmos_pipelines.cli.output import Columns, age, write, write_json, write_record, write_table
+from cosmos_pipelines.cli.parameters import (
+    EngineName,
+    HostNames,
+    Json,
+    hosts_of,
+    open_api,
+    pairs_of,
+)
 from cosmos_pipelines.errors import CosmosError, InputError
 
 app = new_app(help="Set up a GPU host for an engine.")
@@ -22,7 +29,30 @@ app = new_app(help="Set up a GPU host for an engine.")
 Engine = Annotated[
     str, typer.Argument(metavar="ENGINE", help="The model family, such as cosmos_transfer1.")
 ]
+PLACES: Columns = {
+    "name": lambda p: p["name"],
+    "host": lambda p: p["host"] or "this machine",
+    "state": lambda p: "up" if p["up"] else _away(p),
+    "gpus": lambda p: _gpus(p["gpus"]) if p["sees_gpus"] else "a cluster's",
+    "gpu hour": lambda p: p["gpu_hour"],
+    "labels": lambda p: ", ".join(p["labels"]),
+    "for any place": lambda p: p["refused"] or "yes",
+}
 AllGpuHosts = Annotated[bool, typer.Option("--all", help="All hosts of cosmos.toml.")]
+
+
+@app.command("list")
+def list_hosts(ctx: typer.Context, engine: EngineName = None, as_json: Json = False) -> None:
+    """Look at all places where runs may be executed; show their GPUs, prices and labels.
+
+    "for any place": whether runs whose backend is `auto` may go there, for the engine of new videos
+    or that of --engine; else the reason.
+    """
+    places = open_api(ctx).list_places(engine)
+    if as_json:
+        write_json(places)
+    else:
+        write_table(places, PLACES, cut=False)
 
 
 @app.command()
@@ -168,6 +198,17 @@ def _on_each(
 def _named(on_line: Callable[[str], None], name: str, names: list[str]) -> Callable[[str], None]:
     """Return what shows a line, with the host's name before it if there are several."""
     return on_line if len(names) == 1 else lambda line: on_line(f"{name}: {line}")
+
+
+def _away(place: dict[str, Any]) -> str:
+    since = f" for {age(place['away_since']).removesuffix(' ago')}" if place["away_since"] else ""
+    return "?" if place["up"] is None else f"away{since}"
+
+
+def _gpus(gpus: list[dict[str, Any]]) -> str:
+    """Return how many GPUs of each kind there are: `2 x H100`."""
+    names = [gpu["name"] for gpu in gpus]
+    return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
 
 
 def _print(result: dict[str, Any]) -> None:

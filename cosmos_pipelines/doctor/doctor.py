@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from cosmos_pipelines.backends.checks import Check, Checked, Finding, fail, go_through, ok, warn
 from cosmos_pipelines.backends.registry import (
@@ -23,7 +22,7 @@ from cosmos_pipelines.engines.fields import faults_of
 from cosmos_pipelines.engines.registry import Found
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import OPERATIONS, ModelType
-from cosmos_pipelines.runs.engine_choice import engine_for
+from cosmos_pipelines.runs.engine_choice import engine_for, missing_here
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_file import FILE
 from cosmos_pipelines.settings_hosts import AUTO
@@ -74,10 +73,7 @@ def _choices(settings: Settings, backend: str) -> list[Check]:
         paths = {d.name: settings.work / d.source for d in engine.directories()}
         if not paths or not is_backend(settings, backend) or is_remote(settings, backend):
             return ok("no files are needed on this machine")
-        missing = {d: f"no directory {path}" for d, path in paths.items() if not path.is_dir()}
-        own = engine.own_checkpoint()
-        if own and not Path(own).exists():
-            missing["checkpoint"] = f"no checkpoint {own}"
+        missing = missing_here(settings, engine)
         if not missing:
             return ok(", ".join(str(path) for path in paths.values()))
         do = f"Set {', '.join(missing)} in [{engine.name}], or use a GPU host: cosmos host setup."
