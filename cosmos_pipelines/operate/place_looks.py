@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 
 from cosmos_pipelines.backends.at_once import at_once
 from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.backends.registry import backend_for, backend_on, carrier_of, is_remote
-from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, Engine
 from cosmos_pipelines.errors import BackendError, CosmosError, SettingsError, Unreachable
@@ -29,6 +28,7 @@ from cosmos_pipelines.runs.known_places import (
     KnownGpu,
     PlaceState,
     known_places,
+    note_away,
     place_file,
     remember,
     seen_last,
@@ -37,14 +37,21 @@ from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import SLURM, Place
 
+if TYPE_CHECKING:
+    from cosmos_pipelines.backends.ssh.backend import SshBackend
+
 FRESH_S: Final = 60.0
 """Seconds after which a place is looked at again."""
+AWAY_S: Final = 10.0
+"""The same of a place that was away."""
 LOOK_S: Final = 20.0
 """Seconds for one program on a host."""
 
 
 def look_again(settings: Settings, older_s: float = FRESH_S) -> None:
     """Begin to look at the places that nobody has looked at for `older_s` seconds; return at once.
+
+    At those that are away, sooner.
 
     Each has a thread of its own, and one process looks at a place at a time.
     """
@@ -86,7 +93,8 @@ def list_places(catalog: Catalog, settings: Settings, engine: Engine) -> list[di
 
 
 def _due(settings: Settings, place: Place, older_s: float) -> bool:
-    at = seen_last(settings, place).looked_at
+    state = seen_last(settings, place)
+    at, older_s = state.looked_at, older_s if state.up else min(older_s, AWAY_S)
     return at is None or not 0 <= (datetime.now(UTC) - at).total_seconds() < older_s
 
 
@@ -117,14 +125,10 @@ def _locked(settings: Settings, place: Place) -> Iterator[bool]:
 
 
 def _look_and_keep(settings: Settings, place: Place) -> None:
-    before = seen_last(settings, place)
     try:
-        state = look_at_place(settings, place)
+        remember(settings, place, look_at_place(settings, place))
     except CosmosError as e:
-        now = datetime.now(UTC)
-        since = before.away_since or now  # its GPUs and engines are still what they were
-        state = replace(before, up=False, looked_at=now, away_since=since, said=str(e))
-    remember(settings, place, state)
+        note_away(settings, place.name, str(e))
 
 
 def look_at_place(settings: Settings, place: Place) -> PlaceState:

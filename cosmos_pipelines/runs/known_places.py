@@ -122,6 +122,16 @@ def remember(settings: Settings, place: Place, state: PlaceState) -> None:
     write_json(file, {"identity": identity_of(place), **state.as_dict()})
 
 
+def note_away(settings: Settings, name: str, said: str) -> None:
+    """Keep that a place does not answer, until a look finds another state; it may be no place."""
+    if (place := settings.places.get(name)) is not None:
+        now = datetime.now(UTC)
+        before = seen_last(settings, place)  # its GPUs and engines are still what they were
+        since = before.away_since or now
+        away = replace(before, up=False, looked_at=now, away_since=since, said=said)
+        remember(settings, place, away)
+
+
 def place_file(settings: Settings, name: str) -> Path:
     """Return the file of what is known of a place."""
     return settings.home / ".cosmos" / "places" / f"{name}.json"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cosmos_pipelines.catalog.queue import place_scope
 from cosmos_pipelines.catalog.store import Catalog
@@ -98,16 +98,6 @@ def paused_places(catalog: Catalog) -> set[str]:
     scopes = {pause.scope for pause in catalog.list_pauses()}
     start = place_scope("")
     return {scope.removeprefix(start) for scope in scopes if scope.startswith(start)}
-
-
-def is_left(settings: Settings, state: PlaceState, now: datetime | None = None) -> bool:
-    """Whether runs for any place that are bound to this place, but not started, go elsewhere.
-
-    That is when it has been away for `[queue] elsewhere_after_s`.
-    """
-    now = now or datetime.now(UTC)
-    after = timedelta(seconds=settings.queue.elsewhere_after_s)
-    return state.away_since is not None and now - state.away_since >= after
 
 
 def why_never(settings: Settings, place: Place, state: PlaceState, needs: Needs) -> str | None:

@@ -18,7 +18,7 @@ from cosmos_pipelines.runs.known_places import (
     place_file,
     remember,
 )
-from cosmos_pipelines.runs.places_for import Needs, is_left, places_for
+from cosmos_pipelines.runs.places_for import Needs, places_for
 from cosmos_pipelines.settings import Settings
 from tests.support.project import settings_in
 
@@ -133,13 +133,6 @@ def test_a_run_that_names_its_place_waits_for_it_and_says_so(settings: Settings)
 def test_a_run_for_any_place_goes_past_one_that_is_away(settings: Settings) -> None:
     known = {**ALL, "own": away("own", 1)}
     assert places_for(settings, Needs("m"), known, now=NOW).places == ("rented", "dear")
-
-
-def test_what_is_bound_to_a_place_leaves_it_after_a_while(settings: Settings) -> None:
-    after = settings.queue.elsewhere_after_s
-    assert not is_left(settings, up("own"), NOW)
-    assert not is_left(settings, away("own", after - 1), NOW)
-    assert is_left(settings, away("own", after), NOW)
 
 
 states = st.builds(
