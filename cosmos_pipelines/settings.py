@@ -38,10 +38,11 @@ from cosmos_pipelines.settings_file import (
 )
 from cosmos_pipelines.settings_hosts import (
     Host,
+    HostName,
     Place,
     Queue,
-    check_hosts,
     places_of_settings,
+    same_place,
 )
 from cosmos_pipelines.settings_tables import Clean, Docker, Execution, Paths, Remote, Scenes, Ui
 
@@ -90,18 +91,12 @@ class Settings(_Read):
     execution: Execution = Execution()
     remote: Remote = Remote()
     docker: Docker = Docker()
-    hosts: dict[str, Host] = Field({}, description="named GPU hosts, each a table [hosts.NAME]")
+    hosts: dict[HostName, Host] = Field({}, description="named GPU hosts: tables [hosts.NAME]")
     queue: Queue = Queue()
     clean: Clean = Clean()
     ui: Ui = Ui()
     _tables: BaseSettings | None = None
     """Those of engines, as far as something is said of them: see `tables_of`."""
-
-    @field_validator("hosts", mode="after")
-    @classmethod
-    def _named(cls, value: dict[str, Host]) -> dict[str, Host]:
-        check_hosts(value)
-        return value
 
     @field_validator("home", mode="after")
     @classmethod
@@ -145,7 +140,7 @@ class Settings(_Read):
             SettingsError: no host is set.
         """
         remote = place.remote
-        if remote.host is None:
+        if remote.host is None:  # a place of [hosts] has one always
             raise SettingsError(
                 "No GPU host is set.",
                 hint=f'Write `host = "..."` under [remote] in {self.home / FILE}, '
@@ -217,6 +212,12 @@ def load_settings(home: Path | None = None) -> Settings:
     wrong: list[str] = []
     settings = _checked(Settings, values, wrong, file, text)
     own = _checked(tables_of(tables), said, wrong, file, text)
+    if settings and (same := same_place(settings.remote, settings.hosts)):
+        first, second = same
+        wrong.append(
+            f"{file}: {first} and {second} have one address and one folder: give one of them "
+            "another remote_dir, or leave one out"
+        )
     if settings is None or wrong:
         raise SettingsError(f"{'; '.join(wrong)}.")
     settings._tables = own

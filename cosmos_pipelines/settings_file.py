@@ -74,9 +74,11 @@ def explain_settings(error: ValidationError, file: Path, text: str) -> str:
     """All that is wrong, each with its variable, or its file and line."""
     parts = []
     for e in error.errors(include_url=False):
-        names = [str(x) for x in e["loc"]]
+        names = [str(x) for x in e["loc"] if x != "[key]"]
         where = place_of(names, file, text)
         what = f"{shown(e['input'])}: {e['msg']}"
+        if e["type"] == "missing":
+            what = "is not set"
         if e["type"] == "extra_forbidden":
             what = "is not a setting"
             if len(names) == 1 and isinstance(e["input"], dict):

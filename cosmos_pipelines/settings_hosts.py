@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from cosmos_pipelines.settings_tables import Docker, Remote, Table
 
@@ -22,6 +22,30 @@ AUTO: Final = "auto"
 WORDS: Final = frozenset({LOCAL, UNNAMED, AUTO, SLURM, "all", "remote", "docker", "queue"})
 """Words of ours, after which no host can be called."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+MOST_GPUS: Final = 64
+"""GPUs of one host; remote/gpu.py reads no more."""
+
+
+def _as_name(name: str) -> str:
+    if name in WORDS:
+        raise ValueError("is a word of ours, so no host can be called so")
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            "cannot be a host's name: a small letter, then at most 39 small letters, digits, _ or -"
+        )
+    return name
+
+
+def _as_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"{label!r} is no label: at most 40 letters, digits, '.', _ or -")
+    return tuple(dict.fromkeys(labels))
+
+
+HostName = Annotated[str, AfterValidator(_as_name)]
+Labels = Annotated[tuple[str, ...], AfterValidator(_as_labels)]
 
 
 class Slurm(Table):
@@ -44,22 +68,30 @@ class Slurm(Table):
 class Host(Remote):
     """A named GPU host, or the login node of a cluster; what is not said is as usual."""
 
+    host: str = Field(description="name, address or alias of ~/.ssh/config")
     gpus: Literal["all"] | tuple[int, ...] = Field("all", description='"all", or ids as [0, 1]')
     image: str | None = Field(None, description="digest, id or tag; instead of [docker] image")
     price_per_gpu_hour: float | None = Field(
-        None, ge=0, description="of one GPU, in [queue] currency"
+        None, ge=0, allow_inf_nan=False, description="of one GPU, in [queue] currency"
     )
-    labels: tuple[str, ...] = ()
-    docker: dict[str, Any] = Field({}, description="as [docker], whose values it changes")
+    labels: Labels = Field((), description="words for [queue] labels, as 'h100'")
+    docker: Docker = Field(Docker(), description="as [docker], whose values it changes")
     slurm: Slurm | None = Field(None, description="a Slurm cluster; orders become jobs")
 
-    @field_validator("gpus")
+    @field_validator("gpus", mode="before")
     @classmethod
-    def _distinct(cls, value: str | tuple[int, ...]) -> str | tuple[int, ...]:
-        if isinstance(value, tuple) and (
-            not value or min(value) < 0 or len(set(value)) != len(value)
-        ):
-            raise ValueError("must be 'all', or different ids as [0, 1]")
+    def _distinct(cls, value: Any) -> Any:
+        ids = list(value) if isinstance(value, list | tuple) else []
+        whole = all(type(one) is int and 0 <= one < MOST_GPUS for one in ids)
+        if value != "all" and not (ids and whole and len(set(ids)) == len(ids)):
+            raise ValueError("must be 'all', or different ids of GPUs as [0, 1]")
+        return value
+
+    @field_validator("price_per_gpu_hour", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must be a number, as 2.5")
         return value
 
 
@@ -77,6 +109,9 @@ class Queue(Table):
     )
     elsewhere_after_s: float = Field(
         600, ge=0, description="after how long runs for any place leave a host that is away"
+    )
+    labels: Labels = Field(
+        (), description="runs for any place go only to hosts with all of these labels"
     )
     currency: str = Field("USD", min_length=1, max_length=8, description="of all prices")
 
@@ -97,6 +132,11 @@ class Place:
     slurm: Slurm | None = None
 
     @property
+    def table(self) -> str:
+        """The table of cosmos.toml that says how the host is reached."""
+        return "[remote]" if self.name in (LOCAL, UNNAMED) else f"[hosts.{self.name}]"
+
+    @property
     def address(self) -> str | None:
         """The host as in the settings; None: this machine."""
         return self.remote.host
@@ -110,12 +150,13 @@ def places_of_settings(
     if remote.host is not None:
         places[UNNAMED] = Place(UNNAMED, UNNAMED, remote, docker)
     for name, host in hosts.items():
-        own = {**host.docker, **({} if host.image is None else {"image": host.image})}
+        own = {key: getattr(host.docker, key) for key in host.docker.model_fields_set}
+        own |= {} if host.image is None else {"image": host.image}
         places[name] = Place(
             name,
             SLURM if host.slurm else UNNAMED,
             Remote(**{name: getattr(host, name) for name in Remote.model_fields}),
-            Docker(**{**docker.model_dump(), **own}),
+            docker.model_copy(update=own),
             host.gpus,
             host.price_per_gpu_hour,
             host.labels,
@@ -124,14 +165,17 @@ def places_of_settings(
     return places
 
 
-def check_hosts(hosts: Mapping[str, Host]) -> None:
-    """Raise ValueError if a host has no address, or a name that cannot be one."""
-    for name, host in hosts.items():
-        if name in WORDS or not _NAME.fullmatch(name):
-            raise ValueError(
-                f"{name!r} cannot be a host's name: small letters, digits, - and _, "
-                f"and none of {', '.join(sorted(WORDS))}"
-            )
-        if host.host is None:
-            raise ValueError(f'{name}: no `host = "..."` says its address')
-        Docker(**host.docker)
+def same_place(remote: Remote, hosts: Mapping[str, Host]) -> tuple[str, str] | None:
+    """Return the tables of two hosts that have one address and one folder; None: all differ.
+
+    Two places may be one host with different GPUs, but their orders need folders of their own.
+    """
+    tables = {"[remote]": remote} if remote.host else {}
+    tables |= {f"[hosts.{name}]": host for name, host in hosts.items()}
+    seen: dict[tuple[object, ...], str] = {}
+    for table, one in tables.items():
+        user = None if one.remote_dir.startswith("/") else one.user
+        where = (str(one.host).lower(), one.port or 22, user, one.remote_dir)
+        if (other := seen.setdefault(where, table)) != table:
+            return other, table
+    return None

@@ -25,6 +25,7 @@ from cosmos_pipelines.catalog.queue import CLAIM_S
 from cosmos_pipelines.catalog.records import Load, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.operate.place_looks import look_again
 from cosmos_pipelines.runs.next_loads import next_loads
 from cosmos_pipelines.runs.room import room_of
 from cosmos_pipelines.settings import Settings, environment_of, load_settings
@@ -73,6 +74,7 @@ class Worker:
             self._stop()
 
     def _take(self) -> None:
+        look_again(self.settings)
         self.catalog.end_dead_loads()
         self.catalog.end_dependents()
         room = room_of(self.catalog, self.settings)

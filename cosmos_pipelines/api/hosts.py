@@ -39,6 +39,25 @@ class Hosts(Project):
             while True:
                 yield watch.news()
 
+    def list_places(self, engine: str | None = None, *, look: bool = True) -> list[Record]:
+        """Return where loads may run, in the order of the settings, each as it was seen last.
+
+        `look`: look at all of them first, at the same time. Each has `name`, `kind`, `host`,
+        `gpu_hour` (price of a GPU for an hour, in [queue] currency, or None), `labels`, `up` (None:
+        not known), `gpus`, `engines` (why each cannot run there, or None), `looked_at`,
+        `away_since` and `said`, and `refused`: why it takes no runs of `engine` (default: that of
+        new videos) for any place; None: it takes them.
+
+        Raises:
+            UnknownId: there is no such engine.
+        """
+        from cosmos_pipelines.operate.place_looks import list_places, look_now
+
+        chosen = self.settings.engine(engine or self.settings.execution.engine)
+        if look:
+            look_now(self.settings)
+        return list_places(self.catalog, self.settings, chosen)
+
     def daemon_state(self) -> Record:
         """Return what Dagster's daemon, which starts what waits, left in its records.
 

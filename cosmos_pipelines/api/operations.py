@@ -15,20 +15,30 @@ from cosmos_pipelines.settings_tables import seconds_of
 class Operations(Project):
     """Watch and stop the runs of one project, and set up its hosts."""
 
-    def check_status(self) -> Record:
-        """Return active runs and their places, queued runs, and what was left behind."""
+    def check_status(self, *, hosts: Words = ()) -> Record:
+        """Return active runs and their places, queued runs, and what was left behind.
+
+        `hosts`: ask only these hosts; default: all places, at the same time.
+        """
         from cosmos_pipelines.operate.status import status
 
-        return status(self.catalog, self.settings)
+        return status(self.catalog, self.settings, hosts)
 
     def doctor(
-        self, backend: str | None = None, *, on_check: Callable[[Record], None] | None = None
+        self,
+        backend: str | None = None,
+        *,
+        hosts: Words = (),
+        on_check: Callable[[Record], None] | None = None,
     ) -> list[Record]:
-        """Check what runs need, here and on the GPU host; `on_check` gets each result at once."""
+        """Check what runs need, here and on the GPU hosts; `on_check` gets each result at once.
+
+        `hosts`: only these hosts; default: all of the settings.
+        """
         from cosmos_pipelines.doctor.doctor import examine
 
         rows = []
-        for checked in examine(self.settings, backend):
+        for checked in examine(self.settings, backend, hosts):
             rows.append(checked.as_dict())
             if on_check:
                 on_check(rows[-1])
@@ -43,12 +53,14 @@ class Operations(Project):
         dockerfile: Place | None = None,
         image: str | None = None,
         arguments: Mapping[str, str] | None = None,
+        host: str | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Record:
-        """Set up the GPU host for an engine: code, image, smoke test.
+        """Set up a GPU host for an engine: code, image, smoke test.
 
-        `source`: a checkout to copy, instead of cloning; `base`: another base image; `dockerfile`:
-        the user's own, with build `arguments`; `image`: an image that is on the host already.
+        `host`: by default that of new runs. `source`: a checkout to copy, instead of
+        cloning; `base`: another base image; `dockerfile`: the user's own, with build `arguments`;
+        `image`: an image that is on the host already.
         """
         from cosmos_pipelines.hosts.arrive import SetupRequest
         from cosmos_pipelines.hosts.setup import set_up
@@ -60,7 +72,7 @@ class Operations(Project):
             image=image,
             arguments=arguments or {},
         )
-        return set_up(self.settings, engine, request, on_line)
+        return set_up(self.settings, engine, request, on_line, host)
 
     def host_checkpoints(
         self,
@@ -69,14 +81,30 @@ class Operations(Project):
         *,
         deep: bool = False,
         only: Words = (),
+        host: str | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Record:
-        """Verify or download an engine's checkpoints on the GPU host, or stop that order."""
+        """Verify or download an engine's checkpoints on a GPU host, or stop that order.
+
+        `host`: by default that of new runs.
+        """
         from cosmos_pipelines.hosts.checkpoints import checkpoints, stop_checkpoints
 
         if action == "stop":
-            return stop_checkpoints(self.settings, engine)
-        return checkpoints(self.settings, engine, action, deep=deep, only=only, on_line=on_line)
+            return stop_checkpoints(self.settings, engine, host)
+        return checkpoints(
+            self.settings, engine, action, deep=deep, only=only, on_line=on_line, host=host
+        )
+
+    def hosts_meant(self, names: Words = (), *, every: bool = False) -> list[str]:
+        """Return the hosts that a command means: those named, or all, or that of new runs.
+
+        Raises:
+            SettingsError: a name is no host of the settings.
+        """
+        from cosmos_pipelines.backends.registry import hosts_meant
+
+        return hosts_meant(self.settings, names, every=every)
 
     def why(self, run_id: Id) -> Record:
         """Say why a run failed, or its state: the cause, the evidence, the next command."""

@@ -79,6 +79,8 @@ class Backend(ABC):
 
     name: str
     """The backend's name in the registry."""
+    patience_s: float | None = None
+    """Seconds to wait for a place that goes away before an order is started; None: as after it."""
 
     @abstractmethod
     def launch(self, order: Order, before_start: Callable[[], None] | None = None) -> Handle:
@@ -99,6 +101,10 @@ class Backend(ABC):
             DiskFull: no room for the inputs; no half-written file is left.
             BackendError: `launch_failed`, the order could not be started.
         """
+
+    def may_have_started(self, order_id: str) -> bool:  # noqa: ARG002
+        """Whether a `launch` of this object that failed may have started the order nevertheless."""
+        return True
 
     @abstractmethod
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:

@@ -46,6 +46,8 @@ class Checked:
     result: Result
     found: str
     do: str = ""
+    host: str | None = None
+    """The name of the place that was looked at; None: this machine or the settings."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

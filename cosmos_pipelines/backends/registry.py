@@ -5,11 +5,11 @@ Another kind of carrier needs its own file and one line here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cosmos_pipelines.errors import SettingsError, shown
+from cosmos_pipelines.errors import SettingsError, nearest, shown
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import LOCAL, UNNAMED, Place
 
@@ -55,7 +55,7 @@ def backend_for(settings: Settings, name: str | None = None) -> Backend:
     """
     place = place_of(settings, name or settings.execution.backend)
     kind = BACKENDS[place.kind]
-    return kind.here(settings) if kind.here else _on_host(settings, place)
+    return kind.here(settings) if kind.here else backend_on(settings, place)
 
 
 def place_of(settings: Settings, name: str) -> Place:
@@ -65,7 +65,10 @@ def place_of(settings: Settings, name: str) -> Place:
     if name in BACKENDS:
         return Place(name, name, settings.remote, settings.docker)
     known = sorted(backend_names(settings))
-    raise SettingsError(f"There is no backend {shown(name)}.", hint=f"Known: {', '.join(known)}.")
+    near = nearest(name, known, 1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    hint += f"Known: {', '.join(known)}."
+    raise SettingsError(f"There is no backend {shown(name)}.", hint=hint)
 
 
 def backend_names(settings: Settings) -> list[str]:
@@ -90,6 +93,16 @@ def host_of(settings: Settings, name: str) -> str | None:
     return place_of(settings, name).address
 
 
+def place_words(name: str, host: str | None) -> str:
+    """Return what users call a place: its host, by which the unnamed one is known, or its name.
+
+    `host`: where the orders of a backend called `name` run; None: this machine, or not known yet.
+    """
+    if host is None or name == host:
+        return name
+    return host if name in BACKENDS else f"{name} ({host})"
+
+
 def host_names(settings: Settings) -> list[str]:
     """Return the names of the backends on hosts that are set, that of new runs first."""
     names = [name for name in settings.places if is_remote(settings, name)]
@@ -100,6 +113,24 @@ def host_names(settings: Settings) -> list[str]:
     return [chosen, *(name for name in names if name not in hidden)]
 
 
+def hosts_meant(settings: Settings, names: Sequence[str] = (), *, every: bool = False) -> list[str]:
+    """Return the backends on hosts that a command means: those named, all, or the one of new runs.
+
+    Raises:
+        SettingsError: a name is no host of the settings, or no host is set.
+    """
+    there = host_names(settings)
+    for name in names:
+        if name not in there:
+            near = nearest(name, there, 1)
+            hint = f"Did you mean {near[0]}? " if near else ""
+            hint += f"Hosts: {', '.join(there)}." if there else "No GPU host is set."
+            raise SettingsError(f"There is no host {shown(name)}.", hint=hint)
+    if names:
+        return list(dict.fromkeys(names))
+    return there if every and there else [host_backend_name(settings)]
+
+
 def host_backend_name(settings: Settings) -> str:
     """Return the backend for the host that is meant where none is named.
 
@@ -108,13 +139,19 @@ def host_backend_name(settings: Settings) -> str:
     return next(iter(host_names(settings)), UNNAMED)
 
 
-def host_backend(settings: Settings, name: str | None = None) -> SshBackend:
+def host_place(settings: Settings, host: str | None = None) -> Place:
+    """Return the place of a host, by default that of `host_backend_name`. Raises SettingsError."""
+    (name,) = hosts_meant(settings, [] if host is None else [host])
+    return place_of(settings, name)
+
+
+def host_backend(settings: Settings, host: str | None = None) -> SshBackend:
     """Return the backend on a host, by default that of `host_backend_name`.
 
     Raises:
         SettingsError: no host is set, or there is none of this name.
     """
-    return _on_host(settings, place_of(settings, name or host_backend_name(settings)))
+    return backend_on(settings, host_place(settings, host))
 
 
 def carrier_of(settings: Settings, name: str) -> Carrier:
@@ -129,7 +166,12 @@ def _carrier(place: Place) -> Carrier:
     return make(place)
 
 
-def _on_host(settings: Settings, place: Place) -> SshBackend:
+def backend_on(settings: Settings, place: Place) -> SshBackend:
+    """Return the backend on the host of a place, whose tables may be other than in the settings.
+
+    Raises:
+        SettingsError: no host is set.
+    """
     from cosmos_pipelines.backends.carriers.base import project_of
     from cosmos_pipelines.backends.ssh.backend import SshBackend
 

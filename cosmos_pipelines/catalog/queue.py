@@ -24,7 +24,7 @@ from cosmos_pipelines.catalog.lifecycle import Lifecycle
 from cosmos_pipelines.catalog.new_run import AUTO
 from cosmos_pipelines.catalog.records import Load, Pause, Run, utc_now
 from cosmos_pipelines.catalog.runs import COLUMNS, run_of
-from cosmos_pipelines.catalog.tables import loads, pauses, runs
+from cosmos_pipelines.catalog.tables import loads, pauses, prompts, runs
 
 CLAIM_S: Final = 60.0
 """Seconds after which a claim that is not renewed ends."""
@@ -208,6 +208,17 @@ class Queue(Lifecycle):
         """Return the places that waiting runs are ordered for, by name, without `auto`."""
         named = select(runs.c.backend).where(_QUEUED, runs.c.any_place == 0).distinct()
         return sorted(row.backend for row in self.rows(named))
+
+    def places_of_scenes(self, scenes: Iterable[str]) -> dict[str, set[str]]:
+        """Return the places where runs of these scenes were started, by the key of the scene."""
+        statement = select(prompts.c.scene, runs.c.backend).join(
+            runs, runs.c.prompt_id == prompts.c.id
+        )
+        statement = statement.where(runs.c.started_at.is_not(None)).distinct()
+        found: dict[str, set[str]] = {}
+        for row in self.rows_with(statement, prompts.c.scene, scenes):
+            found.setdefault(row.scene, set()).add(row.backend)
+        return found
 
     def give_back(self, run_id: str, owner: str) -> Run | None:
         """Put a run into the queue again of which `owner` has begun nothing yet.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -10,7 +11,14 @@ import typer
 from cosmos_pipelines.cli.exit_codes import BAD_INPUT, FAILED, GPU_SIDE, OK, one_line, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import write, write_json
-from cosmos_pipelines.cli.parameters import BackendName, Json, open_api
+from cosmos_pipelines.cli.parameters import (
+    AllHosts,
+    BackendName,
+    HostNames,
+    Json,
+    hosts_of,
+    open_api,
+)
 from cosmos_pipelines.errors import SettingsError
 
 app = new_app()
@@ -23,15 +31,22 @@ Row = dict[str, Any]
 
 
 @app.command()
-def doctor(ctx: typer.Context, backend: BackendName = None, as_json: Json = False) -> int:
-    """Check what runs need, here and on the GPU host.
+def doctor(
+    ctx: typer.Context,
+    backend: BackendName = None,
+    host: HostNames = None,
+    every: AllHosts = False,
+    as_json: Json = False,
+) -> int:
+    """Check what runs need, here and on the GPU hosts, which are asked at the same time.
 
     Exit code 0 if no check fails (warnings are allowed), 2 if settings are wrong, 4 if a check
     fails on the host, 1 if a check fails on this machine.
     """
-    show = _ignore if as_json else _show
+    hosts = hosts_of(host, every)
+    show = _ignore if as_json else _shower()
     try:
-        rows = open_api(ctx).doctor(backend, on_check=show)
+        rows = open_api(ctx).doctor(backend, hosts=hosts, on_check=show)
     except SettingsError as e:
         wrong = {"name": "settings", "place": "settings", "result": "fail"}
         rows = [wrong | {"found": e.message, "do": e.hint or ""}]
@@ -42,6 +57,20 @@ def doctor(ctx: typer.Context, backend: BackendName = None, as_json: Json = Fals
     say(f"{len(rows)} checks: {', '.join(f'{n} {r}' for r, n in counts.items() if n)}.")
     failed = [row["place"] for row in rows if row["result"] == "fail"]
     return next((code for place, code in EXIT.items() if place in failed), OK)
+
+
+def _shower() -> Callable[[Row], None]:
+    """Return what prints each result, with a heading before those of a host."""
+    shown = None
+
+    def show(row: Row) -> None:
+        nonlocal shown
+        if row.get("host") not in (None, shown):
+            write(f"\nHost {row['host']}")
+        shown = row.get("host")
+        _show(row)
+
+    return show
 
 
 def _show(row: Row) -> None:

@@ -1,4 +1,4 @@
-"""`cosmos host`: set up a GPU host for an engine: code, image, checkpoints."""
+"""`cosmos host`: set up GPU hosts for an engine: code, image, checkpoints."""
 
 from __future__ import annotations
 
@@ -10,17 +10,49 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cosmos_pipelines.cli.exit_codes import GPU_SIDE, OK, one_line, say
+from cosmos_pipelines.backends.at_once import at_once
+from cosmos_pipelines.cli.exit_codes import GPU_SIDE, OK, one_line, say, tell
 from cosmos_pipelines.cli.lazy import new_app
-from cosmos_pipelines.cli.output import write, write_json, write_record
-from cosmos_pipelines.cli.parameters import Json, open_api, pairs_of
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.cli.output import Columns, age, write, write_json, write_record, write_table
+from cosmos_pipelines.cli.parameters import (
+    EngineName,
+    HostNames,
+    Json,
+    hosts_of,
+    open_api,
+    pairs_of,
+)
+from cosmos_pipelines.errors import CosmosError, InputError
 
 app = new_app(help="Set up a GPU host for an engine.")
 
 Engine = Annotated[
     str, typer.Argument(metavar="ENGINE", help="The model family, such as cosmos_transfer1.")
 ]
+PLACES: Columns = {
+    "name": lambda p: p["name"],
+    "host": lambda p: p["host"] or "this machine",
+    "state": lambda p: "up" if p["up"] else _away(p),
+    "gpus": lambda p: _gpus(p["gpus"]) if p["sees_gpus"] else "a cluster's",
+    "gpu hour": lambda p: p["gpu_hour"],
+    "labels": lambda p: ", ".join(p["labels"]),
+    "for any place": lambda p: p["refused"] or "yes",
+}
+AllGpuHosts = Annotated[bool, typer.Option("--all", help="All hosts of cosmos.toml.")]
+
+
+@app.command("list")
+def list_hosts(ctx: typer.Context, engine: EngineName = None, as_json: Json = False) -> None:
+    """Look at all places where runs may be executed; show their GPUs, prices and labels.
+
+    "for any place": whether runs whose backend is `auto` may go there, for the engine of new videos
+    or that of --engine; else the reason.
+    """
+    places = open_api(ctx).list_places(engine)
+    if as_json:
+        write_json(places)
+    else:
+        write_table(places, PLACES, cut=False)
 
 
 @app.command()
@@ -47,28 +79,35 @@ def setup(
             metavar="NAME=VALUE", help="A build argument. No secrets: the image shows it."
         ),
     ] = None,
+    host: HostNames = None,
+    every: AllGpuHosts = False,
     as_json: Json = False,
-) -> None:
-    """Set up the GPU host for an engine: code at its commit, image, smoke test.
+) -> int:
+    """Set up a GPU host for an engine: code at its commit, image, smoke test.
 
-    A second set-up does only what is missing. The output of git, Docker and the test is shown and
-    kept in outputs/host_setup. The record of the set-up is printed.
+    Without --host and --all: the host of new runs. Several hosts are set up at the same time; one
+    that fails leaves the others alone. A second set-up does only what is missing. The output of
+    git, Docker and the test is shown and kept in outputs/host_setup. The record of the set-up is
+    printed.
     """
     if image is not None and (base or dockerfile or build_arg):
         raise InputError("--image builds nothing: leave out --base, --dockerfile and --build-arg.")
-    made = open_api(ctx).host_setup(
-        engine,
-        on_line=lambda line: say(one_line(line)),
-        source=source,
-        base=base,
-        dockerfile=dockerfile,
-        image=image,
-        arguments=pairs_of(build_arg or [], "--build-arg"),
-    )
-    if as_json:
-        write_json(made)
-    else:
-        write_record(made)
+    api, given = open_api(ctx), pairs_of(build_arg or [], "--build-arg")
+    names = api.hosts_meant(hosts_of(host, every), every=every)
+
+    def work(name: str) -> dict[str, Any]:
+        return api.host_setup(
+            engine,
+            host=name,
+            on_line=_named(lambda line: say(one_line(line)), name, names),
+            source=source,
+            base=base,
+            dockerfile=dockerfile,
+            image=image,
+            arguments=given,
+        )
+
+    return _on_each(names, work, write_record, as_json=as_json)
 
 
 @app.command()
@@ -93,13 +132,16 @@ def checkpoints(
     stop: Annotated[
         bool, typer.Option("--stop", help="Stop the active verify or download on the host.")
     ] = False,
+    host: HostNames = None,
+    every: AllGpuHosts = False,
     as_json: Json = False,
 ) -> int:
-    """Verify or download the checkpoints of an engine on the GPU host.
+    """Verify or download the checkpoints of an engine on a GPU host.
 
-    The work continues on the host if the connection or this command ends: the same command shows
-    its log again. The Hugging Face token comes from HF_TOKEN or from the file hf_token_file in
-    [remote]. Exit code 4 if a checkpoint is missing or wrong.
+    Without --host and --all: on the host of new runs. Several hosts work at the same time. The
+    work continues on the host if the connection or this command ends: the same command shows its
+    log again. The Hugging Face token comes from HF_TOKEN or from the file hf_token_file in
+    [remote] or the host's table. Exit code 4 if a checkpoint is missing or wrong.
     """
     if [stop, download, verify].count(True) > 1 or (stop and (deep or only)):
         raise InputError("Give one of --verify, --download and --stop.")
@@ -107,17 +149,66 @@ def checkpoints(
         "stop" if stop else "download" if download else "verify"
     )
     words = [word for given in only or () for word in given.replace(",", " ").split()]
-    with _shown() as on_line:
-        result = open_api(ctx).host_checkpoints(
-            engine, action, deep=deep, only=words, on_line=on_line
-        )
-    if as_json:
-        write_json(result)
-    elif stop:
+    api = open_api(ctx)
+    names = api.hosts_meant(hosts_of(host, every), every=every)
+
+    def stopped(_: dict[str, Any]) -> None:
         say("Stopped. The next download continues where this one stopped.")
+
+    with _shown(names) as on_line:
+
+        def work(name: str) -> dict[str, Any]:
+            told = _named(on_line, name, names)
+            return api.host_checkpoints(
+                engine, action, deep=deep, only=words, host=name, on_line=told
+            )
+
+        return _on_each(names, work, stopped if stop else _print, as_json=as_json)
+
+
+def _on_each(
+    names: list[str],
+    work: Callable[[str], dict[str, Any]],
+    show: Callable[[dict[str, Any]], None],
+    *,
+    as_json: bool,
+) -> int:
+    """Do the work for each host at the same time and show the results; return the exit code.
+
+    JSON is an object of one host, and of several a list, in which a failure is an `error`.
+    """
+    found = at_once(names, work)
+    errors = {name: made for name, made in found.items() if isinstance(made, CosmosError)}
+    results = {name: made for name, made in found.items() if not isinstance(made, CosmosError)}
+    if len(names) == 1 and errors:
+        raise errors[names[0]]
+    failed = {name: {"place": name, "error": str(error)} for name, error in errors.items()}
+    rows = [failed.get(name) or {"place": name, **results[name]} for name in names]
+    if as_json:
+        write_json(results[names[0]] if len(names) == 1 else rows)
     else:
-        _print(result)
-    return OK if result.get("well", True) else GPU_SIDE
+        for made in results.values():
+            show(made)
+    for name, error in errors.items():
+        tell(f"{name}: {error}")
+    well = all(made.get("well", True) for made in results.values())
+    return next((error.exit_code for error in errors.values()), OK if well else GPU_SIDE)
+
+
+def _named(on_line: Callable[[str], None], name: str, names: list[str]) -> Callable[[str], None]:
+    """Return what shows a line, with the host's name before it if there are several."""
+    return on_line if len(names) == 1 else lambda line: on_line(f"{name}: {line}")
+
+
+def _away(place: dict[str, Any]) -> str:
+    since = f" for {age(place['away_since']).removesuffix(' ago')}" if place["away_since"] else ""
+    return "?" if place["up"] is None else f"away{since}"
+
+
+def _gpus(gpus: list[dict[str, Any]]) -> str:
+    """Return how many GPUs of each kind there are: `2 x H100`."""
+    names = [gpu["name"] for gpu in gpus]
+    return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
 
 
 def _print(result: dict[str, Any]) -> None:
@@ -133,8 +224,14 @@ def _print(result: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _shown() -> Iterator[Callable[[str], None]]:
-    """Show lines on stderr; progress as a bar on a terminal, otherwise a line for each 10 %."""
+def _shown(names: list[str]) -> Iterator[Callable[[str], None]]:
+    """Show lines on stderr; progress as a bar on a terminal, otherwise a line for each 10 %.
+
+    The progress of several hosts is shown in lines.
+    """
+    if len(names) > 1:
+        yield lambda line: say(one_line(line))
+        return
     from cosmos_pipelines.hosts.orders import progress_of
 
     last_tenth = -1

@@ -50,12 +50,28 @@ def _exists(file: Path) -> StateError:
     return StateError(f"{file} exists already.", hint="Edit the file, or use another directory.")
 
 
+HOSTS = """\
+# More GPU hosts, each a table [hosts.NAME] with the settings of [remote] and these; runs name it as
+# their backend, or `auto` for any. `cosmos doctor` checks all of them.
+# [hosts.big]
+# host = "gpu2.example.org"
+# gpus = [0, 1]  # "all", or ids
+# image = "..."  # instead of [docker] image
+# price_per_gpu_hour = 2.5  # in [queue] currency
+# labels = ["h100"]  # words for [queue] labels
+# [hosts.big.docker]  # what differs from [docker]
+# [hosts.big.slurm]  # if the host is the login node of a Slurm cluster
+"""
+
+
 def settings_file() -> str:
     """Return a cosmos.toml with every setting, its default and its description."""
     parts = [HEAD]
     engines = tables_of(ENGINES.tables(ENGINES))
     for name, field in {**Settings.model_fields, **engines.model_fields}.items():
         table = field.default
+        if name == "hosts":
+            parts.append(HOSTS)
         if not hasattr(type(table), "model_fields"):
             continue
         parts += [f"# {type(table).__doc__}", f"[{name}]"]

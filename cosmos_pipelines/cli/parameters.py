@@ -45,6 +45,13 @@ def open_catalog(ctx: typer.Context) -> Catalog:
     return catalog
 
 
+def hosts_of(names: list[str] | None, every: bool) -> list[str]:
+    """Return the hosts that were named. Raises InputError if all are asked for as well."""
+    if names and every:
+        raise InputError("--host cannot be combined with --all: give one of them.")
+    return names or []
+
+
 def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
     """Return the values of a repeated option, each given as KEY=VALUE.
 
@@ -104,6 +111,13 @@ EngineName = Annotated[
 BackendName = Annotated[
     str | None, typer.Option("--backend", help="The place to run; default: as in cosmos.toml.")
 ]
+HostNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host", metavar="NAME", help="Only this host: NAME of [hosts.NAME]; may be repeated."
+    ),
+]
+AllHosts = Annotated[bool, typer.Option("--all", help="All hosts (usual).")]
 RecipeName = Annotated[
     str | None,
     typer.Option(

@@ -19,7 +19,7 @@ from cosmos_pipelines.cli.output import (
     write_record,
     write_table,
 )
-from cosmos_pipelines.cli.parameters import Json, open_api
+from cosmos_pipelines.cli.parameters import AllHosts, HostNames, Json, hosts_of, open_api
 from cosmos_pipelines.errors import InputError
 
 app = new_app()
@@ -29,7 +29,7 @@ RUNS: Columns = {
     "type": lambda r: r["model_type"],
     "status": lambda r: "lost" if r.get("lost") else r["status"],
     "engine": lambda r: engine_label(r["engine"]),
-    "where": lambda r: r["host"] or r["backend"],
+    "where": lambda r: r["place"],
     "for": lambda r: duration(r["seconds"]),
     "progress": lambda r: (r["progress"] or {}).get("text", ""),
     "prompt": lambda r: r["prompt"],
@@ -61,18 +61,24 @@ def status(
     ctx: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Repeat until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two repeats.")] = 2.0,
+    host: HostNames = None,
+    every_host: AllHosts = False,
     as_json: Json = False,
 ) -> None:
-    """Show active and queued runs, GPUs, and what was left behind."""
+    """Show active and queued runs, GPUs of all hosts, and what was left behind.
+
+    The hosts are asked at the same time. One that does not answer is told after some seconds.
+    """
     if watch and as_json:
         raise InputError("--watch cannot be combined with --json: give one of them.")
+    hosts = hosts_of(host, every_host)
     api = open_api(ctx)
     if not watch:
-        _print(api.check_status(), as_json=as_json)
+        _print(api.check_status(hosts=hosts), as_json=as_json)
         return
     before = None
     while True:
-        now = api.check_status()
+        now = api.check_status(hosts=hosts)
         if sys.stdout.isatty():
             sys.stdout.write("\x1b[H\x1b[2J")  # cursor home, clear
             _print(now, as_json=False)
@@ -122,7 +128,7 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
 
 def _print_place(place: dict[str, Any]) -> None:
     """Print a place's GPUs and problems; print nothing if it has neither."""
-    name = place["host"] or place["backend"]
+    name = place["name"]
     if place["gpus"]:
         write(f"\nGPUs of {name}")
         write_table(place["gpus"], GPUS)

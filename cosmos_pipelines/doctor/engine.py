@@ -35,13 +35,18 @@ class EngineChecks:
         engine: Engine,
         setup: HostSetup,
         manifest: Callable[[], Manifest],
+        option: str = "",
     ) -> None:
-        """`manifest` may raise SettingsError."""
+        """`manifest` may raise SettingsError.
+
+        `option`: the option that names the host in commands; empty: it is the usual one.
+        """
         self._host, self._image = host, image
         self._engine, self._setup = engine, setup
         self._manifest = manifest
         self._places = {d.name: d.source for d in engine.directories()}
-        self._set_up = f"cosmos host setup {engine.name}"
+        self._set_up = f"cosmos host setup {engine.name}{option}"
+        self._download = f"cosmos host checkpoints {engine.name}{option} --download"
 
     def checks(self) -> list[Check]:
         """Return all checks of the engine, in their order."""
@@ -121,7 +126,7 @@ class EngineChecks:
             return ok(f"{len(pairs)} of {len(pairs)} files, {total / 1e9:.1f} GB of known size")
         names = _some([f"{file.repo}/{file.path}" for file in bad])
         found = f"{len(bad)} of {len(pairs)} files are missing or incomplete: {names}"
-        do = f"cosmos host checkpoints {self._engine.name} --download"
+        do = self._download
         # A file that only some controls or operations need may be left out on purpose.
         return fail(found, do) if any(file.always for file in bad) else warn(found, do)
 

@@ -16,8 +16,8 @@ from typing import Final
 from cosmos_pipelines.backends.carriers.base import Carrier, CarrierChecks
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, said_of, warn
 from cosmos_pipelines.backends.ssh import script as host_script
+from cosmos_pipelines.doctor import gpus
 from cosmos_pipelines.doctor.here import room
-from cosmos_pipelines.engines.gpu_faults import RESET, gpu_fault
 from cosmos_pipelines.errors import (
     BackendError,
     CosmosError,
@@ -34,6 +34,7 @@ from cosmos_pipelines.remote.ssh.config import Hop, route
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection, Target
 from cosmos_pipelines.remote.ssh.login import authorities
 from cosmos_pipelines.remote.ssh.shell import first_line
+from cosmos_pipelines.settings_hosts import Place
 
 ASK_S: Final = 20.0
 """Seconds for one program on the host."""
@@ -46,6 +47,10 @@ trap 'rm -f -- ".doctor.$$" ".doctor.$$.2"' EXIT
 echo test >".doctor.$$" && ln ".doctor.$$" ".doctor.$$.2"
 """
 """Tests hard links too: the inputs in a run folder are hard links."""
+_FOLDER: Final = """
+cat /proc/sys/kernel/random/boot_id && stat -L -c %d:%i -- "$1"
+"""
+"""The boot of the host, and its number of the folder."""
 _FREE: Final = """
 d=$1; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done
 df -Pk -- "$d" | tail -n 1
@@ -75,13 +80,13 @@ class HostChecks:
         target: Target,
         carrier: Carrier,
         *,
-        remote_dir: str,
+        place: Place,
         needs_gpu: bool,
         scripts: str,
     ) -> None:
         """`scripts`: the name of this version's scripts below scripts/."""
         self.target, self.carrier, self.needs_gpu = target, carrier, needs_gpu
-        self.remote_dir, self.scripts = remote_dir, scripts
+        self.place, self.remote_dir, self.scripts = place, place.remote.remote_dir, scripts
         self.connection = Connection(target)
 
     def __enter__(self) -> HostChecks:
@@ -132,7 +137,7 @@ class HostChecks:
         key_file = self.target.key_file
         if key_file is not None and not key_file.is_file():
             do = f"ssh-keygen -t ed25519 -f {shlex.quote(str(key_file))}"
-            return fail(f"there is no key file {key_file} ([remote] key)", do)
+            return fail(f"there is no key file {key_file} ({self.place.table} key)", do)
         hop = self.hops[-1]
         files = [str(f) for f in hop.key_files if f.is_file()]
         agent = hop.agent is not None and hop.agent.exists()
@@ -205,34 +210,13 @@ class HostChecks:
 
     def gpu(self) -> Finding:
         """Report the GPUs that `nvidia-smi` lists."""
-        state = self._gpus
-        if state.gpus and state.problem:
-            return fail(*_of_fault(state.problem))
-        if state.gpus:
-            return ok("; ".join(_gpu(one) for one in state.gpus))
-        problem = state.problem or "no GPU"
-        see = f"ssh {self.target.host} nvidia-smi"
-        do = f"See `{see}`; on the host, `sudo dmesg | grep NVRM` shows the reason."
-        if "is not installed" in problem:
-            do = "Install the NVIDIA driver there (`sudo ubuntu-drivers install`) and reboot."
-            if not self.needs_gpu:
-                return warn(problem, f"Only simulated engines can run on this host. {do}")
-        elif gpu_fault(problem):
-            return fail(*_of_fault(problem))
-        return fail(problem, do)
+        return gpus.listed(self._gpus, self.place, needs_gpu=self.needs_gpu)
 
     def gpu_health(self) -> Finding:
         """Whether a GPU must be reset, or has counted errors of its memory."""
         if not self._gpus.gpus:
             return ok("no GPU")
-        done = self.ask(gpu.health_argv())
-        wrong = gpu.parse_health(done.stdout.decode(errors="replace"))
-        if not wrong:
-            return ok("no GPU asks for a reset, none has uncorrected memory errors")
-        found = "; ".join(f"{name}: {', '.join(signs)}" for name, signs in wrong.items())
-        do = f"{RESET[0].upper()}{RESET[1:]}; if it comes back, the GPU must be replaced."
-        unusable = any(sign in gpu.UNUSABLE for signs in wrong.values() for sign in signs)
-        return fail(found, do) if unusable else warn(found, do)
+        return gpus.health(self.ask(gpu.health_argv()).stdout.decode(errors="replace"))
 
     # Files and time ---------------------------------------------------------------------------
 
@@ -260,10 +244,20 @@ class HostChecks:
             return ok(f"{self.remote_dir} can be written")
         message = said_of(done)
         user = self.hops[-1].user
-        do = f"Set another remote_dir in [remote] of cosmos.toml, or let {user} write there."
+        table = self.place.table
+        do = f"Set another remote_dir in {table} of cosmos.toml, or let {user} write there."
         if "No space left" in message or "quota" in message:
             do = f"Free some space on the host: `ssh {self.target.host} df -h`."
         return fail(f"{self.remote_dir}: {message}", do)
+
+    def folder(self) -> str | None:
+        """Return a text that only the folder `remote_dir` of this host has; None: it is unknown."""
+        try:
+            done = self.ask(["sh", "-c", _FOLDER, "cosmos", self.remote_dir])
+        except (BackendError, SettingsError):  # the checks have said so
+            return None
+        found = done.stdout.decode(errors="replace").split()
+        return " ".join(found) if done.exit_code == 0 and len(found) == 2 else None
 
     def scripts_there(self) -> Finding:
         """Whether the host has the scripts of this version; the start of a run sends them."""
@@ -299,17 +293,3 @@ class HostChecks:
     def ask(self, argv: Sequence[str]) -> Completed:
         """Run a program on the host."""
         return self.connection.run(argv, timeout_s=ASK_S)
-
-
-def _of_fault(problem: str) -> tuple[str, str]:
-    """Return what failed and what to do for a sentence of nvidia-smi."""
-    fault = gpu_fault(problem)
-    return problem, fault[1] if fault else "See `nvidia-smi` there."
-
-
-def _gpu(device: gpu.Gpu) -> str:
-    def gib(mib: int | None) -> str:
-        return "?" if mib is None else f"{mib / 1024:.1f}"
-
-    free, total = gib(device.memory_free_mib), gib(device.memory_total_mib)
-    return f"{device.index}: {device.name}, {free} of {total} GiB free, driver {device.driver}"

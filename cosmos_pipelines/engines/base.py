@@ -134,6 +134,10 @@ class Engine(ABC):
         """
         return ""
 
+    def memory_mib(self) -> int:
+        """Return the memory in MiB that each GPU must have for a load; 0: it is not known."""
+        return 0
+
     def settled(self, operation: Operation) -> Operation:
         """Return `operation` with this engine's value for each field without a value."""
         values = self.defaults.get(operation.model_type, {})

@@ -223,6 +223,10 @@ class Cosmos(Engine):
             hub=tuple(hub),
         )
 
+    def memory_mib(self) -> int:
+        """See `Engine.memory_mib`: what `model_run.py` wants to be free before a load."""
+        return mib(self.options.free_vram_gib)
+
     def _gpu_counts(self) -> tuple[int, ...]:
         return self.gpu_counts
 

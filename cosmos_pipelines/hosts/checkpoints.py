@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cosmos_pipelines.backends.base import Handle
-from cosmos_pipelines.backends.registry import host_backend
+from cosmos_pipelines.backends.registry import backend_on, host_backend, host_place
 from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.backends.tar_bundle import SCRIPTS
 from cosmos_pipelines.engines import Engine
@@ -30,6 +30,7 @@ from cosmos_pipelines.hosts.session import (
 from cosmos_pipelines.hosts.token import placed, token_of
 from cosmos_pipelines.operations.base import Directory, Order
 from cosmos_pipelines.settings import Settings, environment_of
+from cosmos_pipelines.settings_hosts import Place
 
 
 def checkpoints(
@@ -40,29 +41,31 @@ def checkpoints(
     deep: bool = False,
     only: Sequence[str] = (),
     on_line: OnLine | None = None,
+    host: str | None = None,
 ) -> dict[str, Any]:
-    """Verify or download the checkpoints of an engine on the host.
+    """Verify or download the checkpoints of an engine on a host, by default that of new runs.
 
     If an order with the same request is active on the host, also from another process, that order
     is followed. The order outlives this process: an interrupted command can be given again.
 
     Raises:
         InputError: there is no such engine, or no such operation or control in its manifest.
+        SettingsError: there is no such host.
         StateError: an order with another request is active on the host.
         BackendError: the order failed; a missing or broken checkpoint does not count as a failure.
     """
     engine, setup = engine_with_setup(settings, name)
     _check_only(setup, only)
-    if action == "download" and settings.docker.network == "none":  # `network` is meant for runs
-        open_to_all = settings.docker.model_copy(update={"network": None})
-        settings = settings.model_copy(update={"docker": open_to_all})
-    log = log_file(settings, f"{engine.name}-checkpoints")
-    with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
+    place = host_place(settings, host)
+    if action == "download" and place.docker.network == "none":  # `network` is meant for runs
+        place = replace(place, docker=place.docker.model_copy(update={"network": None}))
+    log = log_file(settings, f"{engine.name}-checkpoints", place)
+    with telling(log, on_line) as tell, closing(backend_on(settings, place)) as backend:
         target = engine_on_host(engine, setup, backend, tell)
         try:
             request = _CheckpointsRequest(action, deep, tuple(only))
             ended = _follow_active(target, engine, backend, request) or _start(
-                settings, target, engine, backend, request
+                settings, place, target, engine, backend, request
             )
         except KeyboardInterrupt:
             tell(f"The {action} continues on the host: the same command shows it, --stop ends it.")
@@ -72,14 +75,14 @@ def checkpoints(
         return {"engine": engine.name, "host": target.host.host, **result, "log": str(log)}
 
 
-def stop_checkpoints(settings: Settings, name: str) -> dict[str, Any]:
-    """Stop the order that verifies or downloads checkpoints on the host.
+def stop_checkpoints(settings: Settings, name: str, host: str | None = None) -> dict[str, Any]:
+    """Stop the order that verifies or downloads checkpoints on a host.
 
     Raises:
         StateError: no such order is active.
     """
     engine, _ = engine_with_setup(settings, name)
-    with closing(host_backend(settings)) as backend:
+    with closing(host_backend(settings, host)) as backend:
         root = root_of(backend.host)
         handle = backend.find(host_orders.checkpoints_id(engine.name, root)) if root else None
         if handle is None or not backend.alive(handle):
@@ -146,6 +149,7 @@ def _check_same(target: EngineOnHost, backend: SshBackend, handle: Handle, order
 
 def _start(
     settings: Settings,
+    place: Place,
     target: EngineOnHost,
     engine: Engine,
     backend: SshBackend,
@@ -153,7 +157,7 @@ def _start(
 ) -> Ended:
     token = None
     if request.action == "download":
-        file = settings.remote.hf_token_file
+        file = place.remote.hf_token_file
         given = None if file is None else settings.home / file.expanduser()
         token = token_of(environment_of(settings), given)
     arrived = arrive(target, code=False)

@@ -14,6 +14,7 @@ from cosmos_pipelines.errors import CosmosError, InputError, LinkLost
 from cosmos_pipelines.files import room_for
 from cosmos_pipelines.hosts.arrive import EngineOnHost, Tell
 from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_hosts import UNNAMED, Place
 
 OnLine = Callable[[str], None]
 
@@ -40,9 +41,10 @@ def engine_on_host(
     return EngineOnHost(backend.host, engine.name, setup, directories, SCRIPTS, tell)
 
 
-def log_file(settings: Settings, name: str) -> Path:
-    """Return the path of a command's log on this machine."""
-    return settings.outputs / "host_setup" / f"{name}.log"
+def log_file(settings: Settings, name: str, place: Place) -> Path:
+    """Return the path of the log of a command for a host, on this machine."""
+    host = "" if place.name == UNNAMED else f"-{place.name}"
+    return settings.outputs / "host_setup" / f"{name}{host}.log"
 
 
 @contextmanager

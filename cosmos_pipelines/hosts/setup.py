@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 from cosmos_pipelines.backends.carriers.container import image_of
 from cosmos_pipelines.backends.launch_when_free import launch_when_free
-from cosmos_pipelines.backends.registry import host_backend
+from cosmos_pipelines.backends.registry import backend_on, host_place
 from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import BackendError
@@ -33,45 +34,51 @@ from cosmos_pipelines.hosts.session import (
     telling,
 )
 from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_hosts import Place
 
 SMOKE_S: Final = 1800.0
 """Seconds that the imports of a smoke test may take, from a cold disk."""
 
 
 def set_up(
-    settings: Settings, name: str, request: SetupRequest, on_line: OnLine | None = None
+    settings: Settings,
+    name: str,
+    request: SetupRequest,
+    on_line: OnLine | None = None,
+    host: str | None = None,
 ) -> dict[str, Any]:
-    """Install code and image of an engine on the host and test that the engine's imports work.
+    """Install code and image of an engine on a host and test that the engine's imports work.
 
-    `on_line` gets a line for each step, and the output of git and Docker; the same lines are
-    written to `outputs/host_setup/<engine>.log`.
+    `host`: its place; default: that of new runs, or the first. `on_line` gets a line for each step,
+    and the output of git and Docker; the same lines are written to
+    `outputs/host_setup/<engine>.log`, for a named host `<engine>-<host>.log`.
 
     Raises:
         InputError: there is no such engine, or the engine needs no set-up.
+        SettingsError: there is no such host.
         StateError: containers use the code that would be replaced.
         BackendError: a step failed; the steps before it are kept.
     """
     engine, setup = engine_with_setup(settings, name)
-    settings = _without_the_tag(settings, engine.name, setup.image)
-    log = log_file(settings, engine.name)
-    with telling(log, on_line) as tell, closing(host_backend(settings)) as backend:
+    place = _without_the_tag(host_place(settings, host), engine.name, setup.image)
+    log = log_file(settings, engine.name, place)
+    with telling(log, on_line) as tell, closing(backend_on(settings, place)) as backend:
         target = engine_on_host(engine, setup, backend, tell)
         arrived = arrive(target)
         commit = have_code(target, arrived, request.source)
         candidate = have_image(target, arrived.root, commit, request, recorded(target))
         facts = _facts(target, commit, candidate, arrived, log)
         record(target, arrived.root, facts)
-        used = image_of(settings.docker, engine.name, setup.image)
+        used = image_of(place.docker, engine.name, setup.image)
         if used != setup.image:
             tell(f"warning: the settings name {used}: runs and the smoke test use that image.")
         return _test(target, engine, backend, candidate, facts, arrived.root)
 
 
-def _without_the_tag(settings: Settings, engine: str, tag: str) -> Settings:
-    """Remove the engine's own tag from the images in settings: the test must use the new image."""
-    images = {k: v for k, v in settings.docker.images.items() if (k, v) != (engine, tag)}
-    docker = settings.docker.model_copy(update={"images": images})
-    return settings.model_copy(update={"docker": docker})
+def _without_the_tag(place: Place, engine: str, tag: str) -> Place:
+    """Remove the engine's own tag from the images of a place: the test must use the new image."""
+    images = {k: v for k, v in place.docker.images.items() if (k, v) != (engine, tag)}
+    return replace(place, docker=place.docker.model_copy(update={"images": images}))
 
 
 def _test(

@@ -126,6 +126,17 @@ cd && cd -- "$1/engines/$2" 2>/dev/null || exit 0
 [ ! -f setup.json ] || part record "$(head -c 17000000 setup.json)"
 """
 
+_INSTALLED: Final = """
+cd && cd -- "$1" 2>/dev/null || exit 0
+shift
+while [ $# -gt 1 ]; do
+    file=engines/$1/setup.json
+    [ ! -f "$file" ] || part "record.$1" "$(head -c 1000000 "$file")"
+    [ ! -d "$2" ] || part "code.$1" "$2"
+    shift 2
+done
+"""
+
 # One line of input for each file: target, directory, branch or -, path or *; answers with its size.
 _SIZES: Final = """
 cd && cd -- "$1" 2>/dev/null || exit 0
@@ -238,6 +249,14 @@ def code_argv(remote_dir: str, code: str) -> list[str]:
 def record_argv(remote_dir: str, engine: str) -> list[str]:
     """Print the record of the set-up."""
     return script(_RECORD, remote_dir, engine)
+
+
+def installed_argv(remote_dir: str, *engines: str) -> list[str]:
+    """Print the records of set-ups (`record.NAME`), and where code is (`code.NAME`).
+
+    `engines`: the name of each engine, then the directory of its code.
+    """
+    return script(_INSTALLED, remote_dir, *engines)
 
 
 def sizes_argv(remote_dir: str, checkpoints: str, huggingface: str) -> list[str]:

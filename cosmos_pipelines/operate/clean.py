@@ -1,4 +1,4 @@
-"""Remove what no run needs any more, here, on the GPU host and of Dagster's records.
+"""Remove what no run needs any more, here, on the GPU hosts and of Dagster's records.
 
 Each part first finds, then removes what it found, after another look at it. Trouble with one thing,
 or with a host that is away, is told and stops nothing else. Whatever is interrupted is found again.
@@ -15,11 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from cosmos_pipelines.backends.at_once import at_once
 from cosmos_pipelines.backends.base import Backend, KeptOrder
 from cosmos_pipelines.backends.registry import (
     backend_for,
     host_names,
     host_of,
+    place_words,
 )
 from cosmos_pipelines.catalog.deletion import deleted_runs
 from cosmos_pipelines.catalog.records import Run
@@ -42,7 +44,7 @@ class Removed:
 
     kind: str
     place: str
-    """`this machine`, or the name of the GPU host."""
+    """`this machine`, or what users call the GPU host."""
     id: str
     bytes: int
 
@@ -95,10 +97,18 @@ def clean(
 ) -> Cleaned:
     """Remove what no run has needed for `older_s` seconds; one clean at a time in a project."""
     cleaned = Cleaned(older_s, dry_run)
+
+    def clean_place(name: str) -> Cleaned:
+        part, host = Cleaned(older_s, dry_run), host_of(settings, name)
+        with part.going_on(), closing(backend_for(settings, name)) as backend:
+            _clean_place(part, catalog, backend, place_words(name, host) if host else HERE)
+        return part
+
     with _alone(settings.home / ".cosmos"):
-        for name in _places(settings):
-            with cleaned.going_on(), closing(backend_for(settings, name)) as backend:
-                _clean_place(cleaned, catalog, backend, host_of(settings, name) or HERE)
+        for part in at_once(["local", *host_names(settings)], clean_place).values():
+            if isinstance(part, Cleaned):
+                cleaned.removed += part.removed
+                cleaned.problems += part.problems
         with cleaned.going_on():
             _clean_pictures(cleaned, catalog, settings)
             _clean_daemon_log(cleaned, settings)
@@ -114,10 +124,6 @@ def _alone(directory: Path) -> Iterator[None]:
     with (directory / "clean.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process
         yield
-
-
-def _places(settings: Settings) -> list[str]:
-    return ["local", *host_names(settings)]
 
 
 def _clean_place(cleaned: Cleaned, catalog: Catalog, backend: Backend, place: str) -> None:

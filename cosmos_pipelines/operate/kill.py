@@ -8,12 +8,19 @@ from contextlib import closing
 
 from loguru import logger
 
+from cosmos_pipelines.backends.at_once import at_once
 from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.backends.owner import owner_name, owner_shown
 from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import BackendError, CosmosError, InputError, StateError
+from cosmos_pipelines.errors import (
+    BackendError,
+    CosmosError,
+    InputError,
+    StateError,
+    Unreachable,
+)
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.runs.claim import MAY_STILL_RUN
 from cosmos_pipelines.runs.execute import execute_runs
@@ -47,15 +54,42 @@ def kill(
         chosen: Sequence[Run] = [*catalog.active_runs(), *catalog.queued_runs(None)]
     else:
         chosen = _killable(catalog, run_id, whole_batch)
-    stopped, failure = [], None
+    stopped, failures = _stop_all(catalog, settings, chosen)
+    if failures:
+        raise next(failures[run.id] for run in chosen if run.id in failures)
+    return [stopped[run.id] for run in chosen]
+
+
+def _stop_all(
+    catalog: Catalog, settings: Settings, chosen: Sequence[Run]
+) -> tuple[dict[str, Run], dict[str, CosmosError]]:
+    """Stop runs, those of each place in their order, all places at the same time.
+
+    Returns the runs that were stopped, and why others were not. A place that cannot be reached is
+    not asked again for its other runs, but those that only wait are taken out of the queue.
+    """
+    stopped, failures = dict[str, Run](), dict[str, CosmosError]()
+    at: dict[str, list[Run]] = {}
     for run in chosen:
-        try:
-            stopped.append(_stop(catalog, settings, run))
-        except CosmosError as e:  # the others are stopped nevertheless
-            failure = failure or e
-    if failure is not None:
-        raise failure
-    return stopped
+        if run.status == "pending" and (cancelled := catalog.cancel_pending(run.id)):
+            stopped[run.id] = cancelled
+        else:
+            at.setdefault(run.backend, []).append(run)
+
+    def stop(place: str) -> None:
+        away: Unreachable | None = None
+        for run in at[place]:
+            try:
+                if away is not None:
+                    raise _not_known(run, away)
+                stopped[run.id] = _stop(catalog, settings, run)
+            except CosmosError as e:  # the others are stopped nevertheless
+                failures[run.id] = e
+                if isinstance(e.__cause__, Unreachable):
+                    away = e.__cause__
+
+    at_once(list(at), stop)
+    return stopped, failures
 
 
 def kill_stray(catalog: Catalog, settings: Settings) -> list[str]:
@@ -113,12 +147,15 @@ def _stop(catalog: Catalog, settings: Settings, run: Run) -> Run:
                 return _stop_order(catalog, settings, backend, run)
             return _stop_given_up(catalog, settings, backend, run)
     except BackendError as e:
-        raise BackendError(
-            e.kind,
-            f"It is not known whether run {run.id} was stopped; its order may still run. "
-            f"{e.message}",
-            hint=f"Give the command again when {run.host or 'its host'} answers.",
-        ) from e
+        raise _not_known(run, e) from e
+
+
+def _not_known(run: Run, why: BackendError) -> BackendError:
+    return BackendError(
+        why.kind,
+        f"It is not known whether run {run.id} was stopped; its order may still run. {why.message}",
+        hint=f"Give the command again when {run.host or 'its host'} answers.",
+    )
 
 
 def _stop_given_up(catalog: Catalog, settings: Settings, backend: Backend, run: Run) -> Run:

@@ -6,6 +6,7 @@ A place that cannot be reached has a problem and raises no error; the wait for a
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -13,12 +14,13 @@ from typing import Any, Final, Literal
 
 from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.backends.owner import owner_shown
-from cosmos_pipelines.backends.registry import backend_for, host_names, host_of
+from cosmos_pipelines.backends.registry import backend_for, host_names, host_of, place_words
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import BackendError, CosmosError, Unreachable
 from cosmos_pipelines.hosts.orders import of_host
 from cosmos_pipelines.remote.gpu import GpuState
 from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_hosts import AUTO
 
 LOOK_S: Final = 5.0
 """Seconds that a place may take to answer, once connected."""
@@ -39,7 +41,8 @@ class Place:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         gpus = self.gpus.as_dict()
-        answer = {"backend": self.backend, "host": self.host, "problem": self.problem}
+        name = place_words(self.backend, self.host)
+        answer = {"backend": self.backend, "host": self.host, "problem": self.problem, "name": name}
         return answer | {"gpus": gpus["gpus"], "gpu_problem": gpus["problem"]}
 
 
@@ -65,27 +68,33 @@ class Left:
 
 
 def places_of(settings: Settings, runs: Iterable[Run]) -> list[str]:
-    """Return the names of the backend of new runs, of these runs, and of the GPU host."""
+    """Return the names of the places of new runs, of these runs, and of all GPU hosts."""
     names = [settings.execution.backend, *(run.backend for run in runs)]
-    return list(dict.fromkeys([*names, *host_names(settings)]))
+    return [name for name in dict.fromkeys([*names, *host_names(settings)]) if name != AUTO]
 
 
 def look_at(settings: Settings, names: Sequence[str]) -> dict[str, Place]:
     """Return the state of these backends, asked at the same time."""
     places = {name: Place(name, host_of(settings, name)) for name in names}
-    within_s = LOOK_S + settings.remote.connect_timeout_s
     asked = [
         threading.Thread(target=_asking(settings, place), name=f"look-{name}", daemon=True)
         for name, place in places.items()
     ]
+    started = time.monotonic()
     for thread in asked:
         thread.start()
     for thread, name in zip(asked, names, strict=True):
-        thread.join(within_s)
+        within_s = LOOK_S + _connect_s(settings, name)
+        thread.join(max(0, started + within_s - time.monotonic()))
         if thread.is_alive():  # the thread may still write into its own Place, so make a new one
             places[name] = Place(name, places[name].host)
             places[name].problem = f"The backend {name} did not answer within {within_s:g} s."
     return places
+
+
+def _connect_s(settings: Settings, name: str) -> float:
+    place = settings.places.get(name)
+    return (settings.remote if place is None else place.remote).connect_timeout_s
 
 
 def _asking(settings: Settings, place: Place) -> Callable[[], None]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from cosmos_pipelines.backends.registry import hosts_meant, place_words
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, label_of
@@ -14,13 +15,17 @@ from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.settings import Settings
 
 
-def status(catalog: Catalog, settings: Settings) -> dict[str, Any]:
+def status(catalog: Catalog, settings: Settings, hosts: Sequence[str] = ()) -> dict[str, Any]:
     """Return backend, engine, counts, active runs, places with their GPUs, what was left behind.
 
-    A host that does not answer is a problem of its place, after some seconds.
+    All places are asked at the same time, or only `hosts`. A host that does not answer is a problem
+    of its place, after some seconds.
+
+    Raises:
+        SettingsError: one of `hosts` is no host of the settings.
     """
     before = catalog.active_runs()
-    places = places_of(settings, before)
+    places = hosts_meant(settings, hosts) if hosts else places_of(settings, before)
     found = look_at(settings, places)
     active, queued = catalog.active_runs(), catalog.queued_runs(None)
     lost = {run.id for run in active if looks_lost(run)}
@@ -73,6 +78,7 @@ def _brief(run: Run, prompts: Mapping[str, Prompt]) -> dict[str, Any]:
         "prompt": prompt.name if prompt else None,
         "engine": run.engine,
         "backend": run.backend,
+        "place": place_words(run.backend, run.host),
         "order": run.batch_id,
         "host": run.host,
         "container": run.container_name,

@@ -72,7 +72,7 @@ class HostsNews:
         places = self.known["places"] if self.known else []
         gpus = [gpu for place in places for gpu in place["gpus"]]
         loads = [gpu["load_percent"] for gpu in gpus if gpu["load_percent"] is not None]
-        silent = [p["host"] or "this machine" for p in places if p["silent_since"]]
+        silent = [p["name"] if p["host"] else "this machine" for p in places if p["silent_since"]]
         load = round(sum(loads) / len(loads)) if loads else None
         daemon = self.daemon or {"alive": True, "queue": None, "beat": None}
         brief = {"load": load, "gpus": len(gpus), "silent": silent}

@@ -44,7 +44,10 @@ class Bundles:
             if run.batch_id not in self._looks:
                 self._looks[run.batch_id] = self._look(run, order)
             texts = self._looks[run.batch_id] | self._own(run)
-            ours = [environment_of(self._settings), self._settings.docker.env]
+            ours = [
+                environment_of(self._settings),
+                *(place.docker.env for place in self._settings.places.values()),
+            ]
             if "order.json" in texts:  # as we wrote or checked it
                 ours.append(json.loads(texts["order.json"])["env"])
             known = {secret for one in ours for secret in secrets_of(one)}

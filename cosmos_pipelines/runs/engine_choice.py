@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cosmos_pipelines.engines import ENGINES, Engine
 from cosmos_pipelines.errors import EngineBroken, InputError, SettingsError, UnknownId
 from cosmos_pipelines.operations import ModelType
@@ -27,6 +29,16 @@ def engine_for(settings: Settings, model_type: ModelType, name: str | None = Non
         file = settings.home / FILE
         place = place_of(["execution", setting], file, read_settings(file)[1])
         raise SettingsError(f"{place}: execution.{setting}: {e.message}", hint=e.hint) from None
+
+
+def missing_here(settings: Settings, engine: Engine) -> dict[str, str]:
+    """What an engine needs on this machine and does not find: a sentence for each setting."""
+    paths = {d.name: settings.work / d.source for d in engine.directories()}
+    missing = {d: f"no directory {path}" for d, path in paths.items() if not path.is_dir()}
+    own = engine.own_checkpoint()
+    if own and not Path(own).exists():
+        missing["checkpoint"] = f"no checkpoint {own}"
+    return missing
 
 
 def _able(settings: Settings, name: str, model_type: ModelType) -> Engine:

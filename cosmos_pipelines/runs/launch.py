@@ -8,8 +8,10 @@ from loguru import logger
 
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.launch_when_free import launch_when_free
+from cosmos_pipelines.errors import Unreachable
 from cosmos_pipelines.operations.base import Order
-from cosmos_pipelines.runs.context import RunContext, Withdrawn
+from cosmos_pipelines.runs.context import NotStarted, RunContext, Withdrawn
+from cosmos_pipelines.runs.known_places import note_away
 
 
 def launch_wanted(context: RunContext, order: Order) -> Handle:
@@ -17,7 +19,9 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
 
     Raises:
         Withdrawn: all its runs were cancelled while it waited.
-        NotStarted: the queue does not want it any more.
+        NotStarted: the queue does not want it any more, or its place is away and has not been asked
+            to start it. For a place that goes away now, runs for any place wait as long as
+            `[queue] elsewhere_after_s`.
         TakenOver: another process has them.
         CosmosError: what `Backend.launch` raises.
     """
@@ -28,7 +32,20 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
         wanted()
         context.check_may_start()
 
-    return launch_when_free(context.backend, order, told, wanted, before_start)
+    backend = context.backend
+    if context.load_id is not None and _for_any_place(context, order):
+        backend.patience_s = context.settings.queue.elsewhere_after_s
+    try:
+        return launch_when_free(backend, order, told, wanted, before_start)
+    except Unreachable as e:
+        if context.load_id is None or backend.may_have_started(order.id):
+            raise
+        note_away(context.settings, backend.name, str(e))
+        raise NotStarted(f"{backend.name} is away. {e.message}") from e
+
+
+def _for_any_place(context: RunContext, order: Order) -> bool:
+    return all(run.any_place for run in context.catalog.find_runs(order.run_ids).values())
 
 
 def _check_wanted(context: RunContext, order: Order) -> None:

@@ -19,7 +19,9 @@ from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError, shown
 from cosmos_pipelines.media.probe import probe, stamp_of
 from cosmos_pipelines.operations import Job, Video
+from cosmos_pipelines.runs.known_places import known_places
 from cosmos_pipelines.runs.locations import located
+from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
 from cosmos_pipelines.runs.plan import job_of
 from cosmos_pipelines.runs.scenes import as_measured, scene_videos
 from cosmos_pipelines.settings import Settings
@@ -63,22 +65,15 @@ def next_loads(
         if members[most:]:
             groups[key] = members[most:]
         for runs in looks.batches(members[:most]):
-            place = _place_for(runs[0], left)
+            gpus = looks.gpus(runs[0])
+            place = looks.place(runs[0], gpus, left)
             if place is None:
                 groups.pop(key, None)
                 break
-            gpus = looks.gpus(runs[0])
             left[place] -= gpus
             ids = tuple(run.id for run in runs)
             loads.append(NewLoad(place, runs[0].engine, runs[0].model_type, ids, gpus))
     return sorted(loads, key=lambda load: order[load.run_ids[0]])
-
-
-def _place_for(run: Run, left: Mapping[str, int]) -> str | None:
-    """The place of a run's load: its own, or the one with the most room if any will do."""
-    wanted = left if run.any_place else {run.backend: left.get(run.backend, 0)}
-    place = max(wanted, key=lambda name: wanted[name])
-    return place if wanted[place] > 0 else None
 
 
 class _Looks:
@@ -91,6 +86,9 @@ class _Looks:
         self._prompts = catalog.find_prompts(run.prompt_id for run in waiting if run.prompt_id)
         self._scenes = catalog.find_scenes(prompt.scene for prompt in self._prompts.values())
         self._parents = catalog.find_runs(run.parent_run_id for run in waiting if run.parent_run_id)
+        if any(run.any_place for run in waiting):
+            self._known, self._paused = known_places(settings), paused_places(catalog)
+            self._at = catalog.places_of_scenes(p.scene for p in self._prompts.values())
         self._engines: dict[str, Engine] = {}
         self._measured: dict[str, bool] = {}
         self._jobs: dict[str, Job] = {}
@@ -124,6 +122,20 @@ class _Looks:
         job = self._jobs.get(run.id)
         cost = self._engine(run.engine).cost(job) if job else None
         return cost.gpus if cost else 1
+
+    def place(self, run: Run, gpus: int, left: Mapping[str, int]) -> str | None:
+        """The place of a run's load: its own, or the best with room if any will do; None: none."""
+        if not run.any_place:
+            return run.backend if left.get(run.backend, 0) > 0 else None
+        engine, prompt = self._engine(run.engine), self._prompts.get(run.prompt_id or "")
+        needs = Needs(
+            engine.name, gpus=0 if engine.simulated else gpus, memory_mib=engine.memory_mib()
+        )
+        scene = self._at.get(prompt.scene, ()) if prompt else ()
+        choice = places_for(
+            self._settings, needs, self._known, paused=self._paused, with_scene=scene
+        )
+        return next((name for name in choice.places if left.get(name, 0) > 0), None)
 
     def batches(self, runs: Sequence[Run]) -> list[list[Run]]:
         """These runs of one rough key in batches, by their inputs as they are now."""

@@ -6,11 +6,12 @@ first of those that run is about to end: what is prepared cannot be moved in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from cosmos_pipelines.backends.registry import backend_names
 from cosmos_pipelines.catalog.records import Load, Run
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.runs.known_places import PlaceState, known_places
 from cosmos_pipelines.runs.remaining import Remaining
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import LOCAL
@@ -19,13 +20,12 @@ _HOLDS_GPU = frozenset({"pending", "uploading", "running"})
 """A load with such a run has its GPUs, or waits for them."""
 
 
-def room_of(
-    catalog: Catalog, settings: Settings, gpus: Mapping[str, int] | None = None
-) -> dict[str, int]:
+def room_of(catalog: Catalog, settings: Settings) -> dict[str, int]:
     """The GPUs of each place that have no load which runs or is prepared, by place.
 
-    `gpus`: how many GPUs places are known to have, where the settings do not name them.
+    None of a place that is away: what waits for it waits in the queue.
     """
+    known = known_places(settings)
     loads = catalog.open_loads()
     members = catalog.runs_of_loads([load.id for load in loads])
     busy: dict[str, list[Load]] = {}
@@ -36,7 +36,11 @@ def room_of(
     names = dict.fromkeys([*backend_names(settings), *catalog.waiting_backends()])
     room = {}
     for name in names:
-        slots = _slots(settings, name, gpus or {})
+        state = known.get(name, PlaceState(name))
+        if state.up is False:
+            room[name] = 0
+            continue
+        slots = _slots(settings, name, state)
         mine = busy.get(name, [])
         free = slots - sum(load.gpus for load in mine)
         room[name] = max(0, free)
@@ -45,13 +49,13 @@ def room_of(
     return room
 
 
-def _slots(settings: Settings, name: str, gpus: Mapping[str, int]) -> int:
+def _slots(settings: Settings, name: str, state: PlaceState) -> int:
     if name == LOCAL:
         return settings.execution.local_slots
     place = settings.places.get(name)
     if place is not None and place.gpus != "all":
         return len(place.gpus)
-    return max(1, gpus.get(name, 1))
+    return max(1, len(state.gpus))
 
 
 def _one_ends_soon(

@@ -26,6 +26,7 @@ from cosmos_pipelines.catalog.queue import CLAIM_S
 from cosmos_pipelines.catalog.records import Load, Run, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.operate.place_looks import look_again
 from cosmos_pipelines.resources.daemon_side import queue_is_on
 from cosmos_pipelines.resources.dagster_private import instance_id
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
@@ -50,6 +51,7 @@ def dispatch_queue(
 ) -> dg.SensorResult | dg.SkipReason:
     """Request Dagster runs for the next loads."""
     with catalog.open() as (store, settings):
+        look_again(settings)
         store.end_dead_loads()
         store.end_dependents()
         tick = _Tick(context, store, f"dagster {instance_id(context.instance)}")

@@ -208,6 +208,8 @@ NATURAL: dict[str, Call] = {
     "states since": lambda a: a.count_states("2026-01-01T00:00:00Z"),
     "what now": lambda a: a.what_now(),
     "last doctor": lambda a: a.last_doctor(),
+    "places": lambda a: a.list_places(look=False),
+    "hosts that are meant": lambda a: a.hosts_meant(every=True),
     "close": lambda a: a.close(),
 }  # fmt: skip
 
@@ -472,6 +474,13 @@ WRONG: dict[str, tuple[Call, str]] = {
     "why nothing": (lambda a: a.why("rs_nothing"), "rs_nothing"),
     "doctor backend": (lambda a: a.doctor(3), "backend"),
     "doctor check": (lambda a: a.doctor(on_check="print"), "on_check"),
+    "places engine": (lambda a: a.list_places("moon"), "moon"),
+    "status host": (lambda a: a.check_status(hosts="moon"), "moon"),
+    "doctor host": (lambda a: a.doctor(hosts=["moon"]), "moon"),
+    "setup host": (lambda a: a.host_setup("cosmos3", host="moon"), "moon"),
+    "checkpoints host": (lambda a: a.host_checkpoints("cosmos3", host="moon"), "moon"),
+    "stop host": (lambda a: a.host_checkpoints("cosmos3", "stop", host="moon"), "moon"),
+    "meant host": (lambda a: a.hosts_meant("moon"), "moon"),
     "setup engine": (lambda a: a.host_setup(3), "engine"),
     "setup unknown": (lambda a: a.host_setup("cosmos4"), "cosmos4"),
     "setup arguments": (lambda a: a.host_setup("cosmos3", arguments=["A=1"]), "arguments"),

@@ -31,7 +31,8 @@ def test_a_new_project_is_well(project: Project, cosmos: Cosmos) -> None:
 
 def test_json_is_a_list_of_checks_and_nothing_else(cosmos: Cosmos) -> None:
     checks = cosmos("doctor", "--json").json
-    assert {key for check in checks for key in check} == {"name", "place", "result", "found", "do"}
+    keys = {"name", "place", "result", "found", "do", "host"}
+    assert {key for check in checks for key in check} == keys
     assert {check["result"] for check in checks} == {"ok"}
 
 

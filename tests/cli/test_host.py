@@ -108,6 +108,30 @@ def on_terminal(bare: Ready, *words: str) -> Said:
     return Said(code, shown.decode(), "")
 
 
+def test_all_hosts_are_set_up_at_once_and_one_that_is_away_leaves_the_others_alone(
+    bare: Ready, host: Callable[..., Said]
+) -> None:
+    file = bare.settings.home / "cosmos.toml"
+    away = '[hosts.away]\nhost = "127.0.0.1"\nport = 1\nssh_config = "/dev/null"\n'
+    file.write_text(file.read_text() + away)
+    said = host("setup", NAME, "--from", bare.source, "--all", "--json")
+    assert said.code == 4
+    here, gone = said.json
+    assert (here["place"], here["smoke"]["passed"]) == ("ssh_docker", True)
+    assert (gone["place"], "nothing listens" in gone["error"]) == ("away", True)
+    told = said.err.splitlines()
+    assert "ssh_docker: smoke test: passed." in told
+    assert told[-1].startswith("error: away: 127.0.0.1 (")
+    assert sorted(p.name for p in (bare.settings.outputs / "host_setup").iterdir()) == [
+        f"{NAME}-away.log", f"{NAME}.log"
+    ]  # fmt: skip
+    said = host("checkpoints", NAME, "--host", "away")
+    assert (said.code, "nothing listens" in said.error) == (4, True)
+    said = host("checkpoints", NAME, "--host", "awya")
+    assert (said.code, "Did you mean away?" in said.error) == (2, True)
+    assert "--host cannot be combined" in host("setup", NAME, "--host", "away", "--all").error
+
+
 def test_wrong_usage_is_told_before_anything_is_asked(cosmos: Cosmos) -> None:
     said = cosmos("host", "setup", "preview")
     assert said.code == 2

@@ -25,6 +25,12 @@ def test_a_new_project_has_every_setting_at_its_default(tmp_path: Path) -> None:
         for key in type(table).model_fields:
             assert re.search(rf"^(# )?{key} =", text, re.M), key
     assert settings.inputs.is_dir()
+    hosts = text[text.index("# [hosts.big]\n") : text.index("\n\n", text.index("# [hosts.big]"))]
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "cosmos.toml").write_text(
+        re.sub("^# ", "", hosts, flags=re.M), encoding="utf-8"
+    )
+    assert load_settings(tmp_path / "more").places["big"].gpus == (0, 1)
     assert spawn("list", "runs", cwd=file.parent).code == 0
 
 

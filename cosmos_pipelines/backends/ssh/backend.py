@@ -71,7 +71,11 @@ class SshBackend(Backend):
             BackendError: also `launch_failed` before any upload, if the host lacks what the order
                 needs.
         """
-        return self._handle(self._launching.launch(order, before_start))
+        return self._handle(self._launching.launch(order, before_start, self.patience_s))
+
+    def may_have_started(self, order_id: str) -> bool:
+        """See `Backend.may_have_started`."""
+        return order_id in self._launching.asked
 
     def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
         """See `Backend.find`."""

@@ -38,9 +38,15 @@ class Launching:
     retry: Retry
     sent: set[str] = field(default_factory=set)
     """Orders whose files were sent, and that wait for GPUs."""
+    asked: set[str] = field(default_factory=set)
+    """Orders that the host was asked to start, and has not answered."""
 
-    def launch(self, order: Order, before_start: Callable[[], None] | None) -> Seen:
+    def launch(
+        self, order: Order, before_start: Callable[[], None] | None, wait_s: float | None
+    ) -> Seen:
         """Upload what is missing and start the order, unless it was started: see `Backend.launch`.
+
+        `wait_s`: how long to wait for the host before it is asked to start the order.
 
         Raises:
             GpusBusy: others use the GPUs; what is missing was uploaded.
@@ -52,7 +58,7 @@ class Launching:
         scripts = scripts_bundle(self.scripts)
         for _ in range(LAUNCHES):
             try:
-                answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts))
+                answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts), wait_s)
             except NotUnderstood as e:
                 if self.retry.reached:
                     raise
@@ -64,9 +70,9 @@ class Launching:
             if busy and not (isinstance(busy, GpusBusy) and order.id not in self.sent):
                 raise busy
             root = answer.part("root")
-            self._upload(order, root)
+            self._upload(order, root, wait_s)
             if "scripts" not in answer.parts:
-                self._bring(scripts, root)
+                self._bring(scripts, root, wait_s)
             self.sent.add(order.id)
             if busy:
                 raise busy
@@ -115,23 +121,24 @@ class Launching:
         seen = answer.seen(order.id)
         return answer, seen if seen.started else answer.start(order)
 
-    def _upload(self, order: Order, root: str) -> None:
+    def _upload(self, order: Order, root: str, wait_s: float | None) -> None:
         files = [(Path(v.path), v.sha256, v.size) for v in order.inputs.values()]
         if files:
             cas = f"{root}/cas"
             sent = self.retry.transfer(
                 lambda arrived: transfer.put_files(
                     self.host.connection, files, cas, arrived=arrived
-                )
+                ),
+                wait_s,
             )
             logger.info(
                 "Sent {n} of {all} files, {size} bytes, to {host}",
                 n=sent.files, all=len(files), size=sent.size, host=self.host.host,
             )  # fmt: skip
 
-    def _bring(self, scripts: TarBundle, root: str) -> None:
+    def _bring(self, scripts: TarBundle, root: str, wait_s: float | None) -> None:
         argv = host_script.bring_scripts(root, scripts.name, uuid.uuid4().hex)
-        self.retry(lambda: self.host.ask(argv, input=scripts.tar, timeout_s=START_S))
+        self.retry(lambda: self.host.ask(argv, input=scripts.tar, timeout_s=START_S), wait_s)
 
     def _start(
         self, order: Order, places: Places, start_argv: list[str], bundle: bytes
@@ -165,7 +172,9 @@ class Launching:
             if asked and (seen := self.host.look(order.id)).started:
                 return seen
             asked = True
+            self.asked.add(order.id)
             answer = self.host.ask(argv, input=bundle, timeout_s=START_S + hash_s)
+            self.asked.discard(order.id)  # it has answered
             if "damaged" in answer.parts:
                 self._tell_damaged(order, answer.parts["damaged"].split())
             if "gone" in answer.parts or "damaged" in answer.parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cosmos_pipelines.errors import InputError, StateError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 100
 """Waiting runs on one page."""
+PLACES: Final = {"settings": (0, "Settings"), "here": (1, "This machine")}
+"""Order and titles of the blocks of checks; those of hosts come last."""
 MEND: Final = "mend"
 DOCTOR: Final = "doctor"
 
@@ -84,9 +86,13 @@ class _Queue:
         now = jobs[0] if jobs and jobs[0]["state"] != "done" else None
         last = self._api.last_doctor()
         checks = now["results"] if now else last["checks"] if last else []
-        host = self._api.settings.remote.host
         return self._site.render(
-            request, "parts/checks.html", now=now, last=last, checks=checks, host=host
+            request,
+            "parts/checks.html",
+            now=now,
+            last=last,
+            checks=checks,
+            blocks=_blocks(checks),
         )
 
     async def cancel(self, request: Request) -> Response:
@@ -141,6 +147,15 @@ class _Queue:
 
         self._site.jobs.start(DOCTOR, "Check now", DOCTOR, work)
         return self.checks(request)
+
+
+def _blocks(checks: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Return the checks by where they were made: a title, and those of one place."""
+    blocks: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    for check in checks:
+        rank, title = PLACES.get(check["place"], (2, check.get("host") or "Host"))
+        blocks.setdefault((rank, title), []).append(check)
+    return [(title, those) for (_, title), those in sorted(blocks.items(), key=lambda b: b[0][0])]
 
 
 def _with_lines(place: Mapping[str, Any]) -> dict[str, Any]:

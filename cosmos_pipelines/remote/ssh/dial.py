@@ -63,7 +63,7 @@ def dial(hop: Hop, target: Target) -> socket.socket:
         raise Unreachable(
             hop.name,
             f"There is no host {hop.address}.",
-            hint="Check [remote] host in cosmos.toml, and HostName in your SSH configuration.",
+            hint="Check `host` in cosmos.toml, and HostName in your SSH configuration.",
         ) from None
     except TimeoutError:
         raise Unreachable(

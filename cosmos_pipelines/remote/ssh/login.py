@@ -249,7 +249,7 @@ def _hint(hop: Hop, tried: Tried, ways: list[str]) -> str:
     if key_file is not None and not tried.offered:
         return (
             "No key could be offered: repair what is said of them, or name another key with "
-            "IdentityFile in your SSH configuration or `key` in [remote]."
+            "IdentityFile in your SSH configuration or `key` in cosmos.toml."
         )
     make = ""
     if key_file is None:
