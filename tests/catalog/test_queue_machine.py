@@ -227,9 +227,7 @@ class QueueMachine(RuleBasedStateMachine):
         load_id = self.any_of(self.loads, pick)
         load = self.loads[load_id]
         scopes = {ALL, place_scope(load.place), engine_scope(load.engine)}
-        may = load.state != "ended" and load.owner == owner
-        if load.state == "claimed" and scopes & self.paused:
-            may = False
+        may = load.state != "ended" and load.owner == owner and not scopes & self.paused
         assert self.catalog.start_load(load_id, owner) == may
         load.state = "started" if may else load.state
 
@@ -238,7 +236,7 @@ class QueueMachine(RuleBasedStateMachine):
     def hand_over(self, pick: int, process: str) -> None:
         load_id = self.any_of(self.loads, pick)
         load = self.loads[load_id]
-        got = self.catalog.hand_over_load(load_id, process, LONG)
+        got = self.catalog.hand_over_load(load_id, process, lease_s=LONG)
         assert (got is not None) == (load.state != "ended")
         if got is not None:
             load.owner, load.alive = process, True
