@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from cosmos_pipelines.api.arguments import Count, Fields, Id, Record, Words, listed
+from cosmos_pipelines.api.arguments import Count, Fields, Id, Record, Step, Words, listed
 from cosmos_pipelines.api.project import Project
 from cosmos_pipelines.api.starting import why_not_started
 from cosmos_pipelines.operations import Enhance, Transfer
@@ -59,13 +59,15 @@ class Orders(Project):
         batch_name: str | None = None,
         tags: Words = (),
         shown: Count | None = None,
+        priority: Step = 0,
         **fields: Settings,
     ) -> Record:
         """Queue a transfer of each prompt x recipe x seed for the daemon; all possible, or none.
 
         A cell that is refused is left out. `key`: the same order sent again with the same key, at
         any time or at the same moment, is given the runs that are there. `shown`: how many runs the
-        person has seen; if another number is possible by now, nothing is queued.
+        person has seen; if another number is possible by now, nothing is queued. `priority`: -100
+        to 100; an hour earlier in the queue for each step.
 
         Returns: runs (ids), new (how many of them were queued now), statuses (of the others, by
         status), starts (None, or why the daemon will not start them). Raises StateError.
@@ -77,7 +79,15 @@ class Orders(Project):
         if batch_name:
             tags = [*tags, f"batch:{batch_name}"]
         cells = plan_cells(*project, prompt_ids, recipes, seeds, fields, engine=engine)
-        made = queue_cells(*project, cells, key=key, shown=shown, backend=backend, tags=tags)
+        made = queue_cells(
+            *project,
+            cells,
+            key=key,
+            shown=shown,
+            backend=backend,
+            tags=tags,
+            priority=priority,
+        )
         return {**made, "starts": why_not_started(self.settings)}
 
     def queue_enhancement(

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cosmos_pipelines.api.arguments import Fields, Id, Place, Record, Words
+from cosmos_pipelines.api.arguments import Fields, Id, Place, Record, Step, Words
 from cosmos_pipelines.api.project import Project
-from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Enhance, Transfer, Upscale
 
 if TYPE_CHECKING:
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
 OnLine = Callable[[str | None, str], None]
 
 _WHERE = ("engine", "backend")
-_RUN = ("recipe", *_WHERE, "tags", "batch_name", "queue")
+_RUN = ("recipe", *_WHERE, "tags", "batch_name", "queue", "priority")
 Transfers = Annotated[Any, Fields(Transfer)]
 Inference = Annotated[Any, Fields(Transfer, _RUN)]
 Enhances = Annotated[Any, Fields(Enhance)]
-Enhancement = Annotated[Any, Fields(Enhance, (*_WHERE, "queue", "on_line"))]
+Enhancement = Annotated[Any, Fields(Enhance, (*_WHERE, "queue", "priority", "on_line"))]
 Upscales = Annotated[Any, Fields(Upscale)]
 Upscaling = Annotated[Any, Fields(Upscale, ("video", *_WHERE))]
 
@@ -39,12 +38,17 @@ class Runs(Project):
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
+        priority: Step = 0,
         tags: Words = (),
         **fields: Transfers,
     ) -> Record:
-        """Register a pending transfer run; with `queue` the daemon will execute the run."""
+        """Register a pending transfer run; with `queue` the daemon will execute the run.
+
+        `priority`: -100 to 100; each step is worth an hour of waiting in the queue.
+        """
         planned = self._plan_transfer(prompt_id, fields, recipe, engine)
-        return self._enter(planned, backend=backend, queued=queue, tags=tags)
+        where = {"backend": backend, "queued": queue, "priority": priority}
+        return self._enter(planned, **where, tags=tags)
 
     def execute_runs(self, run_ids: Words, *, on_line: OnLine | None = None) -> list[Record]:
         """Execute pending runs, retry failed runs, adopt lost runs; batched where possible."""
@@ -65,7 +69,7 @@ class Runs(Project):
         Without `run_ids`: of all runs that are out of date (`list_runs(outdated=True)`) and were
         not asked for again since. Before a 4K run the run of its video is made again, if that is
         out of date. If one run is refused, no run is registered. With `queue` the daemon executes
-        the runs; a 4K run cannot wait there for its video.
+        the runs, and a 4K run waits there for its video.
         """
         from cosmos_pipelines.runs.again import to_make_again, with_parents
 
@@ -74,13 +78,9 @@ class Runs(Project):
         wanted, new = with_parents(*project, wanted)
         videos = [run for run in wanted if run.model_type != "upscale"]
         larger = [run for run in wanted if run.model_type == "upscale"]
-        waiting = {run.id for run in videos}
-        if queue and (held := [r.id for r in larger if r.parent_run_id in waiting]):
-            raise InputError(
-                f"{', '.join(held)}: a 4K needs its finished video, so it cannot be queued yet.",
-                hint="Leave --detach out, or queue the videos first.",
-            )
         runs = self._make_again(videos, new, queue=queue, on_line=on_line)
+        if queue:
+            return runs + self._make_again(larger, new, queue=queue, on_line=on_line)
         failed = {old.id for old, run in zip(videos, runs, strict=True) if _failed(run)}
         larger = [run for run in larger if run.parent_run_id not in failed]
         return runs + self._make_again(larger, new, queue=queue, on_line=on_line)
@@ -93,7 +93,10 @@ class Runs(Project):
         from cosmos_pipelines.runs.again import plan_again
 
         project = self.catalog, self.settings
-        planned = [plan_again(*project, run, new.get(run.parent_run_id or "")) for run in runs]
+        planned = [
+            plan_again(*project, run, new.get(run.parent_run_id or ""), queued=queue)
+            for run in runs
+        ]
         made = [
             self._enter(plan, backend=run.backend, queued=queue, tags=without_verdict(run.tags))
             for run, plan in zip(runs, planned, strict=True)
@@ -132,21 +135,27 @@ class Runs(Project):
         batch_name: str | None = None,
         upscale: bool = False,
         queue: bool = False,
+        priority: Step = 0,
         on_line: OnLine | None = None,
         **fields: Transfers,
     ) -> list[Record]:
         """Register and execute a transfer run for each prompt; share model loads where possible.
 
-        If one run is refused, no run is registered. With `queue` the daemon executes the runs.
+        If one run is refused, no run is registered. With `queue` the daemon executes the runs, and
+        a 4K run waits there for its video.
         """
         from cosmos_pipelines.runs.engine_choice import engine_for
+        from cosmos_pipelines.runs.plan import plan_upscale_of
 
         if upscale:
             engine_for(self.settings, "upscale")  # raises before the transfer uses a GPU
         if batch_name:
             tags = [*tags, f"batch:{batch_name}"]
         planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
-        runs = [self._enter(p, backend=backend, queued=queue, tags=tags) for p in planned]
+        if queue and upscale:
+            planned += [plan_upscale_of(self.settings, plan) for plan in planned]
+        where = {"backend": backend, "queued": queue, "priority": priority}
+        runs = [self._enter(p, **where, tags=tags) for p in planned]
         if queue:
             return runs
         runs = self.execute_runs([run["id"] for run in runs], on_line=on_line)
@@ -167,12 +176,14 @@ class Runs(Project):
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
+        priority: Step = 0,
         on_line: OnLine | None = None,
         **fields: Enhances,
     ) -> list[Record]:
         """Make better prompts in one model load; if one prompt is refused, no run is registered."""
         planned = self._plan_enhance(prompt_ids, fields, engine)
-        runs = [self._enter(p, backend=backend, queued=queue) for p in planned]
+        where = {"backend": backend, "queued": queue, "priority": priority}
+        runs = [self._enter(p, **where) for p in planned]
         if queue:
             return runs
         return self.execute_runs([run["id"] for run in runs], on_line=on_line)
@@ -185,11 +196,15 @@ class Runs(Project):
         engine: str | None = None,
         backend: str | None = None,
         queue: bool = False,
+        priority: Step = 0,
         **fields: Upscales,
     ) -> Record:
-        """Register an upscale of a run's video, or of a video file."""
-        planned = self._plan_upscale(run_id, video, fields, engine)
-        return self._enter(planned, backend=backend, queued=queue)
+        """Register an upscale of a run's video, or of a video file.
+
+        With `queue` the run may also wait or run now: the 4K waits for its video.
+        """
+        planned = self._plan_upscale(run_id, video, fields, engine, queued=queue)
+        return self._enter(planned, backend=backend, queued=queue, priority=priority)
 
     def upscale_run(
         self, run_id: Id | None = None, *, on_line: OnLine | None = None, **settings: Upscaling
@@ -279,11 +294,14 @@ class Runs(Project):
         video: Path | str | None,
         fields: Mapping[str, Any],
         engine: str | None,
+        *,
+        queued: bool = False,
     ) -> Planned:
         from cosmos_pipelines.runs.plan import plan_upscale
 
         file = None if video is None else Path(video)
-        return plan_upscale(self.catalog, self.settings, run_id, fields, video=file, engine=engine)
+        project = self.catalog, self.settings
+        return plan_upscale(*project, run_id, fields, video=file, engine=engine, queued=queued)
 
     def _enter(self, planned: Planned, **where: Any) -> Record:
         from cosmos_pipelines.runs.enter import enter

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Select, case, or_, select, update
 
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
-from cosmos_pipelines.catalog.lifecycle import Lifecycle
+from cosmos_pipelines.catalog.moves import Moves
 from cosmos_pipelines.catalog.new_run import AUTO
 from cosmos_pipelines.catalog.records import Load, Pause, Run, utc_now
 from cosmos_pipelines.catalog.runs import COLUMNS, run_of
@@ -58,7 +58,7 @@ def engine_scope(engine: str) -> str:
     return f"engine:{engine}"
 
 
-class Queue(Lifecycle):
+class Queue(Moves):
     """The catalog's part for the queue."""
 
     def ready_runs(
@@ -110,7 +110,7 @@ class Queue(Lifecycle):
             for start in range(0, len(wanted.run_ids), AT_ONCE):
                 some = runs.c.id.in_(wanted.run_ids[start : start + AT_ONCE])
                 there |= set(tx.connection.execute(free.where(some)).scalars())
-            mine = [run_id for run_id in wanted.run_ids if run_id in there]
+            mine = [run_id for run_id in dict.fromkeys(wanted.run_ids) if run_id in there]
             if not mine:
                 return None
             load_id = ids.new_load_id()
@@ -245,24 +245,15 @@ class Queue(Lifecycle):
     def end_dependents(self) -> list[Run]:
         """Fail the waiting runs whose parent ended without a result; return them."""
         statement = (
-            select(*COLUMNS, _PARENT.c.status.label("parent_status"))
+            select(runs.c.id, _PARENT.c.id.label("parent"), _PARENT.c.status.label("parent_status"))
             .join(_PARENT, _PARENT.c.id == runs.c.parent_run_id)
             .where(_QUEUED, _lease_over(utc_now()), _PARENT.c.status.in_(_ENDED))
         )
-        ended = []
-        for row in self.rows(statement):
-            said = _SAID[row.parent_status]
-            what = f"Run {row.parent_run_id}, which makes what this run is made of, {said}."
-            run = self.advance(
-                row.id,
-                "",
-                "pending",
-                "failed",
-                error_kind="parent_failed",
-                error_message=f"{what} `cosmos run {row.parent_run_id} {row.id}` executes both.",
-            )
-            ended += [run] if run else []
-        return ended
+        if not self.rows(statement.limit(1)):
+            return []
+        with self.write() as tx:  # a parent may have been begun again since
+            found = tx.connection.execute(statement).all()
+            return [_fail_for_parent(tx, row) for row in found]
 
     def pause(self, scope: str, by: str, reason: str | None = None) -> Pause:
         """Start nothing more of a part of the queue; a pause that there is keeps its reason."""
@@ -312,6 +303,21 @@ class Queue(Lifecycle):
 
 _SAID: Final = {"failed": "has failed", "cancelled": "was cancelled"}
 _QUEUED: Final = (runs.c.status == "pending") & runs.c.queued_at.is_not(None)
+
+
+def _fail_for_parent(tx: Transaction, row: Any) -> Run:
+    what = f"Run {row.parent}, which makes what this run is made of, {_SAID[row.parent_status]}."
+    values = {
+        "status": "failed",
+        "completed_at": tx.now,
+        "leased_by": None,
+        "leased_until": None,
+        "error_kind": "parent_failed",
+        "error_message": f"{what} `cosmos run {row.parent} {row.id}` executes both.",
+        **tx.stamp(),
+    }
+    change = update(runs).where(runs.c.id == row.id).values(values).returning(*COLUMNS)
+    return run_of(tx.connection.execute(change).one())
 
 
 def _paused(tx: Transaction, scopes: Iterable[str]) -> bool:

@@ -14,6 +14,7 @@ from cosmos_pipelines.cli.parameters import (
     BackendName,
     EngineName,
     Json,
+    Priority,
     PromptId,
     RecipeName,
     open_api,
@@ -65,13 +66,20 @@ def run(
     engine: EngineName = None,
     backend: BackendName = None,
     queue: Annotated[bool, typer.Option("--queue", help="Let the daemon execute the run.")] = False,
+    priority: Priority = 0,
     as_json: Json = False,
     fields: dict[str, Any],
 ) -> None:
     """Register a pending run of a prompt and print its id; `cosmos run` executes the run."""
     api = open_api(ctx)
     made = api.create_run(
-        prompt, recipe=recipe, engine=engine, backend=backend, queue=queue, **fields
+        prompt,
+        recipe=recipe,
+        engine=engine,
+        backend=backend,
+        queue=queue,
+        priority=priority,
+        **fields,
     )
     for note in made["notes"]:
         say(f"note: {note}")

@@ -15,6 +15,7 @@ from cosmos_pipelines.cli.parameters import (
     DryRun,
     EngineName,
     Json,
+    Priority,
     complete_prompts,
     open_api,
 )
@@ -38,6 +39,7 @@ def prompt_enhance(
     ],
     *,
     detach: Detach = False,
+    priority: Priority = 0,
     dry_run: DryRun = False,
     engine: EngineName = None,
     backend: BackendName = None,
@@ -55,7 +57,11 @@ def prompt_enhance(
         planned(api.plan_enhance(prompts, **settings), as_json=as_json)
         return None
     if detach:
-        queued(api.enhance_prompts(prompts, queue=True, **settings), as_json=as_json, single=single)
+        queued(
+            api.enhance_prompts(prompts, queue=True, priority=priority, **settings),
+            as_json=as_json,
+            single=single,
+        )
         return None
     with shown_lines(ctx, api) as on_line:
         runs = api.enhance_prompts(prompts, on_line=on_line, **settings)

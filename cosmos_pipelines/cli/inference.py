@@ -17,6 +17,7 @@ from cosmos_pipelines.cli.parameters import (
     DryRun,
     EngineName,
     Json,
+    Priority,
     RecipeName,
     complete_prompts,
     open_api,
@@ -56,6 +57,7 @@ def inference(
         bool, typer.Option("--upscale", help="Also make a 4K video from every result.")
     ] = False,
     detach: Detach = False,
+    priority: Priority = 0,
     dry_run: DryRun = False,
     engine: EngineName = None,
     backend: BackendName = None,
@@ -70,11 +72,6 @@ def inference(
     wanted = [*(prompts or []), *(_read(prompts_file) if prompts_file else [])]
     if not wanted:
         raise InputError("No prompt was given.", hint="See `cosmos list prompts`.")
-    if upscale and detach:
-        raise InputError(
-            "--upscale needs the finished videos, so it cannot be detached.",
-            hint="Leave out --upscale or --detach; later, give `cosmos upscale RS_ID --detach`.",
-        )
     api = open_api(ctx)
     settings = {"recipe": recipe, "engine": engine, "backend": backend, **fields}
     single = len(wanted) == 1 and prompts_file is None
@@ -82,7 +79,14 @@ def inference(
         planned(api.plan_inference(wanted, **settings), as_json=as_json)
         return None
     if detach:
-        runs = api.batch_inference(wanted, batch_name=batch_name, queue=True, **settings)
+        runs = api.batch_inference(
+            wanted,
+            batch_name=batch_name,
+            upscale=upscale,
+            queue=True,
+            priority=priority,
+            **settings,
+        )
         queued(runs, as_json=as_json, single=single)
         return None
     with shown_lines(ctx, api) as on_line:

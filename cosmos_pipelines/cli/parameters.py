@@ -105,11 +105,24 @@ Detach = Annotated[
     bool,
     typer.Option("--detach", help="Queue the run for the daemon (`cosmos ui`); return at once."),
 ]
+Priority = Annotated[
+    int,
+    typer.Option(
+        "--priority",
+        min=-100,
+        max=100,
+        help="-100 to 100; in the queue each step is worth an hour of waiting.",
+    ),
+]
 EngineName = Annotated[
     str | None, typer.Option("--engine", help="The model family; default: as in cosmos.toml.")
 ]
 BackendName = Annotated[
-    str | None, typer.Option("--backend", help="The place to run; default: as in cosmos.toml.")
+    str | None,
+    typer.Option(
+        "--backend",
+        help="The place to run, or auto: the queue chooses it; default: as in cosmos.toml.",
+    ),
 ]
 HostNames = Annotated[
     list[str] | None,

@@ -16,6 +16,7 @@ from cosmos_pipelines.cli.parameters import (
     DryRun,
     EngineName,
     Json,
+    Priority,
     complete_runs,
     open_api,
 )
@@ -42,6 +43,7 @@ def upscale(
         Path | None, typer.Option(metavar="FILE", help="A video file instead of a run.")
     ] = None,
     detach: Detach = False,
+    priority: Priority = 0,
     dry_run: DryRun = False,
     engine: EngineName = None,
     backend: BackendName = None,
@@ -55,7 +57,11 @@ def upscale(
         planned(api.plan_upscale(run, **settings), as_json=as_json)
         return None
     if detach:
-        queued([api.create_upscale(run, queue=True, **settings)], as_json=as_json, single=True)
+        queued(
+            [api.create_upscale(run, queue=True, priority=priority, **settings)],
+            as_json=as_json,
+            single=True,
+        )
         return None
     with shown_lines(ctx, api) as on_line:
         made = api.upscale_run(run, on_line=on_line, **settings)

@@ -43,11 +43,17 @@ def with_parents(
 
 
 def plan_again(
-    catalog: Catalog, settings: Settings, run: Run, parent_run_id: str | None = None
+    catalog: Catalog,
+    settings: Settings,
+    run: Run,
+    parent_run_id: str | None = None,
+    *,
+    queued: bool = False,
 ) -> Planned:
     """The same as a run was, planned with what is there now.
 
-    `parent_run_id`: of an upscale, the run whose video takes the place of the old one.
+    `parent_run_id`: of an upscale, the run whose video takes the place of the old one; `queued`: it
+    may be a run that waits or runs.
 
     Raises:
         InputError: what was possible then is refused now; says why.
@@ -62,7 +68,9 @@ def plan_again(
     if run.model_type == "upscale":
         video = located(settings, run.source["video"]) if run.source.get("video") else None
         parent = None if video else parent_run_id or run.parent_run_id
-        planned = plan_upscale(catalog, settings, parent, config, video=video, engine=run.engine)
+        planned = plan_upscale(
+            catalog, settings, parent, config, video=video, engine=run.engine, queued=queued
+        )
     elif run.model_type == "enhance":
         planned = plan_enhance(catalog, settings, str(run.prompt_id), config, engine=run.engine)
     else:

@@ -15,6 +15,7 @@ from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.runs.plan import Planned, backend_name
 from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_hosts import AUTO
 
 
 def enter(
@@ -26,10 +27,12 @@ def enter(
     queued: bool = False,
     tags: Sequence[str] = (),
     request: str | None = None,
+    priority: int = 0,
 ) -> Run:
     """Enter one planned run; arguments and errors as for `enter_all`."""
-    where = backend_name(settings, backend)
-    return catalog.add_run(**_row(planned, where, tags, request, Counter()), queued=queued)
+    where = _where(settings, backend, queued)
+    row = _row(planned, where, tags, request, Counter()) | {"priority": priority}
+    return catalog.add_run(**row, queued=queued)
 
 
 def enter_all(
@@ -41,6 +44,7 @@ def enter_all(
     queued: bool = False,
     tags: Sequence[str] = (),
     request: str | None = None,
+    priority: int = 0,
 ) -> list[Run]:
     """Enter planned runs, pending, all or none; queued ones will be executed by the daemon.
 
@@ -49,10 +53,23 @@ def enter_all(
 
     Raises:
         SettingsError: there is no such backend.
+        InputError: a run for any place that is not queued; no priority (-100 to 100).
     """
-    where, asked = backend_name(settings, backend), Counter[str]()
-    rows = [new_run(**_row(plan, where, tags, request, asked)) for plan in planned]
+    where, asked = _where(settings, backend, queued), Counter[str]()
+    rows = [
+        new_run(**_row(plan, where, tags, request, asked), priority=priority) for plan in planned
+    ]
     return catalog.add_runs(rows, queued=queued)
+
+
+def _where(settings: Settings, backend: str | None, queued: bool) -> str:
+    where = backend_name(settings, backend)
+    if where == AUTO and not queued:
+        raise InputError(
+            "Only the queue chooses a place: `auto` is for runs that wait in it.",
+            hint="Add --detach, or name the place with --backend.",
+        )
+    return where
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def _plan(catalog: Catalog, settings: Settings, what: What, run: Run, looking: L
     if what == "upscale":
         if run.model_type == "upscale":
             raise InputError(f"Run {run.id} is a 4K already.")
-        return plan_upscale(catalog, settings, run.id, {})
+        return plan_upscale(catalog, settings, run.id, {}, queued=True)
     if run.prompt_id is None:
         raise InputError(f"Run {run.id} has no prompt.")
     if what == "enhance":

@@ -44,6 +44,7 @@ def queue_cells(
     shown: int | None,
     backend: str | None,
     tags: Sequence[str],
+    priority: int = 0,
 ) -> dict[str, Any]:
     """Enter the cells that are not refused, all in one transaction; see `CosmosAPI.queue_order`.
 
@@ -61,7 +62,9 @@ def queue_cells(
             "nothing was queued.",
             hint="Look at the plan again.",
         )
-    return queue_once(catalog, settings, possible, key=key, backend=backend, tags=tags)
+    return queue_once(
+        catalog, settings, possible, key=key, backend=backend, tags=tags, priority=priority
+    )
 
 
 def queue_once(
@@ -72,6 +75,7 @@ def queue_once(
     key: str,
     backend: str | None = None,
     tags: Sequence[str] = (),
+    priority: int = 0,
 ) -> dict[str, Any]:
     """Queue planned runs under the key of an order.
 
@@ -86,6 +90,7 @@ def queue_once(
         queued=True,
         tags=tags,
         request=f"order/{key}",
+        priority=priority,
     )
     known = [r for r, p in zip(runs, planned, strict=True) if r.id != p.job.run_id]
     return {

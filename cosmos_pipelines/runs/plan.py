@@ -14,7 +14,7 @@ from typing import Any
 
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.registry import is_remote, place_of
-from cosmos_pipelines.catalog.records import Prompt, Recipe, Run, SceneRow
+from cosmos_pipelines.catalog.records import ACTIVE, Prompt, Recipe, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError, shown
@@ -32,6 +32,7 @@ from cosmos_pipelines.operations import (
 )
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.estimate import History, estimate
+from cosmos_pipelines.runs.expected_video import expected_video
 from cosmos_pipelines.runs.inputs import measured
 from cosmos_pipelines.runs.locations import as_stored, located
 from cosmos_pipelines.runs.scenes import Looking, current_scene, scene_videos
@@ -136,18 +137,25 @@ def plan_upscale(
     *,
     video: Path | None = None,
     engine: str | None = None,
+    queued: bool = False,
 ) -> Planned:
-    """An upscale of a completed run's video, or of any video file.
+    """An upscale of a run's video, or of any video file.
+
+    `queued`: in the queue it waits for a run that is not completed yet; so it is planned with the
+    video that this run is expected to make, and checked again when it starts.
 
     Raises:
         InputError: neither or both of run and file given, or an unusable file.
-        StateError: the parent run has no finished video.
+        StateError: the parent run has no finished video, and will not have one.
     """
     operation = Upscale.parse(fields, what="upscale")
     chosen = engine_for(settings, "upscale", engine)
     if parent_run_id is not None and video is None:
         parent = catalog.get_run(parent_run_id)
-        inputs = {"video": _finished_video(settings, parent)}
+        if queued and parent.status in ("pending", *ACTIVE):
+            inputs = {"video": _video_to_come(catalog, settings, parent)}
+        else:
+            inputs = {"video": _finished_video(settings, parent)}
         prompt = catalog.get_prompt(parent.prompt_id) if parent.prompt_id else None
         return _planned(
             chosen,
@@ -165,6 +173,22 @@ def plan_upscale(
     inputs = {"video": measured(source)}
     row = {"source": {"video": as_stored(settings, source)}}
     return _planned(chosen, operation, "", None, inputs, row)
+
+
+def plan_upscale_of(settings: Settings, planned: Planned) -> Planned:
+    """The 4K, with its usual settings, of the video that a planned transfer is expected to make.
+
+    Raises:
+        InputError: the engine would refuse it.
+    """
+    return _planned(
+        engine_for(settings, "upscale"),
+        Upscale(),
+        planned.job.text,
+        planned.job.negative_prompt,
+        {"video": expected_video(settings, planned.engine, planned.job)},
+        {"parent_run_id": planned.job.run_id, "prompt_id": planned.row.get("prompt_id")},
+    )
 
 
 def backend_name(settings: Settings, backend: str | None) -> str:
@@ -282,6 +306,19 @@ def compiled(settings: Settings, engine: Engine, jobs: Sequence[Job], name: str)
     seconds = sum(settings.timeout_s(engine, job) for job in jobs)
     costs = {job.run_id: cost.model_dump() for job in jobs if (cost := engine.cost(job))}
     return engine.compile(jobs, name).model_copy(update={"timeout_s": seconds, "costs": costs})
+
+
+def _video_to_come(catalog: Catalog, settings: Settings, run: Run) -> Video:
+    """The video that a run which waits or runs is expected to make. Raises StateError: none."""
+    if run.model_type == "enhance":
+        raise StateError(f"Run {run.id} makes no video, so there is nothing to upscale.")
+    prompt = catalog.find_prompts([run.prompt_id]).get(run.prompt_id) if run.prompt_id else None
+    parent = catalog.find_run(run.parent_run_id) if run.parent_run_id else None
+    inputs = None
+    if parent is not None and parent.status != "completed":
+        inputs = {"video": _video_to_come(catalog, settings, parent)}
+    job = job_of(catalog, settings, run, prompt, "foresee", inputs)
+    return expected_video(settings, settings.engine(run.engine), job)
 
 
 def _finished_video(settings: Settings, run: Run) -> Video:

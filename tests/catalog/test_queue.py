@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import json
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from cosmos_pipelines.catalog import Catalog
 from cosmos_pipelines.catalog.new_run import new_run
 from cosmos_pipelines.catalog.queue import NewLoad, engine_scope, place_scope
 from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.errors import CosmosError, InputError, StateError
+from tests.support.together import together
+
+MANY = 200
+FOUR = 4
 
 
 def add(catalog: Catalog, number: int = 1, *, backend: str = "local", **row: object) -> list[Run]:
@@ -95,3 +104,80 @@ def test_a_higher_priority_is_earlier_and_requests_share(catalog: Catalog) -> No
     (one,) = add(catalog)
     (urgent,) = add(catalog, priority=1)
     assert ready(catalog) == [urgent.id, many[0].id, one.id, many[1].id, many[2].id]
+
+
+def test_moves_between_the_same_two_never_run_out_of_room(catalog: Catalog) -> None:
+    before, first, second, after = add(catalog, 4)
+    for n in range(100):
+        moved, other = (first, second) if n % 2 else (second, first)
+        catalog.move_run(moved.id, before=after.id)
+        assert ready(catalog) == [before.id, other.id, moved.id, after.id]
+
+
+def test_runs_with_one_turn_can_be_moved_between_each_other(catalog: Catalog) -> None:
+    many = add(catalog, 30)
+    for run in many:  # all to the turn of the first one
+        catalog.move_run(run.id, first=True)
+    last = many[0]
+    for run in many[1:]:
+        catalog.move_run(run.id, before=last.id)
+    assert ready(catalog) == [*(run.id for run in many[1:]), last.id]
+
+
+def test_a_move_that_cannot_be_is_refused_in_one_line(catalog: Catalog) -> None:
+    one, two, ended, taken = add(catalog, 4)
+    (idle,) = [catalog.add_run("transfer", "preview", "local", {})]
+    catalog.cancel_pending(ended.id)
+    assert catalog.claim_load(wanted(taken), "a")
+    refused: list[tuple[type[CosmosError], str, dict[str, object], str]] = [
+        (InputError, one.id, {}, "one of first, before and priority"),
+        (InputError, one.id, {"first": True, "priority": 1}, "one of first, before and priority"),
+        (InputError, one.id, {"before": one.id}, "before itself"),
+        (InputError, one.id, {"priority": 101}, "-100 to 100"),
+        (StateError, one.id, {"before": ended.id}, "is cancelled"),
+        (StateError, ended.id, {"first": True}, "is cancelled"),
+        (StateError, one.id, {"before": taken.id}, "about to start"),
+        (StateError, taken.id, {"priority": 3}, "about to start"),
+        (StateError, idle.id, {"first": True}, "not put into the queue"),
+        (InputError, one.id, {"before": "rs_unknown"}, "rs_unknown"),
+    ]
+    for kind, run_id, how, said in refused:
+        with pytest.raises(kind, match=said):
+            catalog.move_run(run_id, **how)  # type: ignore[arg-type]
+    assert ready(catalog) == [one.id, two.id]
+
+
+def take(number: int, url: str, place: str) -> None:
+    """Take loads and complete their runs until all are; the last process dies in a load."""
+    mine: list[str] = []
+    with Catalog.open(url) as catalog:
+        while catalog.count_by_status()["completed"] < MANY:
+            first = catalog.ready_runs(8)[: 1 + number]
+            lease_s = 0.2 if number == FOUR - 1 else 60.0
+            load = catalog.claim_load(wanted(*first), f"{number}", lease_s) if first else None
+            if load is None:
+                continue
+            if number == FOUR - 1:
+                return
+            assert catalog.start_load(load.id, f"{number}")
+            for run_id in load.run_ids:
+                assert catalog.claim(run_id, f"{number}", load=load.id)
+                mine.append(run_id)
+                assert catalog.advance(run_id, f"{number}", "uploading", "running")
+                assert catalog.advance(run_id, f"{number}", "running", "downloading")
+                end = {"outputs": {"video": "v"}}
+                assert catalog.advance(run_id, f"{number}", "downloading", "completed", **end)
+            catalog.end_load(load.id)
+    (Path(place) / f"{number}.json").write_text(json.dumps(mine))
+
+
+def test_four_processes_take_each_of_many_runs_once_though_one_dies(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    runs = add(catalog, MANY)
+    url = catalog.url.render_as_string(hide_password=False)
+    assert together(f"{__name__}:take", url, tmp_path, count=FOUR) == [0] * FOUR
+    taken = [json.loads(file.read_text()) for file in tmp_path.glob("*.json")]
+    times = Counter(run_id for mine in taken for run_id in mine)
+    assert times == Counter(run.id for run in runs)
+    assert {run.attempt for run in catalog.find_runs(times).values()} == {1}

@@ -66,15 +66,13 @@ def test_a_run_that_is_not_out_of_date_is_made_again_when_it_is_named(
     assert cosmos("run", "--again", new["id"], "--json").json["id"] != new["id"]
 
 
-def test_videos_are_left_to_the_daemon_but_their_4k_cannot_wait_there(
+def test_a_queued_4k_that_is_made_again_waits_for_its_video(
     cosmos: Cosmos, two: tuple[str, str]
 ) -> None:
-    said = cosmos("run", "--again", "--detach")
-    assert said.code == 2
-    assert "a 4K needs its finished video" in said.error
-    assert len(cosmos("list", "runs", "--ids").out.split()) == 2, "nothing was registered"
-    queued = cosmos("run", "--again", two[0], "--detach", "--json").json
-    assert (queued["status"], queued["queued_at"] is not None) == ("pending", True)
+    video, larger = cosmos("run", "--again", "--detach", "--json").json
+    assert (video["status"], larger["status"]) == ("pending", "pending")
+    assert larger["parent_run_id"] == video["id"]
+    assert None not in (video["queued_at"], larger["queued_at"])
 
 
 def test_a_scene_that_is_gone_refuses_to_be_made_again_and_registers_nothing(

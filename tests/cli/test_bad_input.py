@@ -311,7 +311,8 @@ def test_a_rating_is_1_to_5_or_0_for_none(cosmos: Cosmos) -> None:
 
 
 def test_words_that_exclude_each_other_are_refused(cosmos: Cosmos, prompt: str) -> None:
-    refused(cosmos("inference", prompt, "--upscale", "--detach"), "--detach")
+    refused(cosmos("inference", prompt, "--detach", "--priority", 101), "less than or equal to 100")
+    refused(cosmos("inference", prompt, "--backend", "auto"), "--detach")
     refused(cosmos("upscale"), "--video")
     refused(cosmos("upscale", "rs_1", "--video", "x.mp4"))
     refused(cosmos("kill"), "--all")

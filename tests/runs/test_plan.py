@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import job_of, plan_enhance, plan_transfer, plan_upscale
 from cosmos_pipelines.settings import Settings
+from tests.runs.test_execute import execute
 from tests.support.project import Project, make_project, write_video
 
 
@@ -123,3 +124,32 @@ def test_a_run_avoids_what_was_planned_also_if_that_is_nothing(
     run = enter(catalog, settings, planned)
     stored = job_of(catalog, settings, run, prompt)
     assert (planned.job.negative_prompt, stored.negative_prompt) == (avoided, avoided)
+
+
+def test_a_queued_4k_is_planned_with_the_video_that_its_run_is_expected_to_make(
+    project: Project,
+) -> None:
+    there = project.catalog, project.settings
+    prompt, _ = register_prompt(*there, "snow", "city")
+    video = enter(*there, plan_transfer(*there, prompt.id, {}), queued=True)
+    with pytest.raises(StateError, match="nothing to upscale"):
+        plan_upscale(*there, video.id, {})
+    plan = plan_upscale(*there, video.id, {}, queued=True)
+    expected = plan.job.inputs["video"]
+    assert (expected.width, expected.height, expected.frames, expected.fps) == (64, 48, 6, "24")
+    larger = enter(*there, plan, queued=True)
+    assert larger.parent_run_id == video.id
+    assert [run.id for run in project.catalog.ready_runs()] == [video.id]
+    (done,) = execute(project, video)
+    assert [run.id for run in project.catalog.ready_runs()] == [larger.id]
+    (made,) = execute(project, larger)
+    assert (done.status, made.status) == ("completed", "completed")
+
+
+def test_a_4k_of_a_run_that_has_failed_is_not_queued(project: Project) -> None:
+    there = project.catalog, project.settings
+    prompt, _ = register_prompt(*there, "snow", "city")
+    video = enter(*there, plan_transfer(*there, prompt.id, {}), queued=True)
+    project.catalog.cancel_pending(video.id)
+    with pytest.raises(StateError, match="is cancelled"):
+        plan_upscale(*there, video.id, {}, queued=True)
