@@ -6,7 +6,7 @@ comes later in the queue, as loading a model for it again would delay all others
 - where a GPU would be idle otherwise: it gets a share;
 - where the rest would hold up runs that are far ahead of it: the queue has a gap of more than an
   hour (one step of priority) between them;
-- where loading is a hundredth of the load's time already: more runs would save next to nothing.
+- where loading is a fiftieth of the load's time already: more runs would save next to nothing.
 
 Two limits hold all of that: a lane never becomes more loads than pieces of four runs, and all loads
 that are not needed take at most 3 % of the GPU seconds, except those on GPUs that would be idle.
@@ -30,7 +30,7 @@ SPARE: Final = 0.03
 """The part of all GPU seconds that loads may take which are not needed."""
 GAP_S: Final = 3600.0
 """A gap in the turns of all waiting runs, after which runs are far behind: one step of priority."""
-LONG: Final = 100
+LONG: Final = 50
 """A load that is so many times as long as loading its model gains nothing by more runs."""
 
 
@@ -166,12 +166,14 @@ class _Planner:
         runs = _first(lane, most)
         seconds = sum(run.seconds for run in runs)
         if (idle := self._idle(lane, spot, seconds)) > 0:
-            parts = max(lane.fewest, idle + 1)
+            parts = min(max(lane.fewest, idle + 1), lane.allowed)
             share = max(_least(lane), ceil(len(lane.runs) / parts))
             if share < most:
                 return share, SHARE
         cut, reason = self._cut(runs, spot.place)
         cut = max(cut, _least(lane))
+        if reason == ENOUGH:
+            cut = max(cut, ceil(len(lane.runs) / lane.allowed))
         if cut < most and self._pay(lane, cut):
             return cut, reason
         return most, FULL if most < len(lane.runs) else ALL
