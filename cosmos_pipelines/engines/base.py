@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from copy import copy
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
@@ -41,6 +41,17 @@ class Cost(Frozen):
     steps: int = Field(description="denoising steps of each chunk")
     gpus: int = 1
     kind: str = Field("", description="other causes of longer runs: only equal kinds are compared")
+
+
+class Mixed(NamedTuple):
+    """How a job may share a load with jobs that have other controls."""
+
+    key: Hashable
+    """Jobs with equal keys may share such a load."""
+    controls: tuple[str, ...]
+    """The job's own controls; those of the other jobs get weight 0."""
+    branch: float
+    """The part of the job's time that each added control takes in addition."""
 
 
 class EngineOptions(Frozen):
@@ -193,13 +204,20 @@ class Engine(ABC):
         """Return a key: jobs with equal keys may share one model load without changing a pixel."""
         return (self.name, job.run_id)
 
+    def mixed(self, job: Job) -> Mixed | None:  # noqa: ARG002
+        """Return how a job may share a load with jobs of other controls; None: it may not.
+
+        Only for projects that ask for it, as it may change pixels (`[queue] mode = "mixed"`).
+        """
+        return None
+
     def max_batch(self, job: Job) -> int:  # noqa: ARG002
         """Return the highest number of such jobs in one order."""
         return 8
 
     @abstractmethod
     def compile(self, jobs: Sequence[Job], order_id: str) -> Order:
-        """Return the order for all `jobs`, which have one batch key."""
+        """Return the order for all `jobs`, which have one batch key, or one key of `mixed`."""
 
     def progress(self, line: str) -> RunProgress | None:  # noqa: ARG002
         """Return the progress in a log line; None if the line has no progress."""

@@ -28,7 +28,7 @@ MOST_FILES: Final = 200
 HASHED_HERE: Final = 4 << 20
 """Bytes up to which a file is read for its hash, if no record has it."""
 _ELSEWHERE: Final = frozenset(
-    {"enhanced_text", "enhanced_prompt_id", "sha256", "model_sha256", "inputs", "made_by"}
+    {"enhanced_text", "enhanced_prompt_id", "sha256", "model_sha256", "inputs", "made_by", "mixed"}
 )
 """Outputs that are no numbers: texts, ids and hashes, which are shown in another place."""
 _UNITS: Final = (("_s", "s"), ("_mib", "MiB"), ("_percent", "%"), ("size", "bytes"))
@@ -157,6 +157,7 @@ def cost_of(run: Run) -> list[dict[str, str]]:
     """Return what a run took and where: rows of `name` and `value`, without what nobody told."""
     made_by = run.outputs.get("made_by")
     made_by = made_by if isinstance(made_by, Mapping) else {}
+    mixed = run.outputs.get("mixed")
     facts: dict[str, object] = {
         "engine": label_of(run.engine),
         "engine version": made_by.get("engine_version"),
@@ -168,6 +169,7 @@ def cost_of(run: Run) -> list[dict[str, str]]:
         "container": run.container_name,
         "image": run.image_digest,
         "order": run.batch_id,
+        "mixed load": mixed.get("note") if isinstance(mixed, Mapping) else None,
         "attempt": run.attempt if run.attempt > 1 else None,
         "exit code": run.exit_code,
     }

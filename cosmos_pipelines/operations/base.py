@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, ClassVar, Final, Literal, Self, cast
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from cosmos_pipelines.errors import ErrorKind, InputError
 from cosmos_pipelines.frozen import Frozen
@@ -204,6 +204,17 @@ class Order(Frozen):
     directories: tuple[Directory, ...] = ()
     image: str | None = Field(None, description="the container's image, unless settings name one")
     weights: str = Field("", description="weights that settings chose instead of the engine's own")
+    added: Mapping[str, tuple[str, ...]] = Field(
+        default={}, description="by run of a mixed load: controls of others, executed with weight 0"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A strict order is written as ever."""
+        data: dict[str, Any] = usual(self)
+        if not self.added:
+            data.pop("added", None)
+        return data
 
     def command(self, **places: str) -> list[str]:
         """Return `argv` with its place holders filled: run, scripts, python, each directory."""

@@ -305,7 +305,8 @@ def compiled(settings: Settings, engine: Engine, jobs: Sequence[Job], name: str)
     """The order for `jobs`, with the time that they may take together."""
     seconds = sum(settings.timeout_s(engine, job) for job in jobs)
     costs = {job.run_id: cost.model_dump() for job in jobs if (cost := engine.cost(job))}
-    return engine.compile(jobs, name).model_copy(update={"timeout_s": seconds, "costs": costs})
+    more = {"timeout_s": seconds, "costs": costs, "added": batching.added_controls(engine, jobs)}
+    return engine.compile(jobs, name).model_copy(update=more)
 
 
 def _video_to_come(catalog: Catalog, settings: Settings, run: Run) -> Video:

@@ -15,6 +15,7 @@ from loguru import logger
 
 from cosmos_pipelines.backends.base import Backend, Handle
 from cosmos_pipelines.backends.run_folder import MOST_RECORD, read_samples
+from cosmos_pipelines.batching import mixed_notes
 from cosmos_pipelines.catalog.folders import run_directory
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.errors import CosmosError, DiskFull, InputError, MediaError, RunFailed
@@ -70,14 +71,28 @@ def collect_run(
     if expected.kind == "text":
         outputs = _text(context, run, received)
     else:
-        outputs = _video(context, run, expected, received, order.weights)
+        outputs = _video(context, run, expected, received, order)
         outputs["model_sha256"] = outcome.outputs[expected.name]
     engine = context.settings.engine(run.engine)
     chosen = {"weights": order.weights} if order.weights else {}
     return outputs | {
         "inputs": dict(expected.made_from),
         "made_by": made_by(engine, run.model_type) | chosen,
+        **mixed_of(order, run.id),
     }
+
+
+def mixed_of(order: Order, run_id: str) -> dict[str, Any]:
+    """Return what is recorded of a run of a mixed load: `mixed`, with the controls of others.
+
+    `added_controls`: those that the run executed with weight 0; `note`: what that means for its
+    pixels, if there are any.
+    """
+    if not order.added:
+        return {}
+    controls = order.added.get(run_id, ())
+    note = mixed_notes(order.added).get(run_id)
+    return {"mixed": {"added_controls": [*controls], **({"note": note} if note else {})}}
 
 
 def check_size(run_id: str, expected: Expected, size: int | None) -> None:
@@ -175,7 +190,7 @@ def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
 
 
 def _video(
-    context: RunContext, run: Run, expected: Expected, received: Path, weights: str
+    context: RunContext, run: Run, expected: Expected, received: Path, order: Order
 ) -> dict[str, Any]:
     from cosmos_pipelines.media import provenance
     from cosmos_pipelines.media.files import hash_of
@@ -183,7 +198,7 @@ def _video(
 
     verify_video(run.id, expected, received)
     video = received.with_name("video.mp4")
-    made_so = story(run, context.prompt_of(run), weights)
+    made_so = story(run, context.prompt_of(run), order)
     try:
         provenance.embed(received, video, made_so, checked=True)
     except MediaError as e:
@@ -242,7 +257,7 @@ def _unusable(run_id: str, why: MediaError) -> RunFailed:
     return RunFailed(run_id, "output_missing", f"The video that came is unusable: {why}")
 
 
-def story(run: Run, prompt: Prompt | None, weights: str) -> dict[str, Any]:
+def story(run: Run, prompt: Prompt | None, order: Order) -> dict[str, Any]:
     """How a run's pixels were made, as it is written into the video file itself."""
     from cosmos_pipelines.engines import engine_named
 
@@ -253,7 +268,8 @@ def story(run: Run, prompt: Prompt | None, weights: str) -> dict[str, Any]:
         "engine": engine.label,
         "engine_version": engine.version,
         "simulated": engine.simulated,
-        **({"weights": weights} if weights else {}),
+        **({"weights": order.weights} if order.weights else {}),
+        **mixed_of(order, run.id),
         "prompt_id": run.prompt_id,
         "prompt": prompt.text if prompt else None,
         "scene": prompt.scene if prompt else None,

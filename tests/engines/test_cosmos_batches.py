@@ -59,15 +59,26 @@ def test_a_pass_that_would_not_fit_an_index_cannot_be_asked_for() -> None:
         Transfer1Options(batch_size=7)
 
 
-def test_transfer2_5_shares_a_load_between_runs_of_one_control_set() -> None:
+def test_transfer2_5_shares_a_load_between_runs_of_one_model() -> None:
     jobs = [
         job("rs_1"),
         job("rs_2", seed=2, guidance=7, num_steps=3, negative_prompt="fog"),
         job("rs_3", weights={"seg": 1}),
         job("rs_4", weights={"depth": 0.2, "seg": 0.8}),
         job("rs_5", num_gpus=2),
+        job("rs_6", weights={"edge": 0.5, "vis": 0.5}),
     ]
-    assert batches(T25, jobs) == [["rs_1", "rs_2"], ["rs_3"], ["rs_4"], ["rs_5"]]
+    assert batches(T25, jobs) == [["rs_1", "rs_2"], ["rs_3"], ["rs_4", "rs_6"], ["rs_5"]]
+
+
+def test_transfer2_5_tells_the_model_the_same_of_a_run_whichever_controls_its_mates_have() -> None:
+    seg = job("rs_1", passes=("depth", "segmentation"), weights={"depth": 0.2, "seg": 0.8})
+    vis = job("rs_2", "A harbour", weights={"edge": 0.5, "vis": 0.5})
+    alone, together = T25.compile([seg], "order_1"), T25.compile([seg, vis], "order_1")
+    assert together.documents["specs/rs_1.json"] == alone.documents["specs/rs_1.json"]
+    needs = [json.loads(order.documents["request.json"])["needs"] for order in (alone, together)]
+    weights = [[f for f in need["hub"] if "control" in f] for need in needs]
+    assert weights[0] == weights[1]
 
 
 def test_cosmos3_shares_a_load_between_runs_of_one_shape() -> None:

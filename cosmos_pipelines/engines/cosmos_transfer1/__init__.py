@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from cosmos_pipelines.engines.base import Cost, EngineOptions, HostSetup
+from cosmos_pipelines.engines.base import Cost, EngineOptions, HostSetup, Mixed
 from cosmos_pipelines.engines.controls import (
     computed,
     controls_of,
@@ -24,6 +24,8 @@ from cosmos_pipelines.engines.cosmos import (
 )
 from cosmos_pipelines.engines.cosmos_transfer1.checks import check_transfer, check_upscale
 from cosmos_pipelines.engines.cosmos_transfer1.facts import (
+    BASE_BLOCKS,
+    BRANCH_BLOCKS,
     CHECKPOINTS,
     CHUNK,
     RANDOM,
@@ -129,6 +131,26 @@ class Transfer1(Cosmos):
                 weights = tuple(weight_of(operation, c) for c in controls_of(operation))
                 key += (aspect_of(color.width, color.height), color.frames, weights)
         return (self.name, operation.model_type, gpus_of(operation), *key)
+
+    def mixed(self, job: Job) -> Mixed | None:
+        """See `Engine.mixed`: transfers whose controls need no random numbers.
+
+        With several GPUs, a run with one control is left out: NVIDIA's code splits the work of a
+        single control over the GPUs (world_generation_pipeline.py:365), but not that of several,
+        whose `hint_encoders` it looks for in the wrong object (line 367). Such a run would get
+        other pixels for certain.
+        """
+        operation = self.settled(job.operation)
+        if not isinstance(operation, Transfer) or operation.use_distilled:
+            return None
+        controls = controls_of(operation)
+        if set(computed(job, operation)) & RANDOM:
+            return None
+        if len(controls) == 1 and operation.num_gpus > 1:
+            return None
+        settled = job.model_copy(update={"operation": operation})
+        branch = BRANCH_BLOCKS / (BASE_BLOCKS + BRANCH_BLOCKS * len(controls))
+        return Mixed((self.name, "transfer", _mixed_key(settled)), controls, branch)
 
     def cost(self, job: Job) -> Cost | None:
         """See `Engine.cost`: a chunk of an upscale has nine patches a step."""

@@ -21,6 +21,11 @@ CHUNK: Final = 121
 RANDOM: Final = frozenset({"vis", "edge"})
 """Controls that the model computes with random strengths, seeded once for each process: the second
 run of a batch gets other strengths than alone."""
+BASE_BLOCKS: Final = 28
+BRANCH_BLOCKS: Final = 3
+"""Blocks of the base network, and of each control's branch, which is executed at any weight
+(cosmos-1-diffusion-control2world.py:303, general_dit_ctrl_enc.py:252): their number stands for the
+time of a denoising step."""
 REGION_CELLS: Final = (160, 88)
 """Columns and rows of the grid on which regions are drawn, whatever the size of the video: the
 pipeline's own 1280x704, divided by 8 (world_generation_pipeline.py:494). Attention joins 2x2 cells

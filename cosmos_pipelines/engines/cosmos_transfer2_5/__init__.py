@@ -102,8 +102,14 @@ class Transfer2_5(Separate):
         return own if controls_of(operation) == (self.options.checkpoint_control,) else ""
 
     def batch_key(self, job: Job) -> Hashable:
-        """See `Engine.batch_key`: the control set decides which model is loaded."""
-        return (self.name, "transfer", controls_of(transfer_of(job)), self._shared(job))
+        """See `Engine.batch_key`: the control decides which model is loaded.
+
+        Several controls, whichever, are one model with all four branches, which each of its samples
+        names (cosmos_transfer2/inference.py:65): no run gets other documents or weights by a mate.
+        """
+        controls = controls_of(transfer_of(job))
+        model = controls[0] if len(controls) == 1 else "several"
+        return (self.name, "transfer", model, self._shared(job))
 
     def _shared(self, job: Job) -> Hashable:
         own = self.weights(job.operation)
