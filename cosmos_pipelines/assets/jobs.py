@@ -21,7 +21,7 @@ from cosmos_pipelines.assets.steps import (
 from cosmos_pipelines.assets.sync import record, record_partitions
 from cosmos_pipelines.assets.video_checks import examine, report
 from cosmos_pipelines.backends.owner import owner_name
-from cosmos_pipelines.catalog.records import Prompt, Run
+from cosmos_pipelines.catalog.records import Load, Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Transfer
@@ -147,8 +147,8 @@ def execute_batch(
 ) -> None:
     """Execute all; each that completes is recorded in its partition, with its checks."""
     with as_dagster_failure(), catalog.open() as (store, settings):
-        load_id = _own_load(context, store, config.load_id)
-        wanted = _still_wanted(context, store.get_runs(config.run_ids), load_id)
+        load = _own_load(context, store, config.load_id)
+        wanted = _still_wanted(context, store.get_runs(config.run_ids), load)
         if not wanted:
             return
         record(context.instance, store, settings, *wanted)
@@ -163,12 +163,12 @@ def execute_batch(
             else:
                 recorded.add(run.id)
 
-        with _until_ended(store, load_id):
-            runs = bring_to_end(context, store, settings, backend, wanted, tell, load_id)
+        with _until_ended(store, load):
+            runs = bring_to_end(context, store, settings, backend, wanted, tell, load)
         for run in runs:
             if run.status == "completed" and run.id not in recorded:
                 _record(context, store, settings, run, prompts.get(run.prompt_id or ""))
-        back = [run.id for run in runs if load_id is not None and run.status == "pending"]
+        back = [run.id for run in runs if load is not None and run.status == "pending"]
         if back:
             context.log.info(f"{', '.join(back)}: not begun here; the queue has the runs again.")
         left = [run for run in runs if run.status != "completed" and run.id not in back]
@@ -179,43 +179,42 @@ def execute_batch(
 
 
 @contextmanager
-def _until_ended(catalog: Catalog, load_id: str | None) -> Iterator[None]:
+def _until_ended(catalog: Catalog, load: Load | None) -> Iterator[None]:
     """A load ends with the work on it; where an error ended that, the dispatcher is told why."""
     try:
         yield
     except Exception as e:
-        if load_id is not None:
-            catalog.end_load(load_id, f"Its Dagster run failed: {e}")
+        if load is not None:
+            catalog.end_load(load.id, f"Its Dagster run failed: {e}")
         raise
     except BaseException:
-        if load_id is not None:
-            catalog.end_load(load_id)
+        if load is not None:
+            catalog.end_load(load.id)
         raise
-    if load_id is not None:
-        catalog.end_load(load_id)
+    if load is not None:
+        catalog.end_load(load.id)
 
 
-def _own_load(context: dg.OpExecutionContext, catalog: Catalog, load_id: str | None) -> str | None:
+def _own_load(context: dg.OpExecutionContext, catalog: Catalog, load_id: str | None) -> Load | None:
     """The load that this process now has; None: it executes runs that were named to it.
 
     Who re-executes the Dagster run of a load on the page means its runs, whatever the queue says.
     """
     if load_id is None or context.run.parent_run_id is not None:
         return None
-    if catalog.hand_over_load(load_id, owner_name(), context.run.run_id) is None:
-        context.log.info(f"{load_id} has ended: another dispatcher has its runs, or nobody yet.")
-    return load_id
+    if load := catalog.hand_over_load(load_id, owner_name(), context.run.run_id):
+        return load
+    context.log.info(f"{load_id} has ended: another dispatcher has its runs, or nobody yet.")
+    return catalog.find_loads([load_id]).get(load_id)
 
 
-def _still_wanted(
-    context: dg.OpExecutionContext, runs: list[Run], load_id: str | None
-) -> list[Run]:
+def _still_wanted(context: dg.OpExecutionContext, runs: list[Run], load: Load | None) -> list[Run]:
     """The runs without those that have left the load, or ended since a sensor requested them.
 
     Who re-executes the Dagster run on the page, or starts the job with run ids, means all of them.
     """
-    if load_id is not None:
-        return [run for run in runs if run.load_id == load_id and run.status == "pending"]
+    if load is not None:
+        return [run for run in runs if run.load_id == load.id and run.status == "pending"]
     if context.run.tags.get(BY) != LOST or context.run.parent_run_id is not None:
         return runs
     ended = [run for run in runs if run.status in ("failed", "cancelled")]

@@ -12,7 +12,7 @@ import dagster as dg
 
 from cosmos_pipelines.assets.links import Links
 from cosmos_pipelines.assets.run_tags import tag_dagster_run
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import Load, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.resources.dagster_resources import BackendResource
@@ -55,12 +55,12 @@ def bring_to_end(
     backend: BackendResource,
     runs: Sequence[Run],
     on_completed: OnCompleted | None = None,
-    load_id: str | None = None,
+    load: Load | None = None,
 ) -> list[Run]:
     """Execute runs, each by its own backend; returns them as they then are.
 
     `runs`: only what never changes is read of them. `on_completed` is told of each as soon as it is
-    completed. `load_id`: the load in which this process has them.
+    completed. `load`: the load in which this process has them.
 
     Raises:
         StateError: another live process is executing one of them.
@@ -80,7 +80,7 @@ def bring_to_end(
                 dagster_run_id=context.run.run_id,
                 on_line=LINES.get(),
                 on_completed=on_completed,
-                load_id=load_id,
+                load=load,
             )
         done |= {run.id: run for run in ended}
     return [done[run.id] for run in runs]

@@ -37,7 +37,7 @@ def claim_runs(
     Raises:
         StateError: another live process is executing one of the runs; none is taken then.
     """
-    if context.load_id is not None:
+    if context.load is not None:
         return _claim_load(context, run_ids, dagster_run_id), []
     fresh: list[Run] = []
     begun: dict[str, Run] = {}

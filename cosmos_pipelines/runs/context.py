@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cosmos_pipelines.backends.base import Backend
-from cosmos_pipelines.catalog.records import ACTIVE, Prompt, Run, Status
+from cosmos_pipelines.catalog.records import ACTIVE, Load, Prompt, Run, Status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import (
     BackendError,
@@ -53,7 +53,7 @@ class RunContext:
     on_line: OnLine | None
     bundles: Bundles
     on_completed: OnCompleted | None = None
-    load_id: str | None = None
+    load: Load | None = None
     """The load in which the runs were taken out of the queue; None: they were named."""
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what it took of its GPUs."""
@@ -61,6 +61,11 @@ class RunContext:
     """By order: what the program that did it wrote of itself."""
     prompts: dict[str, Prompt] = field(default_factory=dict)
     """Those of our runs, by id; what is read of them never changes."""
+
+    @property
+    def load_id(self) -> str | None:
+        """The id of the load; None: the runs were named."""
+        return self.load.id if self.load else None
 
     def prompt_of(self, run: Run) -> Prompt | None:
         """The prompt that a run is of."""
@@ -89,7 +94,7 @@ class RunContext:
         Raises:
             NotStarted: it is paused by now, or the load has been given to another process.
         """
-        if self.load_id is not None and not self.catalog.start_load(self.load_id, self.owner):
+        if self.load is not None and not self.catalog.start_load(self.load.id, self.owner):
             raise NotStarted("The queue has been paused, or the load was taken over.")
 
     def completed(self, run: Run) -> None:

@@ -16,8 +16,9 @@ from loguru import logger
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends.base import Backend, Handle
 from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.batching.loads import Mode
 from cosmos_pipelines.catalog.lifecycle import FIELDS
-from cosmos_pipelines.catalog.records import Run, Status
+from cosmos_pipelines.catalog.records import Load, Run, Status
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import CosmosError
@@ -57,14 +58,14 @@ def execute_runs(
     dagster_run_id: str | None = None,
     on_line: OnLine | None = None,
     on_completed: OnCompleted | None = None,
-    load_id: str | None = None,
+    load: Load | None = None,
 ) -> list[Run]:
     """Bring every run to its end and return them as they then are, in the order given.
 
     Pending, failed and cancelled runs are executed, batched where that changes nothing; completed
     ones are left alone; those that a dead process was executing are adopted. A run that fails says
     so in its row and raises nothing here. One of a batch is completed as soon as it is made, while
-    the model goes on with the others; `on_completed` is told of each. `load_id`: the load in which
+    the model goes on with the others; `on_completed` is told of each. `load`: the load in which
     this process has these runs: those that have left it are left alone, and if the queue is paused
     before their order starts, they wait again.
 
@@ -74,9 +75,9 @@ def execute_runs(
             holds for Dagster's interrupt).
     """
     owner = owner_name()
-    lease, bundles = Lease(catalog, owner, load_id), Bundles(settings, backend)
+    lease, bundles = Lease(catalog, owner, load.id if load else None), Bundles(settings, backend)
     context = RunContext(
-        catalog, settings, backend, owner, lease, on_line, bundles, on_completed, load_id
+        catalog, settings, backend, owner, lease, on_line, bundles, on_completed, load
     )
     fresh, begun = claim_runs(context, run_ids, dagster_run_id)
     mine = [*fresh, *begun]
@@ -114,7 +115,8 @@ def _batches(context: RunContext, runs: Sequence[Run]) -> Iterator[tuple[Engine,
     for name, mine in jobs.items():
         engine = context.settings.engine(name)
         try:
-            batches = batching.plan(engine, mine)
+            mode: Mode = "mixed" if context.load and context.load.mode == "mixed" else "strict"
+            batches = batching.plan(engine, mine, mode)
         except Exception as e:  # noqa: BLE001 - as above
             _fail(context, [job.run_id for job in mine], e)
             continue

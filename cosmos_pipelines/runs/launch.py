@@ -33,12 +33,12 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
         context.check_may_start()
 
     backend = context.backend
-    if context.load_id is not None and _for_any_place(context, order):
+    if context.load is not None and _for_any_place(context, order):
         backend.patience_s = context.settings.queue.elsewhere_after_s
     try:
         return launch_when_free(backend, order, told, wanted, before_start)
     except Unreachable as e:
-        if context.load_id is None or backend.may_have_started(order.id):
+        if context.load is None or backend.may_have_started(order.id):
             raise
         note_away(context.settings, backend.name, str(e))
         raise NotStarted(f"{backend.name} is away. {e.message}") from e

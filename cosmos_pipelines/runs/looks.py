@@ -1,0 +1,191 @@
+"""What is looked at to know how a waiting run could be executed: prompt, scene, engine, places.
+
+Everything but the last look at files is known from the catalog, so that a plan of a long queue
+reads no file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from cosmos_pipelines import batching
+from cosmos_pipelines.batching.loads import Mode, Waiting
+from cosmos_pipelines.catalog.records import Run, SceneRow
+from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.errors import InputError, StateError, shown
+from cosmos_pipelines.media.probe import probe, stamp_of
+from cosmos_pipelines.operations import Job, Video
+from cosmos_pipelines.runs.known_places import known_places
+from cosmos_pipelines.runs.locations import located
+from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
+from cosmos_pipelines.runs.plan import job_of
+from cosmos_pipelines.runs.scenes import as_measured, scene_videos
+from cosmos_pipelines.settings import Settings
+
+Say = Callable[[str, Exception], None]
+"""Told why a run shares no load with others: a sentence, and the error."""
+MOST: Final = 8
+"""Runs of a load of which nothing more is known."""
+UNKNOWN_S: Final = 60.0
+"""Seconds that a run, and the load of a model, are taken to need where nothing is known."""
+
+
+class Looks:
+    """The looks of one time at waiting runs: each prompt, scene and engine is looked at once."""
+
+    def __init__(
+        self, catalog: Catalog, settings: Settings, waiting: Sequence[Run], say: Say
+    ) -> None:
+        self._catalog, self._settings, self._say = catalog, settings, say
+        self._prompts = catalog.find_prompts(run.prompt_id for run in waiting if run.prompt_id)
+        self._scenes = catalog.find_scenes(prompt.scene for prompt in self._prompts.values())
+        self._parents = catalog.find_runs(run.parent_run_id for run in waiting if run.parent_run_id)
+        if any(run.any_place for run in waiting):
+            self._known, self._paused = known_places(settings), paused_places(catalog)
+            self._at = catalog.places_of_scenes(p.scene for p in self._prompts.values())
+        self._engines: dict[str, Engine] = {}
+        self._measured: dict[str, bool] = {}
+        self._jobs: dict[str, Job] = {}
+        self._faults: dict[str, Exception] = {}
+
+    def waiting(self, run: Run, alone: Collection[str] = ()) -> Waiting:
+        """The run as the planner sees it, by what the catalog says. `alone`: see `next_loads`."""
+        key = self._key(run)
+        job = self._jobs.get(run.id)
+        engine = None if job is None else self._engine(run.engine)
+        cost = engine.cost(job) if engine and job else None
+        gpus = cost.gpus if cost else 1
+        lone = run.id in alone or run.id in self._faults
+        return Waiting(
+            run.id,
+            (key, run.id) if lone else key,
+            run.turn or 0.0,
+            run.engine,
+            run.model_type,
+            self._places(run, gpus),
+            UNKNOWN_S,
+            UNKNOWN_S,
+            gpus,
+            1 if lone else self._most(engine, job),
+            run.queued_at.timestamp() if run.queued_at else None,
+            engine.mixed(job) if engine and job and not lone else None,
+        )
+
+    def _key(self, run: Run) -> Hashable:
+        """Runs that may share a load have the same key, as far as the catalog knows."""
+        where = (run.engine, run.model_type)
+        try:
+            engine = self._engine(run.engine)
+            if run.source:
+                return (*where, json.dumps(run.execution_config, sort_keys=True))
+            job = self._job_of(run, self._known_inputs(run))
+            key = (*where, engine.batch_key(job))
+            hash(key)
+        except Exception as e:  # noqa: BLE001 - one run's fault never stops the others
+            self._faults[run.id] = e
+            return run.id
+        self._jobs[run.id] = job
+        return key
+
+    def _most(self, engine: Engine | None, job: Job | None) -> int:
+        """How many runs a load with this one may have."""
+        if engine is None or job is None:
+            return MOST
+        try:
+            return max(1, engine.max_batch(job))
+        except Exception:  # noqa: BLE001 - `batches` tells what is wrong with the run
+            return 1
+
+    def _places(self, run: Run, gpus: int) -> tuple[str, ...]:
+        """Where a run may be executed now, the best first."""
+        if not run.any_place:
+            return (run.backend,)
+        try:
+            engine = self._engine(run.engine)
+        except Exception:  # noqa: BLE001 - its run says what is wrong with it, wherever that is
+            return tuple(self._settings.places)
+        prompt = self._prompts.get(run.prompt_id or "")
+        needs = Needs(
+            engine.name, gpus=0 if engine.simulated else gpus, memory_mib=engine.memory_mib()
+        )
+        scene = self._at.get(prompt.scene, ()) if prompt else ()
+        return places_for(
+            self._settings, needs, self._known, paused=self._paused, with_scene=scene
+        ).places
+
+    def batches(self, runs: Sequence[Run], mode: Mode) -> list[list[Run]]:
+        """The runs of one planned load in batches, by their inputs as they are now."""
+        alone: list[list[Run]] = []
+        jobs = []
+        for run in runs:
+            try:
+                jobs.append(self._job(run))
+            except Exception as e:  # noqa: BLE001 - one run's fault never stops the others
+                self._say(f"{run.id} shares no load with others: {e}", e)
+                alone.append([run])
+        by_id = {run.id: run for run in runs}
+        try:
+            planned = batching.plan(self._engine(runs[0].engine), jobs, mode) if jobs else []
+        except Exception as e:  # noqa: BLE001 - an engine of another package may raise anything
+            self._say(f"{jobs[0].run_id} shares no load with others: {e}", e)
+            planned = [[job] for job in jobs]
+        return [*alone, *([by_id[job.run_id] for job in batch] for batch in planned)]
+
+    def _job(self, run: Run) -> Job:
+        """The run as a job, if its files are as they were measured. Nothing is made here."""
+        if fault := self._faults.get(run.id):
+            raise fault
+        if run.source and run.id not in self._jobs:
+            video = located(self._settings, run.source["video"])
+            self._jobs[run.id] = self._job_of(run, {"video": _glanced_at(video)})
+        job = self._jobs[run.id]
+        if run.source:
+            return job
+        if run.parent_run_id:
+            video = Path(job.inputs["video"].path)
+            if stamp_of(video).size != job.inputs["video"].size:
+                raise StateError(f"{shown(video)} has changed since it was made.")
+            return job
+        scene = self._scene(run)
+        if scene.key not in self._measured:
+            self._measured[scene.key] = as_measured(self._settings, scene)
+        if not self._measured[scene.key]:
+            raise StateError(f"The scene {shown(scene.key)} has changed since it was measured.")
+        return job
+
+    def _job_of(self, run: Run, inputs: Mapping[str, Video]) -> Job:
+        prompt = self._prompts.get(run.prompt_id or "")
+        return job_of(self._catalog, self._settings, run, prompt, inputs=inputs)
+
+    def _known_inputs(self, run: Run) -> Mapping[str, Video]:
+        """The inputs of a run by what the catalog says of them."""
+        if not run.parent_run_id:
+            return scene_videos(self._settings, self._scene(run))
+        parent = self._parents.get(run.parent_run_id)
+        if parent is None or parent.status != "completed":
+            raise StateError(f"The video of run {run.parent_run_id} is not made yet.")
+        facts = {name: parent.outputs[name] for name in Video.model_fields if name != "path"}
+        return {"video": Video(path=str(self._settings.home / parent.outputs["video"]), **facts)}
+
+    def _scene(self, run: Run) -> SceneRow:
+        prompt = self._prompts.get(run.prompt_id or "")
+        scene = self._scenes.get(prompt.scene) if prompt else None
+        if scene is None:
+            raise InputError(f"The prompt or the scene of run {run.id} is not in the catalog.")
+        return scene
+
+    def _engine(self, name: str) -> Engine:
+        if name not in self._engines:
+            self._engines[name] = self._settings.engine(name)
+        return self._engines[name]
+
+
+def _glanced_at(path: Path) -> Video:
+    """A video by its header. It is hashed and read to its end when its run starts."""
+    p = probe(path)
+    facts = {"size": p.size, "width": p.width, "height": p.height, "frames": p.frames}
+    return Video(path=str(path), sha256="", fps=str(p.fps), **facts)
