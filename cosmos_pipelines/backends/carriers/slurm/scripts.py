@@ -28,7 +28,8 @@ of "$name"
 line() { sed -n "$1p" "$record"; }
 word() { printf '%s\n' "$slurm" | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1; }
 # By the clock of the disk, which stamps the beats too: the clocks of the machines do not count.
-age() { touch slurm/.now 2>/dev/null; echo $(($(stat -c %Y slurm/.now) - $(stat -c %Y -- "$1"))); }
+# A file of a network disk is opened first: this makes its time be asked for anew.
+age() { touch slurm/.now 2>/dev/null; { : <"$1"; } 2>/dev/null; echo $(($(stat -c %Y slurm/.now) - $(stat -c %Y -- "$1"))); }
 # Slurm's programs try for minutes (SlurmctldTimeout) to reach a controller that is away.
 within() { # SECONDS COMMAND...
     timeout "$@" && return
@@ -238,7 +239,7 @@ within 5 scancel "${id%%;*}"
 """
 
 _PROBE: Final = r"""
-mkdir -p slurm || exit 1
+cd && mkdir -p -- "$root" && cd -- "$root" && mkdir -p slurm || exit 1
 file=$(pwd -P)/slurm/.probe.$1 wait=$2; shift 2
 trap 'rm -f -- "$file"' EXIT
 id=$(printf '#!/bin/sh\nhostname >"%s"\n' "$file" | sbatch --parsable --job-name=cosmos-doctor "$@")
