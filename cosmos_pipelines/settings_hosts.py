@@ -48,6 +48,30 @@ HostName = Annotated[str, AfterValidator(_as_name)]
 Labels = Annotated[tuple[str, ...], AfterValidator(_as_labels)]
 
 
+OURS: Final = frozenset(
+    [
+        *("--array", "--chdir", "--dependency", "--error", "--export", "--gpus", "--gres"),
+        *("--job-name", "--no-requeue", "--nodes", "--ntasks", "--output", "--parsable"),
+        *("--requeue", "--test-only", "--time", "--wait", "--wrap"),
+    ]
+)
+"""Options of sbatch on which the carrier relies, or that other settings set."""
+
+
+def slurm_seconds(text: str) -> int | None:
+    """Return the seconds of a time of Slurm (minutes, M:S, H:M:S, D-H, D-H:M, D-H:M:S).
+
+    None: it is no such time, or it is UNLIMITED.
+    """
+    found = re.fullmatch(r"(?:(\d{1,5})-)?(\d{1,6})(?::(\d{1,6}))?(?::(\d{1,6}))?", text)
+    if found is None:
+        return None
+    days, *rest = (int(x) if x else 0 for x in found.groups())
+    if found[1] is None and found[4] is None:  # minutes, or minutes and seconds
+        return 60 * rest[0] + rest[1]
+    return 86400 * days + 3600 * rest[0] + 60 * rest[1] + rest[2]
+
+
 class Slurm(Table):
     """A Slurm cluster, whose login node the host is."""
 
@@ -62,7 +86,59 @@ class Slurm(Table):
     images: Literal["pyxis", "apptainer", "docker", "none"] = Field(
         "pyxis", description="what runs the image on a node"
     )
-    options: tuple[str, ...] = Field((), description="more options of sbatch")
+    before: tuple[str, ...] = Field(
+        (), description="lines of the job's bash before the program, as 'module load apptainer'"
+    )
+    bin: str | None = Field(
+        None, description="directory of sbatch there, if only a login shell finds it"
+    )
+    options: tuple[str, ...] = Field((), description="more options of sbatch, as '--nice=100'")
+
+    @field_validator("time_limit")
+    @classmethod
+    def _time(cls, value: str | None) -> str | None:
+        if value is not None and not slurm_seconds(value):
+            raise ValueError("is no time as '4:00:00', '2-12:00:00' or '90' (minutes)")
+        return value
+
+    @field_validator("memory")
+    @classmethod
+    def _memory(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[0-9]{1,9}[KMGT]?", value):
+            raise ValueError("is no memory as '120G'")
+        return value
+
+    @field_validator("partition", "account", "qos", "constraint", "gpu_type")
+    @classmethod
+    def _word(cls, value: str | None) -> str | None:
+        if value is not None and (not value or value.split() != [value]):
+            raise ValueError("must be one word")
+        return value
+
+    @field_validator("before")
+    @classmethod
+    def _lines(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any("\n" in line or "\0" in line for line in value):
+            raise ValueError("must have one command in each text")
+        return value
+
+    @field_validator("bin")
+    @classmethod
+    def _directory(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("/"):
+            raise ValueError("must be absolute: it is a directory of the login node")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for option in value:
+            name = option.partition("=")[0]
+            if not option.startswith("--") or option.split() != [option]:
+                raise ValueError(f"{option!r} must be one long option as '--nice=100'")
+            if name in OURS:
+                raise ValueError(f"{name} is set by this program")
+        return value
 
 
 class Host(Remote):

@@ -10,6 +10,7 @@ from hypothesis import settings
 pytest_plugins = [
     "tests.support.postgres",  # before catalogs, which imports it
     "tests.rig.fixtures",
+    "tests.rig.slurm",
     "tests.support.browser",
     "tests.support.catalogs",
     "tests.support.disks",

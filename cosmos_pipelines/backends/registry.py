@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cosmos_pipelines.errors import SettingsError, nearest, shown
 from cosmos_pipelines.settings import Settings
-from cosmos_pipelines.settings_hosts import LOCAL, UNNAMED, Place
+from cosmos_pipelines.settings_hosts import LOCAL, SLURM, UNNAMED, Place
 
 if TYPE_CHECKING:
     from cosmos_pipelines.backends.base import Backend
@@ -25,6 +25,8 @@ class Kind:
 
     here: Callable[[Settings], Backend] | None = None
     carrier: Callable[[Place], Carrier] | None = None
+    named: bool = True
+    """Whether the kind's name is a place too: this machine, or the host of `[remote]`."""
 
 
 def _local(settings: Settings) -> Backend:
@@ -43,8 +45,18 @@ def _docker(place: Place) -> Carrier:
     return DockerCarrier(place.docker.model_copy(update={"gpus": ",".join(map(str, place.gpus))}))
 
 
-BACKENDS: dict[str, Kind] = {LOCAL: Kind(here=_local), UNNAMED: Kind(carrier=_docker)}
-"""By the kind of a place; a kind is also the name of a place: that of `[remote]`."""
+def _slurm(place: Place) -> Carrier:
+    from cosmos_pipelines.backends.carriers.slurm.carrier import SlurmCarrier
+
+    return SlurmCarrier(place)
+
+
+BACKENDS: dict[str, Kind] = {
+    LOCAL: Kind(here=_local),
+    UNNAMED: Kind(carrier=_docker),
+    SLURM: Kind(carrier=_slurm, named=False),
+}
+"""By the kind of a place."""
 
 
 def backend_for(settings: Settings, name: str | None = None) -> Backend:
@@ -62,7 +74,7 @@ def place_of(settings: Settings, name: str) -> Place:
     """Return the place of this name. Raises SettingsError if there is none."""
     if name in settings.places:
         return settings.places[name]
-    if name in BACKENDS:
+    if _is_named_kind(name):
         return Place(name, name, settings.remote, settings.docker)
     known = sorted(backend_names(settings))
     near = nearest(name, known, 1)
@@ -73,12 +85,16 @@ def place_of(settings: Settings, name: str) -> Place:
 
 def backend_names(settings: Settings) -> list[str]:
     """Return the names of all backends, in the order of the settings; then the kinds of ours."""
-    return list(dict.fromkeys([*BACKENDS, *settings.places]))
+    return list(dict.fromkeys([*filter(_is_named_kind, BACKENDS), *settings.places]))
 
 
 def is_backend(settings: Settings, name: str) -> bool:
     """Whether there is a backend of this name."""
-    return name in settings.places or name in BACKENDS
+    return name in settings.places or _is_named_kind(name)
+
+
+def _is_named_kind(name: str) -> bool:
+    return name in BACKENDS and BACKENDS[name].named
 
 
 def is_remote(settings: Settings, name: str) -> bool:

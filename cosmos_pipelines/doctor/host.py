@@ -102,6 +102,7 @@ class HostChecks:
         def host(name: str, look: Callable[[], Finding], *needs: str) -> Check:
             return Check(name, look, needs, "host")
 
+        gpus = [host("GPU", self.gpu, "login"), host("GPU health", self.gpu_health, "GPU")]
         return [
             Check("SSH configuration", self.configuration, (), "settings"),
             host("key", self.key, "SSH configuration"),
@@ -109,8 +110,7 @@ class HostChecks:
             host("host key", self.host_key, "reachable"),
             host("login", self.login, "host key"),
             host("login shell", self.login_shell, "login"),
-            host("GPU", self.gpu, "login"),
-            host("GPU health", self.gpu_health, "GPU"),
+            *(gpus if not self.carrier.elsewhere else []),
             *carrier,
             host("host disk", self.disk, "login"),
             host("write access", self.write_access, "login"),

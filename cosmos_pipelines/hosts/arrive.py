@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
 from cosmos_pipelines.engines.base import HostSetup
+from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.records import SetUp, read_set_up
@@ -83,8 +84,14 @@ def arrive(target: EngineOnHost, *, code: bool = True) -> Arrived:
 
     Raises:
         BackendError: Docker cannot be used, or the directories cannot be written.
+        InputError: the host is a login node of a cluster.
         Unreachable, NotAllowed: see `Connection`.
     """
+    if target.host.carrier.elsewhere:
+        raise InputError(
+            f"{target.host.host} is a login node: orders run on other machines of its cluster.",
+            hint="Bring image, code and weights there by hand: docs/slurm.md says how.",
+        )
     daemon = _docker(target.host)
     others = [source for name, source in target.directories.items() if name != "code"]
     code_directory = target.directories["code"] if code else ""

@@ -275,6 +275,9 @@ class Outcome(Frozen):
     failed: Mapping[str, Verdict] = Field(
         default={}, description="by run: why it has no result, if the program recorded a reason"
     )
+    ended_by: Verdict | None = Field(
+        None, description="why the order ended, if it was not its program that ended it"
+    )
     samples: Mapping[str, Mapping[str, Any]] = Field(
         default={}, description="by run: what the program recorded of a finished run: seconds"
     )

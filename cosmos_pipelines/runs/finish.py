@@ -15,7 +15,7 @@ from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.catalog.records import Run, Status
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import BackendError, CosmosError, DiskFull, RunFailed
-from cosmos_pipelines.operations.base import Order, Outcome
+from cosmos_pipelines.operations.base import Order, Outcome, Verdict
 from cosmos_pipelines.runs.context import RunContext, TakenOver, verdict_of
 from cosmos_pipelines.runs.progress import WatchedLog
 from cosmos_pipelines.runs.results import collect_run, leave, record_of
@@ -107,7 +107,7 @@ def record_all(context: RunContext, launched: LaunchedOrder) -> None:
 def _record(context: RunContext, launched: LaunchedOrder, outcome: Outcome, run_id: str) -> None:
     expected = [e for e in launched.order.expected if e.run_id == run_id]
     if not all(e.name in outcome.outputs for e in expected):
-        verdict = launched.engine.diagnose(outcome, launched.log.tail(), run_id)
+        verdict = _why(launched, outcome, run_id)
         logger.error("{run}: {kind}: {m}", run=run_id, kind=verdict.kind, m=verdict.message)
         context.end(run_id, verdict, outcome.exit_code)
         return
@@ -117,8 +117,15 @@ def _record(context: RunContext, launched: LaunchedOrder, outcome: Outcome, run_
     except RunFailed:
         if outcome.exit_code == 0:
             raise
-        verdict = launched.engine.diagnose(outcome, launched.log.tail(), run_id)
+        verdict = _why(launched, outcome, run_id)
         context.end(run_id, verdict, outcome.exit_code)  # the cause, not its trace
+
+
+def _why(launched: LaunchedOrder, outcome: Outcome, run_id: str) -> Verdict:
+    """Return why a run has no result; what a cluster says it did to the order comes first."""
+    if outcome.ended_by is not None and outcome.stopped is None:
+        return outcome.ended_by
+    return launched.engine.diagnose(outcome, launched.log.tail(), run_id)
 
 
 def _complete(

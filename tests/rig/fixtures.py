@@ -16,7 +16,7 @@ from tests.rig.host import Host
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put all tests of the rig on one worker, so that a session starts one fleet."""
     for item in items:
-        if "fleet" in getattr(item, "fixturenames", ()):
+        if {"fleet", "slurm_session"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("rig"))
 
 

@@ -6,4 +6,5 @@ export DEBIAN_FRONTEND=noninteractive
 [ "${1-}" = --no-update ] || apt-get update -qq
 # The rig starts its own servers in its own namespaces, not the servers of the packages.
 apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold \
-    docker.io openssh-server openssh-client iptables iproute2 busybox-static rsync python3 > /dev/null
+    docker.io openssh-server openssh-client iptables iproute2 busybox-static rsync python3 \
+    slurm-wlm munge slurmctld slurmd slurm-client > /dev/null

@@ -19,12 +19,15 @@ from typing import ClassVar, Final, Literal
 from cosmos_pipelines.backends.checks import Check, Finding
 from cosmos_pipelines.backends.run_folder import can_be_order
 from cosmos_pipelines.errors import BackendError
-from cosmos_pipelines.operations.base import Order
+from cosmos_pipelines.operations.base import Order, Verdict
 from cosmos_pipelines.remote.gpu import Gpu
 from cosmos_pipelines.remote.ssh.connection import Completed
 
-State = Literal["absent", "created", "running", "ended"]
-"""What the program of `Carrier.state` prints. `created`: the order was made but never started."""
+State = Literal["absent", "created", "queued", "running", "ended"]
+"""What the program of `Carrier.state` prints. `created`: the order was made but never started.
+
+`queued`: the carrier will start the order by itself.
+"""
 
 WORDS: Final = 20
 """Number of last output lines that explain why an order did not start."""
@@ -61,11 +64,17 @@ class Carried:
     """Catalog columns of the order's runs, and their values."""
     gpus: tuple[str, ...] | None = None
     """Ids (indices or UUIDs) of the GPUs that the order has, or `all`; None: it does not say."""
+    running_s: float | None = None
+    """Seconds since the start, if the carrier counts them; 0 while the order waits."""
+    waits: str | None = None
+    """A sentence why the order is queued."""
+    ended_by: Verdict | None = None
+    """Why the order ended, if it was not its program that ended it."""
 
     @property
     def alive(self) -> bool:
-        """Whether the order has processes."""
-        return self.state == "running"
+        """Whether the order has processes, or will have some by itself."""
+        return self.state in ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,8 @@ class Carrier(ABC):
 
     noun: ClassVar[str]
     """What the carrier makes of an order, for messages: container, job."""
+    elsewhere: ClassVar[bool] = False
+    """Whether orders run on other machines than the one that answers, whose GPUs are not theirs."""
 
     @abstractmethod
     def name_of(self, order_id: str) -> str:

@@ -73,7 +73,7 @@ def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> Conta
         entrypoint="/bin/sh",
         argv=(f"{SCRIPTS}/run.sh", RUN, "--", *order.command(**inside)),
         labels=labels_of(order, places, image),
-        env=_environment(order.environment(**inside), docker),
+        env=environment_in(order.environment(**inside), docker),
         env_file=docker.env_file,
         gpus=(places.gpus,) if order.gpus else None,
         mounts=(
@@ -93,8 +93,11 @@ def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> Conta
     )
 
 
-def _environment(env: Mapping[str, str], docker: Docker) -> dict[str, str]:
-    """A user who is not in the image's passwd has no home, and Python's getpass finds no name."""
+def environment_in(env: Mapping[str, str], docker: Docker) -> dict[str, str]:
+    """Return the environment of an order's program in a container.
+
+    A user who is not in the image's passwd has no home, and Python's getpass finds no name.
+    """
     return {
         "HOME": "/tmp",  # noqa: S108 - a directory inside the container
         "USER": "cosmos",

@@ -15,6 +15,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from loguru import logger
+
 from cosmos_pipelines.backends import facts, run_folder
 from cosmos_pipelines.backends.base import Backend, Handle, KeptOrder, StopReason, SweptFile
 from cosmos_pipelines.backends.carriers.base import Carrier
@@ -61,6 +63,8 @@ class SshBackend(Backend):
         self._clocks: dict[str, tuple[float, float]] = {}
         self._followed: set[str] = set()
         self._given: dict[str, tuple[str, ...]] = {}
+        self._waits: dict[str, str | None] = {}
+        """Why orders wait, as it was told last."""
         self._gpus = GpuReader(lambda argv: self.host.connection.run(argv, timeout_s=facts.ASK_S))
 
     def launch(self, order: Order, before_start: Callable[[], None] | None = None) -> Handle:
@@ -115,9 +119,11 @@ class SshBackend(Backend):
             raise StateError(f"Order {handle.order_id} is still running.")
         texts = (seen.files.get(name) for name in run_folder.OUTCOME)
         outcome = run_folder.read_outcome(*texts)
-        if outcome.exit_code is None and seen.carried and seen.carried.out_of_memory:
+        if seen.carried is None:
+            return outcome
+        if outcome.exit_code is None and seen.carried.out_of_memory:
             return outcome.model_copy(update={"exit_code": 137})
-        return outcome
+        return outcome.model_copy(update={"ended_by": seen.carried.ended_by})
 
     def finished(self, handle: Handle) -> Outcome:
         """See `Backend.finished`."""
@@ -206,6 +212,8 @@ class SshBackend(Backend):
 
     def gpus(self, order: Order | None = None) -> GpuState:
         """See `Backend.gpus`."""
+        if self.carrier.elsewhere:
+            return GpuState(())
         state = self._gpus.read()
         if order is None:
             return state
@@ -277,3 +285,7 @@ class SshBackend(Backend):
     def _note_clock(self, seen: Seen) -> None:
         if seen.running_s is not None:
             self._clocks[seen.order_id] = (seen.running_s, seen.read_at)
+        waits = seen.carried.waits if seen.carried else None
+        if waits != self._waits.get(seen.order_id):
+            self._waits[seen.order_id] = waits
+            logger.info("{why}", why=waits or f"{seen.order_id} does not wait any more")

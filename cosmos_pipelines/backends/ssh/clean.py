@@ -125,7 +125,7 @@ def sweep(host: HostFolder, older_s: float, scripts: str, *, dry_run: bool) -> l
     `scripts`: the name of the present scripts. Scripts stay while any project's order runs.
     """
     asked = _ask(host, "\nclock\nanswer orders list_orders\n", host.remote_dir)
-    runs = any(order.state in ("created", "running") for order in _listed(host, asked))
+    runs = any(order.state in ("created", "queued", "running") for order in _listed(host, asked))
     older, day = str(int(older_s)), str(int(max(older_s, DAY_S)))
     words = [older, day, "" if runs else scripts, "dry" if dry_run else ""]
     return list(_swept(_ask(host, _SWEEP, host.remote_dir, *words)))

@@ -80,6 +80,8 @@ class Seen:
         """Seconds since the order's start, by the host's clock; None if the clock was not read."""
         if self.clock is None:
             return None
+        if self.carried is not None and self.carried.running_s is not None:
+            return self.carried.running_s
         if run_folder.STARTED in self.files:
             ticks = run_folder.read_start(self.files[run_folder.STARTED]).started
             if ticks:

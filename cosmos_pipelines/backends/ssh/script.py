@@ -52,6 +52,7 @@ look() { # FOLDER FILE...
     part size "$(stat -c %s run.log 2>/dev/null || echo 0)"
 }
 is() { [ "$(state 2>/dev/null)" = "$1" ]; }
+lives() { case $(state 2>/dev/null) in queued | running) ;; *) return 1 ;; esac; }
 # One start or removal at a time. The lock ends with this shell, also if the shell is killed.
 lock() { exec 9>>.lock && { ! command -v flock >/dev/null || flock 9; } || exit 73; }
 """  # noqa: E501
@@ -142,7 +143,7 @@ begin() {
         [ $((looks % 10)) -ne 0 ] || is running || break
         sleep 0.05
     done
-    [ -e "$id/pid" ] || is running || {
+    [ -e "$id/pid" ] || lives || {
         part refused "$(words 2>&1 | tail -c 2000)" # run.sh refused the order: nothing has run
         remove >/dev/null 2>&1 && rm -rf -- "$id"
     }
@@ -194,15 +195,15 @@ exec tail -c "+$2" -- "$1/run.log"
 """
 
 _STOP: Final = """
-if is running; then
+if lives; then
     if printf %s "$2" >"$1/stop.$$" 2>/dev/null; then
         ln -- "$1/stop.$$" "$1/stop" 2>/dev/null # the first reason stays
     fi
     rm -f -- "$1/stop.$$"
     stop >/dev/null 2>&1
-    ! is running || kill_ >/dev/null 2>&1
+    ! lives || kill_ >/dev/null 2>&1
     looks=0
-    while is running && [ "$looks" -lt 100 ]; do
+    while lives && [ "$looks" -lt 100 ]; do
         looks=$((looks + 1))
         sleep 0.1
     done
