@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from loguru import logger
 
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.launch_when_free import launch_when_free
+from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.runs.context import RunContext, Withdrawn
 
@@ -22,13 +24,21 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
         CosmosError: what `Backend.launch` raises.
     """
     wanted = partial(_check_wanted, context, order)
-    told = partial(_tell_waiting, context, order)
+    waited: list[str] = []
+
+    def told(why: str) -> None:
+        logger.info("{id} waits. {why}", id=order.id, why=why)
+        waited.append(why)
+        _show(context, order, {"done": 0, "total": 0, "text": f"waits: {why}"})
 
     def before_start() -> None:
         wanted()
         context.check_may_start()
 
-    return launch_when_free(context.backend, order, told, wanted, before_start)
+    handle = launch_when_free(context.backend, order, told, wanted, before_start)
+    if waited:
+        _show(context, order, None)
+    return handle
 
 
 def _check_wanted(context: RunContext, order: Order) -> None:
@@ -44,9 +54,12 @@ def _check_wanted(context: RunContext, order: Order) -> None:
     context.check_held(order.id, order.run_ids)
 
 
-def _tell_waiting(context: RunContext, order: Order, why: str) -> None:
-    """Say in the log and on the card of each run what it waits for."""
-    logger.info("{id} waits. {why}", id=order.id, why=why)
-    progress = {"done": 0, "total": 0, "text": f"waits: {why}"}
+def _show(context: RunContext, order: Order, progress: dict[str, Any] | None) -> None:
+    """Say on the card of each run what it waits for."""
     for run_id in order.run_ids:
-        context.catalog.advance(run_id, context.owner, "uploading", "uploading", progress=progress)
+        try:
+            context.catalog.advance(
+                run_id, context.owner, "uploading", "uploading", progress=progress
+            )
+        except CosmosError as e:  # a note that is missing is no reason to start nothing
+            logger.warning("{run}: its waiting was not noted: {error}", run=run_id, error=e)
