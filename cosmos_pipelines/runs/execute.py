@@ -204,8 +204,6 @@ def _note_start(context: RunContext, run_id: str, status: Status, handle: Handle
     known = {"host": handle.host, **handle.marks}
     where: dict[str, Any] = {k: v for k, v in known.items() if k in FIELDS and v is not None}
     now: Status = "running" if status == "uploading" else status
-    if status == "uploading":
-        where["progress"] = None  # it waits no more
     return context.catalog.advance(run_id, context.owner, status, now, **where) is not None
 
 

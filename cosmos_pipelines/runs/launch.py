@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from loguru import logger
 
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.launch_when_free import launch_when_free
-from cosmos_pipelines.errors import Unreachable
+from cosmos_pipelines.errors import CosmosError, Unreachable
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.runs.context import NotStarted, RunContext, Withdrawn
 from cosmos_pipelines.runs.known_places import note_away
@@ -26,7 +27,12 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
         CosmosError: what `Backend.launch` raises.
     """
     wanted = partial(_check_wanted, context, order)
-    told = partial(_tell_waiting, context, order)
+    waited: list[str] = []
+
+    def told(why: str) -> None:
+        logger.info("{id} waits. {why}", id=order.id, why=why)
+        waited.append(why)
+        _show(context, order, {"done": 0, "total": 0, "text": f"waits: {why}"})
 
     def before_start() -> None:
         wanted()
@@ -36,12 +42,15 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
     if context.load is not None and _for_any_place(context, order):
         backend.patience_s = context.settings.queue.elsewhere_after_s
     try:
-        return launch_when_free(backend, order, told, wanted, before_start)
+        handle = launch_when_free(backend, order, told, wanted, before_start)
     except Unreachable as e:
         if context.load is None or backend.may_have_started(order.id):
             raise
         note_away(context.settings, backend.name, str(e))
         raise NotStarted(f"{backend.name} is away. {e.message}") from e
+    if waited:
+        _show(context, order, None)
+    return handle
 
 
 def _for_any_place(context: RunContext, order: Order) -> bool:
@@ -61,9 +70,12 @@ def _check_wanted(context: RunContext, order: Order) -> None:
     context.check_held(order.id, order.run_ids)
 
 
-def _tell_waiting(context: RunContext, order: Order, why: str) -> None:
-    """Say in the log and on the card of each run what it waits for."""
-    logger.info("{id} waits. {why}", id=order.id, why=why)
-    progress = {"done": 0, "total": 0, "text": f"waits: {why}"}
+def _show(context: RunContext, order: Order, progress: dict[str, Any] | None) -> None:
+    """Say on the card of each run what it waits for."""
     for run_id in order.run_ids:
-        context.catalog.advance(run_id, context.owner, "uploading", "uploading", progress=progress)
+        try:
+            context.catalog.advance(
+                run_id, context.owner, "uploading", "uploading", progress=progress
+            )
+        except CosmosError as e:  # a note that is missing is no reason to start nothing
+            logger.warning("{run}: its waiting was not noted: {error}", run=run_id, error=e)

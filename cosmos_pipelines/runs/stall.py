@@ -14,6 +14,7 @@ from typing import Any
 from loguru import logger
 
 from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.finish import LaunchedOrder
 from cosmos_pipelines.runs.gpu_watch import SAMPLE_S, GpuWatch
@@ -36,7 +37,7 @@ class StallWatch:
         self._tell_s = context.settings.execution.stall_s
         self._end_s = context.settings.execution.stall_end_s
         self._heard_at = clock()
-        self._ended = False
+        self._said = self._ended = False
         self._told: dict[str, Run] = {}
         """The runs that seem to hang, as they were before this was told."""
 
@@ -51,10 +52,13 @@ class StallWatch:
             return False
         idle_s = self._gpus.idle_s()
         stalled_s = 0.0 if idle_s is None else min(idle_s, self._clock() - self._heard_at)
-        if self._tell_s and stalled_s >= self._tell_s and not self._told:
-            self._tell(stalled_s)
-        elif self._told and stalled_s < self._tell_s:
-            self._take_back()
+        try:
+            if self._tell_s and stalled_s >= self._tell_s and not self._said:
+                self._tell(stalled_s)
+            elif self._said and stalled_s < self._tell_s:
+                self._take_back()
+        except CosmosError as e:  # a note that is missing is no reason to stop a model
+            logger.warning("It was not noted: {error}", error=e)
         self._ended = bool(self._end_s) and stalled_s >= self._end_s
         if self._ended:
             logger.warning(
@@ -67,6 +71,7 @@ class StallWatch:
         since = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         text = f"seems to hang: no log line and no load on its GPUs for {seconds:.0f} s"
         logger.warning("{id} {text}", id=self._launched.order.id, text=text)
+        self._said = True
         self._told = self._running()
         for run_id, run in self._told.items():
             self._show(run_id, {"done": 0, "total": 0, **(run.progress or {}), "text": text})
@@ -74,6 +79,7 @@ class StallWatch:
 
     def _take_back(self) -> None:
         logger.info("{id} goes on", id=self._launched.order.id)
+        self._said = False
         for run_id, run in self._running().items():
             if run_id in self._told and "seems to hang" in (run.progress or {}).get("text", ""):
                 self._show(run_id, self._told[run_id].progress)

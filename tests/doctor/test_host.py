@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.backends.carriers.docker_checks import DockerChecks
+from cosmos_pipelines.backends.carriers.gpu_choice import GPUS_LOCK
 from cosmos_pipelines.backends.checks import Checked
 from cosmos_pipelines.doctor.doctor import examine
 from cosmos_pipelines.remote.ssh.connection import Connection
@@ -68,7 +69,7 @@ def test_a_host_that_has_everything_is_all_green(home: Path, fleet: Fleet, gpu1:
     assert "Simulated H100 80GB, 79.0 of 79.6 GiB free, driver 550.54.15" in found["GPU"].found
     assert gpu1.image("preview") in found["image"].found
     assert found["scripts"].found.startswith("no scripts yet")
-    assert [c.place for c in found.values()].index("host") == len(found) - 15
+    assert [c.place for c in found.values()].index("host") == len(found) - 16
     assert list((gpu1.root / "data/cosmos").iterdir()) == []
 
 
@@ -267,6 +268,23 @@ def test_a_host_without_gpu_serves_simulated_engines_only(
     assert failed(found) == []
     assert found["GPU"].result == "warn"
     assert "Only simulated engines" in found["GPU"].do
+
+
+def test_a_lock_of_the_gpus_that_nobody_can_take_is_told(
+    home: Path, fleet: Fleet, gpu1: Host
+) -> None:
+    gpu1.console("ln", "-sfn", "/data/victim", GPUS_LOCK)
+    settings = settings_of(home, fleet)
+    lock = looked(settings)["GPU lock"]
+    gpu1.console("rm", "-f", GPUS_LOCK)
+    assert (lock.result, lock.do.split(":")[0]) == ("fail", "Remove that file on gpu1")
+    assert f"{GPUS_LOCK} -> /data/victim" in lock.found
+    gpu1.console("mv", "/usr/bin/flock", "/usr/bin/flock.away")
+    lock = looked(settings)["GPU lock"]
+    gpu1.console("mv", "/usr/bin/flock.away", "/usr/bin/flock")
+    assert (lock.result, lock.do) == (
+        "warn", "Install flock on gpu1: it is in the package util-linux.",
+    )  # fmt: skip
 
 
 def test_an_image_that_is_missing_names_the_command_that_brings_it(
