@@ -22,9 +22,14 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
         CosmosError: what `Backend.launch` raises.
     """
     wanted = partial(_check_wanted, context, order)
-    told = partial(_tell_waiting, context, order)
+    uploaded = context.until(order.id, "upload_s")
+
+    def told(why: str) -> None:
+        uploaded()
+        _tell_waiting(context, order, why)
 
     def before_start() -> None:
+        uploaded()
         wanted()
         context.check_may_start()
 
