@@ -7,7 +7,7 @@ same GPU elsewhere; published figures. Three runs are enough, and where none has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -112,11 +112,17 @@ class LoadEstimate:
 class Estimates:
     """Estimates of one plan: each engine's earlier runs are read once, whatever is asked."""
 
-    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+    def __init__(
+        self, catalog: Catalog, settings: Settings, gpus: Mapping[str, str] | None = None
+    ) -> None:
+        """`gpus`: by place, the name of its GPUs as nvidia-smi gave it, where somebody has looked.
+
+        Of other places it is known from the runs that were made there.
+        """
         self._settings = settings
         self._history = History(catalog)
         self._runs: dict[tuple[Work, str], RunEstimate | None] = {}
-        self._gpus: dict[str, str | None] = {}
+        self._gpus: dict[str, str | None] = dict(gpus or {})
         self._hosts: dict[str, str | None] = {}
 
     def of_order(self, order: Order, place: str) -> LoadEstimate | None:

@@ -142,6 +142,10 @@ def test_a_published_figure_is_a_first_guess_and_says_so(
     assert "first guess by NVIDIA's published figures" in found["said"]["time"]
     assert found["money"] == round(2 * 264.13 * 3.6 / 3600, 2)
     assert found["p90_money"] is None
+    looked = Estimates(project.catalog, on_host, {"local": "NVIDIA B200"})
+    seen = looked.of_order(order(cost, engine="cosmos_transfer2_5"), "local")
+    assert seen is not None
+    assert seen.busy.p50 == pytest.approx(2 * 92.25)
     for other in ({**cost, "gpus": 4}, {**cost, "kind": "3 control(s), at 720"}):
         assert told(project, on_host, "big", other, engine="cosmos_transfer2_5") is None
     completed(project, 400, engine="cosmos_transfer2_5", place="big", host="10.0.0.2", **cost)
