@@ -25,17 +25,21 @@ class Remaining:
 
     def __init__(self, catalog: Catalog, settings: Settings, runs: Iterable[Run]) -> None:
         runs = list(runs)
-        self.estimates = Estimates(catalog, settings)
+        self._estimates = Estimates(catalog, settings)
         self._works = Works(catalog, settings, runs)
         self._in_load = Counter(run.batch_id for run in runs if run.batch_id)
 
     def whole(self, run: Run) -> LoadEstimate | None:
         """What a run takes with one load of the model; None if nothing tells."""
-        return self.estimates.of_load([self._works.of(run)], run.backend)
+        return self._estimates.of_load([self._works.of(run)], run.backend)
+
+    def of_run(self, run: Run, place: str | None = None) -> RunEstimate | None:
+        """What a run takes in its place, or in another; None if nothing tells."""
+        return self._estimates.of_run(self._works.of(run), place or run.backend)
 
     def left_s(self, run: Run, now: datetime | None = None) -> float | None:
         """Seconds until an active run ends; None if nothing tells."""
-        done, expected = _part_done(run), self._expected(run)
+        done, expected = _part_done(run), self.of_run(run)
         if expected and done:
             return expected.own.p50 * (1 - done)
         if self._in_load[run.batch_id or ""] > 1:
@@ -45,9 +49,6 @@ class Remaining:
         if expected is not None:
             return max(0.0, expected.whole.p50 - elapsed)
         return elapsed * (1 - done) / done if done >= SURE else None
-
-    def _expected(self, run: Run) -> RunEstimate | None:
-        return self.estimates.of_run(self._works.of(run), run.backend)
 
 
 def _part_done(run: Run) -> float:
