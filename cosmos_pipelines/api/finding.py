@@ -81,12 +81,14 @@ class Finding(Project):
         """Return the cards of runs, each with `made_of_it`: the cards of what was made of it.
 
         In this order; unknown ids are left out. `position`: of a waiting run in the queue, from 1;
-        `expected_s`: seconds that runs like a waiting one took; both None where nothing is known.
+        `expected_s`: seconds that a waiting one will take; both None where nothing is known.
         """
         from cosmos_pipelines.runs.tiles import tiles_of
 
         found = self.catalog.find_runs(run_ids)
-        return tiles_of(self.catalog, [found[i] for i in dict.fromkeys(run_ids) if i in found])
+        return tiles_of(
+            self.catalog, self.settings, [found[i] for i in dict.fromkeys(run_ids) if i in found]
+        )
 
     def filter_values(self, name: str, beginning: str = "", limit: Count = 50) -> list[Record]:
         """Return what a filter can be: `value` and `number` of runs (of words: of prompts)."""

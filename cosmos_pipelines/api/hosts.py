@@ -19,11 +19,13 @@ class Hosts(Project):
 
         `running`: cards (see `cards`) with `left_s` (seconds, or None), `lost` (its process is
         gone) and `shares` (ids of the active runs in the same model load). `waiting`: cards with
-        `position` from 1 and `whole_s` (seconds that it will take, or None). `waiting_in_all`.
+        `position` from 1 and, with a load of its own, `whole_s` and `whole_p90_s` (seconds: half,
+        and nine of ten such runs take no longer) and `estimate` (as that of a load in `plan_order`,
+        with its money); each None where nothing tells. `waiting_in_all`.
         """
         from cosmos_pipelines.operate.queue import queue_now
 
-        return queue_now(self.catalog, limit, offset)
+        return queue_now(self.catalog, self.settings, limit, offset)
 
     def watch_hosts(self) -> Iterator[Record]:
         """Yield what is known of the places where runs are executed, twice a second at least.

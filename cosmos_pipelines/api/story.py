@@ -54,7 +54,7 @@ class Story(Project):
             "settings": sheet.settings_of(self.settings, run),
             "numbers": sheet.numbers_of(run),
             "files": sheet.files_of(self.settings, run),
-            "cost": sheet.cost_of(run),
+            "cost": sheet.cost_of(self.catalog, self.settings, run),
             "inputs": sheet.made_of(run),
             "remake": remade(self.catalog, self.settings, run),
         }

@@ -34,6 +34,8 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 from cosmos_pipelines.engines import ENGINES, label_of
+from cosmos_pipelines.runs.estimates.money import paid
+from cosmos_pipelines.runs.estimates.words import amount
 from cosmos_pipelines.runs.locations import located, scene_place
 from cosmos_pipelines.settings import Settings, under_another_page
 
@@ -175,10 +177,14 @@ def _times(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if run.duration_s is not None:
         found["seconds taken"] = round(run.duration_s, 2)
-    if timing := run.outputs.get("timing"):
-        found["model seconds"] = float(timing["seconds"])
-        found["load seconds"] = float(timing["load_s"])
+    timing = run.outputs.get("timing", {})
+    for name, of in (("model seconds", "seconds"), ("load seconds", "load_s")):
+        if of in timing:
+            found[name] = float(timing[of])
+    if "chunks" in timing:
         found["chunks"] = int(timing["chunks"])
+    if (cost := paid(timing)) is not None:
+        found["cost"] = amount(*cost)
     return found
 
 

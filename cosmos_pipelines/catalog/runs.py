@@ -138,6 +138,7 @@ class Runs(Database):
         status: str | Collection[str] | None = None,
         prompt_id: str | None = None,
         model_type: str | None = None,
+        engine: str | None = None,
         parent_run_id: str | None = None,
         batch_id: str | None = None,
         rating: int | None = None,
@@ -155,6 +156,7 @@ class Runs(Database):
         equal = {
             "prompt_id": prompt_id,
             "model_type": model_type,
+            "engine": engine,
             "parent_run_id": parent_run_id,
             "batch_id": batch_id,
         }

@@ -10,7 +10,6 @@ from typing import Any
 from cosmos_pipelines.cli.exit_codes import OK, WRONG_STATE, say, tell
 from cosmos_pipelines.cli.output import (
     Columns,
-    duration,
     engine_label,
     write,
     write_json,
@@ -93,7 +92,8 @@ def _planned(plan: Row) -> None:
     }
     if order["costs"]:
         record["chunks"] = sum(cost["chunks"] for cost in order["costs"].values())
-        record["time"] = _time(plan["estimate"])
+        unknown = {"time": "unknown: no similar run has completed in this place"}
+        record |= plan["estimate"]["said"] if plan["estimate"] else unknown
     write_record(record)
     documents = dict(order["documents"])
     if len(documents) > 1:  # request.json, for the program in gpu_scripts, is only in --json
@@ -113,14 +113,6 @@ def _made(file: Row) -> str:
 def _typed(words: Sequence[str]) -> str:
     """Return the words as a command to type; place holders have no quotation marks."""
     return re.sub(r"'([\w./:={}-]*)'", r"\1", shlex.join(words))
-
-
-def _time(estimate: Row | None) -> str:
-    if estimate is None:
-        return "unknown: no similar run has completed in this place"
-    took, runs = duration(max(1, estimate["seconds"])), estimate["runs"]
-    load = f", of which {duration(estimate['load_s'])} to load" if estimate["load_s"] else ""
-    return f"about {took}{load}; from {runs} run(s) in the same place"
 
 
 def _ended(run: Row) -> int:

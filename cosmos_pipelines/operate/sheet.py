@@ -15,9 +15,11 @@ from typing import Any, Final, Literal
 
 from cosmos_pipelines.catalog.folders import run_directory
 from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine, label_of
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.files import files_below, sha256_of
+from cosmos_pipelines.operate.costs import costs_of
 from cosmos_pipelines.operations import OPERATIONS
 from cosmos_pipelines.settings import Settings
 
@@ -153,12 +155,13 @@ def files_of(settings: Settings, run: Run) -> list[dict[str, Any]]:
     return [*gone, *rows]
 
 
-def cost_of(run: Run) -> list[dict[str, str]]:
-    """Return what a run took and where: rows of `name` and `value`, without what nobody told."""
+def cost_of(catalog: Catalog, settings: Settings, run: Run) -> list[dict[str, str]]:
+    """Return what a run takes or took, and where: rows of `name` and `value`, as far as known."""
     made_by = run.outputs.get("made_by")
     made_by = made_by if isinstance(made_by, Mapping) else {}
     mixed = run.outputs.get("mixed")
     facts: dict[str, object] = {
+        **costs_of(catalog, settings, run),
         "engine": label_of(run.engine),
         "engine version": made_by.get("engine_version"),
         "code": made_by.get("code"),

@@ -9,6 +9,7 @@ from typing import Any
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import UnknownId
 from cosmos_pipelines.ids import is_prompt_id
+from cosmos_pipelines.operate.costs import costs_of
 from cosmos_pipelines.runs.scenes import scene_record
 from cosmos_pipelines.settings import Settings
 
@@ -24,7 +25,8 @@ def show(catalog: Catalog, settings: Settings, thing: str | Path) -> dict[str, A
     if _names_file(text):
         return _show_file(Path(thing))
     if text.startswith(("rs_", "latest")):
-        return {"type": "run"} | catalog.get_run(text).as_dict()
+        run = catalog.get_run(text)
+        return {"type": "run"} | run.as_dict() | {"costs": costs_of(catalog, settings, run)}
     if is_prompt_id(text) or text.startswith("ps_"):
         return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
     if (scene := catalog.find_scene(text)) is not None:

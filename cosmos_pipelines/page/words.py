@@ -51,9 +51,15 @@ def rate(value: str | None) -> str:
     return "" if value is None else f"{float(Fraction(value)):.6g}"
 
 
+def money(amount: float, currency: str) -> str:
+    """`12.30 USD`."""
+    return f"{amount:.2f} {currency}"
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "duration": duration,
     "ago": ago,
     "size": size,
     "rate": rate,
+    "money": money,
 }

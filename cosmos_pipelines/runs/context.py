@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,8 @@ from cosmos_pipelines.errors import (
 )
 from cosmos_pipelines.operations.base import Order, Verdict
 from cosmos_pipelines.runs.bundle import Bundles
-from cosmos_pipelines.runs.estimate import timing_of
+from cosmos_pipelines.runs.estimates.money import price_of
+from cosmos_pipelines.runs.estimates.record import timing_of
 from cosmos_pipelines.runs.lease import Lease
 from cosmos_pipelines.runs.log import OnLine
 from cosmos_pipelines.settings import Settings
@@ -59,6 +61,8 @@ class RunContext:
     """By order: what it took of its GPUs."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what the program that did it wrote of itself."""
+    spent: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By order or run, and by name (`upload_s`, `download_s`): seconds of its transfers."""
     prompts: dict[str, Prompt] = field(default_factory=dict)
     """Those of our runs, by id; what is read of them never changes."""
 
@@ -71,10 +75,22 @@ class RunContext:
         """The prompt that a run is of."""
         return self.prompts[run.prompt_id] if run.prompt_id else None
 
-    def run_facts(self, order: Order, run_id: str) -> dict[str, Any]:
+    def until(self, of: str, name: str) -> Callable[[], None]:
+        """Return what notes, when it is called first, the seconds that a transfer has taken."""
+        began = time.monotonic()
+
+        def ended() -> None:
+            self.spent.setdefault((of, name), time.monotonic() - began)
+
+        return ended
+
+    def run_facts(self, order: Order, run: Run) -> dict[str, Any]:
         """What is known of how a run was done, besides what came out."""
-        timing = timing_of(self.records.get(order.id, {}), order, run_id)
-        return self.peaks.get(order.id, {}) | timing
+        ours = (order.id, run.id)
+        spent = {name: seconds for (of, name), seconds in self.spent.items() if of in ours}
+        record = self.records.get(order.id, {})
+        price = price_of(self.settings, self.backend.name)
+        return self.peaks.get(order.id, {}) | timing_of(record, order, run, spent, price)
 
     def check_held(self, order_id: str, run_ids: Iterable[str]) -> None:
         """Go on only with what is still ours of an order.

@@ -36,6 +36,7 @@ from cosmos_pipelines.runs.context import (
     verdict_of,
 )
 from cosmos_pipelines.runs.engine_choice import engine_for
+from cosmos_pipelines.runs.estimates.record import expectations
 from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
 from cosmos_pipelines.runs.interrupt import stopped
@@ -159,6 +160,8 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
             logger.info(
                 "{engine}: {n} run(s), order {id}", engine=engine.label, n=len(ids), id=order.id
             )
+            mine = {run_id: runs[run_id] for run_id in ids}
+            expected = expectations(context.catalog, context.settings, mine, context.backend.name)
             for run_id in ids:
                 path = as_stored(context.settings, log_file(context.settings.outputs, run_id))
                 context.catalog.advance(
@@ -168,9 +171,9 @@ def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[st
                     "uploading",
                     batch_id=order.id,
                     log_path=path,
+                    outputs=expected.get(run_id, {}),
                 )
             handle = _launch(context, order)
-            mine = {run_id: runs[run_id] for run_id in ids}
             follow_to_end(context, LaunchedOrder(engine, order, handle, log, mine))
     except NotStarted as e:
         logger.info("{id} is not started, and its runs wait again: {why}", id=order.id, why=e)

@@ -146,7 +146,10 @@ def _complete(
         run_id, context.owner, status, "downloading"
     ):
         return None
-    outputs |= context.run_facts(launched.order, run_id)
+    run = context.catalog.find_run(run_id)
+    if run is None:
+        return None
+    outputs |= context.run_facts(launched.order, run)
     ended: dict[str, Any] = {"outputs": outputs, "exit_code": outcome.exit_code}
     completed = context.catalog.advance(run_id, context.owner, "downloading", "completed", **ended)
     if completed:

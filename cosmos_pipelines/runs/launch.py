@@ -27,14 +27,17 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
         CosmosError: what `Backend.launch` raises.
     """
     wanted = partial(_check_wanted, context, order)
+    uploaded = context.until(order.id, "upload_s")
     waited: list[str] = []
 
     def told(why: str) -> None:
+        uploaded()
         logger.info("{id} waits. {why}", id=order.id, why=why)
         waited.append(why)
         _show(context, order, {"done": 0, "total": 0, "text": f"waits: {why}"})
 
     def before_start() -> None:
+        uploaded()
         wanted()
         context.check_may_start()
 

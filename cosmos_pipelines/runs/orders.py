@@ -7,15 +7,22 @@ order has a key, which becomes the request key of its runs (see enter.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.runs.enter import enter_all
+from cosmos_pipelines.runs.estimates.spread import NOTHING, Spread
 from cosmos_pipelines.runs.plan import Planned, as_orders
 from cosmos_pipelines.runs.sweep import Cell
 from cosmos_pipelines.settings import Settings
+
+_TOLD: Final = (
+    "seconds", "p90_s", "load_s", "upload_s", "download_s", "waited_s", "basis",
+    "money", "p90_money", "currency",
+)  # fmt: skip
+"""What a load tells of its estimate."""
 
 
 def told(
@@ -24,12 +31,13 @@ def told(
     """What the cells would become, as plain data; see `CosmosAPI.plan_order`."""
     possible = [cell.plan for cell in cells if cell.plan is not None]
     loads = [_load(one) for one in as_orders(catalog, settings, possible, backend)]
-    seconds = [load["seconds"] for load in loads]
     return {
         "runs": len(possible),
         "refused": len(cells) - len(possible),
         "chunks": sum(load["chunks"] or 0 for load in loads) or None,
-        "seconds": None if None in seconds or not seconds else sum(seconds),
+        **_total(loads, "seconds", "p90_s"),
+        **_total(loads, "money", "p90_money"),
+        "currency": next((load["currency"] for load in loads if load["currency"]), None),
         "loads": loads,
         "cells": [_cell(cell) for cell in cells],
     }
@@ -121,6 +129,19 @@ def _statuses(runs: Sequence[Run]) -> dict[str, int]:
     return found
 
 
+def _total(loads: Sequence[dict[str, Any]], middle: str, high: str) -> dict[str, float | None]:
+    """The sum over all loads of an amount, by its two names; None where one is not known."""
+    if not loads or any(load[middle] is None for load in loads):
+        return {middle: None, high: None}
+    total = NOTHING
+    for load in loads:
+        total += Spread(load[middle], load[high])
+    return {
+        middle: round(total.p50, 2),
+        high: None if total.p90 is None else round(total.p90, 2),
+    }
+
+
 def _load(order: dict[str, Any]) -> dict[str, Any]:
     costs, expected = order["order"]["costs"], order["estimate"] or {}
     return {
@@ -129,8 +150,8 @@ def _load(order: dict[str, Any]) -> dict[str, Any]:
         "backend": order["backend"],
         "runs": len(order["order"]["run_ids"]),
         "chunks": sum(cost["chunks"] for cost in costs.values()) or None,
-        "seconds": expected.get("seconds"),
-        "load_s": expected.get("load_s"),
+        **{name: expected.get(name) for name in _TOLD},
+        "said": expected.get("said", {}),
         "notes": order["notes"],
     }
 

@@ -31,7 +31,8 @@ from cosmos_pipelines.operations import (
     operation_from,
 )
 from cosmos_pipelines.runs.engine_choice import engine_for
-from cosmos_pipelines.runs.estimate import History, estimate
+from cosmos_pipelines.runs.estimates.model import Estimates
+from cosmos_pipelines.runs.estimates.money import priced
 from cosmos_pipelines.runs.expected_video import expected_video
 from cosmos_pipelines.runs.inputs import measured
 from cosmos_pipelines.runs.locations import as_stored, located
@@ -256,7 +257,7 @@ def as_orders(
     catalog: Catalog, settings: Settings, planned: Iterable[Planned], backend: str | None
 ) -> list[dict[str, Any]]:
     """The orders that planned runs would become, batched, as plain data."""
-    where, history = backend_name(settings, backend), History(catalog)
+    where, estimates = backend_name(settings, backend), Estimates(catalog, settings)
     planned = list(planned)
     names = catalog.find_prompts(p.row["prompt_id"] for p in planned if p.row.get("prompt_id"))
     by_engine: dict[str, list[Planned]] = {}
@@ -276,7 +277,7 @@ def as_orders(
                     "backend": where,
                     "order": order.model_dump(mode="json"),
                     "expected": [e.model_dump(mode="json") for e in order.expected],
-                    "estimate": estimate(catalog, settings, order, where, history),
+                    "estimate": priced(settings, where, estimates.of_order(order, where)),
                     "notes": _notes([notes[run_id] for run_id in ids]),
                 }
             )

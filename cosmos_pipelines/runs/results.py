@@ -62,7 +62,9 @@ def collect_run(
         raise RunFailed(run.id, "output_missing", f"The order {order.id} names no file of the run.")
     received = _received(context.settings, expected)
     check_size(run.id, expected, outcome.sizes.get(expected.name))
+    downloaded = context.until(run.id, "download_s")
     context.backend.collect(handle, {expected.name: received}, outcome)
+    downloaded()
     try:
         check_held()
     except CosmosError:

@@ -62,7 +62,7 @@ def _one_ends_soon(
     catalog: Catalog, settings: Settings, loads: Iterable[Load], members: Sequence[Run]
 ) -> bool:
     """Whether one of the loads that run may end within `[queue] prepare_s`."""
-    remaining = Remaining(catalog, members)
+    remaining = Remaining(catalog, settings, members)
     for load in loads:
         if load.state == "started":
             mine = [run for run in members if run.load_id == load.id and run.status in _HOLDS_GPU]

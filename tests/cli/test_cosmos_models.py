@@ -139,7 +139,7 @@ def test_a_batch_keeps_what_is_not_blocked_and_the_next_one_can_be_timed(
     why = cosmos("why", runs[1]["id"])
     assert "lifeless" in why.out
     again = cosmos("inference", ids[0], "--dry-run")
-    assert "from 2 run(s) in the same place" in again.out
+    assert "from 2 runs in the same place" in again.out
     enhanced = cosmos("prompt-enhance", ids[0], "--json")
     assert enhanced.json["outputs"]["enhanced_prompt_id"].startswith("ps_")
     larger = cosmos("upscale", runs[0]["id"], "--json").json
