@@ -44,7 +44,17 @@ from cosmos_pipelines.settings_hosts import (
     places_of_settings,
     same_place,
 )
-from cosmos_pipelines.settings_tables import Clean, Docker, Execution, Paths, Remote, Scenes, Ui
+from cosmos_pipelines.settings_tables import (
+    Budget,
+    Clean,
+    Docker,
+    Execution,
+    Notify,
+    Paths,
+    Remote,
+    Scenes,
+    Ui,
+)
 
 __all__ = [
     "USUAL_S",
@@ -94,6 +104,8 @@ class Settings(_Read):
     hosts: dict[HostName, Host] = Field({}, description="named GPU hosts: tables [hosts.NAME]")
     queue: Queue = Queue()
     clean: Clean = Clean()
+    notify: Notify = Notify()
+    budget: Budget = Budget()
     ui: Ui = Ui()
     _tables: BaseSettings | None = None
     """Those of engines, as far as something is said of them: see `tables_of`."""

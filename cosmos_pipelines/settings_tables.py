@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -203,6 +204,36 @@ class Ui(Table):
     @classmethod
     def _page(cls, value: str | None) -> str | None:
         return None if value is None else _url(value)
+
+
+Event = Literal["failed", "queue_empty", "host_away", "disk_full", "budget"]
+"""What people may be told of."""
+
+
+class Notify(Table):
+    """Messages by mail, Slack, Teams or a webhook; none without addresses."""
+
+    urls_file: Path | None = Field(
+        None, description="file of mode 600 with an Apprise URL a line; COSMOS_NOTIFY_URLS wins"
+    )
+    events: tuple[Event, ...] = Field(
+        ("failed", "queue_empty", "host_away", "disk_full", "budget"),
+        description="what is told",
+    )
+    every_min: float = Field(
+        10, ge=0, description="minutes between two messages; the next one tells all of them"
+    )
+    host_away_min: float = Field(5, ge=0, description="minutes without an answer until it is told")
+    disk_free_gib: float = Field(10, ge=0, description="free space here below which it is told")
+
+
+class Budget(Table):
+    """What GPUs may be used for before the queue is paused; nothing is counted without a limit."""
+
+    gpu_hours_a_day: float | None = Field(None, gt=0, description="hours of one GPU, a day (UTC)")
+    money_a_day: float | None = Field(
+        None, gt=0, description="a day (UTC), by the price_per_gpu_hour of each host"
+    )
 
 
 def _url(text: str) -> str:

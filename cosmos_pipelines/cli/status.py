@@ -44,6 +44,12 @@ GPUS: Columns = {
     "power": lambda g: _or_unknown(g["power_w"], " W"),
     "name": lambda g: g["name"] + (f" ({g['fault']})" if g["fault"] else ""),
 }
+PAUSES: Columns = {
+    "what": lambda p: p["scope"],
+    "by": lambda p: p["paused_by"],
+    "since": lambda p: p["paused_at"],
+    "reason": lambda p: p["reason"],
+}
 LEFT: Columns = {
     "what": lambda left: left["what"],
     "id": lambda left: left["id"],
@@ -117,6 +123,9 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
         if rows:
             write(f"\n{title}")
             write_table(rows, RUNS)
+    if state["paused"]:
+        write("\nPaused")
+        write_table(state["paused"], PAUSES, cut=False)
     for place in state["places"]:
         _print_place(place)
     if state["left"]:
