@@ -161,6 +161,15 @@ def seconds_of(age: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
+class Postgres(Table):
+    """One PostgreSQL database for the catalog and Dagster's records, shared by several machines."""
+
+    url: str | None = Field(
+        None,
+        description="postgresql://USER:PASSWORD@HOST/DATABASE; better as COSMOS_POSTGRES__URL",
+    )
+
+
 class Clean(Table):
     """What `cosmos clean` removes, and whether the daemon does so."""
 
@@ -187,6 +196,11 @@ class Ui(Table):
     )
     dagster_url: str | None = Field(
         None, description="URL of Dagster's page, for `cosmos ui --without-dagster`"
+    )
+    person_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
+        description="header in which your proxy says who it has let in, as X-Forwarded-User",
     )
 
     @field_validator("address")

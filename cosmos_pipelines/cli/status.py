@@ -31,6 +31,7 @@ RUNS: Columns = {
     "engine": lambda r: engine_label(r["engine"]),
     "where": lambda r: r["place"],
     "for": lambda r: duration(r["seconds"]),
+    "by": lambda r: r["ordered_by"],
     "progress": lambda r: (r["progress"] or {}).get("text", ""),
     "prompt": lambda r: r["prompt"],
 }

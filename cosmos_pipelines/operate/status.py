@@ -85,6 +85,7 @@ def _brief(run: Run, prompts: Mapping[str, Prompt]) -> dict[str, Any]:
         "container": run.container_name,
         "seconds": round((datetime.now(UTC) - since).total_seconds(), 1),
         "executed_by": run.leased_by,
+        "ordered_by": run.ordered_by,
         "dagster_run_id": run.dagster_run_id,
     }
 
