@@ -50,6 +50,7 @@ from cosmos_pipelines.settings_tables import (
     Budget,
     Clean,
     Docker,
+    Event,
     Execution,
     Notify,
     Paths,
@@ -268,6 +269,8 @@ def _checked(
         ) from None
 
 
+NOTIFY_VARIABLE: Final = "COSMOS_NOTIFY_URLS"
+"""Whom messages are sent to, instead of `urls_file` in `[notify]`."""
 DAGSTER_VARIABLE: Final = "DAGSTER_POSTGRES_URL"
 """By which our dagster-postgres.yaml is told where Dagster's records are."""
 _PAGE: Final = "COSMOS_PAGE"
@@ -285,6 +288,12 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         _PAGE: "yes",
     }
+
+
+def is_told(settings: Settings, event: Event) -> bool:
+    """Whether people are to be told of this: it is wanted, and addresses are set."""
+    named = bool(os.environ.get(NOTIFY_VARIABLE, "").strip()) or settings.notify.urls_file
+    return bool(named) and event in settings.notify.events
 
 
 def dagster_url(settings: Settings) -> str | None:

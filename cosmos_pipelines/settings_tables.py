@@ -249,6 +249,11 @@ class Budget(Table):
         None, gt=0, description="a day (UTC), by the price_per_gpu_hour of each host"
     )
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self.gpu_hours_a_day is not None or self.money_a_day is not None
+
 
 def _url(text: str) -> str:
     """An http(s) URL of a page without slashes at its end. Raises ValueError."""

@@ -13,9 +13,8 @@ from typing import Final
 
 from cosmos_pipelines.errors import InputError, SettingsError
 from cosmos_pipelines.foreign import expanded, read_secret
-from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings import NOTIFY_VARIABLE, Settings
 
-VARIABLE: Final = "COSMOS_NOTIFY_URLS"
 MOST: Final = 20
 """Addresses: each may keep the daemon waiting for some seconds."""
 _URL: Final = re.compile(r"([A-Za-z0-9]{2,20})://[^\s]+")
@@ -54,11 +53,6 @@ class Address:
         return {self.url, rest, *parts}
 
 
-def tells(settings: Settings, environment: Mapping[str, str]) -> bool:
-    """Whether addresses are set, be they right or wrong."""
-    return bool(environment.get(VARIABLE, "").strip()) or settings.notify.urls_file is not None
-
-
 def addresses_of(settings: Settings, environment: Mapping[str, str]) -> list[Address]:
     """Return where messages go; nothing: nobody is told of anything.
 
@@ -66,7 +60,7 @@ def addresses_of(settings: Settings, environment: Mapping[str, str]) -> list[Add
         InputError: the file cannot be read, or others can read it.
         SettingsError: a line is no URL; says which, and not what it holds.
     """
-    text, where = environment.get(VARIABLE, "").strip(), VARIABLE
+    text, where = environment.get(NOTIFY_VARIABLE, "").strip(), NOTIFY_VARIABLE
     if not text and (named := settings.notify.urls_file) is not None:
         file = settings.home / expanded(named)
         try:
@@ -74,7 +68,7 @@ def addresses_of(settings: Settings, environment: Mapping[str, str]) -> list[Add
         except InputError as e:
             raise type(e)(f"[notify] urls_file: {e.message}", hint=e.hint) from None
     lines = [line.strip() for line in text.splitlines()]
-    if where == VARIABLE:  # a variable is often one line
+    if where == NOTIFY_VARIABLE:  # a variable is often one line
         lines = text.split()
     found = list[Address]()
     for number, line in enumerate(lines, 1):

@@ -15,7 +15,7 @@ from cosmos_pipelines.catalog.gpu_times import GpuTime
 from cosmos_pipelines.catalog.queue import ALL
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES
-from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings import Settings, is_told
 
 BUDGET: Final = "budget"
 """Who has paused the queue, and the kind of the notice."""
@@ -68,13 +68,11 @@ def _gpu_hours(time: GpuTime, since: datetime, now: datetime) -> float:
     return max(seconds, 0.0) / 3600 * max(time.gpus, 0)
 
 
-def keep_budget(
-    catalog: Catalog, settings: Settings, now: datetime | None = None, *, told: bool = False
-) -> str | None:
+def keep_budget(catalog: Catalog, settings: Settings, now: datetime | None = None) -> str | None:
     """Pause the queue if today's budget is used up; return why, or None if it is not.
 
     The pause ends with the day, or when the settings allow more. If somebody resumes the queue
-    before, it goes on for the rest of the day. `told`: people are to be told.
+    before, it goes on for the rest of the day.
     """
     reached = _reached(catalog, settings, now or datetime.now(UTC))
     begun = catalog.open_notices(BUDGET)
@@ -89,6 +87,7 @@ def keep_budget(
     if key not in begun:
         catalog.pause(ALL, BUDGET, said)
         resumes = "It goes on at 00:00 UTC, or with `cosmos queue resume`."
+        told = is_told(settings, "budget")
         catalog.open_notice(key, BUDGET, f"{said} The queue is paused. {resumes}", told=told)
     return said
 
@@ -96,7 +95,7 @@ def keep_budget(
 def _reached(catalog: Catalog, settings: Settings, now: datetime) -> tuple[str, str] | None:
     """The limit that is reached: what it is known by, and a sentence; None: no limit is."""
     limits = settings.budget
-    if limits.gpu_hours_a_day is None and limits.money_a_day is None:
+    if not limits.limited:
         return None
     used = used_today(catalog, settings, now)
     day = used.since.date().isoformat()

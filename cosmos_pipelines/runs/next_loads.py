@@ -19,6 +19,7 @@ from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import InputError, StateError, shown
 from cosmos_pipelines.media.probe import probe, stamp_of
 from cosmos_pipelines.operations import Job, Video
+from cosmos_pipelines.runs.budget import keep_budget
 from cosmos_pipelines.runs.known_places import known_places
 from cosmos_pipelines.runs.locations import located
 from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
@@ -49,6 +50,8 @@ def next_loads(
     error; `say` is told.
     """
     left = {place: number for place, number in room.items() if number > 0}
+    if left and settings.budget.limited:
+        keep_budget(catalog, settings)  # which pauses the queue when it is used up
     if not left or not (waiting := catalog.ready_runs(LOOKED_AT, places=[*left])):
         return []
     looks = _Looks(catalog, settings, waiting, say)

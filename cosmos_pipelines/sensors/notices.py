@@ -5,7 +5,7 @@ import os
 import dagster as dg
 
 from cosmos_pipelines.foreign import as_text
-from cosmos_pipelines.notify.addresses import addresses_of, tells
+from cosmos_pipelines.notify.addresses import addresses_of
 from cosmos_pipelines.notify.events import look
 from cosmos_pipelines.notify.tell import tell
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
@@ -22,8 +22,7 @@ from cosmos_pipelines.runs.budget import keep_budget
 def notices(context: dg.SensorEvaluationContext, catalog: CatalogResource) -> dg.SkipReason:
     """Look at what has happened; tell it if it is time."""
     with catalog.open() as (store, settings):
-        wanted = "budget" in settings.notify.events and tells(settings, os.environ)
-        reached = keep_budget(store, settings, told=wanted)
+        reached = keep_budget(store, settings)
         addresses = addresses_of(settings, os.environ)
         if not addresses:
             return dg.SkipReason(reached or "Nobody is told of anything: [notify] has no address.")

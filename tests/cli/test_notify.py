@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cosmos_pipelines.notify.addresses import VARIABLE
 from cosmos_pipelines.runs.budget import keep_budget
-from cosmos_pipelines.settings import load_settings
+from cosmos_pipelines.settings import NOTIFY_VARIABLE, load_settings
 from tests.catalog.rows import add_run, fail
 from tests.cli.conftest import Cosmos
 from tests.support.inboxes import Mailbox, Webhook
@@ -16,7 +15,7 @@ from tests.support.project import Project
 def test_a_test_reaches_everybody(
     cosmos: Cosmos, webhook: Webhook, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, f"{webhook.url} {mailbox.url}")
+    monkeypatch.setenv(NOTIFY_VARIABLE, f"{webhook.url} {mailbox.url}")
     said = cosmos("notify", "--test")
     assert said.code == 0
     assert "address 1 (json)" in said.out
@@ -28,7 +27,7 @@ def test_a_test_reaches_everybody(
 def test_a_test_that_does_not_reach_all_fails(
     cosmos: Cosmos, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, webhook.url)
+    monkeypatch.setenv(NOTIFY_VARIABLE, webhook.url)
     webhook.status = 500
     said = cosmos("notify", "--test", "--json")
     assert said.code == 1
@@ -58,7 +57,7 @@ def test_the_status_says_why_the_queue_is_paused(cosmos: Cosmos, project: Projec
 def test_who_is_told_of_what_is_shown_without_addresses(
     cosmos: Cosmos, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/")
+    monkeypatch.setenv(NOTIFY_VARIABLE, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/")
     fail(project.catalog, add_run(project.catalog, engine="cosmos3"))
     said = cosmos("notify")
     assert "address 1 (slack)" in said.out

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.errors import CosmosError, InputError, SettingsError
-from cosmos_pipelines.notify.addresses import MOST, VARIABLE, Address, addresses_of
+from cosmos_pipelines.notify.addresses import MOST, Address, addresses_of
 from cosmos_pipelines.notify.send import send
-from cosmos_pipelines.settings import Settings, load_settings
+from cosmos_pipelines.settings import NOTIFY_VARIABLE, Settings, load_settings
 from tests.support.inboxes import Mailbox, Webhook
 from tests.support.project import settings_in
 
@@ -113,7 +113,7 @@ def test_addresses_come_from_a_file_that_only_its_owner_can_read(tmp_path: Path)
 
 def test_those_of_the_environment_win(tmp_path: Path) -> None:
     settings = with_file(tmp_path, SLACK)
-    found = addresses_of(settings, {VARIABLE: "json://a/b\n mailto://c:d@e.f"})
+    found = addresses_of(settings, {NOTIFY_VARIABLE: "json://a/b\n mailto://c:d@e.f"})
     assert [one.kind for one in found] == ["json", "mailto"]
 
 
@@ -161,5 +161,5 @@ def test_addresses_do_not_keep_a_project_from_being_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings_in(tmp_path, "")
-    monkeypatch.setenv(VARIABLE, SLACK)
+    monkeypatch.setenv(NOTIFY_VARIABLE, SLACK)
     assert SLACK not in repr(load_settings(tmp_path))

@@ -14,9 +14,11 @@ from cosmos_pipelines.catalog.gpu_times import GpuTime
 from cosmos_pipelines.catalog.queue import NewLoad
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.runs.budget import keep_budget, use_of, used_today
-from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.runs.next_loads import next_loads
+from cosmos_pipelines.settings import NOTIFY_VARIABLE, Settings
 from tests.catalog.rows import OWNER, add_run, begin, fail
-from tests.support.project import settings_in
+from tests.support.dagster_project import add_run as add_staged
+from tests.support.project import Project, settings_in
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 TOMORROW = NOON + timedelta(days=1)
@@ -82,15 +84,20 @@ def test_a_load_that_still_runs_counts_up_to_now_and_one_of_yesterday_since_midn
     ids=["hours", "money"],
 )
 def test_a_budget_that_is_used_up_pauses_the_queue_and_says_so(
-    catalog: Catalog, tmp_path: Path, limits: dict[str, float], says: str
+    catalog: Catalog,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limits: dict[str, float],
+    says: str,
 ) -> None:
     settings = limited(tmp_path / "films", **limits)
     gpu_run(catalog, 1)
-    assert keep_budget(catalog, settings, NOON, told=True) is None
+    monkeypatch.setenv(NOTIFY_VARIABLE, "json://host/path")
+    assert keep_budget(catalog, settings, NOON) is None
     assert claimed(catalog)
     gpu_run(catalog, 1, order="od_2")
     for _ in range(2):
-        assert keep_budget(catalog, settings, NOON, told=True) == says
+        assert keep_budget(catalog, settings, NOON) == says
     (pause,) = catalog.list_pauses()
     assert (pause.scope, pause.paused_by, pause.reason) == ("all", "budget", says)
     assert not claimed(catalog)
@@ -140,8 +147,29 @@ def test_nobody_is_told_later_of_a_budget_that_was_not_to_be_told(
     catalog: Catalog, tmp_path: Path
 ) -> None:
     gpu_run(catalog, 1)
-    assert keep_budget(catalog, limited(tmp_path / "films", gpu_hours_a_day=1), NOON, told=False)
+    assert keep_budget(catalog, limited(tmp_path / "films", gpu_hours_a_day=1), NOON)
     assert catalog.take_notices(every=timedelta(), gathered=timedelta()) == []
+
+
+def test_a_dispatcher_looks_at_the_budget_before_it_takes_anything(staged: Project) -> None:
+    run = add_staged(staged, queued=True)
+
+    def taken(settings: Settings) -> list[tuple[str, ...]]:
+        loads = next_loads(staged.catalog, settings, {"local": 1}, lambda said, e: None)
+        return [load.run_ids for load in loads]
+
+    home = staged.settings.home
+    text = (home / "cosmos.toml").read_text()
+    settings = settings_in(home, f"{text}[budget]\ngpu_hours_a_day = 1\n")
+    assert taken(settings) == [(run.id,)]
+    fail(
+        staged.catalog,
+        add_run(staged.catalog, engine="cosmos3"),
+        began=datetime.now(UTC).replace(hour=0, minute=0, second=0),
+        ended=datetime.now(UTC) + timedelta(hours=2),
+    )
+    assert taken(settings) == []
+    assert [pause.paused_by for pause in staged.catalog.list_pauses()] == ["budget"]
 
 
 @pytest.mark.parametrize("value", ['"much"', "0", "-1"])

@@ -8,9 +8,8 @@ import dagster as dg
 import pytest
 
 from cosmos_pipelines.errors import CosmosError
-from cosmos_pipelines.notify.addresses import VARIABLE
 from cosmos_pipelines.sensors.notices import notices
-from cosmos_pipelines.settings import load_settings
+from cosmos_pipelines.settings import NOTIFY_VARIABLE, load_settings
 from tests.catalog.rows import add_run, fail
 from tests.support.dagster_project import tick
 from tests.support.inboxes import Webhook
@@ -38,7 +37,7 @@ def say(films: Project, text: str) -> None:
 def test_forty_failed_runs_are_one_message_and_a_restart_sends_nothing_twice(
     films: Project, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, webhook.url)
+    monkeypatch.setenv(NOTIFY_VARIABLE, webhook.url)
     say(films, '[notify]\nevery_min = 0\nevents = ["failed"]\n')
     _, cursor = told(films, None)
     for n in range(40):
@@ -54,7 +53,7 @@ def test_forty_failed_runs_are_one_message_and_a_restart_sends_nothing_twice(
 def test_within_the_window_nothing_more_is_sent(
     films: Project, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, webhook.url)
+    monkeypatch.setenv(NOTIFY_VARIABLE, webhook.url)
     say(films, '[notify]\nevery_min = 0\nevents = ["failed"]\n')
     _, cursor = told(films, None)
     fail(films.catalog, add_run(films.catalog))
@@ -75,7 +74,7 @@ def test_within_the_window_nothing_more_is_sent(
 def test_what_could_not_be_sent_is_sent_later(
     films: Project, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, webhook.url)
+    monkeypatch.setenv(NOTIFY_VARIABLE, webhook.url)
     say(films, '[notify]\nevery_min = 0\nevents = ["failed"]\n')
     _, cursor = told(films, None)
     fail(films.catalog, add_run(films.catalog))
@@ -103,7 +102,7 @@ def test_the_budget_is_kept_without_addresses_and_with_wrong_ones(
     assert said.startswith("The budget of 1e-09 GPU hours")
     films.catalog.resume("all")
     say(films, "[budget]\ngpu_hours_a_day = 1e-10\n")
-    monkeypatch.setenv(VARIABLE, "no url")
+    monkeypatch.setenv(NOTIFY_VARIABLE, "no url")
     with pytest.raises(CosmosError, match="no Apprise URL"):
         told(films, None)
     assert [pause.paused_by for pause in films.catalog.list_pauses()] == ["budget"]
@@ -112,7 +111,7 @@ def test_the_budget_is_kept_without_addresses_and_with_wrong_ones(
 def test_a_budget_is_told_to_those_who_are_told(
     films: Project, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, webhook.url)
+    monkeypatch.setenv(NOTIFY_VARIABLE, webhook.url)
     say(films, "[budget]\ngpu_hours_a_day = 1e-9\n[notify]\nevery_min = 0\nevents = ['budget']\n")
     fail(films.catalog, add_run(films.catalog, engine="cosmos3"))
     assert told(films, None)[0] == "Told 1 of 1: films: budget used up"
