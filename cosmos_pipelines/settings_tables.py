@@ -248,11 +248,20 @@ class Budget(Table):
     money_a_day: float | None = Field(
         None, gt=0, description="a day (UTC), by the price_per_gpu_hour of each host"
     )
+    gpu_hours_a_batch: float | None = Field(
+        None, gt=0, description="of all runs that were ordered under one name"
+    )
+    money_a_batch: float | None = Field(None, gt=0, description="as money_a_day, for a batch")
 
     @property
-    def limited(self) -> bool:
-        """Whether there is a limit."""
+    def of_a_day(self) -> bool:
+        """Whether there is a limit for a day."""
         return self.gpu_hours_a_day is not None or self.money_a_day is not None
+
+    @property
+    def of_a_batch(self) -> bool:
+        """Whether there is a limit for a batch."""
+        return self.gpu_hours_a_batch is not None or self.money_a_batch is not None
 
 
 def _url(text: str) -> str:

@@ -39,7 +39,8 @@ class Messages(Project):
         """Return what GPUs were used for since 00:00 UTC, and the limits of `[budget]`.
 
         `gpu_hours`, `money`, `unpriced_gpu_hours` (at places without a price, not in `money`),
-        `currency`, `gpu_hours_a_day` and `money_a_day` (None: no limit).
+        `currency`, and the limits (None: no limit): `gpu_hours_a_day`, `money_a_day`,
+        `gpu_hours_a_batch`, `money_a_batch`.
         """
         from cosmos_pipelines.runs.budget import used_today
 

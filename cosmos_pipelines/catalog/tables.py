@@ -230,12 +230,14 @@ notices = Table(
 gpu_times = Table(
     "gpu_times",
     metadata,
-    # when GPUs worked, by order; a trigger keeps it when a run ends
-    Column("order_id", PlainText, primary_key=True),
+    # when GPUs worked, by run and attempt; a trigger keeps it when a run ends
+    Column("run_id", PlainText, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("order_id", PlainText, nullable=False, index=True),
+    Column("batch", PlainText, index=True),
     Column("backend", PlainText, nullable=False),
     Column("engine", PlainText, nullable=False),
     Column("gpus", Integer, nullable=False),
     Column("started_at", UtcTime, nullable=False),
-    Column("ended_at", UtcTime, nullable=False),
-    Index(None, "ended_at"),
+    Column("ended_at", UtcTime, nullable=False, index=True),
 )

@@ -61,6 +61,8 @@ def notify(
             "GPU hours today": f"{used['gpu_hours']:g}" + (f" of {hours:g}" if hours else ""),
             "money today": f"{used['money']:g}" + (f" of {money:g}" if money else "")
             + f" {used['currency']}",
+            "GPU hours of a batch": used["gpu_hours_a_batch"],
+            "money of a batch": used["money_a_batch"],
             "without a price": f"{used['unpriced_gpu_hours']:g} GPU hours",
         }
     )  # fmt: skip

@@ -50,7 +50,7 @@ def next_loads(
     error; `say` is told.
     """
     left = {place: number for place, number in room.items() if number > 0}
-    if left and settings.budget.limited:
+    if left and (settings.budget.of_a_day or settings.budget.of_a_batch):
         keep_budget(catalog, settings)  # which pauses the queue when it is used up
     if not left or not (waiting := catalog.ready_runs(LOOKED_AT, places=[*left])):
         return []

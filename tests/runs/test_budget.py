@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cosmos_pipelines.catalog import Catalog
 from cosmos_pipelines.catalog.gpu_times import GpuTime
 from cosmos_pipelines.catalog.queue import NewLoad
+from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.runs.budget import keep_budget, use_of, used_today
 from cosmos_pipelines.runs.next_loads import next_loads
@@ -39,13 +40,14 @@ def limited(home: Path, **limits: float) -> Settings:
 
 def gpu_run(
     catalog: Catalog, hours: float, *, place: str = "gpu1", gpus: int = 1, order: str = "od_1",
-    began: datetime = NOON - timedelta(hours=6),
+    batch: str | None = None, began: datetime = NOON - timedelta(hours=6),
 ) -> None:  # fmt: skip
     run = add_run(
         catalog,
         engine="cosmos_transfer1",
         backend=place,
         execution_config={"num_gpus": gpus},
+        tags=[f"batch:{batch}"] if batch else [],
         queued=True,
     )
     fail(catalog, run, order=order, began=began, ended=began + timedelta(hours=hours))
@@ -78,8 +80,8 @@ def test_a_load_that_still_runs_counts_up_to_now_and_one_of_yesterday_since_midn
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        ({"gpu_hours_a_day": 2}, "The budget of 2 GPU hours for 2026-11-29 is used up: 2.00."),
-        ({"money_a_day": 4.5}, "The budget of 4.5 USD for 2026-11-29 is used up: 5.00."),
+        ({"gpu_hours_a_day": 2}, "The budget of 2 GPU hours for 2026-11-29 is used up."),
+        ({"money_a_day": 4.5}, "The budget of 4.5 USD for 2026-11-29 is used up."),
     ],
     ids=["hours", "money"],
 )
@@ -102,7 +104,7 @@ def test_a_budget_that_is_used_up_pauses_the_queue_and_says_so(
     assert (pause.scope, pause.paused_by, pause.reason) == ("all", "budget", says)
     assert not claimed(catalog)
     (notice,) = catalog.take_notices(every=timedelta(), gathered=timedelta())
-    assert notice.said.startswith(f"{says} The queue is paused.")
+    assert notice.said.startswith(f"{says} The queue is paused until 00:00 UTC;")
 
 
 def test_the_next_day_the_queue_goes_on(catalog: Catalog, tmp_path: Path) -> None:
@@ -151,6 +153,50 @@ def test_nobody_is_told_later_of_a_budget_that_was_not_to_be_told(
     assert catalog.take_notices(every=timedelta(), gathered=timedelta()) == []
 
 
+def test_batches_that_share_a_load_count_each_its_part(catalog: Catalog, tmp_path: Path) -> None:
+    settings = limited(tmp_path / "films", gpu_hours_a_batch=3.5)
+    for batch in ("dusk", "dusk", "dusk", "fog"):
+        gpu_run(catalog, 4, batch=batch)
+    for batch in ("dusk", "fog"):
+        waiting(catalog, batch)
+    assert keep_budget(catalog, settings, NOON) is None  # 3 h and 1 h
+    gpu_run(catalog, 0.5, batch="dusk", order="od_2")
+    says = "The budget of 3.5 GPU hours for the batch dusk is used up."
+    assert keep_budget(catalog, settings, NOON) == says
+    assert [pause.reason for pause in catalog.list_pauses()] == [says]
+    assert keep_budget(catalog, settings, TOMORROW) == says
+
+
+def test_a_batch_of_which_nothing_waits_pauses_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    settings = limited(tmp_path / "films", money_a_batch=2)
+    gpu_run(catalog, 1, batch="dusk")
+    assert keep_budget(catalog, settings, NOON) is None
+    run = waiting(catalog, "dusk")
+    assert keep_budget(catalog, settings, NOON)
+    assert len(catalog.list_pauses()) == 1
+    catalog.cancel_pending(run.id)
+    assert keep_budget(catalog, settings, NOON) is None
+    assert catalog.list_pauses() == []
+
+
+def test_each_budget_pauses_the_queue_once(catalog: Catalog, tmp_path: Path) -> None:
+    settings = limited(tmp_path / "films", gpu_hours_a_day=1, gpu_hours_a_batch=2)
+    gpu_run(catalog, 1, batch="dusk")
+    run = waiting(catalog, "dusk")
+    assert keep_budget(catalog, settings, NOON)
+    catalog.resume("all")
+    gpu_run(catalog, 1, batch="dusk", order="od_2")
+    keep_budget(catalog, settings, NOON)
+    assert ["the batch dusk" in str(p.reason) for p in catalog.list_pauses()] == [True]
+    catalog.cancel_pending(run.id)  # that of the day was resumed by a person
+    keep_budget(catalog, settings, NOON)
+    assert catalog.list_pauses() == []
+
+
+def waiting(catalog: Catalog, batch: str) -> Run:
+    return add_run(catalog, engine="cosmos3", backend="gpu1", tags=[f"batch:{batch}"], queued=True)
+
+
 def test_a_dispatcher_looks_at_the_budget_before_it_takes_anything(staged: Project) -> None:
     run = add_staged(staged, queued=True)
 
@@ -190,13 +236,20 @@ def test_what_is_used_is_never_negative_and_never_more_than_the_day_has(
 ) -> None:
     times = [
         GpuTime(
-            str(n), "gpu1", "cosmos3", gpus, NOON + timedelta(minutes=start),
+            f"od_{n % 5}", f"batch:{n % 3}", "gpu1", "cosmos3", gpus,
+            NOON + timedelta(minutes=start),
             None if runs else NOON + timedelta(minutes=start + length),
         )
         for n, (start, length, gpus, runs) in enumerate(found)
     ]  # fmt: skip
-    used = use_of(times, Settings(home=Path("/nowhere")), NOON.replace(hour=0), NOON)
-    most = sum(gpus * max(12.0, (start + length + 720) / 60) for start, length, gpus, _ in found)
-    assert 0 <= used.gpu_hours <= most + 1e-9
+    at = Settings(home=Path("/nowhere")), NOON.replace(hour=0), NOON
+    used = use_of(times, *at)
+    one_by_one = sum(use_of([time], *at).gpu_hours for time in times)
+    longest = max((start + length for start, length, _, _ in found), default=0)
+    most = 8 * 5 * max(12.0, (longest + 720) / 60)
+    assert 0 <= used.gpu_hours <= most
+    assert len(found) > 5 or used.gpu_hours == pytest.approx(one_by_one)
     assert used.unpriced_gpu_hours == pytest.approx(used.gpu_hours)
     assert used.money == 0
+    parts = sum(use_of(times, *at, f"batch:{n}").gpu_hours for n in range(3))
+    assert parts == pytest.approx(used.gpu_hours)

@@ -115,4 +115,4 @@ def test_a_budget_is_told_to_those_who_are_told(
     say(films, "[budget]\ngpu_hours_a_day = 1e-9\n[notify]\nevery_min = 0\nevents = ['budget']\n")
     fail(films.catalog, add_run(films.catalog, engine="cosmos3"))
     assert told(films, None)[0] == "Told 1 of 1: films: budget used up"
-    assert "The queue is paused." in webhook.posts[0]["message"]
+    assert "The queue is paused until 00:00 UTC" in webhook.posts[0]["message"]
