@@ -30,10 +30,14 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A run that has failed."""
+class Ended:
+    """A run that has ended."""
 
     run_id: str
+    status: str
+    queued: bool
+    """Whether it was in the queue."""
+    completed_at: datetime
     attempt: int
     model_type: str
     backend: str
@@ -41,10 +45,17 @@ class Failure:
     message: str | None
 
 
-_OF_FAILURE: Final = (
-    runs.c.id, runs.c.attempt, runs.c.model_type, runs.c.backend, runs.c.error_kind,
+_OF_ENDED: Final = (
+    runs.c.id,
+    runs.c.status,
+    runs.c.queued_at.is_not(None),
+    runs.c.completed_at,
+    runs.c.attempt,
+    runs.c.model_type,
+    runs.c.backend,
+    runs.c.error_kind,
     runs.c.error_message,
-)  # fmt: skip
+)
 
 
 class Notices(Database):
@@ -148,8 +159,8 @@ class Notices(Database):
         asked = select(func.count().label("number")).where(notices.c.state == "waits")
         return int(self.rows(asked)[0].number)
 
-    def failed_after(self, revision: int, limit: int) -> tuple[list[Failure], int]:
-        """Return at most `limit` failed runs that changed after a revision, and the next revision.
+    def ended_after(self, revision: int, limit: int) -> tuple[list[Ended], int]:
+        """Return at most `limit` ended runs that changed after a revision, and the next revision.
 
         The revisions are those of `newest_revision`; see `changes_since`.
         """
@@ -157,16 +168,16 @@ class Notices(Database):
             newest = int(connection.execute(select(revisions.c.value)).scalar_one())
             after = revision if revision <= newest else newest
             statement = (
-                select(*_OF_FAILURE, runs.c.revision)
+                select(*_OF_ENDED, runs.c.revision)
                 .where(runs.c.revision > after, runs.c.revision <= newest)
-                .where(runs.c.status == "failed")
+                .where(runs.c.status.in_(("completed", "failed", "cancelled")))
                 .order_by(runs.c.revision)
                 .limit(limit)
             )
             rows = connection.execute(statement).all()
         if len(rows) == limit:
             newest = rows[-1].revision
-        return [Failure(*row[:-1]) for row in rows], newest
+        return [Ended(*row[:-1]) for row in rows], newest
 
     def ended_since(self, moment: datetime) -> dict[str, int]:
         """Return the number of runs that ended since then, by status."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from cosmos_pipelines.catalog.notices import Failure, Notice
+from cosmos_pipelines.catalog.notices import Ended, Notice
 from cosmos_pipelines.catalog.records import iso
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operate.places import Place, look_at, places_of
@@ -23,7 +24,9 @@ from cosmos_pipelines.runs.redact import without_secrets
 from cosmos_pipelines.settings import Settings
 
 AT_ONCE: Final = 1000
-"""Failed runs of one look."""
+"""Ended runs of one look."""
+CLOCKS: Final = timedelta(minutes=1)
+"""By which the clocks of two machines may differ."""
 HOSTS_S: Final = 60.0
 """Seconds between two looks at hosts."""
 _GIB: Final = 1 << 30
@@ -36,6 +39,8 @@ class Seen:
 
     revision: int | None = None
     """Up to where the catalog was read; None: what is there already is no news."""
+    at: str | None = None
+    """When it was read."""
     asked: str | None = None
     """When hosts were asked last."""
     silent: dict[str, str] = field(default_factory=dict)
@@ -59,10 +64,12 @@ def look(
     """
     now = now or datetime.now(UTC)
     seen, wanted = Seen.parse(before), settings.notify.events
+    ended = _ended(catalog, seen, now)
     if "failed" in wanted:
-        _failed(catalog, seen, now)
+        failed = [run for run in ended if run.status == "failed"]
+        catalog.add_notices(_failure(run, now) for run in failed)
     if "queue_empty" in wanted:
-        _queue(catalog)
+        _queue(catalog, ended, now)
     if "disk_full" in wanted:
         _disk(catalog, settings)
     if "host_away" in wanted:
@@ -70,33 +77,45 @@ def look(
     return str(seen)
 
 
-def _failed(catalog: Catalog, seen: Seen, now: datetime) -> None:
-    if seen.revision is None:
-        seen.revision = catalog.newest_revision()
-        return
-    failures, seen.revision = catalog.failed_after(seen.revision, AT_ONCE)
-    catalog.add_notices(
-        Notice(f"failed:{one.run_id}:{one.attempt}", "failed", _said(one), now) for one in failures
-    )
+def _ended(catalog: Catalog, seen: Seen, now: datetime) -> list[Ended]:
+    """The runs that ended since the last look; one that was only rated since is not among them."""
+    if seen.revision is None or seen.at is None:
+        seen.revision, seen.at = catalog.newest_revision(), iso(now)
+        return []
+    since = datetime.fromisoformat(seen.at) - CLOCKS
+    found, seen.revision = catalog.ended_after(seen.revision, AT_ONCE)
+    if len(found) < AT_ONCE:
+        seen.at = iso(now)
+    return [run for run in found if run.completed_at >= since]
 
 
-def _said(failure: Failure) -> str:
-    what = without_secrets(failure.message or "it is not known why.")
-    return f"{failure.run_id} ({failure.model_type} on {failure.backend}): {failure.kind}: {what}"
+def _failure(run: Ended, now: datetime) -> Notice:
+    what = without_secrets(run.message or "it is not known why.")
+    said = f"{run.run_id} ({run.model_type} on {run.backend}): {run.kind}: {what}"
+    return Notice(f"failed:{run.run_id}:{run.attempt}", "failed", said, now)
 
 
-def _queue(catalog: Catalog) -> None:
-    """A queue at work is something that goes on; when it ends, that is told."""
+def _queue(catalog: Catalog, ended: Sequence[Ended], now: datetime) -> None:
+    """A queue at work is something that goes on; when it ends, that is told.
+
+    So is one that was at work between two looks only.
+    """
     began = catalog.open_notices("queue_empty").get(_QUEUE)
     unfinished = catalog.count_unfinished()
     if began is None and unfinished:
         catalog.open_notice(_QUEUE, "queue_empty", "The queue is at work.", told=False)
     elif began is not None and not unfinished:
+        since = f" Since {began.strftime('%Y-%m-%d %H:%M UTC')}"
         counts = catalog.ended_since(began)
-        listed = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-        since = began.strftime("%Y-%m-%d %H:%M UTC")
-        said = f"The queue is empty. Since {since}: {listed or 'no run has ended'}."
-        catalog.close_notice(_QUEUE, said)
+        catalog.close_notice(_QUEUE, f"The queue is empty.{since}: {_listed(counts)}.")
+    elif began is None and (mine := [run for run in ended if run.queued]):
+        key = f"{_QUEUE}:{mine[-1].run_id}:{mine[-1].attempt}"
+        said = f"The queue is empty: {_listed(Counter(run.status for run in mine))}."
+        catalog.add_notices([Notice(key, "queue_empty", said, now)])
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "no run has ended"
 
 
 def _disk(catalog: Catalog, settings: Settings) -> None:

@@ -92,17 +92,17 @@ def test_what_is_not_to_be_told_is_remembered_nevertheless(catalog: Catalog) -> 
     assert taken(catalog) == []
 
 
-def test_each_failed_run_is_found_once_by_its_revision(catalog: Catalog) -> None:
+def test_each_ended_run_is_found_once_by_its_revision(catalog: Catalog) -> None:
     fail(catalog, add_run(catalog), order="od_0")
     at = catalog.newest_revision()
     runs = [fail(catalog, add_run(catalog), order=f"od_{n}", message="x\x00y") for n in range(5)]
     add_run(catalog)
     found: list[str] = []
     for _ in range(4):
-        some, at = catalog.failed_after(at, 2)
+        some, at = catalog.ended_after(at, 2)
         found += [one.run_id for one in some]
     assert found == [run.id for run in runs]
-    assert catalog.failed_after(at + 10**6, 2)[0] == []
+    assert catalog.ended_after(at + 10**6, 2)[0] == []
 
 
 @given(steps=st.lists(st.sampled_from(["see", "take", "restart", "undelivered"]), max_size=30))

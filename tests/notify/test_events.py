@@ -78,6 +78,33 @@ def test_an_empty_queue_is_told_once_with_what_was_made(catalog: Catalog, tmp_pa
     assert said.endswith(": 2 completed, 1 failed.")
 
 
+def test_a_queue_that_was_at_work_between_two_looks_is_told_once(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    settings = watching(tmp_path / "films", "queue_empty")
+    first = look(catalog, settings, None)
+    runs = [add_run(catalog, queued=True) for _ in range(2)]
+    for run in runs:
+        complete(catalog, run)
+    fail(catalog, add_run(catalog))  # by hand
+    second = look(catalog, settings, first)
+    with Catalog.open(catalog.url.render_as_string(hide_password=False)) as other:
+        look(other, settings, first)
+    assert told(catalog) == ["The queue is empty: 2 completed."]
+    look(catalog, settings, second)
+    assert told(catalog) == []
+
+
+def test_an_old_run_that_is_rated_is_no_news(catalog: Catalog, tmp_path: Path) -> None:
+    settings = watching(tmp_path / "films", "queue_empty", "failed")
+    old = datetime.now(UTC) - timedelta(days=1)
+    run = fail(catalog, add_run(catalog, queued=True), began=old, ended=old)
+    cursor = look(catalog, settings, None)
+    catalog.rate(run.id, 1)
+    look(catalog, settings, cursor)
+    assert told(catalog) == []
+
+
 def test_a_run_that_somebody_executes_by_hand_is_no_queue(catalog: Catalog, tmp_path: Path) -> None:
     settings = watching(tmp_path / "films", "queue_empty")
     run = add_run(catalog)
