@@ -10,15 +10,27 @@ import os
 from pathlib import Path
 from typing import Final
 
-from cosmos_pipelines.settings_file import FILE, catalog_below, home_of, read_settings
+from cosmos_pipelines.errors import SettingsError
+from cosmos_pipelines.settings_file import (
+    FILE,
+    TWO_CATALOGS,
+    catalog_below,
+    home_of,
+    read_settings,
+    with_driver,
+)
 
 _TABLES: Final = frozenset(
-    {"dagster_home", "owner", "scenes", "execution", "remote", "docker", "ui"}
+    {"dagster_home", "owner", "person", "scenes", "execution", "remote", "docker", "hosts"}
+    | {"queue", "clean", "notify", "budget", "ui"}
     | {"cosmos_transfer1", "cosmos_transfer2_5", "cosmos3"}
 )
 """Settings that say nothing of where the catalog is."""
 _VARIABLE: Final = "cosmos_database_url"
-_VARIABLES: Final = frozenset({"cosmos_home", "cosmos_debug", _VARIABLE})
+_SHARED: Final = "cosmos_postgres__url"
+_VARIABLES: Final = frozenset(
+    {"cosmos_home", "cosmos_debug", "cosmos_person", "cosmos_notify_urls", _VARIABLE, _SHARED}
+)
 
 
 def catalog_place(given: Path | None) -> tuple[Path, str]:
@@ -35,12 +47,16 @@ def catalog_place(given: Path | None) -> tuple[Path, str]:
     variables = {name.lower(): value for name, value in os.environ.items()}
     paths = values.pop("paths", {})
     url = values.pop("database_url", None)
+    shared = values.pop("postgres", {})
     plain = (
         values.keys() <= _TABLES
         and isinstance(paths, dict)
         and paths.keys() <= {"inputs", "outputs"}
         and all(isinstance(one, str) for one in paths.values())
         and (url is None or isinstance(url, str))
+        and isinstance(shared, dict)
+        and shared.keys() <= {"url"}
+        and all(isinstance(one, str) for one in shared.values())
         and _VARIABLES.issuperset(name for name in variables if name.startswith("cosmos_"))
     )
     if not plain:
@@ -48,4 +64,8 @@ def catalog_place(given: Path | None) -> tuple[Path, str]:
 
         return home, load_settings(home).catalog_url
     url = variables.get(_VARIABLE, url)
+    if found := variables.get(_SHARED, shared.get("url")):
+        if url:
+            raise SettingsError(f"{TWO_CATALOGS}.")
+        url = with_driver(found)
     return home, url or catalog_below(home / paths.get("outputs", "outputs"))

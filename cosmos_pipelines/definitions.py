@@ -51,6 +51,7 @@ PRELOAD: Final = (
     "cosmos_pipelines.sensors.dispatch_queue",
     "cosmos_pipelines.sensors.lost_runs",
     "cosmos_pipelines.sensors.new_scenes",
+    "cosmos_pipelines.sensors.notices",
     "cosmos_pipelines.sensors.up_to_date",
     "upath.core",
 )
@@ -94,12 +95,13 @@ def _of_daemon(settings: Settings) -> dg.Definitions:
     from cosmos_pipelines.sensors.dispatch_queue import dispatch_queue
     from cosmos_pipelines.sensors.lost_runs import lost_runs
     from cosmos_pipelines.sensors.new_scenes import new_scenes
+    from cosmos_pipelines.sensors.notices import notices
     from cosmos_pipelines.sensors.up_to_date import up_to_date
 
     return dg.Definitions(
         jobs=[clean_up],
         schedules=[daily_clean(settings)],
-        sensors=[new_scenes, dispatch_queue, lost_runs, catalog_sync, up_to_date],
+        sensors=[new_scenes, dispatch_queue, lost_runs, catalog_sync, up_to_date, notices],
     )
 
 

@@ -29,12 +29,14 @@ from cosmos_pipelines.operations.base import Job
 from cosmos_pipelines.remote.ssh.config import Target
 from cosmos_pipelines.settings_file import (
     FILE,
+    TWO_CATALOGS,
     catalog_below,
     deepest_variable,
     explain_settings,
     explain_variable,
     home_of,
     read_settings,
+    with_driver,
 )
 from cosmos_pipelines.settings_hosts import (
     Host,
@@ -44,7 +46,19 @@ from cosmos_pipelines.settings_hosts import (
     places_of_settings,
     same_place,
 )
-from cosmos_pipelines.settings_tables import Clean, Docker, Execution, Paths, Remote, Scenes, Ui
+from cosmos_pipelines.settings_tables import (
+    Budget,
+    Clean,
+    Docker,
+    Event,
+    Execution,
+    Notify,
+    Paths,
+    Postgres,
+    Remote,
+    Scenes,
+    Ui,
+)
 
 __all__ = [
     "USUAL_S",
@@ -86,6 +100,8 @@ class Settings(_Read):
     database_url: str | None = Field(None, description="SQLAlchemy URL of the catalog")
     dagster_home: Path | None = Field(None, description="Dagster's own directory")
     owner: str = Field("team:cosmos", description="owner shown on the Dagster assets")
+    person: str | None = Field(None, description="who orders runs; default: the user @ machine")
+    postgres: Postgres = Postgres()
     paths: Paths = Paths()
     scenes: Scenes = Scenes()
     execution: Execution = Execution()
@@ -94,6 +110,8 @@ class Settings(_Read):
     hosts: dict[HostName, Host] = Field({}, description="named GPU hosts: tables [hosts.NAME]")
     queue: Queue = Queue()
     clean: Clean = Clean()
+    notify: Notify = Notify()
+    budget: Budget = Budget()
     ui: Ui = Ui()
     _tables: BaseSettings | None = None
     """Those of engines, as far as something is said of them: see `tables_of`."""
@@ -120,8 +138,9 @@ class Settings(_Read):
 
     @property
     def catalog_url(self) -> str:
-        """SQLAlchemy URL of the catalog: `COSMOS_DATABASE_URL`, else SQLite below outputs."""
-        return self.database_url or catalog_below(self.outputs)
+        """SQLAlchemy URL of the catalog: that of `[postgres]`, `database_url`, else SQLite."""
+        shared = self.postgres.url
+        return (shared and with_driver(shared)) or self.database_url or catalog_below(self.outputs)
 
     @property
     def dagster_dir(self) -> Path:
@@ -218,6 +237,8 @@ def load_settings(home: Path | None = None) -> Settings:
             f"{file}: {first} and {second} have one address and one folder: give one of them "
             "another remote_dir, or leave one out"
         )
+    if settings is not None and settings.postgres.url and settings.database_url:
+        wrong.append(TWO_CATALOGS)
     if settings is None or wrong:
         raise SettingsError(f"{'; '.join(wrong)}.")
     settings._tables = own
@@ -248,19 +269,42 @@ def _checked(
         ) from None
 
 
+NOTIFY_VARIABLE: Final = "COSMOS_NOTIFY_URLS"
+"""Whom messages are sent to, instead of `urls_file` in `[notify]`."""
+DAGSTER_VARIABLE: Final = "DAGSTER_POSTGRES_URL"
+"""By which our dagster-postgres.yaml is told where Dagster's records are."""
 _PAGE: Final = "COSMOS_PAGE"
 """Set where `cosmos ui` serves the page, and with it previews and player."""
 
 
 def environment_of(settings: Settings) -> Mapping[str, str]:
     """Environment for a child process so that it sees these same settings."""
+    url = dagster_url(settings)
     return {
         **os.environ,
+        **({} if url is None else {DAGSTER_VARIABLE: url}),
         "COSMOS_HOME": str(settings.home),
         "DAGSTER_HOME": str(settings.dagster_dir),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         _PAGE: "yes",
     }
+
+
+def is_told(settings: Settings, event: Event) -> bool:
+    """Whether people are to be told of this: it is wanted, and addresses are set."""
+    named = bool(os.environ.get(NOTIFY_VARIABLE, "").strip()) or settings.notify.urls_file
+    return bool(named) and event in settings.notify.events
+
+
+def dagster_url(settings: Settings) -> str | None:
+    """The URL of Dagster's records in the database of `[postgres]`; None: they are elsewhere."""
+    if (url := settings.postgres.url) is None:
+        return None
+    base, _, query = with_driver(url).partition("?")
+    options = [one for one in query.split("&") if one.startswith("options=")]
+    others = [one for one in query.split("&") if one and one not in options]
+    first = f"{options[0]}%20" if options else "options="
+    return f"{base}?{'&'.join([*others, f'{first}-csearch_path%3Ddagster'])}"
 
 
 def under_another_page() -> bool:

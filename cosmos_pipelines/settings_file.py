@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # who lists what there is does not wait for pydantic
     from pydantic import ValidationError
 
 FILE: Final = "cosmos.toml"
+TWO_CATALOGS: Final = "database_url and postgres.url name two catalogs: set one of them"
 
 
 def find_home(start: Path | None = None) -> Path | None:
@@ -68,6 +69,12 @@ def read_settings(file: Path) -> tuple[dict[str, Any], str]:
 def catalog_below(outputs: Path) -> str:
     """The SQLAlchemy URL of the catalog that lies below the outputs."""
     return f"sqlite:///{outputs / 'cosmos.db'}"
+
+
+def with_driver(url: str) -> str:
+    """The URL of a PostgreSQL database with the driver that we have named in it."""
+    kind, sign, rest = url.partition("://")
+    return f"postgresql+psycopg2{sign}{rest}" if kind in ("postgres", "postgresql") else url
 
 
 def explain_settings(error: ValidationError, file: Path, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -160,6 +161,15 @@ def seconds_of(age: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
+class Postgres(Table):
+    """One PostgreSQL database for the catalog and Dagster's records, shared by several machines."""
+
+    url: str | None = Field(
+        None,
+        description="postgresql://USER:PASSWORD@HOST/DATABASE; better as COSMOS_POSTGRES__URL",
+    )
+
+
 class Clean(Table):
     """What `cosmos clean` removes, and whether the daemon does so."""
 
@@ -187,6 +197,11 @@ class Ui(Table):
     dagster_url: str | None = Field(
         None, description="URL of Dagster's page, for `cosmos ui --without-dagster`"
     )
+    person_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
+        description="header in which your proxy says who it has let in, as X-Forwarded-User",
+    )
 
     @field_validator("address")
     @classmethod
@@ -203,6 +218,50 @@ class Ui(Table):
     @classmethod
     def _page(cls, value: str | None) -> str | None:
         return None if value is None else _url(value)
+
+
+Event = Literal["failed", "queue_empty", "host_away", "disk_full", "budget"]
+"""What people may be told of."""
+
+
+class Notify(Table):
+    """Messages by mail, Slack, Teams or a webhook; none without addresses."""
+
+    urls_file: Path | None = Field(
+        None, description="file of mode 600 with an Apprise URL a line; COSMOS_NOTIFY_URLS wins"
+    )
+    events: tuple[Event, ...] = Field(
+        ("failed", "queue_empty", "host_away", "disk_full", "budget"),
+        description="what is told",
+    )
+    every_min: float = Field(
+        10, ge=0, description="minutes between two messages; the next one tells all of them"
+    )
+    host_away_min: float = Field(5, ge=0, description="minutes without an answer until it is told")
+    disk_free_gib: float = Field(10, ge=0, description="free space here below which it is told")
+
+
+class Budget(Table):
+    """What GPUs may be used for before the queue is paused; nothing is counted without a limit."""
+
+    gpu_hours_a_day: float | None = Field(None, gt=0, description="hours of one GPU, a day (UTC)")
+    money_a_day: float | None = Field(
+        None, gt=0, description="a day (UTC), by the price_per_gpu_hour of each host"
+    )
+    gpu_hours_a_batch: float | None = Field(
+        None, gt=0, description="of all runs that were ordered under one name"
+    )
+    money_a_batch: float | None = Field(None, gt=0, description="as money_a_day, for a batch")
+
+    @property
+    def of_a_day(self) -> bool:
+        """Whether there is a limit for a day."""
+        return self.gpu_hours_a_day is not None or self.money_a_day is not None
+
+    @property
+    def of_a_batch(self) -> bool:
+        """Whether there is a limit for a batch."""
+        return self.gpu_hours_a_batch is not None or self.money_a_batch is not None
 
 
 def _url(text: str) -> str:

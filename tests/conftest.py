@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.support.guarded",
     "tests.support.host_engine",
     "tests.support.cosmos_host",  # imports it
+    "tests.support.inboxes",
     "tests.support.queue_looks",
     "tests.support.sshd",
     "tests.support.staged",

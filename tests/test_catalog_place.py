@@ -18,12 +18,17 @@ TEXTS = [
     '[paths]\noutputs = "results"\n',
     '[paths]\noutputs = "/elsewhere/results"\ninputs = "in"\n',
     'paths.outputs = "../results"\n',
+    '[postgres]\nurl = "postgresql://me@host/films"\n',
+    '[postgres]\nurl = "postgres://me@host/films?sslmode=require"\n[notify]\nevery_min = 3\n',
     'owner = "team:us"\n[cosmos3]\n[execution]\nengine = "cosmos3"\n',
 ]
 VARIABLES = [
     {},
     {"COSMOS_DATABASE_URL": "postgresql+psycopg2:///one"},
     {"cosmos_database_url": "sqlite:////other.db"},
+    {"COSMOS_POSTGRES__URL": "postgresql+psycopg2:///one"},
+    {"COSMOS_POSTGRES": '{"url": "postgresql:///two"}'},
+    {"COSMOS_DATABASE_URL": "sqlite:////a.db", "COSMOS_POSTGRES__URL": "postgresql:///one"},
     {"COSMOS_DATABASE_URL": ""},
     {"COSMOS_PATHS__OUTPUTS": "made"},
     {"COSMOS_PATHS": '{"outputs": "made"}'},
@@ -39,7 +44,13 @@ def test_a_listing_opens_the_catalog_that_the_settings_say(
     (tmp_path / "cosmos.toml").write_text(text)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    settings = load_settings(tmp_path)
+    try:
+        settings = load_settings(tmp_path)
+    except SettingsError as e:
+        with pytest.raises(SettingsError) as place:
+            catalog_place(tmp_path)
+        assert str(place.value) == str(e)
+        return
     assert catalog_place(tmp_path) == (settings.home, settings.catalog_url)
     assert catalog_place(tmp_path / "cosmos.toml") == (settings.home, settings.catalog_url)
 

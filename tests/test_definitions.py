@@ -64,6 +64,7 @@ def test_every_sensor_is_on_by_default(defs: dg.Definitions) -> None:
         "lost_runs",
         "catalog_sync",
         "up_to_date",
+        "notices",
     }
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
 

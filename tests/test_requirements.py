@@ -16,14 +16,12 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cosmos_pipelines"
-REQUIRED = {
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REQUIRED = {canonicalize_name(r.name): r for r in map(Requirement, PROJECT["dependencies"])}
+OPTIONAL = {
     canonicalize_name(r.name): r
-    for r in map(
-        Requirement,
-        tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-            "dependencies"
-        ],
-    )
+    for extra in PROJECT["optional-dependencies"].values()
+    for r in map(Requirement, extra)
 }
 PRIVATE = {
     "typer": "cosmos_pipelines.cli.typer_private",
@@ -87,11 +85,11 @@ def test_every_library_that_is_imported_is_required_by_name() -> None:
         for module in imported(node)
         for owner in owners.get(module.partition(".")[0], ())
     }
-    assert used - {"cosmos-pipelines"} <= set(REQUIRED)
+    assert used - {"cosmos-pipelines"} <= set(REQUIRED) | set(OPTIONAL)
 
 
 def test_every_requirement_says_from_which_version_on() -> None:
-    assert [str(r) for r in REQUIRED.values() if ">=" not in str(r.specifier)] == []
+    assert [str(r) for r in (REQUIRED | OPTIONAL).values() if ">=" not in str(r.specifier)] == []
 
 
 def imported(node: ast.AST) -> list[str]:

@@ -14,6 +14,7 @@ from cosmos_pipelines.api.following import Following
 from cosmos_pipelines.api.front_door import front_door
 from cosmos_pipelines.api.hosts import Hosts
 from cosmos_pipelines.api.logs import Logs
+from cosmos_pipelines.api.messages import Messages
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.orders import Orders
 from cosmos_pipelines.api.records import Records
@@ -42,6 +43,7 @@ class CosmosAPI(
     Orders,
     Scenes,
     Hosts,
+    Messages,
 ):
     """Scenes, prompts, recipes and runs of one project.
 

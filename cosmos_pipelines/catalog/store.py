@@ -1,7 +1,8 @@
 """The catalog: one object for all records of prompts, scenes, recipes and runs.
 
 The parts of the catalog are in prompts.py, scenes.py, runs.py, review.py, lifecycle.py, queue.py,
-changes.py and counts.py; search, deletion and integrity checks are functions in separate files.
+changes.py, counts.py, notices.py and gpu_times.py; search, deletion and integrity checks are
+functions in separate files.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from typing import Self
 
 from cosmos_pipelines.catalog.changes import Changes
 from cosmos_pipelines.catalog.counts import Counts
+from cosmos_pipelines.catalog.gpu_times import GpuTimes
+from cosmos_pipelines.catalog.notices import Notices
 from cosmos_pipelines.catalog.prompts import Prompts
 from cosmos_pipelines.catalog.queue import Queue
 from cosmos_pipelines.catalog.review import Review
 from cosmos_pipelines.catalog.scenes import Scenes
 
 
-class Catalog(Prompts, Scenes, Queue, Review, Changes, Counts):
+class Catalog(Prompts, Scenes, Queue, Review, Changes, Counts, Notices, GpuTimes):
     """The catalog in one database. Safe for many processes and threads at once."""
 
     @classmethod

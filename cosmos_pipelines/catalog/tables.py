@@ -20,7 +20,7 @@ from sqlalchemy import (
 from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
 from cosmos_pipelines.catalog.records import LOAD_STATES, MODEL_TYPES, STATUSES
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration. Compared on every open, so that Alembic is loaded only if needed."""
 
 VERSION_TABLE = "catalog_version"
@@ -210,4 +210,34 @@ pauses = Table(
     Column("paused_at", UtcTime, nullable=False),
     Column("paused_by", PlainText, nullable=False),
     Column("reason", PlainText),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    # what people are told, each thing once; `open`: it goes on (a host is away, a queue is at work)
+    Column("key", PlainText, primary_key=True),
+    Column("kind", PlainText, nullable=False),
+    Column("said", PlainText, nullable=False),
+    Column("open", Integer, nullable=False),
+    Column("state", PlainText, nullable=False),
+    Column("happened_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
+    _one_of("state", ("waits", "sent", "untold")),
+    Index(None, "state", "sent_at"),
+)
+
+gpu_times = Table(
+    "gpu_times",
+    metadata,
+    # when GPUs worked, by run and attempt; a trigger keeps it when a run ends
+    Column("run_id", PlainText, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("order_id", PlainText, nullable=False, index=True),
+    Column("batch", PlainText, index=True),
+    Column("backend", PlainText, nullable=False),
+    Column("engine", PlainText, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=False, index=True),
 )

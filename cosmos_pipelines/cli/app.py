@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "kill": Entry("kill", _OPERATE, "Stop one run, or all runs."),
     "why": Entry("why", _OPERATE, "Say why a run failed, with the evidence, and what to do."),
     "recover": Entry("recover", _OPERATE, "Adopt and finish the runs whose process died."),
+    "notify": Entry("notify", _OPERATE, "Show who is told of what has happened; send a test."),
     "rate": Entry("rate", _KEEP, "Rate a run's result from 1 to 5."),
     "tag": Entry("tag", _KEEP, "Add and remove tags of a run."),
     "delete": Entry("delete", _KEEP, "Delete a prompt or a run with its files."),

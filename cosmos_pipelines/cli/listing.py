@@ -42,6 +42,7 @@ RUNS: Columns = {
     "status": lambda r: r["status"],
     "engine": lambda r: engine_label(r["engine"]),
     "age": lambda r: age(r["created_at"]),
+    "by": lambda r: r["ordered_by"],
     "of": lambda r: r["parent_run_id"] or r["prompt_id"] or r["source"].get("video"),
 }
 OUTDATED: Columns = {

@@ -31,6 +31,7 @@ RUNS: Columns = {
     "engine": lambda r: engine_label(r["engine"]),
     "where": lambda r: r["place"],
     "for": lambda r: duration(r["seconds"]),
+    "by": lambda r: r["ordered_by"],
     "progress": lambda r: (r["progress"] or {}).get("text", ""),
     "prompt": lambda r: r["prompt"],
 }
@@ -43,6 +44,12 @@ GPUS: Columns = {
     "temperature": lambda g: _or_unknown(g["temperature_c"], " C"),
     "power": lambda g: _or_unknown(g["power_w"], " W"),
     "name": lambda g: g["name"] + (f" ({g['fault']})" if g["fault"] else ""),
+}
+PAUSES: Columns = {
+    "what": lambda p: p["scope"],
+    "by": lambda p: p["paused_by"],
+    "since": lambda p: p["paused_at"],
+    "reason": lambda p: p["reason"],
 }
 LEFT: Columns = {
     "what": lambda left: left["what"],
@@ -117,6 +124,9 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
         if rows:
             write(f"\n{title}")
             write_table(rows, RUNS)
+    if state["paused"]:
+        write("\nPaused")
+        write_table(state["paused"], PAUSES, cut=False)
     for place in state["places"]:
         _print_place(place)
     if state["left"]:

@@ -16,7 +16,7 @@ from cosmos_pipelines.settings import Settings
 
 
 def status(catalog: Catalog, settings: Settings, hosts: Sequence[str] = ()) -> dict[str, Any]:
-    """Return backend, engine, counts, active runs, places with their GPUs, what was left behind.
+    """Return backend, engine, counts, active runs, what is paused, places, what was left behind.
 
     All places are asked at the same time, or only `hosts`. A host that does not answer is a problem
     of its place, after some seconds.
@@ -45,6 +45,7 @@ def status(catalog: Catalog, settings: Settings, hosts: Sequence[str] = ()) -> d
         "places": [found[name].as_dict() for name in places],
         "active": [_brief(run, prompts) | {"lost": run.id in lost} for run in active],
         "queued": [_brief(run, prompts) for run in queued],
+        "paused": [pause.as_dict() for pause in catalog.list_pauses()],
         "lost": sorted(lost),
         "stray": sorted(left.id for left in behind if left.what == "stray"),
         "left": [left.as_dict() for left in behind],
@@ -84,6 +85,7 @@ def _brief(run: Run, prompts: Mapping[str, Prompt]) -> dict[str, Any]:
         "container": run.container_name,
         "seconds": round((datetime.now(UTC) - since).total_seconds(), 1),
         "executed_by": run.leased_by,
+        "ordered_by": run.ordered_by,
         "dagster_run_id": run.dagster_run_id,
     }
 

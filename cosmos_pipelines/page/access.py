@@ -43,6 +43,8 @@ class Access:
     """Lets in who has it; None: the page is open to everybody on this machine."""
     address: str | None = None
     """`[ui] address`."""
+    person_header: str | None = None
+    """`[ui] person_header`."""
     own_token: bool = False
     """Whether the user chose the token, so that it is never printed."""
 
@@ -103,7 +105,13 @@ def access_of(settings: Settings, host: str, port: int) -> Access:
     if ui.address:
         hosts.add(urlsplit(ui.address).netloc)
     return Access(
-        frozenset(hosts), port, _derived(secret, "form"), token, ui.address, bool(ui.token_file)
+        frozenset(hosts),
+        port,
+        _derived(secret, "form"),
+        token,
+        ui.address,
+        ui.person_header,
+        bool(ui.token_file),
     )
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from cosmos_pipelines.page.access import Access
 from cosmos_pipelines.page.site import MOST_FORM, STATIC, templates
+from cosmos_pipelines.person import ordering_as
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -49,7 +50,9 @@ class Guard:
             body = await _whole(receive)
             refusal = self._by_fields(asked, body)
         if refusal is None:
-            await self.app(scope, _again(body, receive) if body else receive, send)
+            name = self.access.person_header
+            with ordering_as(asked.headers.get(name) if name else None):
+                await self.app(scope, _again(body, receive) if body else receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})

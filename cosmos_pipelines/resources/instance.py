@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.catalog.database import in_our_words
-from cosmos_pipelines.errors import CosmosError, DiskFull, command
+from cosmos_pipelines.errors import CosmosError, DiskFull, SettingsError, command
 from cosmos_pipelines.files import write_bytes, writing
 from cosmos_pipelines.settings import Settings
 
@@ -24,7 +24,8 @@ SENSORS: Final = {"use_threads": True, "num_workers": 6}
 """As in our dagster.yaml: one that looks for seconds holds up no other."""
 _HARDLY_BYTES: Final = 1 << 20
 TEMPLATE: Final = Path(__file__).parent.parent / "dagster.yaml"
-
+POSTGRES_TEMPLATE: Final = TEMPLATE.with_name("dagster-postgres.yaml")
+_IN_POSTGRES: Final = re.compile(rb"^[^#\n]*\bpostgres_(?:url|db)\b", re.MULTILINE)
 
 _OLD_LAUNCHER: Final = re.compile(
     rb"""(\bmodule["']?\s*:\s*["']?cosmos_pipelines\.resources\.)launcher(?![\w.])"""
@@ -39,13 +40,22 @@ def instance_directory(settings: Settings) -> Path:
 
     Raises:
         DiskFull, CosmosError: dagster.yaml cannot be written.
+        SettingsError: it says SQLite, and the settings PostgreSQL.
     """
     directory = settings.dagster_dir
     file = directory / "dagster.yaml"
+    shared = settings.postgres.url is not None
     if not file.exists():
         directory.mkdir(parents=True, exist_ok=True)
+        template = POSTGRES_TEMPLATE if shared else TEMPLATE
         with suppress(FileExistsError):  # another process has made the file at the same time
-            write_bytes(file, TEMPLATE.read_bytes(), new=True, durable=True)
+            write_bytes(file, template.read_bytes(), new=True, durable=True)
+    if shared and not _IN_POSTGRES.search(file.read_bytes()):
+        aside = command("mv", directory, directory.with_name(f"{directory.name}.sqlite"))
+        raise SettingsError(
+            f"[postgres] has a URL, but {file} keeps Dagster's records elsewhere.",
+            hint=f"Stop `cosmos ui` and {aside}. Dagster's page is filled from the catalog anew.",
+        )
     _bring_up_to_date(file.resolve())
     return directory
 
@@ -76,11 +86,16 @@ def open_instance(settings: Settings, *, captures: bool = True) -> Iterator[dg.D
     """Open Dagster's instance; without `captures` Dagster does not capture a run's output."""
     from cosmos_pipelines.resources.dagster_private import NO_CAPTURES, instance_at
     from cosmos_pipelines.resources.first_use import first_use
+    from cosmos_pipelines.resources.postgres import records_in_postgres
 
     overrides = {} if captures else NO_CAPTURES
     with _saying_what_is_wrong(settings.dagster_dir):
         directory = instance_directory(settings)
-        with _saying_how_to_begin_anew(directory), first_use(directory):
+        with (
+            _saying_how_to_begin_anew(directory),
+            records_in_postgres(settings),
+            first_use(directory),
+        ):
             opened = instance_at(directory, overrides)
         with opened as instance:
             yield instance

@@ -13,6 +13,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.ids import content_hash
+from cosmos_pipelines.person import person
 from cosmos_pipelines.runs.plan import Planned, backend_name
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import AUTO
@@ -32,7 +33,7 @@ def enter(
     """Enter one planned run; arguments and errors as for `enter_all`."""
     where = _where(settings, backend, queued)
     row = _row(planned, where, tags, request, Counter()) | {"priority": priority}
-    return catalog.add_run(**row, queued=queued)
+    return catalog.add_run(**row, ordered_by=person(settings.person), queued=queued)
 
 
 def enter_all(
@@ -56,9 +57,8 @@ def enter_all(
         InputError: a run for any place that is not queued; no priority (-100 to 100).
     """
     where, asked = _where(settings, backend, queued), Counter[str]()
-    rows = [
-        new_run(**_row(plan, where, tags, request, asked), priority=priority) for plan in planned
-    ]
+    shared: dict[str, Any] = {"priority": priority, "ordered_by": person(settings.person)}
+    rows = [new_run(**_row(plan, where, tags, request, asked), **shared) for plan in planned]
     return catalog.add_runs(rows, queued=queued)
 
 
@@ -110,7 +110,8 @@ def _entered(catalog: Catalog, settings: Settings, asked: Asked) -> Run | Cosmos
 
 def _new(settings: Settings, asked: Asked) -> NewRun:
     where = backend_name(settings, asked.backend)
-    return new_run(**_row(asked.plan, where, asked.tags, asked.request, Counter()))
+    row = _row(asked.plan, where, asked.tags, asked.request, Counter())
+    return new_run(**row, ordered_by=person(settings.person))
 
 
 def _row(

@@ -14,6 +14,7 @@ from cosmos_pipelines.batching import Slot, plan_loads
 from cosmos_pipelines.batching.loads import LoadPlan
 from cosmos_pipelines.catalog.queue import NewLoad
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.runs.budget import keep_budget
 from cosmos_pipelines.runs.looks import Looks, Say
 from cosmos_pipelines.settings import Settings
 
@@ -37,6 +38,8 @@ def next_loads(
     error; `say` is told.
     """
     slots = [Slot(name, (number,)) for name, free in room.items() for number in range(free)]
+    if slots and (settings.budget.of_a_day or settings.budget.of_a_batch):
+        keep_budget(catalog, settings)  # which pauses the queue when it is used up
     if not slots or not (waiting := catalog.ready_runs(LOOKED_AT, places=[*room])):
         return []
     looks = Looks(catalog, settings, waiting, say)

@@ -14,11 +14,11 @@ MASK: Final = "***"
 SHORTEST: Final = 4
 """A shorter value is no secret, and removing it everywhere would spoil the text."""
 
-_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY|CREDENTIAL", re.IGNORECASE)
+_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY|CREDENTIAL|NOTIFY_URLS", re.IGNORECASE)
 _PAIR: Final = re.compile(r"(?s)([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _ASSIGNED: Final = re.compile(
     r"""(?x)
-    (\b[A-Z0-9_]*(?:TOKEN|PASSWORD|PASSWD|SECRET|KEY|CREDENTIAL)[A-Z0-9_]*  # environment
+    (\b[A-Z0-9_]*(?:TOKEN|PASSWORD|PASSWD|SECRET|KEY|CREDENTIAL|NOTIFY_URLS)[A-Z0-9_]*  # variables
       |(?i:\b(?:[a-z0-9]+[_-])*(?:api[_-]?key|token|password|passwd|secret)\b))  # options
     (["']?\s*[=:]\s*|\s+(?=["']))
     ("[^"\n]*"|'[^'\n]*'|[^\s"',;}\]]+)
@@ -42,7 +42,11 @@ def is_secret(name: str) -> bool:
 
 def secrets_of(env: Mapping[str, str]) -> set[str]:
     """The values of an environment that are secrets."""
-    return {value for name, value in env.items() if is_secret(name) and len(value) >= SHORTEST}
+    values = {value for name, value in env.items() if is_secret(name)}
+    for name, several in env.items():
+        if "NOTIFY_URLS" in name:
+            values.update(several.split())
+    return {value for value in values if len(value) >= SHORTEST}
 
 
 def without_secrets(text: str, known: Iterable[str] = ()) -> str:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -35,6 +36,7 @@ from cosmos_pipelines.foreign import read_text, read_toml
 from cosmos_pipelines.frozen import Frozen
 from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.operations.text import clean_name, clean_text
+from cosmos_pipelines.person import ordering_as, user_here
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.enter import enter_all
 from cosmos_pipelines.runs.inputs import register_prompt
@@ -167,7 +169,16 @@ def register_request(
         for name, fields in recipes
     ]
     new = [plan for plan in planned if not _exists(catalog, plan)]
-    return prompts, enter_all(catalog, settings, new, queued=True, request="scene")
+    with ordering_as(_who_dropped(directory)):
+        return prompts, enter_all(catalog, settings, new, queued=True, request="scene")
+
+
+def _who_dropped(directory: Path) -> str | None:
+    """The owner of a scene's request, which somebody has dropped; None: it cannot be read."""
+    for name in (TOML, TEXT):
+        with suppress(OSError):
+            return user_here((directory / name).stat().st_uid)
+    return None
 
 
 def _stored(

@@ -210,6 +210,8 @@ NATURAL: dict[str, Call] = {
     "last doctor": lambda a: a.last_doctor(),
     "places": lambda a: a.list_places(look=False),
     "hosts that are meant": lambda a: a.hosts_meant(every=True),
+    "messages": lambda a: a.message_state(),
+    "budget": lambda a: a.budget_today(),
     "close": lambda a: a.close(),
 }  # fmt: skip
 
@@ -251,6 +253,7 @@ def test_what_was_understood_is_what_was_meant(api: CosmosAPI) -> None:
 # --- wrong calls ----------------------------------------------------------------------------------
 
 WRONG: dict[str, tuple[Call, str]] = {
+    "nobody to tell": (lambda a: a.send_test_message(), "[notify] has no address"),
     # arguments that are not there, or missing
     "unknown method argument": (lambda a: a.list_runs(stauts="failed"), "status"),
     "unknown field": (lambda a: a.create_run("street", wieghts=[1, 0, 0, 0]), "weights"),

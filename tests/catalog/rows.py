@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from cosmos_pipelines.catalog import Catalog, Prompt, Run
@@ -30,5 +31,30 @@ def complete(catalog: Catalog, run: Run, **outputs: Any) -> Run:
     video = f"outputs/run_{run.id}/video.mp4"
     assert catalog.advance(
         run.id, OWNER, "downloading", "completed", outputs={"video": video, **outputs}, exit_code=0
+    )
+    return catalog.get_run(run.id)
+
+
+def begin(catalog: Catalog, run: Run, order: str, at: datetime | None = None) -> None:
+    """Make a run run, in an order that began then."""
+    assert catalog.claim(run.id, OWNER, now=at)
+    assert catalog.advance(run.id, OWNER, "uploading", "uploading", batch_id=order, now=at)
+    assert catalog.advance(run.id, OWNER, "uploading", "running", now=at)
+
+
+def fail(
+    catalog: Catalog,
+    run: Run,
+    *,
+    order: str = "od_1",
+    began: datetime | None = None,
+    ended: datetime | None = None,
+    kind: str = "model_failed",
+    message: str = "The model ended with exit code 1.",
+) -> Run:
+    """The run after its order began and the run failed."""
+    begin(catalog, run, order, began)
+    assert catalog.advance(
+        run.id, OWNER, "running", "failed", error_kind=kind, error_message=message, now=ended
     )
     return catalog.get_run(run.id)

@@ -17,7 +17,7 @@ from cosmos_pipelines.catalog.database import Transaction
 from cosmos_pipelines.catalog.migrate import SCRIPTS
 from cosmos_pipelines.catalog.tables import HEAD, VERSION_TABLE, metadata
 from cosmos_pipelines.errors import CosmosError, InputError, StateError
-from tests.catalog.rows import add_run
+from tests.catalog.rows import add_run, fail
 
 OPEN = "import sys; from cosmos_pipelines.catalog import Catalog; Catalog.open(sys.argv[1])"
 
@@ -89,8 +89,19 @@ def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path
 BY_0004 = ("name_created_at", "model_type_created_at", "model_type_status_created_at")
 
 
+def drop_what_0008_added(tx: Transaction) -> None:
+    execute = tx.connection.exec_driver_sql
+    sqlite = tx.connection.dialect.name == "sqlite"
+    execute(f"DROP TRIGGER gpu_times_update{'' if sqlite else ' ON runs'}")
+    for table in ("notices", "gpu_times"):
+        execute(f"DROP TABLE {table}")
+    if not sqlite:
+        execute("DROP FUNCTION catalog_gpu_times")
+
+
 def drop_what_0004_and_later_added(tx: Transaction) -> None:
     execute = tx.connection.exec_driver_sql
+    drop_what_0008_added(tx)
     for index in ("ix_runs_queue", "ix_runs_load_id"):
         execute(f"DROP INDEX {index}")
     for column in ("turn", "load_id", "ordered_by", "any_place"):
@@ -178,6 +189,28 @@ def test_a_catalog_of_version_0003_counts_the_runs_and_tags_that_it_has(catalog_
         catalog.cancel_pending(runs[1].id)
         assert [run.id for run in catalog.list_runs(tag="a")][-1] == runs[0].id
         assert catalog.count_by_status()["cancelled"] == 2
+
+
+def test_a_catalog_of_version_0007_counts_the_gpu_time_that_it_has(catalog_url: str) -> None:
+    with Catalog.open(catalog_url) as catalog:
+        pair = [add_run(catalog, execution_config={"num_gpus": 2}) for _ in range(2)]
+        for run in pair:
+            fail(catalog, run, order="od_1")
+        odd = add_run(catalog, execution_config={"num_gpus": "many"})
+        fail(catalog, odd, order="od_2")
+        add_run(catalog)
+        with catalog.write() as tx:  # as 0007 left it
+            drop_what_0008_added(tx)
+            tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0007'"))
+    with Catalog.open(catalog_url) as catalog:
+        times = catalog.gpu_times(pair[0].created_at)
+        assert sorted((t.order_id, t.gpus) for t in times) == [
+            ("od_1", 2),
+            ("od_1", 2),
+            ("od_2", 1),
+        ]
+        ends = {catalog.get_run(run.id).completed_at for run in (*pair, odd)}
+        assert {time.ended_at for time in times} == ends
 
 
 def test_a_database_of_a_newer_version_is_refused(catalog_url: str) -> None:

@@ -16,6 +16,7 @@ from cosmos_pipelines.runs.redact import secrets_of, without_secrets
     [
         "HF_TOKEN=s3cr3t-value",
         "export HF_TOKEN='s3cr3t-value'",
+        "COSMOS_NOTIFY_URLS=slack://T1/s3cr3t-value",
         'docker run --env "NGC_API_KEY=s3cr3t-value" image',
         "--api-key s3cr3t-value".replace(" ", "="),
         "password: s3cr3t-value",
@@ -55,6 +56,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_a_value_that_is_known_is_masked_without_its_name() -> None:
     known = secrets_of({"HF_TOKEN": "two words", "PATH": "/usr/bin", "NO_KEY": ""})
     assert known == {"two words"}
+    assert secrets_of({"COSMOS_NOTIFY_URLS": "slack://a json://b"}) > {"slack://a", "json://b"}
     assert without_secrets("curl -H two words /usr/bin", known) == "curl -H *** /usr/bin"
 
 
