@@ -23,7 +23,7 @@ from cosmos_pipelines.assets.steps import (
     request_of,
     require_completed,
 )
-from cosmos_pipelines.assets.sync import record_partitions
+from cosmos_pipelines.assets.sync import add_partitions
 from cosmos_pipelines.assets.video_checks import check_specs, examine
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -166,7 +166,7 @@ def _execute(
 ) -> Result:
     (run,) = bring_to_end(context, catalog, settings, backend, [run])
     require_completed(settings, run)
-    record_partitions(context.instance, run)
+    add_partitions(context.instance, [run])
     checks = [finding.result() for finding in examine(catalog, settings, run)]
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
     return run_content(settings, run, prompt).result(context.instance, checks)

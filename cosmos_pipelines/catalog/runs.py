@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cosmos_pipelines.catalog.columns import storable, wanted_id
-from cosmos_pipelines.catalog.database import Database, Transaction
+from cosmos_pipelines.catalog.database import AT_ONCE, Database, Transaction
 from cosmos_pipelines.catalog.lookup import begins_with, in_bytes, near
 from cosmos_pipelines.catalog.new_run import NewRun, clean_tags, new_run, tags_after
 from cosmos_pipelines.catalog.newest import newest_runs
@@ -68,25 +68,35 @@ class Runs(Database):
             InputError: a run id in use.
             UnknownId: no such prompt or parent run.
         """
-        made: list[Run] = []
+        if not rows:
+            return []
         try:
             with self.write() as tx:
-                for number, row in enumerate(rows):
-                    values = {**row, **_times(tx, number, row["priority"], queued, lease)}
-                    statement = self.insert(runs).values(values).returning(*COLUMNS)
-                    statement = statement.on_conflict_do_nothing(index_elements=["request_key"])
-                    added = tx.connection.execute(statement).first()
-                    if added is None:
-                        there = select(*COLUMNS).where(runs.c.request_key == row["request_key"])
-                        added = tx.connection.execute(there).one()
-                    else:
-                        tx.revive("run", row["id"])
-                    made.append(run_of(added))
+                return self._add_runs(tx, rows, queued, lease)
         except IntegrityError:
-            refused = rows[len(made)]
-            self._explain_refusal(refused["id"], refused["prompt_id"], refused["parent_run_id"])
+            self._explain_refusal(rows)
             raise
-        return made
+
+    def _add_runs(
+        self, tx: Transaction, rows: Sequence[NewRun], queued: bool, lease: str | None
+    ) -> list[Run]:
+        """Write the rows in a few statements, however many they are."""
+        stamps = enumerate(tx.revisions(len(rows)))
+        values = [
+            {**row, **_times(tx, number, row["priority"], queued, lease), "revision": revision}
+            for row, (number, revision) in zip(rows, stamps, strict=True)
+        ]
+        insert = self.insert(runs).on_conflict_do_nothing(index_elements=["request_key"])
+        added = tx.connection.execute(insert.returning(*COLUMNS), values)
+        made = {row.id: run_of(row) for row in added}
+        tx.revive("run", *made)
+        keys = {row["request_key"]: row["id"] for row in rows if row["id"] not in made}
+        for start in range(0, len(keys), AT_ONCE):
+            some = [*keys][start : start + AT_ONCE]
+            there = select(*COLUMNS, runs.c.request_key).where(runs.c.request_key.in_(some))
+            for *found, key in tx.connection.execute(there):
+                made[keys[key]] = Run(*found)
+        return [made[row["id"]] for row in rows]
 
     def get_run(self, wanted: str) -> Run:
         """Return the run with this id or unique beginning of an id (with or without `rs_`).
@@ -259,19 +269,21 @@ class Runs(Database):
     def _runs(self, statement: Select[Any]) -> list[Run]:
         return [run_of(row) for row in self.rows(statement)]
 
-    def _explain_refusal(
-        self, run_id: str, prompt_id: str | None, parent_run_id: str | None
-    ) -> None:
-        """Raise an error that names the wrong id after the database has refused a run."""
-        if prompt_id is not None:
-            statement = select(prompts.c.id).where(prompts.c.id == prompt_id)
-            if not self.rows(statement):
+    def _explain_refusal(self, rows: Sequence[NewRun]) -> None:
+        """Raise an error that names the first wrong id after the database has refused runs."""
+        of = [row["prompt_id"] for row in rows if row["prompt_id"] is not None]
+        there = {row.id for row in self.rows_with(select(prompts.c.id), prompts.c.id, of)}
+        parents = [row["parent_run_id"] for row in rows if row["parent_run_id"] is not None]
+        known, new = self.find_runs([*parents, *(row["id"] for row in rows)]), set[str]()
+        for row in rows:
+            prompt_id, parent = row["prompt_id"], row["parent_run_id"]
+            if prompt_id is not None and prompt_id not in there:
                 raise UnknownId("prompt", prompt_id, near(self, prompts.c.id, prompt_id))
-        known = self.find_runs([run_id, *filter(None, [parent_run_id])])
-        if parent_run_id is not None and parent_run_id not in known:
-            raise self._unknown_run(parent_run_id, parent_run_id)
-        if run_id in known:
-            raise InputError(f"A run {run_id} exists already.")
+            if parent is not None and parent not in known and parent not in new:
+                raise self._unknown_run(parent, parent)
+            if row["id"] in known or row["id"] in new:
+                raise InputError(f"A run {row['id']} exists already.")
+            new.add(row["id"])
 
 
 def turn_of(queued_at: datetime, number: int, priority: int) -> float:
@@ -284,7 +296,7 @@ def _times(
 ) -> dict[str, Any]:
     """`number`: of the run in its request; runs are listed and started in the order of times."""
     created = tx.now + timedelta(microseconds=number)
-    values = {"created_at": created, **tx.stamp()}
+    values: dict[str, Any] = {"created_at": created, "updated_at": tx.now}
     if queued:
         values |= {"queued_at": created, "turn": turn_of(created, number, priority)}
     if lease is not None:

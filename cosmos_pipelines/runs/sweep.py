@@ -6,7 +6,8 @@ the others alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, TypeVar
@@ -59,23 +60,52 @@ def plan_cells(
     Transfer.parse(fields, what="order")
     if not prompt_ids:
         raise InputError("No prompt was chosen.", hint="Choose one at least.")
-    down = list(dict.fromkeys(prompt_ids))
-    across = list(product(_each(recipes), _each(seeds)))
-    if (number := len(down) * len(across)) > MOST_CELLS:
+    down, across = _distinct(prompt_ids), (_distinct(recipes), _distinct(seeds))
+    if (number := len(down) * math.prod(max(1, len(some)) for some in across)) > MOST_CELLS:
         raise InputError(
             f"{number:,} runs are more than one order can have: {MOST_CELLS:,} are allowed.",
             hint="Choose fewer prompts, recipes or seeds.",
         )
+    return plan_each(catalog, settings, down, *across, fields, engine=engine, looking=looking)
+
+
+def plan_each(
+    catalog: Catalog,
+    settings: Settings,
+    prompt_ids: Sequence[str],
+    recipes: Sequence[str],
+    seeds: Sequence[int],
+    fields: Mapping[str, Any],
+    *,
+    engine: str | None = None,
+    looking: Looking = "renew",
+) -> list[Cell]:
+    """Plan a run of each prompt x recipe x seed, as often as it is given; as `plan_cells`."""
     reads = _Reads(catalog, settings, looking, prompt_ids)
     return [
         _cell(reads, prompt_id, recipe, seed, fields, engine)
-        for prompt_id in down
-        for recipe, seed in across
+        for prompt_id in prompt_ids
+        for recipe, seed in product(recipes or [None], seeds or [None])
     ]
 
 
-def _each(chosen: Sequence[T]) -> list[T | None]:
-    return [*dict.fromkeys(chosen)] or [None]
+def plans_of(cells: Iterable[Cell]) -> list[Planned]:
+    """Return the plans of cells none of which may be refused.
+
+    Raises:
+        CosmosError: the refusal of the first cell that is refused.
+    """
+    plans = []
+    for cell in cells:
+        if cell.plan is None:
+            assert cell.refusal is not None
+            raise cell.refusal
+        plans.append(cell.plan)
+    return plans
+
+
+def _distinct(chosen: Sequence[T]) -> list[T]:
+    return [*dict.fromkeys(chosen)]
 
 
 class _Reads:
@@ -90,7 +120,9 @@ class _Reads:
         self._scenes: dict[str, SceneRow | CosmosError] = {}
 
     def prompt(self, wanted: str) -> Prompt:
-        return self._known.get(wanted) or self.catalog.get_prompt(wanted)
+        if wanted not in self._known:  # a name, or the beginning of an id
+            self._known[wanted] = self.catalog.get_prompt(wanted)
+        return self._known[wanted]
 
     def recipe(self, name: str) -> Recipe:
         return self._recipes.get(name) or self.catalog.get_recipe(name)
