@@ -3,10 +3,10 @@
 A project with one tiny scene and the preview engine, nothing in its queue, no daemon. Each door
 registers the same number of runs: `api` (`cosmos inference` with many prompts, `--detach`), `order`
 (the order page), `job` (the job `create_runs` of Dagster's page, its Dagster run included) and
-`scene` (the runs that a scene's own file asks for). `dagster` counts the statements of Dagster's
-databases. The yardstick of this machine, in the same process: so many rows written to the same
-catalog, each in a transaction of its own (`ratio` is the seconds of a door by those). One JSON line
-a door.
+`scene` (the asset `scenes`: runs of ten prompts that the scene's own file asks for). `dagster`
+counts the statements of Dagster's databases. The yardstick of this machine, in the same process: so
+many rows written to the same catalog, each in a transaction of its own (`ratio` is the seconds of a
+door by those). One JSON line a door.
 """
 
 from __future__ import annotations
@@ -21,19 +21,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 from sqlalchemy import Engine, event
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cosmos_pipelines.api import CosmosAPI
+from cosmos_pipelines.assets.partitions import SCENES
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.definitions import build_definitions
 from cosmos_pipelines.resources.instance import open_instance
-from cosmos_pipelines.settings import load_settings
+from tests.support.dagster_project import QUIET, materialize
 from tests.support.project import Project, make_project
-
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Counts:
@@ -42,7 +40,7 @@ class Counts:
     def __init__(self, catalog: str) -> None:
         self.catalog, self.numbers = catalog, dict[str, int]()
 
-    def statement(self, connection: Any, _cursor: Any, said: str, *_: Any) -> None:
+    def statement(self, connection: Any, *_: Any) -> None:
         where = "catalog" if self.catalog in str(connection.engine.url) else "dagster"
         self.numbers[where] = self.numbers.get(where, 0) + 1
 
@@ -73,6 +71,13 @@ def yardstick(project: Project, number: int) -> float:
     return time.perf_counter() - began
 
 
+def request(scene: Path, number: int) -> None:
+    """A scene.toml that asks for so many runs, of ten prompts."""
+    prompts = "".join(f'[[prompt]]\ntext = "asked {n}"\n' for n in range(10))
+    recipes = "".join(f"[[recipe]]\nseed = {n}\n" for n in range(number // 10))
+    (scene / "scene.toml").write_text(prompts + recipes)
+
+
 def doors(project: Project, number: int, prompts: list[str]) -> dict[str, Callable[[], object]]:
     """The ways in, each with what it registers."""
     settings = project.settings
@@ -88,10 +93,17 @@ def doors(project: Project, number: int, prompts: list[str]) -> dict[str, Callab
     def by_order() -> None:
         assert cosmos.queue_order(prompts, key="benchmark-1")["new"] == number
 
+    def by_scene() -> None:
+        before = project.catalog.count_by_status()["pending"]
+        with open_instance(settings, captures=False) as instance:
+            assert materialize(project, instance, SCENES, "city").success
+        assert project.catalog.count_by_status()["pending"] - before == number
+
     return {
         "api": lambda: cosmos.batch_inference(prompts, queue=True, seed=7),
         "order": by_order,
         "job": by_job,
+        "scene": by_scene,
     }
 
 
@@ -109,6 +121,7 @@ def main() -> None:
         with open_instance(project.settings, captures=False) as instance:
             known = project.catalog.list_prompts(limit=None)
             record(instance, project.catalog, project.settings, *known)
+        request(scene, given.runs)
         for name, register in doors(project, given.runs, prompts).items():
             if given.doors and name not in given.doors:
                 continue

@@ -269,7 +269,7 @@ class Runs(Project):
         from cosmos_pipelines.runs.sweep import plan_each, plans_of
 
         recipes = [] if recipe is None else [recipe]
-        given = self.catalog, self.settings, prompt_ids, recipes, [], fields
+        given = self.catalog, self.settings, prompt_ids, recipes, (), fields
         return plans_of(plan_each(*given, engine=engine, looking=looking))
 
     def _plan_enhance(
@@ -279,13 +279,10 @@ class Runs(Project):
         engine: str | None,
         looking: Looking = "renew",
     ) -> list[Planned]:
-        from cosmos_pipelines.runs.plan import plan_enhance
+        from cosmos_pipelines.runs.sweep import plan_enhancements
 
         project = self.catalog, self.settings
-        return [
-            plan_enhance(*project, prompt_id, fields, engine=engine, looking=looking)
-            for prompt_id in prompt_ids
-        ]
+        return plan_enhancements(*project, prompt_ids, fields, engine=engine, looking=looking)
 
     def _plan_upscale(
         self,

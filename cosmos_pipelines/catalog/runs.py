@@ -90,13 +90,15 @@ class Runs(Database):
         added = tx.connection.execute(insert.returning(*COLUMNS), values)
         made = {row.id: run_of(row) for row in added}
         tx.revive("run", *made)
-        keys = {row["request_key"]: row["id"] for row in rows if row["id"] not in made}
+        keys = list({row["request_key"] for row in rows if row["id"] not in made})
+        there: dict[str | None, Run] = {}
         for start in range(0, len(keys), AT_ONCE):
-            some = [*keys][start : start + AT_ONCE]
-            there = select(*COLUMNS, runs.c.request_key).where(runs.c.request_key.in_(some))
-            for *found, key in tx.connection.execute(there):
-                made[keys[key]] = Run(*found)
-        return [made[row["id"]] for row in rows]
+            known = runs.c.request_key.in_(keys[start : start + AT_ONCE])
+            found = tx.connection.execute(select(runs.c.request_key, *COLUMNS).where(known))
+            for columns in map(dict, found.mappings()):
+                key = columns.pop("request_key")
+                there[key] = Run(**columns)
+        return [made.get(row["id"]) or there[row["request_key"]] for row in rows]
 
     def get_run(self, wanted: str) -> Run:
         """Return the run with this id or unique beginning of an id (with or without `rs_`).

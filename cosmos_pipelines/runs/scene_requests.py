@@ -165,8 +165,9 @@ def register_request(
     ids = [prompt.id for prompt in prompts]
     by_recipe = []
     for name, fields in recipes:
-        chosen = ids, [] if name is None else [name], [], fields
-        by_recipe.append(plans_of(plan_each(catalog, settings, *chosen, engine=request.engine)))
+        names = [] if name is None else [name]
+        cells = plan_each(catalog, settings, ids, names, (), fields, engine=request.engine)
+        by_recipe.append(plans_of(cells))
     planned = [plan for of_a_prompt in zip(*by_recipe, strict=True) for plan in of_a_prompt]
     new = _not_there(catalog.runs_of_prompts("transfer", ids), planned)
     return prompts, enter_all(catalog, settings, new, queued=True, request="scene")

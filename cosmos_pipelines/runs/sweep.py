@@ -16,7 +16,7 @@ from cosmos_pipelines.catalog.records import Prompt, Recipe, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.operations import Transfer
-from cosmos_pipelines.runs.plan import Planned, transfer_of
+from cosmos_pipelines.runs.plan import Planned, enhancement_of, transfer_of
 from cosmos_pipelines.runs.scenes import Looking, current_scene
 from cosmos_pipelines.settings import Settings
 
@@ -81,12 +81,28 @@ def plan_each(
     looking: Looking = "renew",
 ) -> list[Cell]:
     """Plan a run of each prompt x recipe x seed, as often as it is given; as `plan_cells`."""
-    reads = _Reads(catalog, settings, looking, prompt_ids)
+    reads = Reads(catalog, settings, looking, prompt_ids)
+    across = list(product(_or_none(recipes), _or_none(seeds)))
     return [
         _cell(reads, prompt_id, recipe, seed, fields, engine)
         for prompt_id in prompt_ids
-        for recipe, seed in product(recipes or [None], seeds or [None])
+        for recipe, seed in across
     ]
+
+
+def plan_enhancements(
+    catalog: Catalog,
+    settings: Settings,
+    prompt_ids: Sequence[str],
+    fields: Mapping[str, Any],
+    *,
+    engine: str | None = None,
+    looking: Looking = "renew",
+) -> list[Planned]:
+    """Plan an enhancement of each prompt. `looking` and errors as for `plan_enhance`."""
+    reads = Reads(catalog, settings, looking, prompt_ids)
+    prompts = [reads.prompt(prompt_id) for prompt_id in prompt_ids]
+    return [enhancement_of(settings, p, fields, engine, reads.scene(p.scene)) for p in prompts]
 
 
 def plans_of(cells: Iterable[Cell]) -> list[Planned]:
@@ -104,12 +120,16 @@ def plans_of(cells: Iterable[Cell]) -> list[Planned]:
     return plans
 
 
+def _or_none(chosen: Sequence[T]) -> list[T | None]:
+    return [*chosen] or [None]
+
+
 def _distinct(chosen: Sequence[T]) -> list[T]:
     return [*dict.fromkeys(chosen)]
 
 
-class _Reads:
-    """What the cells of one sweep have in common, each read once; also that it cannot be read."""
+class Reads:
+    """What several plans have in common, each read once; also that it cannot be read."""
 
     def __init__(
         self, catalog: Catalog, settings: Settings, looking: Looking, prompt_ids: Sequence[str]
@@ -146,7 +166,7 @@ class _Reads:
 
 
 def _cell(
-    reads: _Reads,
+    reads: Reads,
     prompt_id: str,
     recipe: str | None,
     seed: int | None,
