@@ -1,11 +1,13 @@
 """The assets `inference_videos`, `upscaled_videos` and `upscaled_files`."""
 
+from functools import partial
 from typing import Final
 
 import dagster as dg
 from pydantic import Field
 
 from cosmos_pipelines.assets.forms import config_of, engine_choice, form, given
+from cosmos_pipelines.assets.handover import bring_run_to_end, queue_partitions, run_to_make
 from cosmos_pipelines.assets.metadata import Result, code_version, run_content
 from cosmos_pipelines.assets.partitions import (
     FILE_KEYS,
@@ -19,8 +21,6 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.assets.steps import (
     as_dagster_failure,
-    bring_to_end,
-    request_of,
     require_completed,
 )
 from cosmos_pipelines.assets.sync import add_partitions
@@ -30,7 +30,6 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.operations import ModelType, Operation, Upscale
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
-from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.plan import plan_upscale
 from cosmos_pipelines.settings import Settings
 
@@ -68,6 +67,7 @@ def inference_videos(
 ) -> Result:
     """Execute one inference run."""
     with as_dagster_failure(), catalog.open() as (store, settings):
+        queue_partitions(context, store)
         run = store.get_run(context.partition_key)
         return _execute(context, store, settings, backend, run)
 
@@ -101,8 +101,8 @@ def upscaled_videos() -> dg.AssetsDefinition:
             if run is None:
                 fields = given(config, leave=RUN_FIELDS)
                 engine = given(config).get("engine")
-                planned = plan_upscale(store, settings, parent.id, fields, engine=engine)
-                run = enter(store, settings, planned, request=request_of(context))
+                plan = partial(plan_upscale, store, settings, fields=fields, engine=engine)
+                run = run_to_make(context, store, settings, plan)
             return _execute(context, store, settings, backend, run)
 
     return upscaled_videos
@@ -123,6 +123,7 @@ def upscaled_files(
 ) -> Result:
     """Execute one upscale run of a file."""
     with as_dagster_failure(), catalog.open() as (store, settings):
+        queue_partitions(context, store)
         run = store.get_run(context.partition_key)
         return _execute(context, store, settings, backend, run)
 
@@ -164,7 +165,7 @@ def _execute(
     backend: BackendResource,
     run: Run,
 ) -> Result:
-    (run,) = bring_to_end(context, catalog, settings, backend, [run])
+    run = bring_run_to_end(context, catalog, settings, backend, run)
     require_completed(settings, run)
     add_partitions(context.instance, [run])
     checks = [finding.result() for finding in examine(catalog, settings, run)]

@@ -190,6 +190,11 @@ class Runs(Database):
         newest = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
         return [run_of(row) for row in self.rows_with(newest, runs.c.batch_id, orders)]
 
+    def runs_asked_by(self, request: str) -> list[Run]:
+        """Return the runs that were entered for this request; see `enter_all`."""
+        asked = begins_with(self, runs.c.request_key, f"{request}/")
+        return self._runs(select(*COLUMNS).where(asked).order_by(runs.c.created_at, runs.c.id))
+
     def ids_with_video(self) -> list[str]:
         """Return the ids of the completed transfers, oldest first."""
         statement = select(runs.c.id).where(
