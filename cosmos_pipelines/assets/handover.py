@@ -31,6 +31,12 @@ from cosmos_pipelines.settings import Settings
 
 BACKFILL: Final = "dagster/backfill"
 """Tag of a Dagster run that Dagster has started for a backfill: the backfill's id."""
+SEVERAL: Final = (
+    "Several selected partitions go through the queue, which executes runs that fit together in "
+    "one load of the model. The review page tells number and time of the same runs before they are "
+    "ordered."
+)
+"""What the descriptions of the assets say of it."""
 PARTITION: Final = "dagster/partition"
 LOOK_S: Final = 0.5
 """Between two looks at whether the catalog has changed; each reads one number."""

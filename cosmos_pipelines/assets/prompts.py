@@ -5,7 +5,7 @@ from functools import partial
 import dagster as dg
 
 from cosmos_pipelines.assets.forms import given
-from cosmos_pipelines.assets.handover import bring_run_to_end, run_to_make
+from cosmos_pipelines.assets.handover import SEVERAL, bring_run_to_end, run_to_make
 from cosmos_pipelines.assets.metadata import Result, code_version, prompt_content, run_content
 from cosmos_pipelines.assets.partitions import (
     ENHANCE_KEYS,
@@ -57,7 +57,7 @@ def enhanced_prompts() -> dg.AssetsDefinition:
         code_version=code_version(),
         description="What an enhancer made of a prompt: a new prompt, registered with the old one "
         "as its parent and materialised as a partition of `prompts` too. What it made is not "
-        "enhanced again, unless by `cosmos prompt-enhance`.",
+        "enhanced again, unless by `cosmos prompt-enhance`. " + SEVERAL,
     )
     def enhanced_prompts(
         context: dg.AssetExecutionContext,

@@ -7,7 +7,12 @@ import dagster as dg
 from pydantic import Field
 
 from cosmos_pipelines.assets.forms import config_of, engine_choice, form, given
-from cosmos_pipelines.assets.handover import bring_run_to_end, queue_partitions, run_to_make
+from cosmos_pipelines.assets.handover import (
+    SEVERAL,
+    bring_run_to_end,
+    queue_partitions,
+    run_to_make,
+)
 from cosmos_pipelines.assets.metadata import Result, code_version, run_content
 from cosmos_pipelines.assets.partitions import (
     FILE_KEYS,
@@ -60,7 +65,7 @@ def run_form(operation: type[Operation]) -> type[dg.Config]:
     description="The video that an inference run made of a prompt and its scene; the partition is "
     "the run. A run that is completed is only recorded again, never executed twice. The first "
     "video: the job `create_runs`, `cosmos inference`, or the review page. Queued runs are started "
-    "by the daemon of `cosmos ui`; Deployment > Daemons says whether it runs.",
+    "by the daemon of `cosmos ui`; Deployment > Daemons says whether it runs. " + SEVERAL,
 )
 def inference_videos(
     context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
@@ -86,7 +91,7 @@ def upscaled_videos() -> dg.AssetsDefinition:
         code_version=code_version(),
         description="The 4K version of an inference video; the partition is the inference run, as "
         "soon as its video is finished. Each is made by an upscale run of its own, whose parent is "
-        "that run.",
+        "that run. " + SEVERAL,
     )
     def upscaled_videos(
         context: dg.AssetExecutionContext,

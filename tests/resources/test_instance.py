@@ -53,7 +53,7 @@ OWN = "  config: {tag_concurrency_limits: [{key: dagster/backfill, limit: 2}]}\n
     ("text", "limit"),
     [
         (TEMPLATE.read_text(), 4),
-        (TEMPLATE.read_text().partition("  # A step of a backfill")[0], 4),
+        (TEMPLATE.read_text().partition("    # A step of a backfill")[0], 4),
         (OLD, 4),
         (f"{OLD}  config: {{max_concurrent_runs: 3}}\n", 4),
         (f"{OLD}{OWN}", 2),
