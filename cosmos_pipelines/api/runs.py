@@ -46,7 +46,7 @@ class Runs(Project):
 
         `priority`: -100 to 100; each step is worth an hour of waiting in the queue.
         """
-        planned = self._plan_transfer(prompt_id, fields, recipe, engine)
+        (planned,) = self._plan_transfers([prompt_id], fields, recipe, engine)
         where = {"backend": backend, "queued": queue, "priority": priority}
         return self._enter(planned, **where, tags=tags)
 
@@ -91,16 +91,18 @@ class Runs(Project):
         """Make new runs for these, in their order; `new` gets their ids, by those of the old."""
         from cosmos_pipelines.catalog.new_run import without_verdict
         from cosmos_pipelines.runs.again import plan_again
+        from cosmos_pipelines.runs.enter import Asked, enter_together
 
         project = self.catalog, self.settings
         planned = [
             plan_again(*project, run, new.get(run.parent_run_id or ""), queued=queue)
             for run in runs
         ]
-        made = [
-            self._enter(plan, backend=run.backend, queued=queue, tags=without_verdict(run.tags))
+        asked = [
+            Asked(plan, run.backend, without_verdict(run.tags), None)
             for run, plan in zip(runs, planned, strict=True)
         ]
+        made = [run.as_dict() for run in enter_together(*project, asked, queued=queue)]
         new.update({old.id: run["id"] for old, run in zip(runs, made, strict=True)})
         if queue or not made:
             return made
@@ -151,11 +153,11 @@ class Runs(Project):
             engine_for(self.settings, "upscale")  # raises before the transfer uses a GPU
         if batch_name:
             tags = [*tags, f"batch:{batch_name}"]
-        planned = [self._plan_transfer(p, fields, recipe, engine) for p in prompt_ids]
+        planned = self._plan_transfers(prompt_ids, fields, recipe, engine)
         if queue and upscale:
             planned += [plan_upscale_of(self.settings, plan) for plan in planned]
         where = {"backend": backend, "queued": queue, "priority": priority}
-        runs = [self._enter(p, **where, tags=tags) for p in planned]
+        runs = self._enter_all(planned, **where, tags=tags)
         if queue:
             return runs
         runs = self.execute_runs([run["id"] for run in runs], on_line=on_line)
@@ -183,7 +185,7 @@ class Runs(Project):
         """Make better prompts in one model load; if one prompt is refused, no run is registered."""
         planned = self._plan_enhance(prompt_ids, fields, engine)
         where = {"backend": backend, "queued": queue, "priority": priority}
-        runs = [self._enter(p, **where) for p in planned]
+        runs = self._enter_all(planned, **where)
         if queue:
             return runs
         return self.execute_runs([run["id"] for run in runs], on_line=on_line)
@@ -224,9 +226,7 @@ class Runs(Project):
         """Return the orders of `batch_inference`; register no run."""
         from cosmos_pipelines.runs.plan import as_orders
 
-        planned = [
-            self._plan_transfer(p, fields, recipe, engine, looking="foresee") for p in prompt_ids
-        ]
+        planned = self._plan_transfers(prompt_ids, fields, recipe, engine, looking="foresee")
         return as_orders(self.catalog, self.settings, planned, backend)
 
     def plan_enhance(
@@ -258,20 +258,19 @@ class Runs(Project):
         planned = self._plan_upscale(run_id, video, fields, engine)
         return as_orders(self.catalog, self.settings, [planned], backend)
 
-    def _plan_transfer(
+    def _plan_transfers(
         self,
-        prompt_id: str,
+        prompt_ids: Sequence[str],
         fields: Mapping[str, Any],
         recipe: str | None,
         engine: str | None,
         looking: Looking = "renew",
-    ) -> Planned:
-        from cosmos_pipelines.runs.plan import plan_transfer
+    ) -> list[Planned]:
+        from cosmos_pipelines.runs.sweep import plan_each, plans_of
 
-        project = self.catalog, self.settings
-        return plan_transfer(
-            *project, prompt_id, fields, recipe=recipe, engine=engine, looking=looking
-        )
+        recipes = [] if recipe is None else [recipe]
+        given = self.catalog, self.settings, prompt_ids, recipes, (), fields
+        return plans_of(plan_each(*given, engine=engine, looking=looking))
 
     def _plan_enhance(
         self,
@@ -280,13 +279,10 @@ class Runs(Project):
         engine: str | None,
         looking: Looking = "renew",
     ) -> list[Planned]:
-        from cosmos_pipelines.runs.plan import plan_enhance
+        from cosmos_pipelines.runs.sweep import plan_enhancements
 
         project = self.catalog, self.settings
-        return [
-            plan_enhance(*project, prompt_id, fields, engine=engine, looking=looking)
-            for prompt_id in prompt_ids
-        ]
+        return plan_enhancements(*project, prompt_ids, fields, engine=engine, looking=looking)
 
     def _plan_upscale(
         self,
@@ -307,6 +303,12 @@ class Runs(Project):
         from cosmos_pipelines.runs.enter import enter
 
         return enter(self.catalog, self.settings, planned, **where).as_dict()
+
+    def _enter_all(self, planned: Sequence[Planned], **where: Any) -> list[Record]:
+        from cosmos_pipelines.runs.enter import enter_all
+
+        runs = enter_all(self.catalog, self.settings, planned, **where)
+        return [run.as_dict() for run in runs]
 
 
 def _failed(run: Record) -> bool:

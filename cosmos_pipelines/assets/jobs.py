@@ -18,7 +18,7 @@ from cosmos_pipelines.assets.steps import (
     failure,
     request_of,
 )
-from cosmos_pipelines.assets.sync import record, record_partitions
+from cosmos_pipelines.assets.sync import add_partitions, record
 from cosmos_pipelines.assets.video_checks import examine, report
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Load, Prompt, Run
@@ -28,7 +28,8 @@ from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
 from cosmos_pipelines.runs.enter import enter_all
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import Planned, plan_transfer
+from cosmos_pipelines.runs.plan import Planned
+from cosmos_pipelines.runs.sweep import plan_each, plans_of
 from cosmos_pipelines.settings import Settings
 
 BATCH: Final = "execute_runs_batch"
@@ -90,17 +91,19 @@ def register_prompts(
         if not config.texts or not config.scene:
             raise InputError("Give a scene and at least one text.")
         made = []
-        for text in config.texts:
-            prompt, new = register_prompt(
-                store, settings, text, config.scene, negative_prompt=config.negative_prompt
-            )
-            record(context.instance, store, settings, prompt)
-            context.log.info(f"{prompt.id} {prompt.name}{'' if new else ' (was there)'}")
-            made.append(prompt.id)
+        try:
+            for text in config.texts:
+                prompt, new = register_prompt(
+                    store, settings, text, config.scene, negative_prompt=config.negative_prompt
+                )
+                context.log.info(f"{prompt.id} {prompt.name}{'' if new else ' (was there)'}")
+                made.append(prompt)
+        finally:  # those before one that is refused are there
+            record(context.instance, store, settings, *made)
         links = Links.of(settings)
-        shown = [links.prompt(prompt_id, (PROMPTS, prompt_id)) for prompt_id in made]
+        shown = [links.prompt(prompt.id, (PROMPTS, prompt.id)) for prompt in made]
         context.add_output_metadata({"prompts": links.list_of(shown)})
-        return made
+        return [prompt.id for prompt in made]
 
 
 def register_sweep(
@@ -113,7 +116,7 @@ def register_sweep(
         queued, tags = bool(sweep["queue"]), tuple(sweep["tags"])
         request = request_of(context)
         runs = enter_all(store, settings, planned, queued=queued, tags=tags, request=request)
-        record(context.instance, store, settings, *runs)
+        add_partitions(context.instance, runs)
         links = Links.of(settings)
         shown = [links.run(run.id, place_of(run)) for run in runs]
         context.add_output_metadata({"runs": links.list_of(shown), "queued": queued})
@@ -128,14 +131,9 @@ def plan_sweep(catalog: Catalog, settings: Settings, sweep: dict[str, Any]) -> l
     """
     if not sweep["prompts"]:
         raise InputError("Give at least one prompt.")
+    prompts, chosen = [*dict.fromkeys(sweep["prompts"])], (sweep["recipes"], sweep["seeds"])
     base, engine = sweep.get("settings") or {}, sweep.get("engine")
-    seeds = [{"seed": seed} for seed in sweep["seeds"]] or [{}]
-    return [
-        plan_transfer(catalog, settings, prompt, {**base, **seed}, recipe=recipe, engine=engine)
-        for prompt in dict.fromkeys(sweep["prompts"])
-        for recipe in sweep["recipes"] or [None]
-        for seed in seeds
-    ]
+    return plans_of(plan_each(catalog, settings, prompts, *chosen, base, engine=engine))
 
 
 @dg.op(description="Executes runs, sharing a model load where that changes no pixel.")
@@ -232,7 +230,7 @@ def _record(
 ) -> None:
     if new := run.outputs.get("enhanced_prompt_id"):
         record(context.instance, catalog, settings, catalog.get_prompt(new))
-    record_partitions(context.instance, run)
+    add_partitions(context.instance, [run])
     context.log_event(run_content(settings, run, prompt).event(context.instance))
     if run.model_type != "enhance":
         report(context, run, examine(catalog, settings, run))

@@ -42,6 +42,8 @@ PARTITIONS: Final = {
 }
 
 DATA_VERSION: Final = "dagster/data_version"
+AT_ONCE: Final = 10_000
+"""Most keys of one statement; SQLite accepts 32,766 values, PostgreSQL's protocol 65,535."""
 
 
 def many_to_one(parent: dg.AssetKey) -> dg.AssetDep:
@@ -57,17 +59,20 @@ def many_to_one(parent: dg.AssetKey) -> dg.AssetDep:
 def add_keys(instance: dg.DagsterInstance, name: str, keys: Sequence[str]) -> None:
     """Add keys to a partition set; those that are there already stay as they are.
 
-    Dagster's SQLite looks which ones are there and then inserts the rest: where another process
-    adds one of them in between, it inserts none. Each failure is one that another has added.
+    One transaction for `AT_ONCE` keys. Dagster's SQLite looks which ones are there and then inserts
+    the rest: where another process adds one of them in between, it inserts none. Each failure is
+    one that another has added.
     """
-    for _ in keys:
-        try:
-            instance.add_dynamic_partitions(name, keys)
-        except IntegrityError:
-            continue
-        return
-    if keys:
-        instance.add_dynamic_partitions(name, keys)
+    for start in range(0, len(keys), AT_ONCE):
+        some = keys[start : start + AT_ONCE]
+        for _ in some:
+            try:
+                instance.add_dynamic_partitions(name, some)
+            except IntegrityError:
+                continue
+            break
+        else:
+            instance.add_dynamic_partitions(name, some)
 
 
 def provenance(

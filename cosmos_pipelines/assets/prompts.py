@@ -1,8 +1,11 @@
 """The assets `prompts` and `enhanced_prompts`."""
 
+from functools import partial
+
 import dagster as dg
 
 from cosmos_pipelines.assets.forms import given
+from cosmos_pipelines.assets.handover import SEVERAL, bring_run_to_end, run_to_make
 from cosmos_pipelines.assets.metadata import Result, code_version, prompt_content, run_content
 from cosmos_pipelines.assets.partitions import (
     ENHANCE_KEYS,
@@ -14,15 +17,12 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.assets.steps import (
     as_dagster_failure,
-    bring_to_end,
-    request_of,
     require_completed,
 )
 from cosmos_pipelines.assets.sync import record
 from cosmos_pipelines.assets.videos import RUN_FIELDS, run_for, run_form
 from cosmos_pipelines.operations import Enhance
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
-from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.plan import plan_enhance
 
 
@@ -57,7 +57,7 @@ def enhanced_prompts() -> dg.AssetsDefinition:
         code_version=code_version(),
         description="What an enhancer made of a prompt: a new prompt, registered with the old one "
         "as its parent and materialised as a partition of `prompts` too. What it made is not "
-        "enhanced again, unless by `cosmos prompt-enhance`.",
+        "enhanced again, unless by `cosmos prompt-enhance`. " + SEVERAL,
     )
     def enhanced_prompts(
         context: dg.AssetExecutionContext,
@@ -72,9 +72,9 @@ def enhanced_prompts() -> dg.AssetsDefinition:
             if run is None:
                 fields = given(config, leave=RUN_FIELDS)
                 engine = given(config).get("engine")
-                planned = plan_enhance(store, settings, prompt.id, fields, engine=engine)
-                run = enter(store, settings, planned, request=request_of(context))
-            (run,) = bring_to_end(context, store, settings, backend, [run])
+                plan = partial(plan_enhance, store, settings, fields=fields, engine=engine)
+                run = run_to_make(context, store, settings, plan)
+            run = bring_run_to_end(context, store, settings, backend, run)
             require_completed(settings, run)
             if new := run.outputs.get("enhanced_prompt_id"):
                 record(context.instance, store, settings, store.get_prompt(new))

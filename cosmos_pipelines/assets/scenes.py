@@ -9,7 +9,7 @@ import dagster as dg
 from cosmos_pipelines.assets.metadata import Result, scene_content
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES
 from cosmos_pipelines.assets.steps import as_dagster_failure
-from cosmos_pipelines.assets.sync import record
+from cosmos_pipelines.assets.sync import add_partitions
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
@@ -48,7 +48,7 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
         scene = register_scene(store, settings, directory)
         if request is not None:
             prompts, runs = register_request(store, settings, directory, request)
-            record(context.instance, store, settings, *prompts, *runs)
+            add_partitions(context.instance, [*prompts, *runs])
             context.log.info(f"{len(prompts)} prompts, {len(runs)} runs queued")
         check = dg.AssetCheckResult(check_name=THERE, passed=True)
         return scene_content(settings, scene).result(context.instance, [check])

@@ -45,7 +45,12 @@ def as_dagster_failure() -> Iterator[None]:
 
 def request_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> str:
     """Names what asks for runs: this Dagster run, or the one that it executes again."""
-    return f"dagster:{context.run.tags.get(ROOT, context.run.run_id)}"
+    return as_asked(context.run)
+
+
+def as_asked(dagster_run: dg.DagsterRun) -> str:
+    """Names a Dagster run, or the one that it executes again, where it asks for runs."""
+    return f"dagster:{dagster_run.tags.get(ROOT, dagster_run.run_id)}"
 
 
 def bring_to_end(
@@ -71,7 +76,7 @@ def bring_to_end(
     except Exception as e:  # noqa: BLE001 - told; a run is not lost for the names of its tags
         context.log.warning(f"This Dagster run has no tags of scene, prompt and recipe: {e}")
     for name in dict.fromkeys(run.backend for run in runs):
-        with _cancelled_with_us(context), closing(backend.open(settings, name)) as opened:
+        with cancelled_with_us(context), closing(backend.open(settings, name)) as opened:
             ended = execute_runs(
                 [run.id for run in runs if run.backend == name],
                 catalog=catalog,
@@ -87,7 +92,7 @@ def bring_to_end(
 
 
 @contextmanager
-def _cancelled_with_us(
+def cancelled_with_us(
     context: dg.OpExecutionContext | dg.AssetExecutionContext,
 ) -> Iterator[None]:
     """After an interrupt our run is cancelled; then Dagster's is too, not failed."""

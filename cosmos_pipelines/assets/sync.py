@@ -7,7 +7,7 @@ recorded itself is recognised by its data version and not recorded again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -86,8 +86,8 @@ class News:
 
     changes: int = 0
     """Changes of the catalog that were read."""
-    added: dict[str, list[str]] = field(default_factory=dict)
-    """By partition set: new keys."""
+    keys: dict[str, list[str]] = field(default_factory=dict)
+    """By partition set: the keys of all rows, also those that Dagster knows."""
     removed: dict[str, list[str]] = field(default_factory=dict)
     contents: list[PartitionContent] = field(default_factory=list)
     opinions: list[dg.AssetObservation] = field(default_factory=list)
@@ -103,9 +103,8 @@ class News:
 
     @property
     def size(self) -> int:
-        """How many partitions, materialisations and observations it is."""
-        keys = [*self.added.values(), *self.removed.values()]
-        return sum(map(len, keys)) + len(self.contents) + len(self.opinions)
+        """How many changes it is: of the catalog, or of what was come back to."""
+        return max(self.changes, len(self.contents) + len(self.opinions))
 
 
 def next_news(
@@ -151,17 +150,21 @@ def record(instance: dg.DagsterInstance, catalog: Catalog, settings: Settings, *
         logger.warning("Not shown on the page: {}", wrong)
 
 
-def record_partitions(instance: dg.DagsterInstance, row: Row) -> None:
-    """Make sure that the partitions exist that this row has, or has by now (a finished video)."""
+def add_partitions(instance: dg.DagsterInstance, rows: Iterable[Row]) -> None:
+    """Make sure that the partitions exist that these rows have, or have by now (a finished video).
+
+    One transaction for each partition set, of however many rows. `catalog_sync` brings the rest.
+    """
     news = News()
-    _note_keys(news, instance, row)
+    for row in rows:
+        _note_keys(news, row)
     tell(instance, news)
 
 
 def tell(instance: dg.DagsterInstance, news: News) -> None:
     """Record in Dagster what it does not know yet; inside `alone`, as it was found there."""
-    for name, keys in news.added.items():
-        add_keys(instance, name, keys)
+    for name, keys in news.keys.items():
+        add_keys(instance, name, [*dict.fromkeys(keys)])
     for name, keys in news.removed.items():
         for key in keys:
             instance.delete_dynamic_partition(name, key)
@@ -180,7 +183,7 @@ def _note_what_can_be_made(news: News, instance: dg.DagsterInstance, catalog: Ca
         name = str(keys.name)
         known = {*instance.get_dynamic_partitions(name)}
         if missing := [key for key in wanted if key not in known]:
-            news.added[name] = missing
+            news.keys[name] = missing
 
 
 def _with_origins(catalog: Catalog, rows: Sequence[Row]) -> list[Row]:
@@ -207,7 +210,7 @@ def _note_all(
     completed = [row for row in rows if isinstance(row, Run) and row.status == "completed"]
     prompts = catalog.find_prompts(run.prompt_id for run in completed if run.prompt_id)
     for row in rows:
-        _note_keys(news, instance, row)
+        _note_keys(news, row)
         if isinstance(row, Run) and row.status != "completed":
             continue
         if isinstance(row, Run) and _in_work(instance, row.dagster_run_id):
@@ -238,12 +241,9 @@ def _content(settings: Settings, row: Row, prompts: Mapping[str, Prompt]) -> Par
     return scene_content(settings, row)
 
 
-def _note_keys(news: News, instance: dg.DagsterInstance, row: Row) -> None:
+def _note_keys(news: News, row: Row) -> None:
     for asset, partition in partitions_of(row):
-        name = str(PARTITIONS[asset].name)
-        waiting = news.added.get(name, [])
-        if partition not in waiting and not instance.has_dynamic_partition(name, partition):
-            news.added.setdefault(name, []).append(partition)
+        news.keys.setdefault(str(PARTITIONS[asset].name), []).append(partition)
 
 
 def _id(row: Row) -> str:

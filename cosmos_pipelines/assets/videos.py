@@ -1,11 +1,18 @@
 """The assets `inference_videos`, `upscaled_videos` and `upscaled_files`."""
 
+from functools import partial
 from typing import Final
 
 import dagster as dg
 from pydantic import Field
 
 from cosmos_pipelines.assets.forms import config_of, engine_choice, form, given
+from cosmos_pipelines.assets.handover import (
+    SEVERAL,
+    bring_run_to_end,
+    queue_partitions,
+    run_to_make,
+)
 from cosmos_pipelines.assets.metadata import Result, code_version, run_content
 from cosmos_pipelines.assets.partitions import (
     FILE_KEYS,
@@ -19,18 +26,15 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.assets.steps import (
     as_dagster_failure,
-    bring_to_end,
-    request_of,
     require_completed,
 )
-from cosmos_pipelines.assets.sync import record_partitions
+from cosmos_pipelines.assets.sync import add_partitions
 from cosmos_pipelines.assets.video_checks import check_specs, examine
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.operations import ModelType, Operation, Upscale
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
-from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.plan import plan_upscale
 from cosmos_pipelines.settings import Settings
 
@@ -61,13 +65,14 @@ def run_form(operation: type[Operation]) -> type[dg.Config]:
     description="The video that an inference run made of a prompt and its scene; the partition is "
     "the run. A run that is completed is only recorded again, never executed twice. The first "
     "video: the job `create_runs`, `cosmos inference`, or the review page. Queued runs are started "
-    "by the daemon of `cosmos ui`; Deployment > Daemons says whether it runs.",
+    "by the daemon of `cosmos ui`; Deployment > Daemons says whether it runs. " + SEVERAL,
 )
 def inference_videos(
     context: dg.AssetExecutionContext, catalog: CatalogResource, backend: BackendResource
 ) -> Result:
     """Execute one inference run."""
     with as_dagster_failure(), catalog.open() as (store, settings):
+        queue_partitions(context, store)
         run = store.get_run(context.partition_key)
         return _execute(context, store, settings, backend, run)
 
@@ -86,7 +91,7 @@ def upscaled_videos() -> dg.AssetsDefinition:
         code_version=code_version(),
         description="The 4K version of an inference video; the partition is the inference run, as "
         "soon as its video is finished. Each is made by an upscale run of its own, whose parent is "
-        "that run.",
+        "that run. " + SEVERAL,
     )
     def upscaled_videos(
         context: dg.AssetExecutionContext,
@@ -101,8 +106,8 @@ def upscaled_videos() -> dg.AssetsDefinition:
             if run is None:
                 fields = given(config, leave=RUN_FIELDS)
                 engine = given(config).get("engine")
-                planned = plan_upscale(store, settings, parent.id, fields, engine=engine)
-                run = enter(store, settings, planned, request=request_of(context))
+                plan = partial(plan_upscale, store, settings, fields=fields, engine=engine)
+                run = run_to_make(context, store, settings, plan)
             return _execute(context, store, settings, backend, run)
 
     return upscaled_videos
@@ -123,6 +128,7 @@ def upscaled_files(
 ) -> Result:
     """Execute one upscale run of a file."""
     with as_dagster_failure(), catalog.open() as (store, settings):
+        queue_partitions(context, store)
         run = store.get_run(context.partition_key)
         return _execute(context, store, settings, backend, run)
 
@@ -164,9 +170,9 @@ def _execute(
     backend: BackendResource,
     run: Run,
 ) -> Result:
-    (run,) = bring_to_end(context, catalog, settings, backend, [run])
+    run = bring_run_to_end(context, catalog, settings, backend, run)
     require_completed(settings, run)
-    record_partitions(context.instance, run)
+    add_partitions(context.instance, [run])
     checks = [finding.result() for finding in examine(catalog, settings, run)]
     prompt = catalog.get_prompt(run.prompt_id) if run.prompt_id else None
     return run_content(settings, run, prompt).result(context.instance, checks)

@@ -84,10 +84,12 @@ class Transaction:
         """Return the columns that every change of a row sets."""
         return {"updated_at": self.now, "revision": self.revision()}
 
-    def revive(self, kind: str, thing_id: str) -> None:
-        """Remove the record of a deletion: the row exists again, and followers see only that."""
-        gone = (deletions.c.kind == kind) & (deletions.c.id == thing_id)
-        self.connection.execute(delete(deletions).where(gone))
+    def revive(self, kind: str, *thing_ids: str) -> None:
+        """Remove the records of deletions: the rows exist again, and followers see only that."""
+        for start in range(0, len(thing_ids), AT_ONCE):
+            some = thing_ids[start : start + AT_ONCE]
+            gone = (deletions.c.kind == kind) & deletions.c.id.in_(some)
+            self.connection.execute(delete(deletions).where(gone))
 
 
 class Database:

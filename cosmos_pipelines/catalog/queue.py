@@ -23,7 +23,7 @@ from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
 from cosmos_pipelines.catalog.moves import Moves
 from cosmos_pipelines.catalog.new_run import AUTO
 from cosmos_pipelines.catalog.records import Load, Pause, Run, utc_now
-from cosmos_pipelines.catalog.runs import COLUMNS, run_of
+from cosmos_pipelines.catalog.runs import COLUMNS, run_of, turn_of
 from cosmos_pipelines.catalog.tables import loads, pauses, prompts, runs
 
 CLAIM_S: Final = 60.0
@@ -241,6 +241,21 @@ class Queue(Moves):
             )
         )
         return self._changed(statement)
+
+    def queue_pending(self, run_ids: Iterable[str]) -> list[str]:
+        """Put those of these runs into the queue that were only registered; return their ids."""
+        wanted = list(dict.fromkeys(run_ids))
+        queued: list[str] = []
+        with self.write() as tx:
+            for start in range(0, len(wanted), AT_ONCE):
+                some = runs.c.id.in_(wanted[start : start + AT_ONCE])
+                there = (runs.c.status == "pending", runs.c.queued_at.is_(None))
+                found = select(runs.c.id, runs.c.priority).where(some, *there, _lease_over(tx.now))
+                for row in tx.connection.execute(found.order_by(runs.c.created_at, runs.c.id)):
+                    turn = turn_of(tx.now, len(queued), row.priority)
+                    self._stamp_each(tx, [row.id], {"queued_at": tx.now, "turn": turn})
+                    queued.append(row.id)
+        return queued
 
     def end_dependents(self) -> list[Run]:
         """Fail the waiting runs whose parent ended without a result; return them."""

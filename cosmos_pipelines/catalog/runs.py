@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cosmos_pipelines.catalog.columns import storable, wanted_id
-from cosmos_pipelines.catalog.database import Database, Transaction
+from cosmos_pipelines.catalog.database import AT_ONCE, Database, Transaction
 from cosmos_pipelines.catalog.lookup import begins_with, in_bytes, near
 from cosmos_pipelines.catalog.new_run import NewRun, clean_tags, new_run, tags_after
 from cosmos_pipelines.catalog.newest import newest_runs
@@ -68,25 +68,37 @@ class Runs(Database):
             InputError: a run id in use.
             UnknownId: no such prompt or parent run.
         """
-        made: list[Run] = []
+        if not rows:
+            return []
         try:
             with self.write() as tx:
-                for number, row in enumerate(rows):
-                    values = {**row, **_times(tx, number, row["priority"], queued, lease)}
-                    statement = self.insert(runs).values(values).returning(*COLUMNS)
-                    statement = statement.on_conflict_do_nothing(index_elements=["request_key"])
-                    added = tx.connection.execute(statement).first()
-                    if added is None:
-                        there = select(*COLUMNS).where(runs.c.request_key == row["request_key"])
-                        added = tx.connection.execute(there).one()
-                    else:
-                        tx.revive("run", row["id"])
-                    made.append(run_of(added))
+                return self._add_runs(tx, rows, queued, lease)
         except IntegrityError:
-            refused = rows[len(made)]
-            self._explain_refusal(refused["id"], refused["prompt_id"], refused["parent_run_id"])
+            self._explain_refusal(rows)
             raise
-        return made
+
+    def _add_runs(
+        self, tx: Transaction, rows: Sequence[NewRun], queued: bool, lease: str | None
+    ) -> list[Run]:
+        """Write the rows in a few statements, however many they are."""
+        stamps = enumerate(tx.revisions(len(rows)))
+        values = [
+            {**row, **_times(tx, number, row["priority"], queued, lease), "revision": revision}
+            for row, (number, revision) in zip(rows, stamps, strict=True)
+        ]
+        insert = self.insert(runs).on_conflict_do_nothing(index_elements=["request_key"])
+        added = tx.connection.execute(insert.returning(*COLUMNS), values)
+        made = {row.id: run_of(row) for row in added}
+        tx.revive("run", *made)
+        keys = list({row["request_key"] for row in rows if row["id"] not in made})
+        there: dict[str | None, Run] = {}
+        for start in range(0, len(keys), AT_ONCE):
+            known = runs.c.request_key.in_(keys[start : start + AT_ONCE])
+            found = tx.connection.execute(select(runs.c.request_key, *COLUMNS).where(known))
+            for columns in map(dict, found.mappings()):
+                key = columns.pop("request_key")
+                there[key] = Run(**columns)
+        return [made.get(row["id"]) or there[row["request_key"]] for row in rows]
 
     def get_run(self, wanted: str) -> Run:
         """Return the run with this id or unique beginning of an id (with or without `rs_`).
@@ -180,6 +192,11 @@ class Runs(Database):
         newest = select(*COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id)
         return [run_of(row) for row in self.rows_with(newest, runs.c.batch_id, orders)]
 
+    def runs_asked_by(self, request: str) -> list[Run]:
+        """Return the runs that were entered for this request; see `enter_all`."""
+        asked = begins_with(self, runs.c.request_key, f"{request}/")
+        return self._runs(select(*COLUMNS).where(asked).order_by(runs.c.created_at, runs.c.id))
+
     def ids_with_video(self) -> list[str]:
         """Return the ids of the completed transfers, oldest first."""
         statement = select(runs.c.id).where(
@@ -261,19 +278,21 @@ class Runs(Database):
     def _runs(self, statement: Select[Any]) -> list[Run]:
         return [run_of(row) for row in self.rows(statement)]
 
-    def _explain_refusal(
-        self, run_id: str, prompt_id: str | None, parent_run_id: str | None
-    ) -> None:
-        """Raise an error that names the wrong id after the database has refused a run."""
-        if prompt_id is not None:
-            statement = select(prompts.c.id).where(prompts.c.id == prompt_id)
-            if not self.rows(statement):
+    def _explain_refusal(self, rows: Sequence[NewRun]) -> None:
+        """Raise an error that names the first wrong id after the database has refused runs."""
+        of = [row["prompt_id"] for row in rows if row["prompt_id"] is not None]
+        there = {row.id for row in self.rows_with(select(prompts.c.id), prompts.c.id, of)}
+        parents = [row["parent_run_id"] for row in rows if row["parent_run_id"] is not None]
+        known, new = self.find_runs([*parents, *(row["id"] for row in rows)]), set[str]()
+        for row in rows:
+            prompt_id, parent = row["prompt_id"], row["parent_run_id"]
+            if prompt_id is not None and prompt_id not in there:
                 raise UnknownId("prompt", prompt_id, near(self, prompts.c.id, prompt_id))
-        known = self.find_runs([run_id, *filter(None, [parent_run_id])])
-        if parent_run_id is not None and parent_run_id not in known:
-            raise self._unknown_run(parent_run_id, parent_run_id)
-        if run_id in known:
-            raise InputError(f"A run {run_id} exists already.")
+            if parent is not None and parent not in known and parent not in new:
+                raise self._unknown_run(parent, parent)
+            if row["id"] in known or row["id"] in new:
+                raise InputError(f"A run {row['id']} exists already.")
+            new.add(row["id"])
 
 
 def turn_of(queued_at: datetime, number: int, priority: int) -> float:
@@ -286,7 +305,7 @@ def _times(
 ) -> dict[str, Any]:
     """`number`: of the run in its request; runs are listed and started in the order of times."""
     created = tx.now + timedelta(microseconds=number)
-    values = {"created_at": created, **tx.stamp()}
+    values: dict[str, Any] = {"created_at": created, "updated_at": tx.now}
     if queued:
         values |= {"queued_at": created, "turn": turn_of(created, number, priority)}
     if lease is not None:

@@ -45,6 +45,7 @@ NO_CAPTURES: Final = {
 }
 """Overrides of an instance that leave a run's stdout and stderr where they are."""
 
+TAG_LIMITS: Final = "tag_concurrency_limits"
 _STORAGES: Final = {"storage", "run_storage", "event_log_storage", "schedule_storage"}
 
 
@@ -69,13 +70,32 @@ def names_databases(directory: Path) -> bool:
     return not _STORAGES.isdisjoint(said)
 
 
-def reference_to(directory: Path, defaults: Mapping[str, Any]) -> InstanceRef:
-    """The instance of a directory with a dagster.yaml; `defaults` fill what that leaves out."""
+def reference_to(
+    directory: Path, defaults: Mapping[str, Any], limits: Sequence[Mapping[str, Any]]
+) -> InstanceRef:
+    """The instance of a directory with a dagster.yaml; `defaults` fill what that leaves out.
+
+    `limits`: how many Dagster runs with a tag may run at once, where its queue limits no tag.
+    """
     from dagster._core.instance.config import dagster_instance_config
 
     said, _ = dagster_instance_config(str(directory))
     overrides = {name: value for name, value in defaults.items() if name not in said}
+    overrides |= _with_limits(said, [dict(limit) for limit in limits])
     return InstanceRef.from_dir(str(directory), overrides=overrides)
+
+
+def _with_limits(said: Mapping[str, Any], limits: list[dict[str, Any]]) -> dict[str, Any]:
+    """What to override; Dagster refuses limits of its queue in two places of one file."""
+    shared, queue = said.get("concurrency") or {}, said.get("run_coordinator") or {}
+    runs, own = shared.get("runs") or {}, queue.get("config") or {}
+    if TAG_LIMITS in {*runs, *own}:
+        return {}
+    if shared:
+        return {"concurrency": {**shared, "runs": {**runs, TAG_LIMITS: limits}}}
+    if queue.get("class") == "QueuedRunCoordinator":
+        return {"run_coordinator": {**queue, "config": {**own, TAG_LIMITS: limits}}}
+    return {}
 
 
 def last_checked_at(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SENSORS: Final = {"use_threads": True, "num_workers": 6}
 """As in our dagster.yaml: one that looks for seconds holds up no other."""
+TAG_LIMITS: Final = ({"key": "dagster/backfill", "limit": 4},)
+"""As in our dagster.yaml: steps of backfills wait for loads, which have room in the queue too."""
 _HARDLY_BYTES: Final = 1 << 20
 TEMPLATE: Final = Path(__file__).parent.parent / "dagster.yaml"
 POSTGRES_TEMPLATE: Final = TEMPLATE.with_name("dagster-postgres.yaml")
@@ -74,11 +76,12 @@ def _bring_up_to_date(file: Path) -> None:
 def daemon_reference(settings: Settings) -> InstanceRef:
     """Return what Dagster's daemon shall load: the project's instance, with sensors in threads.
 
-    A dagster.yaml of an earlier version does not say so yet; one that says otherwise is obeyed.
+    Its queue starts only some steps of backfills at once. A dagster.yaml of an earlier version does
+    not say either yet; one that says otherwise is obeyed.
     """
     from cosmos_pipelines.resources.dagster_private import reference_to
 
-    return reference_to(instance_directory(settings), {"sensors": SENSORS})
+    return reference_to(instance_directory(settings), {"sensors": SENSORS}, TAG_LIMITS)
 
 
 @contextmanager

@@ -56,10 +56,8 @@ def enter_all(
         SettingsError: there is no such backend.
         InputError: a run for any place that is not queued; no priority (-100 to 100).
     """
-    where, asked = _where(settings, backend, queued), Counter[str]()
-    shared: dict[str, Any] = {"priority": priority, "ordered_by": person(settings.person)}
-    rows = [new_run(**_row(plan, where, tags, request, asked), **shared) for plan in planned]
-    return catalog.add_runs(rows, queued=queued)
+    wanted = [Asked(plan, backend, tags, request) for plan in planned]
+    return enter_together(catalog, settings, wanted, queued=queued, priority=priority)
 
 
 def _where(settings: Settings, backend: str | None, queued: bool) -> str:
@@ -74,17 +72,39 @@ def _where(settings: Settings, backend: str | None, queued: bool) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """One of several runs that are entered each by itself."""
+    """One of several runs to enter: its plan, and what it has for itself."""
 
     plan: Planned
     backend: str | None
     tags: Sequence[str]
-    request: str
+    request: str | None
     """Who asks; see `enter_all`."""
 
     def identity(self, settings: Settings) -> str:
         """A hash of all that this run will do, and where."""
         return _identity(self.plan, backend_name(settings, self.backend))
+
+
+def enter_together(
+    catalog: Catalog,
+    settings: Settings,
+    wanted: Sequence[Asked],
+    *,
+    queued: bool,
+    priority: int = 0,
+) -> list[Run]:
+    """Enter runs, pending, all or none, in one transaction; errors as of `enter_all`."""
+    names = {asked.backend for asked in wanted}
+    places, count = {name: _where(settings, name, queued) for name in names}, Counter[str]()
+    rows = [
+        new_run(
+            **_row(asked.plan, places[asked.backend], asked.tags, asked.request, count),
+            priority=priority,
+            ordered_by=person(settings.person),
+        )
+        for asked in wanted
+    ]
+    return catalog.add_runs(rows, queued=queued)
 
 
 def enter_each(

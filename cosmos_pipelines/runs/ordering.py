@@ -16,8 +16,9 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, InputError, StateError, UnknownId
 from cosmos_pipelines.runs.enter import Asked, enter_each
-from cosmos_pipelines.runs.plan import Planned, plan_enhance, plan_transfer, plan_upscale
+from cosmos_pipelines.runs.plan import Planned, enhancement_of, plan_upscale, transfer_of
 from cosmos_pipelines.runs.scenes import Looking
+from cosmos_pipelines.runs.sweep import Reads
 from cosmos_pipelines.settings import Settings
 
 What = Literal["upscale", "enhance", "again"]
@@ -58,12 +59,14 @@ def plan_orders(
     wanted = list(dict.fromkeys(run_ids))
     known = catalog.find_runs(wanted)
     orders, made = Orders(), _made_of(catalog, what, known.values())
+    prompts = [run.prompt_id for run in known.values() if run.prompt_id]
+    reads = Reads(catalog, settings, looking, prompts)
     keys: dict[str, str] = {}
     for run_id in wanted:
         try:
             if (run := known.get(run_id)) is None:
                 raise UnknownId("run", run_id)
-            plan = _plan(catalog, settings, what, run, looking)
+            plan = _plan(catalog, settings, what, run, reads)
             alike = _alike(what, run, plan, made)
             _refuse_twice(what, run, alike)
         except (InputError, StateError) as e:
@@ -98,23 +101,23 @@ def order(
     return orders, made
 
 
-def _plan(catalog: Catalog, settings: Settings, what: What, run: Run, looking: Looking) -> Planned:
+def _plan(catalog: Catalog, settings: Settings, what: What, run: Run, reads: Reads) -> Planned:
     if what == "upscale":
         if run.model_type == "upscale":
             raise InputError(f"Run {run.id} is a 4K already.")
         return plan_upscale(catalog, settings, run.id, {}, queued=True)
     if run.prompt_id is None:
         raise InputError(f"Run {run.id} has no prompt.")
+    prompt = reads.prompt(run.prompt_id)
+    look = reads.scene(prompt.scene)
     if what == "enhance":
-        return plan_enhance(catalog, settings, run.prompt_id, {}, looking=looking)
+        return enhancement_of(settings, prompt, {}, None, look)
     if run.model_type != "transfer":
         raise InputError(f"Run {run.id} is no transfer, so another seed makes no other video.")
     fields = {**run.execution_config, "seed": int(run.execution_config.get("seed", 1)) + 1}
-    plan = plan_transfer(
-        catalog, settings, run.prompt_id, fields, engine=run.engine, looking=looking
-    )
-    notes = [f"As {run.id}, with the next seed.", *plan.notes]
-    return replace(plan, row={**plan.row, "recipe": run.recipe}, notes=notes)
+    row = {"prompt_id": prompt.id, "recipe": run.recipe}
+    plan = transfer_of(settings, prompt, None, fields, run.engine, look, row)
+    return replace(plan, notes=[f"As {run.id}, with the next seed.", *plan.notes])
 
 
 def _made_of(catalog: Catalog, what: What, runs: Iterable[Run]) -> Mapping[str, list[Run]]:

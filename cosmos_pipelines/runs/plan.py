@@ -120,12 +120,28 @@ def plan_enhance(
 ) -> Planned:
     """An enhancement of a prompt. `looking` and errors as for `plan_transfer`."""
     prompt = catalog.get_prompt(prompt_id)
+    look = partial(current_scene, catalog, settings, prompt.scene, looking)
+    return enhancement_of(settings, prompt, fields, engine, look)
+
+
+def enhancement_of(
+    settings: Settings,
+    prompt: Prompt,
+    fields: Mapping[str, Any],
+    engine: str | None,
+    look: Callable[[], SceneRow],
+) -> Planned:
+    """An enhancement of a prompt that the caller has; `look` gives its scene.
+
+    Raises:
+        InputError: as `plan_enhance`.
+    """
     return _planned(
         engine_for(settings, "enhance", engine),
         Enhance.parse(fields, what="prompt-enhance"),
         prompt.text,
         prompt.negative_prompt,
-        scene_videos(settings, current_scene(catalog, settings, prompt.scene, looking)),
+        scene_videos(settings, look()),
         {"prompt_id": prompt.id},
     )
 

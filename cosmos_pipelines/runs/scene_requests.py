@@ -22,7 +22,7 @@ A `prompt.txt` is one prompt with the default settings.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -40,7 +40,8 @@ from cosmos_pipelines.person import ordering_as, user_here
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.enter import enter_all
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import Planned, plan_transfer
+from cosmos_pipelines.runs.plan import Planned
+from cosmos_pipelines.runs.sweep import plan_each, plans_of
 from cosmos_pipelines.settings import Settings
 
 TOML: Final = "scene.toml"
@@ -163,12 +164,14 @@ def register_request(
         return prompts, []
     wanted = request.recipe or (Recipe(),)
     recipes = [_stored(catalog, settings, request, recipe) for recipe in wanted]
-    planned = [
-        plan_transfer(catalog, settings, prompt.id, fields, recipe=name, engine=request.engine)
-        for prompt in prompts
-        for name, fields in recipes
-    ]
-    new = [plan for plan in planned if not _exists(catalog, plan)]
+    ids = [prompt.id for prompt in prompts]
+    by_recipe = []
+    for name, fields in recipes:
+        names = [] if name is None else [name]
+        cells = plan_each(catalog, settings, ids, names, (), fields, engine=request.engine)
+        by_recipe.append(plans_of(cells))
+    planned = [plan for of_a_prompt in zip(*by_recipe, strict=True) for plan in of_a_prompt]
+    new = _not_there(catalog.runs_of_prompts("transfer", ids), planned)
     with ordering_as(_who_dropped(directory)):
         return prompts, enter_all(catalog, settings, new, queued=True, request="scene")
 
@@ -193,9 +196,14 @@ def _stored(
     return recipe.name, dict(request.settings)
 
 
-def _exists(catalog: Catalog, plan: Planned) -> bool:
-    """Whether a run of the same prompt with the same settings has been registered before."""
-    config = plan.job.operation.config()
-    prompt_id = plan.row["prompt_id"]
-    runs = catalog.list_runs(prompt_id=prompt_id, model_type="transfer", limit=None)
-    return any(r.execution_config == config and r.engine == plan.engine.name for r in runs)
+def _not_there(runs: Iterable[Run], planned: Iterable[Planned]) -> list[Planned]:
+    """The plans without those whose settings a run of the same prompt has already."""
+    there: dict[tuple[str | None, str], list[Any]] = {}
+    for run in runs:
+        there.setdefault((run.prompt_id, run.engine), []).append(run.execution_config)
+    return [
+        plan
+        for plan in planned
+        if plan.job.operation.config()
+        not in there.get((plan.row["prompt_id"], plan.engine.name), ())
+    ]

@@ -6,7 +6,8 @@ the others alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, TypeVar
@@ -15,7 +16,7 @@ from cosmos_pipelines.catalog.records import Prompt, Recipe, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.operations import Transfer
-from cosmos_pipelines.runs.plan import Planned, transfer_of
+from cosmos_pipelines.runs.plan import Planned, enhancement_of, transfer_of
 from cosmos_pipelines.runs.scenes import Looking, current_scene
 from cosmos_pipelines.settings import Settings
 
@@ -59,27 +60,76 @@ def plan_cells(
     Transfer.parse(fields, what="order")
     if not prompt_ids:
         raise InputError("No prompt was chosen.", hint="Choose one at least.")
-    down = list(dict.fromkeys(prompt_ids))
-    across = list(product(_each(recipes), _each(seeds)))
-    if (number := len(down) * len(across)) > MOST_CELLS:
+    down, across = _distinct(prompt_ids), (_distinct(recipes), _distinct(seeds))
+    if (number := len(down) * math.prod(max(1, len(some)) for some in across)) > MOST_CELLS:
         raise InputError(
             f"{number:,} runs are more than one order can have: {MOST_CELLS:,} are allowed.",
             hint="Choose fewer prompts, recipes or seeds.",
         )
-    reads = _Reads(catalog, settings, looking, prompt_ids)
+    return plan_each(catalog, settings, down, *across, fields, engine=engine, looking=looking)
+
+
+def plan_each(
+    catalog: Catalog,
+    settings: Settings,
+    prompt_ids: Sequence[str],
+    recipes: Sequence[str],
+    seeds: Sequence[int],
+    fields: Mapping[str, Any],
+    *,
+    engine: str | None = None,
+    looking: Looking = "renew",
+) -> list[Cell]:
+    """Plan a run of each prompt x recipe x seed, as often as it is given; as `plan_cells`."""
+    reads = Reads(catalog, settings, looking, prompt_ids)
+    across = list(product(_or_none(recipes), _or_none(seeds)))
     return [
         _cell(reads, prompt_id, recipe, seed, fields, engine)
-        for prompt_id in down
+        for prompt_id in prompt_ids
         for recipe, seed in across
     ]
 
 
-def _each(chosen: Sequence[T]) -> list[T | None]:
-    return [*dict.fromkeys(chosen)] or [None]
+def plan_enhancements(
+    catalog: Catalog,
+    settings: Settings,
+    prompt_ids: Sequence[str],
+    fields: Mapping[str, Any],
+    *,
+    engine: str | None = None,
+    looking: Looking = "renew",
+) -> list[Planned]:
+    """Plan an enhancement of each prompt. `looking` and errors as for `plan_enhance`."""
+    reads = Reads(catalog, settings, looking, prompt_ids)
+    prompts = [reads.prompt(prompt_id) for prompt_id in prompt_ids]
+    return [enhancement_of(settings, p, fields, engine, reads.scene(p.scene)) for p in prompts]
 
 
-class _Reads:
-    """What the cells of one sweep have in common, each read once; also that it cannot be read."""
+def plans_of(cells: Iterable[Cell]) -> list[Planned]:
+    """Return the plans of cells none of which may be refused.
+
+    Raises:
+        CosmosError: the refusal of the first cell that is refused.
+    """
+    plans = []
+    for cell in cells:
+        if cell.plan is None:
+            assert cell.refusal is not None
+            raise cell.refusal
+        plans.append(cell.plan)
+    return plans
+
+
+def _or_none(chosen: Sequence[T]) -> list[T | None]:
+    return [*chosen] or [None]
+
+
+def _distinct(chosen: Sequence[T]) -> list[T]:
+    return [*dict.fromkeys(chosen)]
+
+
+class Reads:
+    """What several plans have in common, each read once; also that it cannot be read."""
 
     def __init__(
         self, catalog: Catalog, settings: Settings, looking: Looking, prompt_ids: Sequence[str]
@@ -90,7 +140,9 @@ class _Reads:
         self._scenes: dict[str, SceneRow | CosmosError] = {}
 
     def prompt(self, wanted: str) -> Prompt:
-        return self._known.get(wanted) or self.catalog.get_prompt(wanted)
+        if wanted not in self._known:  # a name, or the beginning of an id
+            self._known[wanted] = self.catalog.get_prompt(wanted)
+        return self._known[wanted]
 
     def recipe(self, name: str) -> Recipe:
         return self._recipes.get(name) or self.catalog.get_recipe(name)
@@ -114,7 +166,7 @@ class _Reads:
 
 
 def _cell(
-    reads: _Reads,
+    reads: Reads,
     prompt_id: str,
     recipe: str | None,
     seed: int | None,

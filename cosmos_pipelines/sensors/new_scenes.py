@@ -19,7 +19,7 @@ import dagster as dg
 
 from cosmos_pipelines.assets.partitions import SCENE_KEYS, SCENES, add_keys
 from cosmos_pipelines.assets.scenes import whether_there
-from cosmos_pipelines.assets.sync import Row, record
+from cosmos_pipelines.assets.sync import add_partitions, record
 from cosmos_pipelines.foreign import as_text
 from cosmos_pipelines.media.settling import SceneLook, all_whole, look_at
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
@@ -180,11 +180,10 @@ def _registered(
         with catalog.open() as (store, settings):
             request = read_request(directory)
             scene = register_scene(store, settings, directory)
-            rows: list[Row] = [scene]
+            record(context.instance, store, settings, scene)
             if request is not None:
                 prompts, runs = register_request(store, settings, directory, request)
-                rows += [*prompts, *runs]
-            record(context.instance, store, settings, *rows)
+                add_partitions(context.instance, [*prompts, *runs])
             context.instance.report_runless_asset_event(whether_there(settings, scene))
     except Exception as e:  # noqa: BLE001 - its Dagster run says so, where the page shows it
         context.log.warning(as_text(f"{directory.name}: {e}"))

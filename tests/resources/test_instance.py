@@ -45,6 +45,33 @@ def test_sensors_run_in_threads_also_where_an_earlier_version_made_the_file(tmp_
         assert file.read_text() == text
 
 
+OLD = "run_coordinator:\n  module: dagster._core.run_coordinator\n  class: QueuedRunCoordinator\n"
+OWN = "  config: {tag_concurrency_limits: [{key: dagster/backfill, limit: 2}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        (TEMPLATE.read_text(), 4),
+        (TEMPLATE.read_text().partition("    # A step of a backfill")[0], 4),
+        (OLD, 4),
+        (f"{OLD}  config: {{max_concurrent_runs: 3}}\n", 4),
+        (f"{OLD}{OWN}", 2),
+    ],
+    ids=["ours", "of an earlier version", "no limits", "another limit", "its own limit"],
+)
+def test_few_steps_of_backfills_start_at_once_so_that_their_loads_can(
+    tmp_path: Path, text: str, limit: int
+) -> None:
+    settings = Settings(home=tmp_path)
+    (instance_directory(settings) / "dagster.yaml").write_text(text)
+    with DagsterInstance.from_ref(daemon_reference(settings)) as instance:
+        limits = instance.get_concurrency_config().run_queue_config
+        assert limits is not None
+        wanted = [{"key": "dagster/backfill", "limit": limit}]
+        assert [dict(one) for one in limits.tag_concurrency_limits] == wanted
+
+
 def older(settings: Settings) -> bytes:
     """Make the project's dagster.yaml as an earlier version made it."""
     text = TEMPLATE.read_bytes().replace(b"resources.run_launcher", b"resources.launcher")
