@@ -23,6 +23,7 @@ from cosmos_pipelines.runs.known_places import known_places
 from cosmos_pipelines.runs.locations import located
 from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
 from cosmos_pipelines.runs.plan import job_of
+from cosmos_pipelines.runs.remaining import Remaining
 from cosmos_pipelines.runs.scenes import as_measured, scene_videos
 from cosmos_pipelines.settings import Settings
 
@@ -47,6 +48,7 @@ class Looks:
         if any(run.any_place for run in waiting):
             self._known, self._paused = known_places(settings), paused_places(catalog)
             self._at = catalog.places_of_scenes(p.scene for p in self._prompts.values())
+        self._remaining = Remaining(catalog, settings, waiting)
         self._engines: dict[str, Engine] = {}
         self._measured: dict[str, bool] = {}
         self._jobs: dict[str, Job] = {}
@@ -60,6 +62,7 @@ class Looks:
         cost = engine.cost(job) if engine and job else None
         gpus = cost.gpus if cost else 1
         lone = run.id in alone or run.id in self._faults
+        expected = self._remaining.of_run(run)
         return Waiting(
             run.id,
             (key, run.id) if lone else key,
@@ -67,8 +70,8 @@ class Looks:
             run.engine,
             run.model_type,
             self._places(run, gpus),
-            UNKNOWN_S,
-            UNKNOWN_S,
+            expected.own.p50 if expected else UNKNOWN_S,
+            expected.load.p50 if expected else UNKNOWN_S,
             gpus,
             1 if lone else self._most(engine, job),
             run.queued_at.timestamp() if run.queued_at else None,
