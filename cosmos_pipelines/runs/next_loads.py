@@ -40,7 +40,8 @@ def next_loads(
     slots = [Slot(name, (number,)) for name, free in room.items() for number in range(free)]
     if slots and (settings.budget.of_a_day or settings.budget.of_a_batch):
         keep_budget(catalog, settings)  # which pauses the queue when it is used up
-    if not slots or not (waiting := catalog.ready_runs(LOOKED_AT, places=[*room])):
+    places = {slot.place for slot in slots}
+    if not slots or not (waiting := catalog.ready_runs(LOOKED_AT, places=places)):
         return []
     looks = Looks(catalog, settings, waiting, say)
     by_id = {run.id: run for run in waiting}

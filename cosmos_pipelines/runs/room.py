@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cosmos_pipelines.backends.registry import backend_names
 from cosmos_pipelines.catalog.records import Load, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.known_places import PlaceState, known_places
@@ -33,7 +32,7 @@ def room_of(catalog: Catalog, settings: Settings) -> dict[str, int]:
         held = [run for run in members if run.load_id == load.id and run.status in _HOLDS_GPU]
         if held or load.state == "claimed":
             busy.setdefault(load.place, []).append(load)
-    names = dict.fromkeys([*backend_names(settings), *catalog.waiting_backends()])
+    names = dict.fromkeys([*settings.places, *catalog.waiting_backends()])
     room = {}
     for name in names:
         state = known.get(name, PlaceState(name))

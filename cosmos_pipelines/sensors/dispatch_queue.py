@@ -56,10 +56,11 @@ def dispatch_queue(
         store.end_dependents()
         tick = _Tick(context, store, f"dagster {instance_id(context.instance)}")
         tick.look_at_asked()
-        if not tick.requests:
-            wait_until(context, store, lambda: _may_take(store, settings))
+        there = bool(tick.requests) or wait_until(
+            context, store, lambda: _may_take(store, settings)
+        )
         loads: list[Load] = []
-        if queue_is_on(context.instance) is not False:
+        if there and queue_is_on(context.instance) is not False:
             loads = _take(context, store, settings, tick)
         runs = store.find_runs(run_id for load in loads for run_id in load.run_ids)
         members = [[runs[run_id] for run_id in load.run_ids] for load in loads]

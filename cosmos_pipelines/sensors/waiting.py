@@ -16,16 +16,18 @@ LOOK_S: Final = 0.2
 
 def wait_until(
     context: dg.SensorEvaluationContext, catalog: Catalog, there: Callable[[], bool]
-) -> None:
-    """Return when `there` says so, which is asked after each change of the catalog; at once where
-    sensors are no threads of the daemon."""
+) -> bool:
+    """Return True when `there` says so, which is asked after each change of the catalog.
+
+    False: it did not for `TICK_S`; where sensors are no threads of the daemon it is asked once.
+    """
     threaded = bool((context.instance.get_sensor_settings() or {}).get("use_threads"))
     end = time.monotonic() + (TICK_S if threaded else 0)
     while True:
         seen = catalog.newest_revision()
         if there():
-            return
+            return True
         while catalog.newest_revision() == seen:
             if time.monotonic() >= end:
-                return
+                return False
             time.sleep(LOOK_S)
