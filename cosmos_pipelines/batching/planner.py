@@ -6,7 +6,8 @@ comes later in the queue, as loading a model for it again would delay all others
 - where a GPU would be idle otherwise: it gets a share;
 - where the rest would hold up runs that are far ahead of it: the queue has a gap of more than an
   hour (one step of priority) between them;
-- where loading is a fiftieth of the load's time already: more runs would save next to nothing.
+- where loading is a 25th of the load's time already: more runs save little, and an urgent run that
+  comes later must wait for the end of a load.
 
 Two limits hold all of that: a lane never becomes more loads than pieces of four runs, and all loads
 that are not needed take at most 3 % of the GPU seconds, except those on GPUs that would be idle.
@@ -30,8 +31,8 @@ SPARE: Final = 0.03
 """The part of all GPU seconds that loads may take which are not needed."""
 GAP_S: Final = 3600.0
 """A gap in the turns of all waiting runs, after which runs are far behind: one step of priority."""
-LONG: Final = 50
-"""A load that is so many times as long as loading its model gains nothing by more runs."""
+LONG: Final = 25
+"""A load that is so many times as long as loading its model gains little by more runs."""
 
 
 def plan_loads(
