@@ -19,7 +19,7 @@ CONFIDENCE = 60
 DECORATORS = (
     "@app.command", "@app.callback",  # Typer
     "@dg.definitions",
-    "@field_validator", "@model_validator",  # pydantic
+    "@field_validator", "@model_validator", "@model_serializer",  # pydantic
 )  # fmt: skip
 
 CALLED_BY = {

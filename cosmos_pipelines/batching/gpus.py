@@ -33,13 +33,11 @@ class Gpus:
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self._units: dict[str, list[Unit]] = {}
-        self._prices: dict[str, float] = {}
         self._gaps: dict[str, list[Spot]] = {}
         for index, slot in enumerate(slots):
             units = self._units.setdefault(slot.place, [])
             count = max(1, len(slot.gpus))
             units += [Unit(index, max(0.0, slot.free_at), slot.warm) for _ in range(count)]
-            self._prices[slot.place] = slot.price or 0.0
 
     def count(self, place: str) -> int:
         """Return the number of GPUs of a place."""
@@ -48,9 +46,9 @@ class Gpus:
     def soonest(self, places: Iterable[str], gpus: int, key: Hashable) -> Spot | None:
         """Return where a load can start first; None: no place has so many GPUs.
 
-        Of equal starts: where the files of the model are in memory, then where it costs less.
+        Of equal starts: where the files of the model are in memory, then the first of the places.
         """
-        best: tuple[tuple[float, bool, float, str], Spot] | None = None
+        best: tuple[tuple[float, bool], Spot] | None = None
         for place in places:
             units = self._units.get(place, ())
             if len(units) < gpus:
@@ -60,7 +58,7 @@ class Gpus:
             ready.sort(key=lambda unit: (-unit.free_at, unit.warm != key, unit.slot))
             spot = Spot(place, ready[:gpus], start)
             cold = any(unit.warm != key for unit in spot.units)
-            rank = (start, cold, self._prices[place], place)
+            rank = (start, cold)
             if best is None or rank < best[0]:
                 best = rank, spot
         return best[1] if best else None

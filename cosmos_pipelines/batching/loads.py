@@ -23,7 +23,7 @@ class Waiting:
     engine: str
     model_type: str
     places: tuple[str, ...]
-    """Where it may be executed."""
+    """Where it may be executed, the best first."""
     seconds: float
     """Its own time in a load (p50)."""
     load_s: float
@@ -49,8 +49,6 @@ class Slot:
     """Seconds from now."""
     warm: Hashable | None = None
     """The key of the load that ran here last: its files are in the host's memory."""
-    price: float | None = None
-    """Of a GPU for an hour."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,13 +85,19 @@ def test_a_gpu_that_waits_for_a_second_one_makes_short_runs_meanwhile() -> None:
     assert [load.start_s for load in schedule.loads if load.gpus == 2] == [1000]
 
 
-def test_of_two_free_places_the_warm_one_is_taken_then_the_cheaper() -> None:
-    either = [waiting(places=("a", "b"))]
-    dear, cheap = Slot("a", (0,), price=2), Slot("b", (0,), price=1)
-    warm, later = Slot("a", (0,), warm="k", price=2), Slot("a", (0,), 1.0, warm="k")
-    assert plan_loads(either, [dear, cheap]).loads[0].place == "b"
-    assert plan_loads(either, [warm, cheap]).loads[0].place == "a"
-    assert plan_loads(either, [later, cheap]).loads[0].place == "b"
+def test_of_two_free_places_the_warm_one_is_taken_then_the_first_of_the_run() -> None:
+    either = [waiting(places=("b", "a"))]
+    a, b = Slot("a", (0,)), Slot("b", (0,))
+    warm, later = Slot("a", (0,), warm="k"), Slot("a", (0,), 1.0, warm="k")
+    assert plan_loads(either, [a, b]).loads[0].place == "b"
+    assert plan_loads(either, [warm, b]).loads[0].place == "a"
+    assert plan_loads(either, [later, b]).loads[0].place == "b"
+
+
+def test_runs_that_prefer_other_places_share_a_load_where_only_one_is_free() -> None:
+    queue = [*many(3, places=("a", "b"), name="x"), *many(3, places=("b", "a"), name="y")]
+    [load] = plan_loads(queue, gpus(1, "b")).loads
+    assert len(load.run_ids) == 6
 
 
 def test_a_lone_run_waits_for_company_no_longer_than_was_said() -> None:
