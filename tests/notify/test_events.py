@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +18,14 @@ from tests.catalog.rows import OWNER, add_run, complete, fail
 from tests.support.project import settings_in
 
 NONE = timedelta()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, sqlite_template: Path) -> Iterator[Catalog]:
+    """An empty catalog; tests/catalog/test_notices.py asks both databases."""
+    shutil.copy(sqlite_template, tmp_path / "cosmos.db")
+    with Catalog.open(f"sqlite:///{tmp_path / 'cosmos.db'}") as opened:
+        yield opened
 
 
 def watching(home: Path, *events: str, more: str = "") -> Settings:
