@@ -37,6 +37,7 @@ from cosmos_pipelines.settings_file import (
     home_of,
     read_settings,
     with_driver,
+    with_schema,
 )
 from cosmos_pipelines.settings_hosts import (
     Host,
@@ -292,19 +293,20 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
 
 def is_told(settings: Settings, event: Event) -> bool:
     """Whether people are to be told of this: it is wanted, and addresses are set."""
-    named = bool(os.environ.get(NOTIFY_VARIABLE, "").strip()) or settings.notify.urls_file
-    return bool(named) and event in settings.notify.events
+    return has_addresses(settings) and event in settings.notify.events
+
+
+def has_addresses(settings: Settings) -> bool:
+    """Whether it is set where messages go, rightly or wrongly."""
+    said = os.environ.get(NOTIFY_VARIABLE, "").strip()
+    return bool(said) or settings.notify.urls_file is not None
 
 
 def dagster_url(settings: Settings) -> str | None:
     """The URL of Dagster's records in the database of `[postgres]`; None: they are elsewhere."""
     if (url := settings.postgres.url) is None:
         return None
-    base, _, query = with_driver(url).partition("?")
-    options = [one for one in query.split("&") if one.startswith("options=")]
-    others = [one for one in query.split("&") if one and one not in options]
-    first = f"{options[0]}%20" if options else "options="
-    return f"{base}?{'&'.join([*others, f'{first}-csearch_path%3Ddagster'])}"
+    return with_schema(with_driver(url), "dagster")
 
 
 def under_another_page() -> bool:

@@ -77,6 +77,15 @@ def with_driver(url: str) -> str:
     return f"postgresql+psycopg2{sign}{rest}" if kind in ("postgres", "postgresql") else url
 
 
+def with_schema(url: str, schema: str) -> str:
+    """The URL with an option by which PostgreSQL looks into this schema, and makes tables there."""
+    base, _, query = url.partition("?")
+    options = [one for one in query.split("&") if one.startswith("options=")]
+    others = [one for one in query.split("&") if one and one not in options]
+    first = f"{options[0]}%20" if options else "options="
+    return f"{base}?{'&'.join([*others, f'{first}-csearch_path%3D{schema}'])}"
+
+
 def explain_settings(error: ValidationError, file: Path, text: str) -> str:
     """All that is wrong, each with its variable, or its file and line."""
     parts = []

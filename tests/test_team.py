@@ -29,8 +29,8 @@ from tests.support.project import settings_in
 from tests.support.together import meet, together
 
 ROOT = Path(__file__).resolve().parents[1]
-PEOPLE = 4
-ORDERED = 5
+PEOPLE = 3
+ORDERED = 4
 """Runs of each person."""
 
 

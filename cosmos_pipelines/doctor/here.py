@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, warn
-from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.foreign import expanded, read_secret
+from cosmos_pipelines.settings import Settings, has_addresses
 from cosmos_pipelines.settings_file import FILE
 
 GIB: Final = 1 << 30
@@ -32,6 +33,7 @@ def checks_here(settings: Settings) -> list[Check]:
         Check("preview engine", preview),
         Check("Dagster home", lambda: writable(settings.dagster_dir)),
         Check("Dagster records", lambda: dagster(settings), needs=("Dagster home",)),
+        *([Check("messages", lambda: messages(settings))] if has_addresses(settings) else []),
     ]
 
 
@@ -113,6 +115,20 @@ def dagster(settings: Settings) -> Finding:
     with open_instance(settings, captures=False) as instance:
         runs = instance.get_runs_count()
         return ok(f"{settings.dagster_dir}: can be opened, {runs} Dagster run(s)")
+
+
+def messages(settings: Settings) -> Finding:
+    """Whether the addresses of messages can be read, and the library that sends them is there.
+
+    Raises:
+        InputError: the file of the addresses cannot be used.
+    """
+    if (named := settings.notify.urls_file) is not None:
+        read_secret(settings.home / expanded(named))
+    if find_spec("apprise") is None:
+        do = "pip install 'cosmos-pipelines[notify]'"
+        return fail("nobody is told of anything: the library Apprise is not installed", do)
+    return ok("addresses are set; `cosmos notify --test` tries them")
 
 
 def preview() -> Finding:

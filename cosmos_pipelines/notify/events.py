@@ -1,6 +1,6 @@
 """What has happened since the last look: it is written to the catalog, to be told.
 
-A look costs what has changed. Hosts are asked once a minute, each over a connection of its own.
+A look costs what has changed, and waits for no host.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shutil
 import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
@@ -18,8 +18,8 @@ from typing import Final, Self
 from cosmos_pipelines.catalog.notices import Ended, Notice
 from cosmos_pipelines.catalog.records import iso
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.operate.places import Place, look_at, places_of
-from cosmos_pipelines.remote.gpu import GpuState
+from cosmos_pipelines.operate.place_looks import look_again
+from cosmos_pipelines.runs.known_places import known_places
 from cosmos_pipelines.runs.redact import without_secrets
 from cosmos_pipelines.settings import Settings
 
@@ -27,8 +27,6 @@ AT_ONCE: Final = 1000
 """Ended runs of one look."""
 CLOCKS: Final = timedelta(minutes=1)
 """By which the clocks of two machines may differ."""
-HOSTS_S: Final = 60.0
-"""Seconds between two looks at hosts."""
 _GIB: Final = 1 << 30
 _QUEUE: Final = "queue"
 
@@ -41,10 +39,6 @@ class Seen:
     """Up to where the catalog was read; None: what is there already is no news."""
     at: str | None = None
     """When it was read."""
-    asked: str | None = None
-    """When hosts were asked last."""
-    silent: dict[str, str] = field(default_factory=dict)
-    """Since when hosts have not answered."""
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
@@ -73,7 +67,7 @@ def look(
     if "disk_full" in wanted:
         _disk(catalog, settings)
     if "host_away" in wanted:
-        _hosts(catalog, settings, seen, now)
+        _places(catalog, settings, now)
     return str(seen)
 
 
@@ -136,35 +130,19 @@ def _existing(directory: Path) -> Path:
     return next(d for d in (directory, *directory.parents) if d.is_dir())
 
 
-def _hosts(catalog: Catalog, settings: Settings, seen: Seen, now: datetime) -> None:
-    asked = seen.asked and datetime.fromisoformat(seen.asked)
-    if asked and timedelta() <= now - asked < timedelta(seconds=HOSTS_S):
-        return
-    names = places_of(settings, catalog.active_runs())
-    seen.asked = iso(now)
-    tell_hosts(catalog, settings, look_at(settings, names), seen, now)
-
-
-def tell_hosts(
-    catalog: Catalog, settings: Settings, found: Mapping[str, Place], seen: Seen, now: datetime
-) -> None:
-    """Write which of the hosts that were asked have been away for long, and which are back."""
-    begun = catalog.open_notices("host_away")
-    silent = {name: place for name, place in found.items() if place.host and _is_silent(place)}
-    seen.silent = {name: seen.silent.get(name, iso(now)) for name in silent}
+def _places(catalog: Catalog, settings: Settings, now: datetime) -> None:
+    """What the last looks at the places have found, which go on in the background."""
+    look_again(settings)
+    begun, known = catalog.open_notices("host_away"), known_places(settings, now)
     after = timedelta(minutes=settings.notify.host_away_min)
-    for name, place in silent.items():
-        since, key = datetime.fromisoformat(seen.silent[name]), f"host:{name}"
-        if now - since >= after and key not in begun:
-            at = since.astimezone(UTC).strftime("%H:%M UTC")
-            why = without_secrets(place.problem or "")
-            said = f"The host {name} has given no answer since {at}: {why}"
-            catalog.open_notice(key, "host_away", said)
-    for name in found.keys() - silent.keys():
-        if (key := f"host:{name}") in begun:
-            catalog.close_notice(key, f"The host {name} answers again.")
-
-
-def _is_silent(place: Place) -> bool:
-    """Whether a place has not answered at all."""
-    return place.orders is None and place.gpus == GpuState(())
+    for name, state in known.items():
+        key, since = f"host:{name}", state.away_since
+        if state.up is False and since is not None:
+            if now - since >= after and key not in begun:
+                at = since.astimezone(UTC).strftime("%H:%M UTC")
+                said = f"{name} is away since {at}: {without_secrets(state.said or 'no answer')}"
+                catalog.open_notice(key, "host_away", said)
+        elif state.up and key in begun:
+            catalog.close_notice(key, f"{name} answers again.")
+    for key in begun.keys() - {f"host:{name}" for name in known}:
+        catalog.close_notice(key)  # it is no place any more

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cosmos_pipelines.catalog import Catalog
-from cosmos_pipelines.notify.events import Seen, look, tell_hosts
-from cosmos_pipelines.operate.places import Place
-from cosmos_pipelines.remote.gpu import GpuState
+from cosmos_pipelines.notify.events import look
+from cosmos_pipelines.operate.place_looks import look_now
+from cosmos_pipelines.runs.known_places import PlaceState, remember
 from cosmos_pipelines.settings import Settings
 from tests.catalog.rows import OWNER, add_run, complete, fail
 from tests.support.project import settings_in
 
 NONE = timedelta()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, sqlite_template: Path) -> Iterator[Catalog]:
+    """An empty catalog; tests/catalog/test_notices.py asks both databases."""
+    shutil.copy(sqlite_template, tmp_path / "cosmos.db")
+    with Catalog.open(f"sqlite:///{tmp_path / 'cosmos.db'}") as opened:
+        yield opened
 
 
 def watching(home: Path, *events: str, more: str = "") -> Settings:
@@ -131,47 +141,51 @@ def test_a_disk_that_is_nearly_full_is_told_once_until_it_has_room_again(
     assert len(told(catalog)) == 1
 
 
-def host(name: str, problem: str | None) -> Place:
-    away = Place(name, name, problem=problem)
-    return away if problem else Place(name, name, orders=(), gpus=GpuState((), "no GPU"))
+HOSTS = """
+[hosts.gpu1]
+host = "127.0.0.1"
+port = 9
+user = "me"
+"""
 
 
 def test_a_host_that_is_away_is_told_after_a_while_and_when_it_is_back(
     catalog: Catalog, tmp_path: Path
 ) -> None:
-    settings = watching(tmp_path / "films", "host_away", more="host_away_min = 5\n")
-    seen, at = Seen(), datetime(2026, 11, 29, 12, tzinfo=UTC)
+    settings = watching(tmp_path / "films", "host_away", more=f"host_away_min = 5\n{HOSTS}")
+    now = datetime.now(UTC)
 
-    def asked(minute: float, problem: str | None) -> list[str]:
-        nonlocal seen
-        found = {"gpu1": host("gpu1", problem), "gpu2": host("gpu2", None)}
-        tell_hosts(catalog, settings, found, seen, at + timedelta(minutes=minute))
-        seen = Seen.parse(str(seen))  # the daemon may be another by now
+    def asked(away_min: float | None) -> list[str]:
+        away = None if away_min is None else now - timedelta(minutes=away_min)
+        up, said = away is None, None if away is None else "no route"
+        state = PlaceState("gpu1", up, looked_at=now, away_since=away, said=said)
+        remember(settings, settings.places["gpu1"], state)
+        remember(settings, settings.places["local"], PlaceState("local", True, looked_at=now))
+        look(catalog, settings, None, now)
         return told(catalog)
 
-    assert asked(0, "no route") == []
-    assert asked(4, "no route") == []
-    assert asked(6, "no route") == ["The host gpu1 has given no answer since 12:00 UTC: no route"]
-    assert asked(60, "no route") == []
-    assert asked(61, None) == ["The host gpu1 answers again."]
-    assert asked(62, "no route") == []
-    assert asked(64, None) == []
+    assert asked(None) == []
+    assert asked(4) == []
+    (said,) = asked(6)
+    assert said.startswith("gpu1 is away since ")
+    assert said.endswith(" UTC: no route")
+    assert asked(60) == []
+    assert asked(None) == ["gpu1 answers again."]
+    assert asked(None) == []
 
 
-def test_a_host_that_nobody_can_reach_is_asked_once_a_minute(
+def test_a_host_that_is_not_in_the_settings_any_more_is_forgotten(
     catalog: Catalog, tmp_path: Path
 ) -> None:
-    more = 'host_away_min = 0\n[remote]\nhost = "127.0.0.1"\nport = 9\nuser = "me"\n'
-    settings = watching(tmp_path / "films", "host_away", more=more)
-    now = datetime.now(UTC)
-    cursor = look(catalog, settings, None, now)
+    home = tmp_path / "films"
+    settings = watching(home, "host_away", more=f"host_away_min = 0\n{HOSTS}")
+    look_now(settings, ["gpu1"])  # nobody listens there
+    look(catalog, settings, None)
     (said,) = told(catalog)
-    assert said.startswith("The host ssh_docker has given no answer since")
-    later = look(catalog, settings, cursor, now + timedelta(seconds=30))
-    assert Seen.parse(later).asked == Seen.parse(cursor).asked
-    later = look(catalog, settings, cursor, now + timedelta(seconds=61))
-    assert Seen.parse(later).asked != Seen.parse(cursor).asked
+    assert said.startswith("gpu1 is away since ")
+    look(catalog, watching(home, "host_away"), None)
     assert told(catalog) == []
+    assert catalog.open_notices("host_away") == {}
 
 
 @pytest.mark.parametrize("event", ["failed", "queue_empty", "disk_full", "host_away"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cosmos_pipelines.doctor.here import checks_here, messages
 from cosmos_pipelines.errors import CosmosError, InputError, SettingsError
 from cosmos_pipelines.notify.addresses import MOST, Address, addresses_of
 from cosmos_pipelines.notify.send import send
@@ -109,6 +110,16 @@ def test_addresses_come_from_a_file_that_only_its_owner_can_read(tmp_path: Path)
     (tmp_path / "notify.urls").chmod(0o640)
     with pytest.raises(InputError, match=r"\[notify\] urls_file: Other users can read"):
         addresses_of(settings, {})
+
+
+def test_doctor_looks_at_the_addresses_where_there_are_some(tmp_path: Path) -> None:
+    assert "messages" not in [check.name for check in checks_here(settings_in(tmp_path, ""))]
+    settings = with_file(tmp_path, SLACK)
+    assert "messages" in [check.name for check in checks_here(settings)]
+    assert messages(settings).result == "ok"
+    (tmp_path / "notify.urls").chmod(0o644)
+    with pytest.raises(InputError, match="Other users can read"):
+        messages(settings)
 
 
 def test_those_of_the_environment_win(tmp_path: Path) -> None:

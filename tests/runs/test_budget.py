@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +33,14 @@ price_per_gpu_hour = 2.5
 [hosts.gpu2]
 host = "gpu2.example"
 """
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, sqlite_template: Path) -> Iterator[Catalog]:
+    """An empty catalog; tests/catalog/test_gpu_times.py asks both databases."""
+    shutil.copy(sqlite_template, tmp_path / "cosmos.db")
+    with Catalog.open(f"sqlite:///{tmp_path / 'cosmos.db'}") as opened:
+        yield opened
 
 
 def limited(home: Path, **limits: float) -> Settings:

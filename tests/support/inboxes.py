@@ -23,6 +23,9 @@ class Webhook:
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.port = int(server.server_address[1])
         self.status = 200
+        self.answers = threading.Event()
+        """Until it is set, nobody gets an answer; it is set at first."""
+        self.answers.set()
         self.paths: list[str] = []
         self.posts: list[dict[str, Any]] = []
 
@@ -42,6 +45,7 @@ def webhook() -> Iterator[Webhook]:
             hook.paths.append(self.path)
             if hook.status == 200:
                 hook.posts.append(json.loads(body))
+            hook.answers.wait(60)
             self.send_response(hook.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
