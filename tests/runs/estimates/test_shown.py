@@ -63,6 +63,10 @@ def test_time_and_money_stand_in_the_plan_the_queue_and_beside_the_truth(api: Co
     assert plan["p90_s"] > 1900
     assert load["said"]["money"].startswith("about 1.90 EUR, 9 of 10 times at most ")
     assert load["said"]["checked"] == "0 of the last 1 runs ended within what was told"
+    again = api.plan_orders("again", [made])
+    assert again["total"].startswith(
+        "about 16 min 40 s (9 of 10 times at most 24 min 13 s), about 1.00"
+    )
     waiting = api.create_run(prompt, backend="big", queue=True)["id"]
     (card,) = api.look_at_queue()["waiting"]
     assert (card["whole_s"], card["estimate"]["money"]) == (1000, 1.0)
