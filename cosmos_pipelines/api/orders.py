@@ -36,10 +36,10 @@ class Orders(Project):
 
         Returns: runs (that are possible), refused, chunks, seconds and p90_s (by earlier runs: half
         and nine of ten such orders hold the GPUs no longer), money, p90_money and currency (where
-        the place has a price), loads (engine, simulated, backend, runs, chunks, notes, and its
-        estimate: seconds, p90_s, load_s, upload_s, download_s, waited_s, basis, money, p90_money,
-        currency, and `said`, all of it in words), and cells (prompt_id,
-        prompt_name, recipe, seed, engine, chunks, steps, notes, refusal, hint).
+        the place has a price), total (all of that in words), loads (engine, simulated, backend,
+        runs, chunks, notes, and its estimate: seconds, p90_s, load_s, upload_s, download_s,
+        waited_s, basis, money, p90_money, currency, and `said`, all of it in words), and cells
+        (prompt_id, prompt_name, recipe, seed, engine, chunks, steps, notes, refusal, hint).
         """
         from cosmos_pipelines.runs.orders import told
         from cosmos_pipelines.runs.sweep import plan_cells

@@ -86,9 +86,10 @@ class Review(Project):
 
         `runs`, `loads` (of a model, if they are executed together), `engines` (label, simulated),
         `notes` (sentence, number of runs), `same` (runs whose order is that of another of these
-        runs) and `refused` (id and why).
+        runs), `refused` (id and why), and what all of them take together: `seconds`, `p90_s`,
+        `money`, `p90_money`, `currency` and `total`, as in `plan_order`.
         """
-        from cosmos_pipelines.runs.ordering import notes_of, plan_orders
+        from cosmos_pipelines.runs.ordering import notes_of, plan_orders, time_of
 
         orders = plan_orders(self.catalog, self.settings, what, run_ids)
         engines = {one.plan.engine.name: one.plan.engine for one in orders.planned.values()}
@@ -98,6 +99,7 @@ class Review(Project):
             "engines": [{"label": e.label, "simulated": e.simulated} for e in engines.values()],
             "notes": notes_of(orders.planned.values()),
             "same": len(orders.same),
+            **time_of(self.catalog, self.settings, orders),
             "refused": _said(orders.refused),
         }
 

@@ -34,6 +34,7 @@ from cosmos_pipelines.assets.partitions import (
 )
 from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 from cosmos_pipelines.engines import ENGINES, label_of
+from cosmos_pipelines.runs.estimates.history import record_in
 from cosmos_pipelines.runs.estimates.money import paid
 from cosmos_pipelines.runs.estimates.words import amount
 from cosmos_pipelines.runs.locations import located, scene_place
@@ -177,7 +178,7 @@ def _times(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if run.duration_s is not None:
         found["seconds taken"] = round(run.duration_s, 2)
-    timing = run.outputs.get("timing", {})
+    timing = record_in(run.outputs, "timing")
     for name, of in (("model seconds", "seconds"), ("load seconds", "load_s")):
         if of in timing:
             found[name] = float(timing[of])

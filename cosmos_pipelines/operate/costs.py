@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.runs.estimates.history import expected_in, seconds_of
+from cosmos_pipelines.runs.estimates.history import expected_in, record_in, seconds_of
 from cosmos_pipelines.runs.estimates.money import paid, priced
 from cosmos_pipelines.runs.estimates.words import amount, spoken
 from cosmos_pipelines.runs.remaining import Remaining
@@ -26,10 +27,10 @@ def costs_of(catalog: Catalog, settings: Settings, run: Run) -> dict[str, str]:
         words: dict[str, str] = dict(found["said"]) if found else {}
         left = remaining.left_s(run) if run.status in ACTIVE else None
         return words | ({} if left is None else {"left": f"about {spoken(left)}"})
-    return _ended(run.outputs.get("timing", {}))
+    return _ended(record_in(run.outputs, "timing"))
 
 
-def _ended(timing: dict[str, Any]) -> dict[str, str]:
+def _ended(timing: Mapping[str, Any]) -> dict[str, str]:
     told: dict[str, str] = {}
     expected = expected_in(timing)
     if expected is not None:

@@ -16,16 +16,19 @@ from cosmos_pipelines.batching.loads import Mode, Waiting
 from cosmos_pipelines.catalog.records import Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
+from cosmos_pipelines.engines.base import Cost
 from cosmos_pipelines.errors import InputError, StateError, shown
 from cosmos_pipelines.media.probe import probe, stamp_of
 from cosmos_pipelines.operations import Job, Video
+from cosmos_pipelines.runs.estimates.model import Estimates
+from cosmos_pipelines.runs.estimates.work import same_of, work_of_cost
 from cosmos_pipelines.runs.known_places import known_places
 from cosmos_pipelines.runs.locations import located
 from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
 from cosmos_pipelines.runs.plan import job_of
-from cosmos_pipelines.runs.remaining import Remaining
 from cosmos_pipelines.runs.scenes import as_measured, scene_videos
 from cosmos_pipelines.settings import Settings
+from cosmos_pipelines.settings_hosts import AUTO
 
 Say = Callable[[str, Exception], None]
 """Told why a run shares no load with others: a sentence, and the error."""
@@ -48,7 +51,7 @@ class Looks:
         if any(run.any_place for run in waiting):
             self._known, self._paused = known_places(settings), paused_places(catalog)
             self._at = catalog.places_of_scenes(p.scene for p in self._prompts.values())
-        self._remaining = Remaining(catalog, settings, waiting)
+        self._estimates = Estimates(catalog, settings)
         self._engines: dict[str, Engine] = {}
         self._measured: dict[str, bool] = {}
         self._jobs: dict[str, Job] = {}
@@ -62,21 +65,31 @@ class Looks:
         cost = engine.cost(job) if engine and job else None
         gpus = cost.gpus if cost else 1
         lone = run.id in alone or run.id in self._faults
-        expected = self._remaining.of_run(run)
+        places = self._places(run, gpus)
+        seconds, load_s = self._times(run, cost, places)
         return Waiting(
             run.id,
             (key, run.id) if lone else key,
             run.turn or 0.0,
             run.engine,
             run.model_type,
-            self._places(run, gpus),
-            expected.own.p50 if expected else UNKNOWN_S,
-            expected.load.p50 if expected else UNKNOWN_S,
+            places,
+            seconds,
+            load_s,
             gpus,
             1 if lone else self._most(engine, job),
             run.queued_at.timestamp() if run.queued_at else None,
             engine.mixed(job) if engine and job and not lone else None,
         )
+
+    def _times(self, run: Run, cost: Cost | None, places: Sequence[str]) -> tuple[float, float]:
+        """Seconds of a run and of loading its model in the first of its places (the middle)."""
+        same = same_of(run, self._prompts.get(run.prompt_id or ""))
+        work = work_of_cost(run.engine, run.model_type, cost.model_dump() if cost else {}, same)
+        found = self._estimates.of_run(work, places[0] if places else AUTO)
+        if found is None:
+            return UNKNOWN_S, UNKNOWN_S
+        return max(1.0, found.own.p50), found.load.p50 or UNKNOWN_S
 
     def _key(self, run: Run) -> Hashable:
         """Runs that may share a load have the same key, as far as the catalog knows."""

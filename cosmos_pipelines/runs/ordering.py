@@ -16,7 +16,14 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, InputError, StateError, UnknownId
 from cosmos_pipelines.runs.enter import Asked, enter_each
-from cosmos_pipelines.runs.plan import Planned, enhancement_of, plan_upscale, transfer_of
+from cosmos_pipelines.runs.orders import totals
+from cosmos_pipelines.runs.plan import (
+    Planned,
+    as_orders,
+    enhancement_of,
+    plan_upscale,
+    transfer_of,
+)
 from cosmos_pipelines.runs.scenes import Looking
 from cosmos_pipelines.runs.sweep import Reads
 from cosmos_pipelines.settings import Settings
@@ -46,6 +53,19 @@ class Orders:
             len(batching.plan(plans[0].engine, [plan.job for plan in plans]))
             for plans in engines.values()
         )
+
+
+def time_of(catalog: Catalog, settings: Settings, orders: Orders) -> dict[str, Any]:
+    """Return what all of them will take and cost together; see `totals`."""
+    places: dict[str | None, list[Planned]] = {}
+    for asked in orders.planned.values():
+        places.setdefault(asked.backend, []).append(asked.plan)
+    loads = [
+        load
+        for place, plans in places.items()
+        for load in as_orders(catalog, settings, plans, place)
+    ]
+    return totals([load["estimate"] for load in loads])
 
 
 def plan_orders(

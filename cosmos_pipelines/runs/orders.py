@@ -14,6 +14,7 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.runs.enter import enter_all
 from cosmos_pipelines.runs.estimates.spread import NOTHING, Spread
+from cosmos_pipelines.runs.estimates.words import total_words
 from cosmos_pipelines.runs.plan import Planned, as_orders
 from cosmos_pipelines.runs.sweep import Cell
 from cosmos_pipelines.settings import Settings
@@ -30,14 +31,13 @@ def told(
 ) -> dict[str, Any]:
     """What the cells would become, as plain data; see `CosmosAPI.plan_order`."""
     possible = [cell.plan for cell in cells if cell.plan is not None]
-    loads = [_load(one) for one in as_orders(catalog, settings, possible, backend)]
+    orders = as_orders(catalog, settings, possible, backend)
+    loads = [_load(one) for one in orders]
     return {
         "runs": len(possible),
         "refused": len(cells) - len(possible),
         "chunks": sum(load["chunks"] or 0 for load in loads) or None,
-        **_total(loads, "seconds", "p90_s"),
-        **_total(loads, "money", "p90_money"),
-        "currency": next((load["currency"] for load in loads if load["currency"]), None),
+        **totals([load["estimate"] for load in orders]),
         "loads": loads,
         "cells": [_cell(cell) for cell in cells],
     }
@@ -129,13 +129,26 @@ def _statuses(runs: Sequence[Run]) -> dict[str, int]:
     return found
 
 
-def _total(loads: Sequence[dict[str, Any]], middle: str, high: str) -> dict[str, float | None]:
-    """The sum over all loads of an amount, by its two names; None where one is not known."""
-    if not loads or any(load[middle] is None for load in loads):
+def totals(estimates: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
+    """Return the sum of the estimates of loads (see `priced`), and `total`: all of it in words.
+
+    `seconds`, `p90_s`, `money`, `p90_money`, `currency`; None where one of them is not known.
+    """
+    known = [one for one in estimates if one is not None]
+    if len(known) < len(estimates):
+        known = []
+    total = _total(known, "seconds", "p90_s") | _total(known, "money", "p90_money")
+    total["currency"] = known[0]["currency"] if total.get("money") is not None else None
+    return total | {"total": total_words(total)}
+
+
+def _total(known: Sequence[dict[str, Any]], middle: str, high: str) -> dict[str, Any]:
+    """The sum of an amount, by its two names; None where one is not known."""
+    if not known or any(one[middle] is None for one in known):
         return {middle: None, high: None}
     total = NOTHING
-    for load in loads:
-        total += Spread(load[middle], load[high])
+    for one in known:
+        total += Spread(one[middle], one[high])
     return {
         middle: round(total.p50, 2),
         high: None if total.p90 is None else round(total.p90, 2),

@@ -6,7 +6,7 @@ Where no earlier run tells, how far a run is says it, and nothing is said of one
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -44,11 +44,33 @@ class Remaining:
             return expected.own.p50 * (1 - done)
         if self._in_load[run.batch_id or ""] > 1:
             return None  # it began after others, at a time that nobody kept
-        started = run.started_at
-        elapsed = 0.0 if started is None else ((now or datetime.now(UTC)) - started).total_seconds()
+        elapsed = _elapsed_s(run, now)
         if expected is not None:
             return max(0.0, expected.whole.p50 - elapsed)
         return elapsed * (1 - done) / done if done >= SURE else None
+
+    def order_left_s(self, runs: Sequence[Run], now: datetime | None = None) -> float | None:
+        """Seconds until all of these have ended, the active runs of one order; None: nothing tells.
+
+        They are made one after another, behind one load of the model.
+        """
+        if len(runs) == 1:
+            return self.left_s(runs[0], now)
+        left = 0.0
+        load_s = 0.0
+        for run in runs:
+            if (expected := self.of_run(run)) is None:
+                return None
+            left += expected.own.p50 * (1 - _part_done(run))
+            load_s = max(load_s, expected.load.p50)
+        if not any(_part_done(run) for run in runs):
+            left += max(0.0, load_s - max((_elapsed_s(run, now) for run in runs), default=0.0))
+        return left
+
+
+def _elapsed_s(run: Run, now: datetime | None) -> float:
+    started = run.started_at
+    return 0.0 if started is None else ((now or datetime.now(UTC)) - started).total_seconds()
 
 
 def _part_done(run: Run) -> float:

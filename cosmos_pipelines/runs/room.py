@@ -65,8 +65,7 @@ def _one_ends_soon(
     for load in loads:
         if load.state == "started":
             mine = [run for run in members if run.load_id == load.id and run.status in _HOLDS_GPU]
-            left = [remaining.left_s(run) for run in mine]
-            known = [seconds for seconds in left if seconds is not None]
-            if len(known) < len(left) or sum(known) <= settings.queue.prepare_s:
+            left_s = remaining.order_left_s(mine)
+            if left_s is None or left_s <= settings.queue.prepare_s:
                 return True
     return False

@@ -36,6 +36,7 @@ def test_a_blocked_sample_costs_its_mates_nothing(transfer1: RemoteProject) -> N
             found = probe(transfer1.settings.home / run.outputs["video"], deep=True)
             assert (found.width, found.height, found.frames) == (960, 704, FRAMES)
             assert run.outputs["timing"]["chunks"] == 1
+            assert {"upload_s", "download_s"} <= run.outputs["timing"].keys()
 
 
 def test_videos_of_a_batch_come_home_one_by_one_also_over_a_cut_link(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosmos_pipelines.batching import Slot, Waiting, plan_loads
 from cosmos_pipelines.runs.estimates.model import RunEstimate
 from cosmos_pipelines.runs.estimates.money import Price
 from cosmos_pipelines.runs.estimates.spread import Spread
@@ -98,6 +99,21 @@ def test_behind_a_run_of_which_only_a_guess_is_known_no_latest_end_is_told() -> 
     assert (a.end, b.start, b.end) == (Spread(160, None), Spread(160, None), Spread(320, None))
     assert c.end.p90 is not None
     assert (c.money, b.money) == (None, None)
+
+
+def test_the_loads_of_the_planner_are_forecast() -> None:
+    waiting = [
+        Waiting(f"rs_{n}", n % 2, float(n), "cosmos_transfer1", "transfer", ("big",), 100, 60)
+        for n in range(6)
+    ]
+    loads = plan_loads(waiting, [Slot("big", (0,)), Slot("big", (1,), 30)]).loads
+    estimates = {run.run_id: estimate(Spread(100, 120)) for run in waiting}
+    found = {one.run_id: one for one in forecast(loads, estimates, PRICES)}
+    assert found.keys() == estimates.keys()
+    for load in loads:
+        for run_id in load.run_ids:
+            assert (found[run_id].start.p50, found[run_id].place) == (load.start_s, "big")
+            assert found[run_id].end.p50 == load.ends[run_id]
 
 
 def test_a_gpu_that_may_become_free_later_delays_what_comes_behind() -> None:

@@ -94,7 +94,7 @@ def test_upscales_of_videos_that_runs_made_share_loads_and_read_none(staged: Pro
     with counting(staged.settings) as counts:
         assert batches(staged) == [[run.id for run in runs]]
     assert counts["probe"] == 0
-    assert counts["statement"] <= 7
+    assert counts["statement"] <= 6  # two for what earlier runs took
     (staged.settings.home / "video_0.mp4").unlink()
     (staged.settings.home / "video_1.mp4").write_bytes(b"another")
     ids = [run.id for run in runs]
@@ -107,7 +107,7 @@ def test_a_scene_and_a_prompt_are_looked_at_once_for_all_their_runs(staged: Proj
     with counting(staged.settings) as counts:
         assert [len(batch) for batch in batches(staged)] == [8] * 4
     assert counts["probe"] == 0
-    assert counts["statement"] <= 8
+    assert counts["statement"] <= 7  # two for what earlier runs took
 
 
 def test_runs_of_different_settings_that_wait_in_turn_share_loads(staged: Project) -> None:

@@ -120,6 +120,23 @@ def test_a_run_that_began_after_others_of_its_load_is_not_measured_by_the_start_
     project.catalog.close()
 
 
+def test_an_order_ends_when_all_its_runs_are_made_behind_one_load(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    added(project, "street", {"seconds": 500, "load_s": 60})
+    now = utc_now()
+    runs = [replace(added(project, "street"), batch_id="batch_1", started_at=now) for _ in range(3)]
+    unknown = replace(added(project, "bridge"), batch_id="batch_1", started_at=now)
+    remaining = remaining_of(project, *runs, unknown)
+    assert remaining.order_left_s(runs, now) == 1560
+    assert remaining.order_left_s(runs, now + timedelta(seconds=20)) == 1540
+    assert remaining.order_left_s(runs, now + timedelta(hours=1)) == 1500
+    half = replace(runs[0], progress={"done": 5, "total": 10, "text": ""})
+    assert remaining.order_left_s([half, *runs[1:]], now) == 1250
+    assert remaining.order_left_s([*runs, unknown], now) is None
+    assert remaining.order_left_s([], now) == 0
+    project.catalog.close()
+
+
 def test_many_waiting_runs_take_as_many_queries_as_one(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     runs = [added(project, "street", config={"seed": n}) for n in range(30)]

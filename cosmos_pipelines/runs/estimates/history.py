@@ -74,12 +74,12 @@ class History:
 
 
 def _sample(run: Run, same: Any, alone: bool) -> Sample:
-    timing = _mapping(run.outputs.get("timing"))
+    timing = record_in(run.outputs, "timing")
     own_s = seconds_of(timing.get("seconds"))
     load_s = seconds_of(timing.get("load_s"))
     if "seconds" not in timing and alone:
         own_s, load_s = seconds_of(run.duration_s), 0.0
-    gpu = _mapping(run.outputs.get("gpu")).get("name")
+    gpu = record_in(run.outputs, "gpu").get("name")
     return Sample(
         work=work_of_cost(run.engine, run.model_type, timing, same),
         place=run.backend,
@@ -100,8 +100,10 @@ def expected_in(record: Mapping[str, Any]) -> Spread | None:
     return None if middle is None else Spread(middle, high)
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def record_in(outputs: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a record in the outputs of a run; an empty one if there is none, or something else."""
+    found = outputs.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def seconds_of(value: object) -> float | None:

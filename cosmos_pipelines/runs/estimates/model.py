@@ -7,9 +7,10 @@ same GPU elsewhere; published figures. Three runs are enough, and where none has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final, Literal
 
 from cosmos_pipelines.backends.registry import host_of
@@ -19,6 +20,7 @@ from cosmos_pipelines.runs.estimates.history import History, Sample
 from cosmos_pipelines.runs.estimates.published import published_s
 from cosmos_pipelines.runs.estimates.spread import NOTHING, Spread, spread_of, together
 from cosmos_pipelines.runs.estimates.work import Work, works_of_order
+from cosmos_pipelines.runs.known_places import seen_last
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import AUTO
 
@@ -112,17 +114,11 @@ class LoadEstimate:
 class Estimates:
     """Estimates of one plan: each engine's earlier runs are read once, whatever is asked."""
 
-    def __init__(
-        self, catalog: Catalog, settings: Settings, gpus: Mapping[str, str] | None = None
-    ) -> None:
-        """`gpus`: by place, the name of its GPUs as nvidia-smi gave it, where somebody has looked.
-
-        Of other places it is known from the runs that were made there.
-        """
+    def __init__(self, catalog: Catalog, settings: Settings) -> None:
         self._settings = settings
         self._history = History(catalog)
         self._runs: dict[tuple[Work, str], RunEstimate | None] = {}
-        self._gpus: dict[str, str | None] = dict(gpus or {})
+        self._gpus: dict[str, str | None] = {}
         self._hosts: dict[str, str | None] = {}
 
     def of_order(self, order: Order, place: str) -> LoadEstimate | None:
@@ -187,10 +183,12 @@ class Estimates:
         return self._hosts[place]
 
     def _gpu_of(self, place: str) -> str | None:
-        """The GPU of a place, by the newest run that was made there; None: not known."""
+        """The name of a place's GPU, as the last look or a run there has told; None: not known."""
         if place not in self._gpus:
-            there = (s.gpu for s in self._history.of_all() if s.gpu and self._is_at(s, place))
-            self._gpus[place] = None if place == AUTO else next(there, None)
+            known = self._settings.places.get(place)
+            seen = (gpu.name for gpu in seen_last(self._settings, known).gpus) if known else ()
+            told = (s.gpu for s in self._history.of_all() if s.gpu and self._is_at(s, place))
+            self._gpus[place] = None if place == AUTO else next(chain(seen, told), None)
         return self._gpus[place]
 
 

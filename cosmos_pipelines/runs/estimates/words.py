@@ -34,6 +34,20 @@ def said_of(estimate: Mapping[str, Any]) -> dict[str, str]:
     return said
 
 
+def total_words(total: Mapping[str, Any]) -> str:
+    """Return the time and money of several loads in words; "" where the time is not known."""
+    if total["seconds"] is None:
+        return ""
+    said = f"about {spoken(total['seconds'])}"
+    if total["p90_s"] is not None:
+        said += f" (9 of 10 times at most {spoken(total['p90_s'])})"
+    if total["money"] is not None:
+        said += f", about {amount(total['money'], total['currency'])}"
+        if total["p90_money"] is not None:
+            said += f" (at most {amount(total['p90_money'], total['currency'])})"
+    return said
+
+
 def _basis(estimate: Mapping[str, Any]) -> str:
     runs = estimate["runs"]
     if estimate["basis"] == "published":

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from cosmos_pipelines.catalog.records import utc_now
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.runs.estimates import history
 from cosmos_pipelines.runs.estimates.model import Estimates
 from cosmos_pipelines.runs.estimates.money import paid, price_of, priced
+from cosmos_pipelines.runs.known_places import KnownGpu, PlaceState, remember
 from cosmos_pipelines.settings import Settings
 from tests.support.counting import counting
 from tests.support.project import Project, make_project, settings_in
@@ -142,10 +144,12 @@ def test_a_published_figure_is_a_first_guess_and_says_so(
     assert "first guess by NVIDIA's published figures" in found["said"]["time"]
     assert found["money"] == round(2 * 264.13 * 3.6 / 3600, 2)
     assert found["p90_money"] is None
-    looked = Estimates(project.catalog, on_host, {"local": "NVIDIA B200"})
-    seen = looked.of_order(order(cost, engine="cosmos_transfer2_5"), "local")
-    assert seen is not None
-    assert seen.busy.p50 == pytest.approx(2 * 92.25)
+    gpu = KnownGpu(0, "NVIDIA B200", 183_359)
+    remember(
+        on_host, on_host.places["local"], PlaceState("local", True, (gpu,), looked_at=utc_now())
+    )
+    seen = told(project, on_host, "local", cost, engine="cosmos_transfer2_5")
+    assert seen["seconds"] == round(2 * 92.25)
     for other in ({**cost, "gpus": 4}, {**cost, "kind": "3 control(s), at 720"}):
         assert told(project, on_host, "big", other, engine="cosmos_transfer2_5") is None
     completed(project, 400, engine="cosmos_transfer2_5", place="big", host="10.0.0.2", **cost)

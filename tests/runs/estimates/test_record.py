@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,12 @@ def test_nothing_is_told_of_a_run_of_which_nothing_is_known(tmp_path: Path) -> N
     run = made.catalog.add_run("upscale", "gone_engine", "nowhere", {"odd": 1}, source={})
     assert costs_of(made.catalog, made.settings, run) == {}
     made.catalog.close()
+
+
+@pytest.mark.parametrize("timing", [[1], "long", {"seconds": "much", "load_s": None}], ids=repr)
+def test_a_record_of_another_shape_is_no_error_where_a_run_is_shown(
+    project: Project, timing: object
+) -> None:
+    (run,) = pending(project, "one")
+    odd = replace(run, status="completed", outputs={"video": "v", "timing": timing})
+    assert costs_of(project.catalog, project.settings, odd) == {}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
+from cosmos_pipelines.runs.looks import Looks
 from tests.support.project import settings_in, write_video
 from tests.support.review_page import review_page, visitor
 
@@ -63,11 +64,18 @@ def test_time_and_money_stand_in_the_plan_the_queue_and_beside_the_truth(api: Co
     assert plan["p90_s"] > 1900
     assert load["said"]["money"].startswith("about 1.90 EUR, 9 of 10 times at most ")
     assert load["said"]["checked"] == "0 of the last 1 runs ended within what was told"
+    again = api.plan_orders("again", [made])
+    assert again["total"].startswith(
+        "about 16 min 40 s (9 of 10 times at most 24 min 13 s), about 1.00"
+    )
     waiting = api.create_run(prompt, backend="big", queue=True)["id"]
     (card,) = api.look_at_queue()["waiting"]
     assert (card["whole_s"], card["estimate"]["money"]) == (1000, 1.0)
     assert card["whole_p90_s"] > 1000
     assert api.show(waiting)["costs"]["money"].startswith("about 1.00 EUR")
+    run = api.catalog.get_run(waiting)
+    seen = Looks(api.catalog, api.settings, [run], lambda *_: None).waiting(run)
+    assert (seen.seconds, seen.load_s) == (900, 100)  # what the planner is told
     assert api.show(made)["costs"] == {
         "expected": "about 13 min 20 s, 9 of 10 times at most 15 min 50 s",
         "took": "16 min 40 s; 1 min 40 s of it to load",

@@ -34,6 +34,7 @@ function told(what, plan) {
     const by = plan.engines.map((engine) => engine.label).join(", ");
     const loads = count(plan.loads, ["load of the model", "loads of the model"]);
     content.push(make("p", { textContent: `${count(plan.runs, WHAT[what].thing)}, in ${loads}, by ${by}.` }));
+    if (plan.total) content.push(make("p", { textContent: `It takes ${plan.total}.` }));
   } else content.push(make("p", { textContent: "None of them can be ordered." }));
   if (plan.same) content.push(make("p", { textContent: `${count(plan.same, ["run has", "runs have"])} the same order as another of them.` }));
   if (plan.notes.length) content.push(lines(plan.notes.map(({ note, runs: of }) => (of === plan.runs ? note : `${note} (${of} of ${plan.runs})`))));
