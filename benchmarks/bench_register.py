@@ -78,10 +78,11 @@ def request(scene: Path, number: int) -> None:
     (scene / "scene.toml").write_text(prompts + recipes)
 
 
-def doors(project: Project, number: int, prompts: list[str]) -> dict[str, Callable[[], object]]:
+def doors(
+    project: Project, cosmos: CosmosAPI, number: int, prompts: list[str]
+) -> dict[str, Callable[[], object]]:
     """The ways in, each with what it registers."""
     settings = project.settings
-    cosmos = CosmosAPI(settings.home)
     job = build_definitions(settings).resolve_job_def("create_runs")
     form = {"prompts": prompts, "seeds": [1000]}
 
@@ -118,29 +119,29 @@ def main() -> None:
         scene = project.scene()
         with CosmosAPI(project.settings.home) as cosmos:
             prompts = [cosmos.create_prompt(f"look {n}", scene)["id"] for n in range(given.runs)]
-        with open_instance(project.settings, captures=False) as instance:
-            known = project.catalog.list_prompts(limit=None)
-            record(instance, project.catalog, project.settings, *known)
-        request(scene, given.runs)
-        for name, register in doors(project, given.runs, prompts).items():
-            if given.doors and name not in given.doors:
-                continue
-            stick = yardstick(project, given.runs)
-            began, cpu = time.perf_counter(), time.process_time()
-            with counted(str(project.settings.catalog_url).rpartition("/")[2]) as numbers:
-                register()
-            took = time.perf_counter() - began
-            line = {
-                "bench": "register",
-                "door": name,
-                "runs": given.runs,
-                "s": round(took, 2),
-                "cpu_s": round(time.process_time() - cpu, 2),
-                "yardstick_s": round(stick, 2),
-                "ratio": round(took / stick, 1),
-                **numbers,
-            }
-            print(json.dumps(line), flush=True)
+            with open_instance(project.settings, captures=False) as instance:
+                known = project.catalog.list_prompts(limit=None)
+                record(instance, project.catalog, project.settings, *known)
+            request(scene, given.runs)
+            for name, register in doors(project, cosmos, given.runs, prompts).items():
+                if given.doors and name not in given.doors:
+                    continue
+                stick = yardstick(project, given.runs)
+                began, cpu = time.perf_counter(), time.process_time()
+                with counted(str(project.settings.catalog_url).rpartition("/")[2]) as numbers:
+                    register()
+                took = time.perf_counter() - began
+                line = {
+                    "bench": "register",
+                    "door": name,
+                    "runs": given.runs,
+                    "s": round(took, 2),
+                    "cpu_s": round(time.process_time() - cpu, 2),
+                    "yardstick_s": round(stick, 2),
+                    "ratio": round(took / stick, 1),
+                    **numbers,
+                }
+                print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

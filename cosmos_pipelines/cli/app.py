@@ -29,7 +29,9 @@ COMMANDS: dict[str, Entry] = {
         "show", _LOOK, "Show a prompt, run, scene or recipe, or how a video file was made."
     ),
     "status": Entry(
-        "status", _OPERATE, "Show active and queued runs, GPUs, and what was left behind."
+        "status",
+        _OPERATE,
+        "Show active and queued runs, GPUs of all hosts, and what was left behind.",
     ),
     "logs": Entry("logs", _OPERATE, "Print a run's log."),
     "kill": Entry("kill", _OPERATE, "Stop one run, or all runs."),

@@ -37,6 +37,7 @@ OURS: Final = tuple(
 TAKEN: Final = frozenset(
     {"home", "database_url", "dagster_home", "owner", "scenes", "clean"}
     | {"paths", "execution", "remote", "docker", "ui"}
+    | {"budget", "hosts", "notify", "person", "postgres", "queue"}
 )
 """Names of other settings, which an engine's table in cosmos.toml cannot have."""
 

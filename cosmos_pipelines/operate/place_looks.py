@@ -140,7 +140,7 @@ def look_at_place(settings: Settings, place: Place) -> PlaceState:
     if is_remote(settings, place.name):
         hasty = replace(place, remote=place.remote.model_copy(update={"wait_s": 0}))
         with closing(backend_on(settings, hasty)) as host:
-            return _looked(place, host, _on_host(settings, place, host))
+            return _looked(place, host, _ready_on_host(settings, place, host))
     with closing(backend_for(settings, place.name)) as backend:
         return _looked(place, backend, _here(settings))
 
@@ -173,7 +173,7 @@ def _here(settings: Settings) -> dict[str, str | None]:
     }
 
 
-def _on_host(settings: Settings, place: Place, backend: SshBackend) -> dict[str, str | None]:
+def _ready_on_host(settings: Settings, place: Place, backend: SshBackend) -> dict[str, str | None]:
     """Return why each engine cannot run on a host, by its set-up and the needs of its carrier."""
     engines = list(_engines(settings))
     code = {

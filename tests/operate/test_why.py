@@ -66,7 +66,9 @@ def test_every_kind_of_failure_has_its_sentence_and_commands_that_exist() -> Non
     for cause in CAUSES.values():
         assert cause.next
         for command, _ in cause.next:
-            program, name, *_ = command.format(run="rs_1", model_type="t", host="h").split()
+            program, name, *_ = command.format(
+                run="rs_1", parent="rs_2", model_type="t", host="h"
+            ).split()
             assert program == "cosmos"
             assert name in COMMANDS
 
