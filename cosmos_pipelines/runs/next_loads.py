@@ -7,15 +7,16 @@ at only for the runs whose turn has come, and none is read to its end: its run d
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
-from cosmos_pipelines.batching import Slot, plan_loads
+from cosmos_pipelines.batching import plan_loads
 from cosmos_pipelines.batching.loads import LoadPlan
 from cosmos_pipelines.catalog.queue import NewLoad
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.budget import keep_budget
 from cosmos_pipelines.runs.looks import Looks, Say
+from cosmos_pipelines.runs.room import Room
 from cosmos_pipelines.settings import Settings
 
 LOOKED_AT: Final = 200
@@ -25,41 +26,50 @@ LOOKED_AT: Final = 200
 def next_loads(
     catalog: Catalog,
     settings: Settings,
-    room: Mapping[str, int],
+    room: Room,
     say: Say,
     alone: Collection[str] = (),
 ) -> list[NewLoad]:
     """The loads that may be taken out of the queue now, in the order of the queue.
 
-    `room`: how many GPUs each place has for more loads; `alone`: runs that share no load, by id.
+    `room`: where; `alone`: runs that share no load, by id.
 
     A run whose inputs cannot be used, or are no longer as they were measured, is alone: when it
     starts, its scene is made anew, or it fails and says why. So is a run whose engine raises an
     error; `say` is told.
     """
-    slots = [Slot(name, (number,)) for name, free in room.items() for number in range(free)]
-    if slots and (settings.budget.of_a_day or settings.budget.of_a_batch):
+    if room.open and (settings.budget.of_a_day or settings.budget.of_a_batch):
         keep_budget(catalog, settings)  # which pauses the queue when it is used up
-    places = {slot.place for slot in slots}
-    if not slots or not (waiting := catalog.ready_runs(LOOKED_AT, places=places)):
+    if not room.open or not (waiting := catalog.ready_runs(LOOKED_AT, places=room.places)):
         return []
     looks = Looks(catalog, settings, waiting, say)
     by_id = {run.id: run for run in waiting}
     order = {run.id: number for number, run in enumerate(waiting)}
     schedule = plan_loads(
         [looks.waiting(run, alone) for run in waiting],
-        slots,
+        room.slots,
         mode=settings.queue.mode,
         company_s=settings.queue.company_s,
         now=time.time(),
     )
     loads = [
         _load(planned, tuple(run.id for run in runs))
-        for planned in schedule.loads
-        if planned.start_s <= 0
+        for planned in _first_ones(schedule.loads, room)
         for runs in looks.batches([by_id[run_id] for run_id in planned.run_ids], planned.mode)
     ]
     return sorted(loads, key=lambda load: order[load.run_ids[0]])
+
+
+def _first_ones(planned: Iterable[LoadPlan], room: Room) -> Iterator[LoadPlan]:
+    """The loads that come first on GPUs which may all be given another load now."""
+    used: set[int] = set()
+    for load in planned:
+        free_at = max(room.slots[number].free_at for number in load.slots)
+        waits_for_company = load.start_s > free_at
+        free = room.open.issuperset(load.slots) and used.isdisjoint(load.slots)
+        if free and not waits_for_company:
+            yield load
+        used |= {*load.slots}
 
 
 def _load(planned: LoadPlan, run_ids: tuple[str, ...]) -> NewLoad:

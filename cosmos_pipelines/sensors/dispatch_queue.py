@@ -80,8 +80,8 @@ def _may_take(catalog: Catalog, settings: Settings) -> bool:
     """Whether a run waits that a place has room for."""
     if not catalog.ready_runs(1):
         return False
-    places = [place for place, free in room_of(catalog, settings).items() if free > 0]
-    return bool(catalog.ready_runs(1, places=places))
+    places = room_of(catalog, settings).places
+    return bool(places and catalog.ready_runs(1, places=places))
 
 
 def _take(

@@ -22,6 +22,7 @@ from cosmos_pipelines.settings import NOTIFY_VARIABLE, Settings
 from tests.catalog.rows import OWNER, add_run, begin, fail
 from tests.support.dagster_project import add_run as add_staged
 from tests.support.project import Project, settings_in
+from tests.support.rooms import free_room
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 TOMORROW = NOON + timedelta(days=1)
@@ -211,7 +212,7 @@ def test_a_dispatcher_looks_at_the_budget_before_it_takes_anything(staged: Proje
     run = add_staged(staged, queued=True)
 
     def taken(settings: Settings) -> list[tuple[str, ...]]:
-        loads = next_loads(staged.catalog, settings, {"local": 1}, lambda said, e: None)
+        loads = next_loads(staged.catalog, settings, free_room(), lambda said, e: None)
         return [load.run_ids for load in loads]
 
     home = staged.settings.home

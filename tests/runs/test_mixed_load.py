@@ -21,6 +21,7 @@ from tests.models.trees import path_with_torchrun
 from tests.support.cosmos_models import all_passes
 from tests.support.dagster_project import add_prompt
 from tests.support.project import Project
+from tests.support.rooms import free_room
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def planned(project: Project, mode: str) -> list[NewLoad]:
     """The next loads of the queue, in a mode."""
     queue = project.settings.queue.model_copy(update={"mode": mode})
     settings = project.settings.model_copy(update={"queue": queue})
-    return next_loads(project.catalog, settings, {"local": 1}, lambda *_: None)
+    return next_loads(project.catalog, settings, free_room(), lambda *_: None)
 
 
 def test_runs_of_a_mixed_load_share_an_order_and_keep_what_they_executed_for_others(

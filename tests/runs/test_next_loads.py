@@ -16,6 +16,7 @@ from tests.support.counting import counting
 from tests.support.dagster_project import add_run
 from tests.support.many_runs import copy_run
 from tests.support.project import Project, write_video
+from tests.support.rooms import free_room
 from tests.support.stand_in_engine import StandIn
 
 
@@ -44,7 +45,7 @@ def odd() -> Iterator[str]:
 
 def batches(project: Project, room: int = 4) -> list[list[str]]:
     """The next loads, as run ids."""
-    found = next_loads(project.catalog, project.settings, {"local": room}, said)
+    found = next_loads(project.catalog, project.settings, free_room(room), said)
     return [list(load.run_ids) for load in found]
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dagster as dg
+import pytest
 
+from cosmos_pipelines.engines.base import Cost
+from cosmos_pipelines.operations import Job
 from cosmos_pipelines.sensors.dispatch_queue import dispatch_queue
 from tests.support.dagster_project import add_run, tick
 from tests.support.many_runs import copy_run
 from tests.support.project import Project
 from tests.support.queue_looks import OWNER, Looks
+from tests.support.stand_in_engine import StandIn
 
 
 def test_runs_that_fit_together_are_one_request_in_their_order(
@@ -104,3 +108,24 @@ def test_a_run_whose_input_is_gone_is_alone_and_will_say_why(staged: Project, lo
     (staged.settings.inputs / "square" / "color.mp4").unlink()
     looks.room(2)
     assert sorted(looks.once()) == sorted([[bad.id], [good.id]])
+
+
+def test_runs_of_one_gpu_do_not_keep_one_of_two_from_starting(
+    staged: Project, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StandIn, "cost", lambda _, job: _cost(job))
+    looks.room(2)
+    first = add_run(staged, "works", queued=True)
+    assert looks.once() == [[first.id]]
+    looks.started()
+    looks.begun(looks.keys[0])
+    wide = add_run(staged, "two gpus", queued=True)
+    narrow = add_run(staged, "later", queued=True)
+    assert looks.once() == [[wide.id]]  # it waits for both, and nothing takes one of them
+    looks.started()
+    assert looks.once() == []
+    assert staged.catalog.get_run(narrow.id).status == "pending"
+
+
+def _cost(job: Job) -> Cost:
+    return Cost(chunks=1, steps=1, gpus=2 if "two" in job.text else 1)
