@@ -39,7 +39,7 @@ def room_of(catalog: Catalog, settings: Settings) -> dict[str, int]:
         if state.up is False:
             room[name] = 0
             continue
-        slots = _slots(settings, name, state)
+        slots = slots_of(settings, name, state)
         mine = busy.get(name, [])
         free = slots - sum(load.gpus for load in mine)
         room[name] = max(0, free)
@@ -48,13 +48,14 @@ def room_of(catalog: Catalog, settings: Settings) -> dict[str, int]:
     return room
 
 
-def _slots(settings: Settings, name: str, state: PlaceState) -> int:
+def slots_of(settings: Settings, name: str, state: PlaceState | None = None) -> int:
+    """How many GPUs a place has for loads. `state`: what is known of it."""
     if name == LOCAL:
         return settings.execution.local_slots
     place = settings.places.get(name)
     if place is not None and place.gpus != "all":
         return len(place.gpus)
-    return max(1, len(state.gpus))
+    return max(1, len(state.gpus) if state else 1)
 
 
 def _one_ends_soon(
