@@ -17,8 +17,8 @@ from cosmos_pipelines.api.logs import Logs
 from cosmos_pipelines.api.messages import Messages
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.orders import Orders
-from cosmos_pipelines.api.records import Records
 from cosmos_pipelines.api.queue import Queueing
+from cosmos_pipelines.api.records import Records
 from cosmos_pipelines.api.review import Review
 from cosmos_pipelines.api.runs import Inference, OnLine, Runs
 from cosmos_pipelines.api.scenes import Scenes

@@ -47,7 +47,8 @@ def test_what_waits_is_listed_in_the_order_of_its_start_and_moved(
 
 def test_the_plan_says_which_runs_share_a_load(cosmos: Cosmos, order: Order) -> None:
     one, two = order("--seed", 1), order("--seed", 2)
-    other = order("--weights", "0.5", "0", "0", "0.5")
+    prompt = cosmos("show", one, "--json").json["prompt_id"]
+    other = cosmos("prompt-enhance", prompt, "--detach", "--json").json["id"]
     plan = cosmos("queue", "plan", "--json").json
     assert sorted(load["run_ids"] for load in plan["loads"]) == sorted([[one, two], [other]])
     assert plan["not_planned"] == 0
