@@ -16,9 +16,11 @@ class Queueing(Project):
 
         `running`: cards (see `cards`) with `left_s` (seconds, or None), `lost` (its process is
         gone) and `shares` (ids of the active runs in the same model load). `waiting`: cards with
-        `position` from 1, `whole_s` (seconds that it will take, or None), `start_s` and `end_s` of
-        its load (seconds from now, or None), `cost` (or None) and `shares`. `waiting_in_all`,
-        `pauses` (scope, paused_at, paused_by, reason), `currency`.
+        `position` from 1, `shares` (of its load), `whole_s` and `whole_p90_s` (seconds with a load
+        of its own: half, and nine of ten such runs take no longer), `estimate` (as that of a load
+        in `plan_order`, with its money), `start_s`, `start_p90_s`, `end_s`, `end_p90_s` (seconds
+        from now, as the queue is planned) and `cost` (with its part of the load); each None where
+        nothing tells. `waiting_in_all`, `pauses` (scope, paused_at, paused_by, reason), `currency`.
         """
         from cosmos_pipelines.operate.queue import queue_now
 
@@ -27,8 +29,8 @@ class Queueing(Project):
     def plan_queue(self) -> Record:
         """Return the loads to come, in the order of their starts.
 
-        `loads`: run_ids, place, engine, model_type, gpus, mode, prepared, start_s, end_s, saved_s
-        (GPU seconds, against a load for each run), cost, why (these runs are together) and added
+        `loads`: run_ids, place, engine, model_type, gpus, mode, prepared, start_s, start_p90_s,
+        end_s, end_p90_s, saved_s (GPU seconds, against a load for each run), cost, why and added
         (by run: controls with weight 0 of a mixed load, which may change its pixels). `unplaced`:
         by run, why no place can take it now. `ends_s`, `saved_s`, `cost` of all; `not_planned`:
         runs behind those of the loads; `currency`. Seconds from now; None: nothing tells.

@@ -27,10 +27,12 @@ Engine = Annotated[str | None, typer.Option("--engine", metavar="NAME", help="On
 Row = dict[str, Any]
 
 
-def _when(seconds: float | None) -> str:
+def _when(seconds: float | None, high: float | None = None) -> str:
+    """A time from now; `high`: what nine of ten do not exceed."""
     if seconds is None:
         return "?"
-    return "now" if seconds < 1 else f"in {duration(seconds)}"
+    said = "now" if seconds < 1 else f"in {duration(seconds)}"
+    return said if high is None or high - seconds < 1 else f"{said}, at most {duration(high)}"
 
 
 def _money(amount: float | None, currency: str) -> str:
@@ -45,8 +47,8 @@ def _columns(currency: str) -> Columns:
         "status": lambda r: "lost" if r.get("lost") else r["status"],
         "engine": lambda r: engine_label(r["engine"]),
         "where": lambda r: r["host"] or r["backend"],
-        "starts": lambda r: _when(r["start_s"]) if "start_s" in r else "",
-        "ends": lambda r: _when(r["end_s"] if "end_s" in r else r["left_s"]),
+        "starts": lambda r: _when(r["start_s"], r["start_p90_s"]) if "start_s" in r else "",
+        "ends": lambda r: _when(r["end_s"], r["end_p90_s"]) if "end_s" in r else _when(r["left_s"]),
         "cost": lambda r: _money(r.get("cost"), currency),
         "with": lambda r: f"{len(r['shares'])} more" if r["shares"] else "",
         "what": lambda r: r["title"],
@@ -61,7 +63,8 @@ def queue(
 ) -> None:
     """Show what runs and what waits, in the order of its start; or give one of the commands.
 
-    Times and costs are those of earlier runs that did the same; ? is not known.
+    Times and costs come from earlier runs: half of such runs are done by then, and nine of ten by
+    the second time. ? is not known.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -92,8 +95,8 @@ def plan(ctx: typer.Context, as_json: Json = False) -> None:
         runs = f"{len(load['run_ids'])} run{'s' if len(load['run_ids']) > 1 else ''}"
         write(f"Load {number}: {runs} of {engine_label(load['engine'])} at {load['place']}")
         record = {
-            "starts": _when(load["start_s"]),
-            "ends": _when(load["end_s"]),
+            "starts": _when(load["start_s"], load["start_p90_s"]),
+            "ends": _when(load["end_s"], load["end_p90_s"]),
             "saves": f"{duration(load['saved_s'])} of a GPU" if load["saved_s"] else "",
             "costs": _money(load["cost"], currency),
             "why": load["why"],

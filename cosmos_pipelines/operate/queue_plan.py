@@ -28,7 +28,7 @@ MOST: Final = 1000
 
 @dataclass(frozen=True)
 class LoadToCome:
-    """A load that has not started; times in seconds from now, None where nothing tells."""
+    """A load that has not started."""
 
     run_ids: list[str]
     place: str
@@ -38,18 +38,19 @@ class LoadToCome:
     mode: str
     prepared: bool
     """A dispatcher has taken it out of the queue already."""
-    start_s: float | None
-    start_p90_s: float | None
-    end_s: float | None
-    end_p90_s: float | None
     saved_s: float | None
-    """GPU seconds that are saved against a load for each run."""
-    cost: float | None
-    """In [queue] currency; None: no price, or no time."""
+    """GPU seconds that are saved against a load for each run; None: not known."""
     why: str
     """Why these runs are together, and no more of them."""
     added: dict[str, list[str]]
     """By run: controls of others that it executes with weight 0; its pixels may change."""
+    times: dict[str, float | None]
+    """See `_times`."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        row = asdict(self)
+        return {**row, **row.pop("times")}
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class QueuePlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, with the sums of all loads; None where one is not known."""
-        rows = [asdict(load) for load in self.loads]
+        rows = [load.as_dict() for load in self.loads]
         ends = [row["end_s"] for row in rows]
         return {
             "loads": rows,
@@ -136,15 +137,15 @@ def _told(load: LoadPlan, taken: set[str], expected: Mapping[str, ForecastRun]) 
         load.gpus,
         load.mode,
         prepared,
-        saved_s=round(load.saved_s, 1) if runs else None,
-        why="It is prepared, and starts when a GPU is free." if prepared else load.why,
-        added={run_id: [*controls] for run_id, controls in load.added.items()},
-        **_times(runs),
+        round(load.saved_s, 1) if runs else None,
+        "It is prepared, and starts when a GPU is free." if prepared else load.why,
+        {run_id: [*controls] for run_id, controls in load.added.items()},
+        _times(runs),
     )
 
 
 def _times(runs: Sequence[ForecastRun]) -> dict[str, float | None]:
-    """Start, end and cost of the runs of one load together; each None where nothing is known."""
+    """Start, end (seconds from now) and cost of runs of one load; None where nothing is known."""
     if not runs:
         return dict.fromkeys(("start_s", "start_p90_s", "end_s", "end_p90_s", "cost"))
     start, end = runs[0].start, max((run.end for run in runs), key=lambda end: end.p50)
