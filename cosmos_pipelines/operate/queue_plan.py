@@ -50,7 +50,8 @@ class LoadToCome:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         row = asdict(self)
-        return {**row, **row.pop("times")}
+        times = row.pop("times")
+        return {**row, **times}
 
 
 @dataclass(frozen=True)
