@@ -168,13 +168,12 @@ def _slots(
     slots: list[Slot] = []
     unsure = set[int]()
     for name in places:
-        busy, price = free.get(name, []), price_of(settings, name)
+        busy = free.get(name, [])
         for number in range(max(slots_of(settings, name, known.get(name)), len(busy))):
             at = busy[number] if number < len(busy) else 0.0
             if at is None:
                 unsure.add(len(slots))
-            gpu_hour = price.gpu_hour if price else None
-            slots.append(Slot(name, (number,), UNKNOWN_S if at is None else at, price=gpu_hour))
+            slots.append(Slot(name, (number,), UNKNOWN_S if at is None else at))
     return slots, unsure
 
 
