@@ -17,6 +17,7 @@ from cosmos_pipelines.api.logs import Logs
 from cosmos_pipelines.api.messages import Messages
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.orders import Orders
+from cosmos_pipelines.api.queue import Queueing
 from cosmos_pipelines.api.records import Records
 from cosmos_pipelines.api.review import Review
 from cosmos_pipelines.api.runs import Inference, OnLine, Runs
@@ -37,6 +38,7 @@ class CosmosAPI(
     Comparing,
     Review,
     Story,
+    Queueing,
     Working,
     Logs,
     Drafts,

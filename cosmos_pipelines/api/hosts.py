@@ -1,31 +1,18 @@
-"""The part of the API for those who watch the queue and the hosts: looks, pause, resume, checks."""
+"""The part of the API for those who watch the hosts and the daemon: looks, stops, checks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from cosmos_pipelines.api.arguments import Count, Record, Words
+from cosmos_pipelines.api.arguments import Record, Words
 from cosmos_pipelines.api.project import Project
 from cosmos_pipelines.catalog.records import iso
 from cosmos_pipelines.errors import CosmosError, InputError, shown
 
 
 class Hosts(Project):
-    """Watch the queue and the hosts of one project."""
-
-    def look_at_queue(self, limit: Count = 100, offset: Count = 0) -> Record:
-        """Return what runs, and a part of what waits in the order of its start.
-
-        `running`: cards (see `cards`) with `left_s` (seconds, or None), `lost` (its process is
-        gone) and `shares` (ids of the active runs in the same model load). `waiting`: cards with
-        `position` from 1 and, with a load of its own, `whole_s` and `whole_p90_s` (seconds: half,
-        and nine of ten such runs take no longer) and `estimate` (as that of a load in `plan_order`,
-        with its money); each None where nothing tells. `waiting_in_all`.
-        """
-        from cosmos_pipelines.operate.queue import queue_now
-
-        return queue_now(self.catalog, self.settings, limit, offset)
+    """Watch the hosts and the daemon of one project."""
 
     def watch_hosts(self) -> Iterator[Record]:
         """Yield what is known of the places where runs are executed, twice a second at least.
@@ -64,7 +51,8 @@ class Hosts(Project):
         """Return what Dagster's daemon, which starts what waits, left in its records.
 
         `alive`: whether it gave a sign of life lately; None: no daemon has ever run. `beat`: the
-        last one. `queue`: "on", "paused", or None if it was never there.
+        last one. `sensor`: whether the sensor that starts what waits is "on" or switched "off" on
+        Dagster's page; None: it was never there. `pauses`: those of the queue.
 
         Raises:
             CosmosError: Dagster's records cannot be read.
@@ -78,23 +66,9 @@ class Hosts(Project):
         return {
             "alive": alive,
             "beat": side.beat and iso(side.beat),
-            "queue": None if side.queue_on is None else "on" if side.queue_on else "paused",
+            "sensor": None if side.queue_on is None else "on" if side.queue_on else "off",
+            "pauses": [pause.as_dict() for pause in self.catalog.list_pauses()],
         }
-
-    def pause_queue(self) -> Record:
-        """Start nothing more that waits, until `resume_queue`; return `daemon_state`.
-
-        What runs goes on, and so do the few batches that Dagster has taken already. It is the
-        switch of the sensor `dispatch_queue` on Dagster's page.
-
-        Raises:
-            StateError: no daemon has ever run in this project.
-        """
-        return self._switch_queue(on=False)
-
-    def resume_queue(self) -> Record:
-        """Start what waits again after `pause_queue`; return `daemon_state`. Raises StateError."""
-        return self._switch_queue(on=True)
 
     def stop_runs(self, run_ids: Words, *, batch: bool = False) -> Record:
         """Stop active runs and cancel waiting ones, each as `kill` does.
@@ -155,12 +129,6 @@ class Hosts(Project):
         from cosmos_pipelines.doctor.kept import examine_and_keep
 
         return examine_and_keep(self.settings, on_check)
-
-    def _switch_queue(self, *, on: bool) -> Record:
-        from cosmos_pipelines.resources.daemon_side import switch_queue
-
-        switch_queue(self.settings, on=on)
-        return self.daemon_state()
 
 
 def _moment(text: str) -> datetime:

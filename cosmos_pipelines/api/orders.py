@@ -91,7 +91,7 @@ class Orders(Project):
             tags=tags,
             priority=priority,
         )
-        return {**made, "starts": why_not_started(self.settings)}
+        return {**made, "starts": why_not_started(self.settings, self.catalog.list_pauses())}
 
     def queue_enhancement(
         self,
@@ -109,7 +109,7 @@ class Orders(Project):
         project = self.catalog, self.settings
         planned = plan_enhance(*project, prompt_id, fields, engine=engine)
         made = queue_once(*project, [planned], key=key, backend=backend)
-        return {**made, "starts": why_not_started(self.settings)}
+        return {**made, "starts": why_not_started(self.settings, self.catalog.list_pauses())}
 
     def cancel_waiting(self, run_ids: Words) -> Record:
         """Cancel those of the runs that have not begun; the others go on.

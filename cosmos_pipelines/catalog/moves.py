@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, select, tuple_, update
+from sqlalchemy import Row, Select, func, literal, select, tuple_, update
 
 from cosmos_pipelines.catalog.database import Transaction
 from cosmos_pipelines.catalog.lifecycle import Lifecycle
@@ -69,6 +69,12 @@ class Moves(Lifecycle):
                 turns = _turns_before(tx, run.id, _place_of(tx, other))
                 self._place(tx, {moved: {"turn": turn} for moved, turn in turns.items()})
         return self.get_run(run.id)
+
+    def position_of(self, run: Run) -> int:
+        """The place of a waiting run in the queue, from 1."""
+        place, own = tuple_(runs.c.turn, runs.c.id), tuple_(literal(run.turn), literal(run.id))
+        before = select(func.count().label("number")).select_from(runs)
+        return 1 + int(self.rows(before.where(_WAITS, place < own))[0].number)
 
     @staticmethod
     def _place(tx: Transaction, rows: Mapping[str, Mapping[str, Any]]) -> None:

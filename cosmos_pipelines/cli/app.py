@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
         _OPERATE,
         "Show active and queued runs, GPUs of all hosts, and what was left behind.",
     ),
+    "queue": Entry("queue", _OPERATE, "Show, plan, pause and change the queue, or work on it."),
     "logs": Entry("logs", _OPERATE, "Print a run's log."),
     "kill": Entry("kill", _OPERATE, "Stop one run, or all runs."),
     "why": Entry("why", _OPERATE, "Say why a run failed, with the evidence, and what to do."),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.operate.queue_plan import MOST, QueuePlan, plan_queue
 from cosmos_pipelines.runs.cards import cards_of
 from cosmos_pipelines.runs.estimates.money import priced
 from cosmos_pipelines.runs.lost import looks_lost
@@ -15,13 +17,31 @@ from cosmos_pipelines.settings import Settings
 
 def queue_now(catalog: Catalog, settings: Settings, limit: int, offset: int) -> dict[str, Any]:
     """Return the active runs and a page of the waiting ones; see `CosmosAPI.look_at_queue`."""
-    active = catalog.active_runs()
-    waiting = catalog.queued_runs(limit, offset=offset)
-    remaining = Remaining(catalog, settings, (*active, *waiting))
+    active, first = catalog.active_runs(), catalog.queued_runs(offset + limit)
+    remaining = Remaining(catalog, settings, (*active, *first))
+    plan = plan_queue(catalog, settings, active, first, remaining)
+    return {
+        "running": _running(catalog, active, remaining),
+        "waiting": _waiting(catalog, settings, first, offset, remaining, plan),
+        "waiting_in_all": catalog.count_queued(),
+        "pauses": [pause.as_dict() for pause in catalog.list_pauses()],
+        "currency": settings.queue.currency,
+    }
+
+
+def planned_loads(catalog: Catalog, settings: Settings) -> dict[str, Any]:
+    """Return the loads to come; see `CosmosAPI.plan_queue`."""
+    active, waiting = catalog.active_runs(), catalog.queued_runs(None)
+    remaining = Remaining(catalog, settings, (*active, *waiting[:MOST]))
+    plan = plan_queue(catalog, settings, active, waiting, remaining)
+    return {**plan.as_dict(), "currency": settings.queue.currency}
+
+
+def _running(catalog: Catalog, active: Sequence[Run], remaining: Remaining) -> list[dict[str, Any]]:
     shares: dict[str, list[str]] = {}
     for run in active:
         shares.setdefault(run.batch_id or run.id, []).append(run.id)
-    running = [
+    return [
         card
         | {
             "left_s": remaining.left_s(run),
@@ -30,13 +50,26 @@ def queue_now(catalog: Catalog, settings: Settings, limit: int, offset: int) -> 
         }
         for run, card in zip(active, cards_of(catalog, active), strict=True)
     ]
-    later = [
-        card | {"position": offset + number} | _whole(settings, remaining, run)
-        for number, (run, card) in enumerate(
-            zip(waiting, cards_of(catalog, waiting), strict=True), start=1
+
+
+def _waiting(
+    catalog: Catalog,
+    settings: Settings,
+    first: Sequence[Run],
+    offset: int,
+    remaining: Remaining,
+    plan: QueuePlan,
+) -> list[dict[str, Any]]:
+    shown = first[offset:]
+    return [
+        card
+        | {"position": number, "shares": plan.mates_of(run.id)}
+        | _whole(settings, remaining, run)
+        | plan.times_of(run.id)
+        for number, run, card in zip(
+            range(offset + 1, len(first) + 1), shown, cards_of(catalog, shown), strict=True
         )
     ]
-    return {"running": running, "waiting": later, "waiting_in_all": catalog.count_queued()}
 
 
 def _whole(settings: Settings, remaining: Remaining, run: Run) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from cosmos_pipelines.page.screens import (
     order,
     prompts,
     queue,
+    queue_order,
     run,
     scenes,
     wall,
@@ -91,7 +92,7 @@ def _screens(site: Site) -> list[Route]:
     async def events(_: Request) -> Response:
         return StreamingResponse(site.feed.stream(), media_type="text/event-stream")
 
-    modules = (actions, wall, compare, run, log, prompts, order, scenes, queue, strip)
+    modules = (actions, wall, compare, run, log, prompts, order, scenes, queue, queue_order, strip)
     found = [route for module in modules for route in module.routes(site)]
     return [Route("/events", events), *found]
 

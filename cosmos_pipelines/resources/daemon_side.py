@@ -13,7 +13,6 @@ from typing import Final
 
 import dagster as dg
 
-from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.settings import Settings
 
@@ -64,28 +63,3 @@ def queue_is_on(instance: dg.DagsterInstance) -> bool | None:
     states = instance.all_instigator_state()
     running = [state.is_running for state in states if state.instigator_name == "dispatch_queue"]
     return any(running) if running else None
-
-
-def switch_queue(settings: Settings, *, on: bool) -> None:
-    """Switch the sensor that starts waiting runs on or off, for daemons now and later.
-
-    Raises:
-        StateError: no daemon has evaluated it yet, so there is nothing to switch.
-    """
-    from cosmos_pipelines.resources.dagster_private import InstigatorStatus
-
-    found = False
-    if (settings.dagster_dir / "dagster.yaml").exists():
-        with open_instance(settings, captures=False) as instance:
-            for state in instance.all_instigator_state():
-                if state.instigator_name != "dispatch_queue":
-                    continue
-                found = True
-                if state.is_running != on:
-                    wanted = InstigatorStatus.RUNNING if on else InstigatorStatus.STOPPED
-                    instance.update_instigator_state(state.with_status(wanted))
-    if not found:
-        raise StateError(
-            "The queue cannot be paused or resumed: Dagster's daemon has never run here.",
-            hint="Start it with `cosmos ui`; until then nothing that waits is started.",
-        )

@@ -22,7 +22,6 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
-from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
 )
@@ -192,7 +191,6 @@ __all__ = [
     "CheckRunHealthResult",
     "DagsterAssetCheckFailedError",
     "InstanceRef",
-    "InstigatorStatus",
     "WorkerStatus",
     "events_file",
     "executed_by_code_server",

@@ -77,7 +77,7 @@ def room_of(catalog: Catalog, settings: Settings) -> Room:
     return Room(slots, frozenset(open_))
 
 
-def slots_of(settings: Settings, name: str, state: PlaceState | None) -> int:
+def slots_of(settings: Settings, name: str, state: PlaceState | None = None) -> int:
     """Return how many orders of one GPU a place executes at once, as far as it is known."""
     if name == LOCAL:
         return settings.execution.local_slots

@@ -201,6 +201,13 @@ NATURAL: dict[str, Call] = {
     "growth of a log": lambda a: a.log_growth(completed(a), np.int64(0), generation=None),
     "rules of logs": lambda a: a.log_rules(),
     "look at the queue": lambda a: a.look_at_queue(limit=3),
+    "plan the queue": lambda a: a.plan_queue(),
+    "why it waits": lambda a: a.why_queued(completed(a)),
+    "move": lambda a: a.move_run(a.create_run("street", queue=True), priority=np.int64(3)),
+    "pause and resume": lambda a: (a.pause_queue(reason="x"), a.resume_queue()),
+    "pause an engine": lambda a: (
+        a.pause_queue(engine="preview"), a.resume_queue(host=None, engine="preview"),
+    ),
     "hosts": lambda a: next(a.watch_hosts()) and None,
     "daemon": lambda a: a.daemon_state(),
     "stop runs": lambda a: a.stop_runs([], batch=True),
@@ -497,6 +504,17 @@ WRONG: dict[str, tuple[Call, str]] = {
     "kept check": (lambda a: a.check_and_keep(on_check="print"), "on_check"),
     "pause argument": (lambda a: a.pause_queue("x"), "1 arguments"),
     "resume argument": (lambda a: a.resume_queue(False), "1 arguments"),
+    "pause both": (lambda a: a.pause_queue(host="local", engine="preview"), "either a host"),
+    "pause host": (lambda a: a.pause_queue(host="gpu9"), "gpu9"),
+    "pause nothing": (lambda a: a.pause_queue(reason=" "), "reason"),
+    "resume what runs": (lambda a: a.resume_queue(engine="preview"), "not paused"),
+    "move nowhere": (lambda a: a.move_run(completed(a)), "one of first"),
+    "move an ended run": (lambda a: a.move_run(completed(a), first=True), "completed"),
+    "move far": (lambda a: a.move_run(completed(a), priority=10**12), "priority"),
+    "move unknown": (lambda a: a.move_run("rs_nothing", first=True), "rs_nothing"),
+    "why unknown waits": (lambda a: a.why_queued("rs_nothing"), "rs_nothing"),
+    "work argument": (lambda a: a.work_queue(True), "1 arguments"),
+    "plan argument": (lambda a: a.plan_queue(5), "1 arguments"),
     "stray argument": (lambda a: a.kill_stray("x"), "1 arguments"),
     "scenes argument": (lambda a: a.list_scenes(5), "1 arguments"),
     "rate six": (lambda a: a.rate_runs([], 6), "1 to 5"),
@@ -550,11 +568,12 @@ ANYTHING: list[Any] = [
     Odd(), Odd, print, Path(), Path("/nowhere"), np.int64(3), np.array([1, 2]), np.array(["x"]),
     Fraction(1, 3), Decimal("NaN"), Ellipsis, object(), range(3), iter([1]), slice(1),
 ]  # fmt: skip
+ENDLESS_WORK = {"work_queue"}
 SLOW = {"check_and_keep", "check_status", "doctor", "recover", "verify_integrity", "kill_stray"}
 """Those that take nothing which could be wrong, and a second each."""
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC - SLOW))
+@pytest.mark.parametrize("name", sorted(PUBLIC - SLOW - ENDLESS_WORK))
 def test_any_value_for_any_argument_is_taken_or_refused_in_words(
     api: CosmosAPI, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -282,7 +282,7 @@ class QueueMachine(RuleBasedStateMachine):
         run = self.runs[run_id]
         load = None if by_hand else run.load or "ld_none"
         may = run.status in ("pending", "failed", "cancelled") if by_hand else (
-            run.status == "pending" and run.load is not None
+            run.status in ("pending", "failed") and run.load is not None
         )  # fmt: skip
         may = may and not (run.leased and run.owner != process)
         got = self.catalog.claim(run_id, process, load=load, lease_s=LONG)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
-from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.resources.instance import open_instance
 from tests.support.idle_daemon import project_with_idle_daemon
 from tests.support.project import Project, make_project
@@ -29,13 +28,14 @@ def requested(project: Project) -> int:
         return len([r for r in instance.get_runs() if "cosmos/first_run" in r.tags])
 
 
-def test_a_project_without_a_daemon_has_nothing_to_pause(tmp_path: Path) -> None:
+def test_a_queue_without_a_daemon_is_paused_too(tmp_path: Path) -> None:
     settings = make_project(tmp_path / "home").settings
     with CosmosAPI(settings=settings) as api:
-        assert api.daemon_state() == {"alive": None, "beat": None, "queue": None}
+        nothing = {"alive": None, "beat": None, "sensor": None}
+        assert api.daemon_state() == nothing | {"pauses": []}
         assert api.not_taken() == {"known": False, "directories": []}
-        with pytest.raises(StateError, match="has never run here"):
-            api.pause_queue()
+        pause = api.pause_queue(reason="the host is needed")
+        assert api.daemon_state() == nothing | {"pauses": [pause]}
     assert not (settings.dagster_dir / "dagster.yaml").exists()
 
 
@@ -53,8 +53,8 @@ def test_a_paused_queue_starts_nothing_and_a_refused_directory_says_why(project:
             return {one["name"]: one["said"] for one in found if one["state"] == "bad"}
 
         drop("bad")
-        until(lambda: api.daemon_state()["queue"] == "on", "a look at the queue")
-        assert api.pause_queue()["queue"] == "paused"
+        until(lambda: api.daemon_state()["sensor"] == "on", "a look at the queue")
+        api.pause_queue()
         until(lambda: "bad" in refused(), "the reason")
         assert "no color pass" in refused()["bad"]
         prompt = api.create_prompt("A street", "city")
@@ -63,5 +63,5 @@ def test_a_paused_queue_starts_nothing_and_a_refused_directory_says_why(project:
         until(lambda: "worse" in refused(), "the daemon's next looks")
         assert requested(project) == 0
         assert api.daemon_state()["alive"]
-        assert api.resume_queue()["queue"] == "on"
+        assert api.resume_queue() == {"pauses": []}
         until(lambda: requested(project), "the run to be requested")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from tests.support.review_page import review_page
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 pytest_plugins = ["tests.support.staged"]
 
@@ -100,6 +100,62 @@ def test_what_waits_is_in_the_order_of_its_start_and_the_selected_are_cancelled(
     tab.get_by_role("button", name="Cancel batch night (2)").click()
     question.get_by_role("button", name="Stop them").click()
     tab.get_by_text("Nothing waits.").wait_for()
+
+
+def waiting_at(
+    gallery: Gallery, tab: Page, number: int
+) -> tuple[list[str], Callable[[], list[str]]]:
+    """Runs that wait, and what gives their order on the screen."""
+    made = [
+        gallery.api.create_run(gallery.prompts["noon"], seed=seed, queue=True)["id"]
+        for seed in range(number)
+    ]
+    tab.goto(f"{gallery.url}/cosmos/queue")
+    rows = tab.locator("#queue-runs tr[data-run]")
+    rows.nth(number - 1).wait_for()
+    return made, lambda: rows.evaluate_all("rows => rows.map(row => row.dataset.run)")
+
+
+def test_the_order_is_changed_by_buttons_keys_drags_and_priorities(
+    gallery: Gallery, tab: Page
+) -> None:
+    (a, b, c), shown = waiting_at(gallery, tab, 3)
+
+    def row(run_id: str) -> Locator:
+        return tab.locator(f'#queue-runs tr[data-run="{run_id}"]')
+
+    row(c).get_by_role("button", name="First").click()
+    until(lambda: shown() == [c, a, b], "the first move")
+    row(b).drag_to(row(a))
+    until(lambda: shown() == [c, b, a], "the drag")
+    row(c).locator("td").nth(1).click()
+    tab.keyboard.press("Shift+ArrowDown")
+    until(lambda: shown() == [b, c, a], "the key")
+    row(a).get_by_role("button", name="Why").click()
+    dialog = tab.get_by_role("dialog", name="Why it waits")
+    dialog.get_by_text("2 runs are before it in the queue").wait_for()
+    dialog.get_by_role("spinbutton").fill("2")
+    dialog.get_by_role("button", name="Set the priority").click()
+    until(lambda: shown() == [a, b, c], "the priority")
+    assert gallery.api.get_run(a)["priority"] == 2
+    assert [run["id"] for run in gallery.api.look_at_queue()["waiting"]] == [a, b, c]
+    tab.locator("#queue-plan").get_by_role("heading", name="Loads to come 1").wait_for()
+    gallery.api.cancel_waiting([a, b, c])
+
+
+def test_a_pause_says_by_whom_and_why_and_is_ended_there(gallery: Gallery, tab: Page) -> None:
+    tab.goto(f"{gallery.url}/cosmos/queue")
+    tab.get_by_role("button", name="Pause the queue").click()
+    dialog = tab.get_by_role("dialog", name="Pause the queue")
+    dialog.get_by_label("Why").fill("<b>the host is needed")
+    dialog.get_by_role("button", name="Pause").click()
+    tab.locator("#queue-runs").get_by_text("<b>the host is needed").wait_for()
+    tab.locator("#strip").get_by_text("The queue is paused").wait_for()
+    (pause,) = gallery.api.look_at_queue()["pauses"]
+    assert (pause["scope"], "@" in pause["paused_by"]) == ("all", True)
+    tab.get_by_role("button", name="Resume the queue").click()
+    tab.locator("#queue-runs").get_by_text("is paused by").wait_for(state="detached")
+    assert gallery.api.look_at_queue()["pauses"] == []
 
 
 def test_one_run_that_cannot_be_stopped_leaves_no_other_unstopped(gallery: Gallery) -> None:

@@ -169,4 +169,5 @@ def _queue(site: Site, given: Mapping[str, Any]) -> dict[str, Any]:
         key=text(given, "key"),
         batch_name=text(given, "batch_name").strip() or None,
         shown=shown if isinstance(shown, int) else None,
+        priority=given.get("priority") or 0,
     )

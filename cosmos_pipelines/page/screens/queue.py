@@ -35,8 +35,6 @@ def routes(site: Site) -> list[Route]:
         Route("/queue/hosts", screen.hosts),
         Route("/queue/checks", screen.checks),
         Route("/queue/cancel", screen.cancel, methods=["POST"]),
-        Route("/queue/pause", screen.pause, methods=["POST"]),
-        Route("/queue/resume", screen.resume, methods=["POST"]),
         Route("/queue/mend", screen.mend, methods=["POST"]),
         Route("/queue/doctor", screen.doctor, methods=["POST"]),
     ]
@@ -49,7 +47,13 @@ class _Queue:
         self._site, self._api = site, site.api
 
     def frame(self, request: Request) -> Response:
-        return self._site.render(request, "queue.html", offset=_offset(request))
+        return self._site.render(
+            request,
+            "queue.html",
+            offset=_offset(request),
+            places=self._api.list_backends(),
+            engines=self._api.transfer_engines(),
+        )
 
     def runs(self, request: Request) -> Response:
         offset = _offset(request)
@@ -104,18 +108,6 @@ class _Queue:
         if not isinstance(ids, list) or not ids:
             raise InputError("Say which runs shall be stopped.")
         return JSONResponse(await run_in_threadpool(self._api.stop_runs, ids, batch=batch))
-
-    def pause(self, request: Request) -> Response:
-        self._api.pause_queue()
-        return self._switched(request)
-
-    def resume(self, request: Request) -> Response:
-        self._api.resume_queue()
-        return self._switched(request)
-
-    def _switched(self, request: Request) -> Response:
-        self._site.hosts.look_at_daemon()
-        return self.runs(request)
 
     async def mend(self, request: Request) -> Response:
         fields = await form_of(request)

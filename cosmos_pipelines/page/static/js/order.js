@@ -115,7 +115,8 @@ button.addEventListener("click", async () => {
   button.disabled = true;
   const now = order();
   const batch = part("batch_name").value.trim() || nameOf(now);
-  const { body, error } = await ask("/cosmos/order", { ...now, key: keyOf("order"), batch_name: batch, shown });
+  const priority = Number(part("priority").value || 0);
+  const { body, error } = await ask("/cosmos/order", { ...now, key: keyOf("order"), batch_name: batch, shown, priority });
   button.disabled = false;
   line.textContent = error ?? "";
   if (error) { look(order(), show); return; }

@@ -1,0 +1,124 @@
+"""`cosmos queue`: what waits in which order, why, paused, moved, and what share a load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.conftest import Cosmos
+from tests.support.project import Project
+
+Order = Callable[..., str]
+
+
+@pytest.fixture
+def order(project: Project, cosmos: Cosmos) -> Order:
+    """Queue a video; returns the id of its run."""
+    project.scene()
+    prompt = cosmos("create", "prompt", "snow", "city").out.strip()
+
+    def queued(*words: object) -> str:
+        return str(cosmos("create", "run", prompt, "--queue", *words).out.strip())
+
+    return queued
+
+
+def ids(cosmos: Cosmos) -> list[str]:
+    return [run["id"] for run in cosmos("queue", "--json").json["waiting"]]
+
+
+def test_what_waits_is_listed_in_the_order_of_its_start_and_moved(
+    cosmos: Cosmos, order: Order
+) -> None:
+    first, second, third = order(), order(), order()
+    urgent = order("--priority", 5)
+    assert ids(cosmos) == [urgent, first, second, third]
+    assert cosmos("queue", "move", third, "--first").err.strip() == (
+        f"Run {third} is number 1 in the queue."
+    )
+    assert cosmos("queue", "move", second, "--before", first, "--json").json["position"] == 3
+    assert ids(cosmos) == [third, urgent, second, first]
+    cosmos("queue", "move", urgent, "--priority", "-100")
+    assert ids(cosmos) == [third, second, first, urgent]
+    table = cosmos("queue").out.splitlines()
+    assert [line.split()[1] for line in table[1:]] == [third, second, first, urgent]
+
+
+def test_the_plan_says_which_runs_share_a_load(cosmos: Cosmos, order: Order) -> None:
+    one, two = order("--seed", 1), order("--seed", 2)
+    prompt = cosmos("show", one, "--json").json["prompt_id"]
+    other = cosmos("prompt-enhance", prompt, "--detach", "--json").json["id"]
+    plan = cosmos("queue", "plan", "--json").json
+    assert sorted(load["run_ids"] for load in plan["loads"]) == sorted([[one, two], [other]])
+    assert plan["not_planned"] == 0
+    said = cosmos("queue", "plan")
+    assert "Load 1: 2 runs of PREVIEW" in said.out
+    assert said.err.startswith("In all: 2 loads")
+
+
+def test_a_pause_says_by_whom_and_why_and_ends(cosmos: Cosmos, order: Order) -> None:
+    run = order()
+    cosmos("queue", "pause", "--reason", "the host is needed")
+    cosmos("queue", "pause", "--engine", "preview")
+    assert "is paused by" in cosmos("queue").err
+    said = cosmos("queue", "why", run).out
+    assert "The queue is paused since" in said
+    assert ": the host is needed.  (cosmos queue resume)" in said
+    assert "(cosmos queue resume --engine preview)" in said
+    assert cosmos("queue", "resume").err.startswith("Still there: The engine preview is paused")
+    assert cosmos("queue", "resume", "--engine", "preview").code == 0
+    again = cosmos("queue", "resume")
+    assert (again.code, again.error) == (3, "error: The queue is not paused.")
+
+
+def test_why_names_the_video_that_a_4k_waits_for_and_what_is_before_a_run(
+    cosmos: Cosmos, order: Order
+) -> None:
+    video = order()
+    larger = cosmos("upscale", video, "--detach", "--json").json["id"]
+    answer = cosmos("queue", "why", larger, "--json").json
+    assert answer["position"] == 2
+    said = " ".join(reason["said"] for reason in answer["reasons"])
+    assert f"Its video is not made yet: run {video} is pending." in said
+    assert f"1 run is before it in the queue: {video}." in said
+    assert "Nothing is started until the daemon runs" in said
+    cosmos("kill", video)
+    assert "so it will fail" in cosmos("queue", "why", larger).out
+    assert "It does not wait: it is cancelled." in cosmos("queue", "why", video).out
+
+
+def test_a_detached_4k_is_queued_behind_its_video(cosmos: Cosmos, project: Project) -> None:
+    project.scene()
+    prompt = cosmos("create", "prompt", "snow", "city").out.strip()
+    words = ("inference", prompt, "--upscale", "--detach", "--priority", 3, "--json")
+    video, larger = cosmos(*words).json
+    assert larger["parent_run_id"] == video["id"]
+    assert (video["priority"], larger["priority"]) == (3, 3)
+    assert ids(cosmos) == [video["id"], larger["id"]]
+    assert [run.id for run in project.catalog.ready_runs()] == [video["id"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["pause", "--host", "gpu9"], "There is no backend 'gpu9'", 2),
+        (["pause", "--engine", "prevew"], "Did you mean preview?", 2),
+        (["pause", "--host", "local", "--engine", "preview"], "either a host or an engine", 2),
+        (["why", "rs_x"], "There is no run 'rs_x'", 2),
+        (["move", "rs_x", "--first"], "There is no run 'rs_x'", 2),
+        (["move", "latest"], "one of first, before and priority", 2),
+        (["move", "latest", "--before", "latest"], "before itself", 2),
+        (["move", "latest", "--priority", "101"], "less than or equal to 100", 2),
+        (["resume", "--host", "local"], "is not paused", 3),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    cosmos: Cosmos, order: Order, words: list[str], said: str, code: int
+) -> None:
+    order()
+    refused = cosmos("queue", *words)
+    assert refused.code == code
+    assert said in refused.error
+    assert refused.err.count("\n") == 1
