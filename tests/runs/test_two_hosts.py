@@ -76,7 +76,7 @@ class Team:
                 catalog=self.catalog,
                 settings=self.settings,
                 backend=backend,
-                load_id=load.id,
+                load=load,
             )
         self.catalog.end_load(load.id)
 
