@@ -114,7 +114,9 @@ def test_all_hosts_are_set_up_at_once_and_one_that_is_away_leaves_the_others_alo
     file = bare.settings.home / "cosmos.toml"
     away = '[hosts.away]\nhost = "127.0.0.1"\nport = 1\nssh_config = "/dev/null"\n'
     file.write_text(file.read_text() + away)
-    said = host("setup", NAME, "--from", bare.source, "--all", "--json")
+    said = host(
+        "setup", NAME, "--from", bare.source, "--image", "cosmos-rig/preview:1", "--all", "--json"
+    )
     assert said.code == 4
     here, gone = said.json
     assert (here["place"], here["smoke"]["passed"]) == ("ssh_docker", True)
