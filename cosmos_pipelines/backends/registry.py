@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cosmos_pipelines.errors import SettingsError, nearest, shown
 from cosmos_pipelines.settings import Settings
-from cosmos_pipelines.settings_hosts import LOCAL, SLURM, UNNAMED, Place
+from cosmos_pipelines.settings_hosts import AUTO, LOCAL, SLURM, UNNAMED, Place
 
 if TYPE_CHECKING:
     from cosmos_pipelines.backends.base import Backend
@@ -76,6 +76,11 @@ def place_of(settings: Settings, name: str) -> Place:
         return settings.places[name]
     if _is_named_kind(name):
         return Place(name, name, settings.remote, settings.docker)
+    if name == AUTO:
+        raise SettingsError(
+            "No place is chosen yet: the backend is `auto`, for which the queue chooses one.",
+            hint="`cosmos ui` or `cosmos queue work` starts what waits in the queue.",
+        )
     known = sorted(backend_names(settings))
     near = nearest(name, known, 1)
     hint = f"Did you mean {near[0]}? " if near else ""

@@ -29,9 +29,7 @@ COMMANDS: dict[str, Entry] = {
         "show", _LOOK, "Show a prompt, run, scene or recipe, or how a video file was made."
     ),
     "status": Entry(
-        "status",
-        _OPERATE,
-        "Show active and queued runs, GPUs of all hosts, and what was left behind.",
+        "status", _OPERATE, "Show active and queued runs, GPUs, and what was left behind."
     ),
     "queue": Entry("queue", _OPERATE, "Show, plan, pause and change the queue, or work on it."),
     "logs": Entry("logs", _OPERATE, "Print a run's log."),
@@ -47,7 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("export", _KEEP, "Write all runs or prompts to a .csv or .json file."),
     "backup": Entry("backup", _KEEP, "Copy the catalog to one file."),
     "init": Entry("init", _SET_UP, "Start a project: write a commented cosmos.toml."),
-    "doctor": Entry("doctor", _SET_UP, "Check what runs need, here and on the GPU host."),
+    "doctor": Entry("doctor", _SET_UP, "Check what runs need, here and on the GPU hosts."),
     "host": Entry("host", _SET_UP, "Set up a GPU host for an engine."),
     "demo": Entry("demo", _SET_UP, "Render a scene and run all three operations on it."),
     "ui": Entry("ui", _SET_UP, "Serve the review page and Dagster's."),

@@ -38,7 +38,10 @@ def doctor(
     every: AllHosts = False,
     as_json: Json = False,
 ) -> int:
-    """Check what runs need, here and on the GPU hosts, which are asked at the same time.
+    """Check what runs need, here and on the GPU hosts.
+
+    The hosts are asked at the same time, and each has a block of results, which comes when it is
+    whole: one that is away holds up none.
 
     Exit code 0 if no check fails (warnings are allowed), 2 if settings are wrong, 4 if a check
     fails on the host, 1 if a check fails on this machine.

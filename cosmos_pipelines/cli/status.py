@@ -72,9 +72,9 @@ def status(
     every_host: AllHosts = False,
     as_json: Json = False,
 ) -> None:
-    """Show active and queued runs, GPUs of all hosts, and what was left behind.
+    """Show active and queued runs, GPUs, and what was left behind.
 
-    The hosts are asked at the same time. One that does not answer is told after some seconds.
+    All hosts are asked at the same time. One that does not answer is told after some seconds.
     """
     if watch and as_json:
         raise InputError("--watch cannot be combined with --json: give one of them.")

@@ -14,7 +14,13 @@ from loguru import logger
 
 from cosmos_pipelines.backends.at_once import at_once
 from cosmos_pipelines.backends.base import Backend
-from cosmos_pipelines.backends.registry import backend_for, backend_on, carrier_of, is_remote
+from cosmos_pipelines.backends.registry import (
+    backend_for,
+    backend_on,
+    carrier_of,
+    host_names,
+    is_remote,
+)
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, Engine
 from cosmos_pipelines.errors import BackendError, CosmosError, SettingsError, Unreachable
@@ -166,11 +172,18 @@ def _engines(settings: Settings) -> Iterator[Engine]:
 
 
 def _here(settings: Settings) -> dict[str, str | None]:
-    """Return why each engine cannot run on this machine."""
-    return {
-        engine.name: "; ".join(missing_here(settings, engine).values()) or None
-        for engine in _engines(settings)
-    }
+    """Return why each engine cannot run on this machine.
+
+    One that has no files by which it can be found here is left to the hosts, if there are any.
+    """
+    hosts = host_names(settings)
+
+    def why_not(engine: Engine) -> str | None:
+        if hosts and not engine.directories():
+            return "it is left to the GPU hosts"
+        return "; ".join(missing_here(settings, engine).values()) or None
+
+    return {engine.name: why_not(engine) for engine in _engines(settings)}
 
 
 def _ready_on_host(settings: Settings, place: Place, backend: SshBackend) -> dict[str, str | None]:

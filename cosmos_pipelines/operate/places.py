@@ -20,7 +20,7 @@ from cosmos_pipelines.errors import BackendError, CosmosError, Unreachable
 from cosmos_pipelines.hosts.orders import of_host
 from cosmos_pipelines.remote.gpu import GpuState
 from cosmos_pipelines.settings import Settings
-from cosmos_pipelines.settings_hosts import AUTO
+from cosmos_pipelines.settings_hosts import AUTO, LOCAL
 
 LOOK_S: Final = 5.0
 """Seconds that a place may take to answer, once connected."""
@@ -70,7 +70,8 @@ class Left:
 def places_of(settings: Settings, runs: Iterable[Run]) -> list[str]:
     """Return the names of the places of new runs, of these runs, and of all GPU hosts."""
     names = [settings.execution.backend, *(run.backend for run in runs)]
-    return [name for name in dict.fromkeys([*names, *host_names(settings)]) if name != AUTO]
+    places = dict.fromkeys(LOCAL if name == AUTO else name for name in names)
+    return list(dict.fromkeys([*places, *host_names(settings)]))
 
 
 def look_at(settings: Settings, names: Sequence[str]) -> dict[str, Place]:

@@ -122,12 +122,11 @@ class Looks:
             return (run.backend,)
         try:
             engine = self._engine(run.engine)
+            memory = engine.memory_mib()
         except Exception:  # noqa: BLE001 - its run says what is wrong with it, wherever that is
             return tuple(self._settings.places)
         prompt = self._prompts.get(run.prompt_id or "")
-        needs = Needs(
-            engine.name, gpus=0 if engine.simulated else gpus, memory_mib=engine.memory_mib()
-        )
+        needs = Needs(engine.name, gpus=0 if engine.simulated else gpus, memory_mib=memory)
         scene = self._at.get(prompt.scene, ()) if prompt else ()
         return places_for(
             self._settings, needs, self._known, paused=self._paused, with_scene=scene

@@ -31,7 +31,7 @@ from cosmos_pipelines.backends.registry import BACKENDS, Kind, host_backend, pla
 from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.doctor.doctor import examine
-from cosmos_pipelines.errors import BackendError
+from cosmos_pipelines.errors import BackendError, Unreachable
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.operations import Order
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
@@ -268,6 +268,27 @@ def test_an_order_is_followed_cancelled_and_found_by_another(
     with pytest.raises(BackendError, match="was started before"):
         other.launch(work)
     other.close()
+
+
+def test_before_its_start_an_order_waits_only_so_long_for_a_host_that_went_away(
+    settings: Settings, backend: SshBackend
+) -> None:
+    first, second = order("sh", "-c", "true"), order("sh", "-c", "true")
+    assert not backend.may_have_started(first.id)
+    assert backend.launch(first).order_id == first.id
+    config = settings.remote.ssh_config
+    assert config is not None
+    lines = config.read_text()
+    backend.close()
+    config.write_text(lines.replace("Port ", "Port 1 # "))
+    try:
+        backend.patience_s = 0.3  # without it: [remote] wait_s, an hour
+        with pytest.raises(Unreachable):
+            backend.launch(second)
+    finally:
+        config.write_text(lines)
+    assert not backend.may_have_started(second.id)
+    assert backend.launch(second).order_id == second.id
 
 
 def test_doctor_asks_the_carrier_what_it_needs(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from tests.cli.conftest import Cosmos, Said
 from tests.rig.fleet import Fleet
 from tests.support.host_engine import IMAGE, NAME, Ready, settings_for
 from tests.support.hub import serving
+from tests.support.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -114,7 +115,9 @@ def test_all_hosts_are_set_up_at_once_and_one_that_is_away_leaves_the_others_alo
     file = bare.settings.home / "cosmos.toml"
     away = '[hosts.away]\nhost = "127.0.0.1"\nport = 1\nssh_config = "/dev/null"\n'
     file.write_text(file.read_text() + away)
-    said = host("setup", NAME, "--from", bare.source, "--all", "--json")
+    said = host(
+        "setup", NAME, "--from", bare.source, "--image", "cosmos-rig/preview:1", "--all", "--json"
+    )
     assert said.code == 4
     here, gone = said.json
     assert (here["place"], here["smoke"]["passed"]) == ("ssh_docker", True)
@@ -130,6 +133,25 @@ def test_all_hosts_are_set_up_at_once_and_one_that_is_away_leaves_the_others_alo
     said = host("checkpoints", NAME, "--host", "awya")
     assert (said.code, "Did you mean away?" in said.error) == (2, True)
     assert "--host cannot be combined" in host("setup", NAME, "--host", "away", "--all").error
+
+
+def test_the_list_of_places_says_which_take_runs_for_any_place_and_why_others_do_not(
+    project: Project, cosmos: Cosmos
+) -> None:
+    assert cosmos("host", "list", "--json").json[0]["refused"] is None  # this machine alone
+    away = 'host = "127.0.0.1"\nport = 1\nssh_config = "/dev/null"\nprice_per_gpu_hour = 2.5\n'
+    (project.settings.home / "cosmos.toml").write_text(f"[hosts.away]\n{away}")
+    said = cosmos("host", "list")
+    assert said.code == 0
+    _, here, gone = said.out.splitlines()
+    assert here.split()[:2] == ["local", "this"]
+    assert "cannot run preview: it is left to the GPU hosts" in here
+    assert gone.split()[0] == "away"
+    assert " away for " in gone
+    assert " 2.5 " in gone
+    assert "has been away for" in gone
+    assert "nothing listens on its port 1" in gone
+    assert cosmos("host", "list", "--engine", "moon").code == 2
 
 
 def test_wrong_usage_is_told_before_anything_is_asked(cosmos: Cosmos) -> None:

@@ -91,9 +91,10 @@ def test_status_asks_only_the_hosts_that_are_named(project: Project, mute: Mute)
         status(project.catalog, project.settings, ["shu"])
 
 
-def test_runs_for_any_place_are_no_place(project: Project) -> None:
+def test_of_runs_for_any_place_this_machine_is_looked_at_as_well(project: Project) -> None:
     settings = settings_in(project.settings.home, '[execution]\nbackend = "auto"\n')
-    assert status(project.catalog, settings)["places"] == []
+    (place,) = status(project.catalog, settings)["places"]
+    assert (place["backend"], place["problem"]) == ("local", None)
 
 
 def test_what_runs_elsewhere_is_stopped_although_a_host_is_away(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -219,7 +220,15 @@ def test_checks_are_pushed_as_they_are_made_and_kept(gallery: Gallery, tab: Page
     last = gallery.api.last_doctor()
     assert last is not None
     assert {check["name"] for check in last["checks"]} >= {"backend", "engine"}
-    (gallery.api.settings.outputs / "doctor.json").write_text("{")
+    file = gallery.api.settings.outputs / "doctor.json"
+    row = {"name": "login", "place": "host", "result": "ok", "found": "as ops", "do": ""}
+    of_hosts = [row | {"host": "one"}, row | {"host": "two", "result": "fail"}, row]
+    file.write_text(json.dumps({**last, "checks": [*last["checks"], *of_hosts]}))
+    tab.reload()
+    tab.get_by_text("one: 1 of 1 ok").wait_for()
+    tab.get_by_text("two: 0 of 1 ok, 1 to look at").wait_for()
+    tab.get_by_text("Host: 1 of 1 ok").wait_for()  # of an earlier version
+    file.write_text("{")
     assert gallery.api.last_doctor() is None
 
 

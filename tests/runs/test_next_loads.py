@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Hashable, Iterator
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import pytest
@@ -11,11 +12,12 @@ import pytest
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.operations import Job, Upscale
+from cosmos_pipelines.runs.known_places import PlaceState, remember
 from cosmos_pipelines.runs.next_loads import next_loads
 from tests.support.counting import counting
 from tests.support.dagster_project import add_run
 from tests.support.many_runs import copy_run
-from tests.support.project import Project, write_video
+from tests.support.project import Project, settings_in, write_video
 from tests.support.rooms import free_room
 from tests.support.stand_in_engine import StandIn
 
@@ -47,6 +49,38 @@ def batches(project: Project, room: int = 4) -> list[list[str]]:
     """The next loads, as run ids."""
     found = next_loads(project.catalog, project.settings, free_room(room), said)
     return [list(load.run_ids) for load in found]
+
+
+def test_runs_for_any_place_go_to_the_best_that_has_room(staged: Project) -> None:
+    tables = "".join(
+        f'[hosts.{name}]\nhost = "{name}"\nprice_per_gpu_hour = {price}\n'
+        for name, price in (("dear", 4), ("cheap", 1), ("away", 0))
+    )
+    settings = settings_in(staged.settings.home, '[execution]\nbackend = "auto"\n' + tables)
+    now = datetime.now(UTC)
+    for name in ("dear", "cheap", "away"):
+        state = PlaceState(name, name != "away", engines={"stand_in": None}, looked_at=now)
+        remember(settings, settings.places[name], state)
+    project = Project(settings, staged.catalog, staged.backend)
+    many = add_run(project, queued=True, num_steps=1)
+    copy_run(project.catalog, many, 15)
+
+    def places(**room: int) -> list[str]:
+        found = next_loads(project.catalog, settings, room, said)
+        return [load.place for load in found]
+
+    assert places(local=1, dear=1, cheap=1, away=1) == ["cheap", "dear"]
+    assert places(local=1, dear=1, cheap=0) == ["dear"]
+    assert places(local=1, away=1) == []
+    project.catalog.pause("host:cheap", "me@here")
+    assert places(dear=1, cheap=1) == ["dear"]
+    project.catalog.resume("host:cheap")
+    engine = ENGINES["stand_in"]
+    del ENGINES["stand_in"]  # it fails where it starts, and holds up no other
+    try:
+        assert len(places(dear=1)) == 1
+    finally:
+        ENGINES["stand_in"] = engine
 
 
 def said(sentence: str, error: Exception) -> None:
