@@ -112,9 +112,12 @@ class Cluster:
         self._run("slurmctld", "slurmctld", "-D", *options, "-f", str(self.conf))
         until(lambda: "is UP" in self.ask("scontrol", "ping"), "slurmctld")
 
-    def start_node(self, node: str) -> None:
-        """Start the slurmd of a node."""
-        self._run(node, "slurmd", "-D", "-N", node, "-f", str(self.conf))
+    def start_node(self, node: str, without: Path | None = None) -> None:
+        """Start the slurmd of a node; `without`: a directory that the node does not share."""
+        slurmd = ("slurmd", "-D", "-N", node, "-f", str(self.conf))
+        hide = 'mount -t tmpfs none "$1" && shift && exec "$@"'
+        apart = ("unshare", "--mount", "sh", "-c", hide, "sh", str(without)) if without else ()
+        self._run(node, *apart, *slurmd)
 
     def kill(self, name: str) -> None:
         """End slurmctld, or the slurmd of a node, with -9."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import plan_transfer
-from tests.rig.slurm import Cluster
+from tests.rig.slurm import NODES, Cluster
 from tests.support.project import settings_in, write_video
 from tests.support.sshd import Sshd
 from tests.support.waiting import until
@@ -144,6 +145,27 @@ def test_a_run_is_made_verified_and_recorded_as_with_any_other(
             (NAME, None)
         ]
         backend.close()
+
+
+def test_a_run_whose_process_is_killed_is_adopted_and_started_once(
+    project: Callable[..., Project], cluster: Cluster
+) -> None:
+    settings = project().settings
+    write_video(settings.inputs / "city" / "color.mp4")
+    write_video(settings.inputs / "city" / "depth.mp4", seed=40)
+    with Catalog.open(settings.catalog_url) as catalog:
+        prompt, _ = register_prompt(catalog, settings, "a foggy morning", "city")
+        run = enter(catalog, settings, plan_transfer(catalog, settings, prompt.id, {}))
+        words = [sys.executable, "-m", "tests.support.orchestrator", str(settings.home), run.id]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
+            until(lambda: catalog.get_run(run.id).status == "running", "a run")
+            other.kill()
+        with closing(host_backend(settings)) as backend:
+            (done,) = execute_runs([run.id], catalog=catalog, settings=settings, backend=backend)
+        assert (done.status, done.error_message) == ("completed", None)
+        assert done.container_id is not None
+    names = cluster.ask("squeue", "-h", "-t", "all", "-o", "%j").splitlines()
+    assert len([name for name in names if run.id in name]) == 1
 
 
 def test_an_order_gets_its_gpus_is_followed_and_found_by_another(
@@ -367,6 +389,34 @@ def test_a_cluster_that_refuses_says_why_and_what_to_change(
     assert not at.folder(work).exists()
     assert not list(at.there.glob("slurm/cosmos-*"))
     backend.close()
+
+
+def test_a_folder_that_the_nodes_do_not_share_is_told(
+    project: Callable[..., Project], cluster: Cluster
+) -> None:
+    at = project()
+    at.there.mkdir(parents=True)
+    for node in NODES:
+        cluster.kill(node)
+        cluster.start_node(node, without=at.there)
+    backend = at.backend()
+    work = order("true")
+    try:
+        handle = backend.launch(work)
+        assert b"".join(backend.follow(handle)) == b""
+        why = backend.outcome(handle).ended_by
+        assert why is not None
+        told = (why.kind, why.message)
+    except BackendError as e:  # the job had ended before the start was over
+        told = (e.kind, e.message)
+    assert told[0] == "launch_failed"
+    assert "does not have the folder of the runs" in told[1]
+    found = {checked.name: checked for checked in examine(at.settings)}
+    assert found["shared folder"].result == "fail"
+    assert f"does not see {at.there}" in found["shared folder"].found
+    backend.close()
+    for node in NODES:
+        cluster.kill(node)
 
 
 def test_a_login_node_without_sbatch_is_told(tmp_path: Path) -> None:
