@@ -53,6 +53,8 @@ def _slots(settings: Settings, name: str, state: PlaceState) -> int:
     if name == LOCAL:
         return settings.execution.local_slots
     place = settings.places.get(name)
+    if place is not None and place.slurm is not None:
+        return place.slurm.most_gpus
     if place is not None and place.gpus != "all":
         return len(place.gpus)
     return max(1, len(state.gpus))

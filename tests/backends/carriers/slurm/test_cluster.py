@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,32 @@ def test_an_order_that_waits_says_why_and_its_log_is_followed_from_its_start(
     assert b"".join(log) == b"now\n"
     assert backend.outcome(handle).exit_code == 0
     backend.close()
+
+
+def test_a_run_that_waits_shows_why_until_it_begins(
+    project: Callable[..., Project], cluster: Cluster
+) -> None:
+    settings = project('options = ["--begin=now+1hour"]').settings
+    write_video(settings.inputs / "city" / "color.mp4")
+    write_video(settings.inputs / "city" / "depth.mp4", seed=40)
+    with (
+        Catalog.open(settings.catalog_url) as catalog,
+        closing(host_backend(settings)) as backend,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        prompt, _ = register_prompt(catalog, settings, "a foggy morning", "city")
+        run = enter(catalog, settings, plan_transfer(catalog, settings, prompt.id, {}))
+        ended = pool.submit(
+            execute_runs, [run.id], catalog=catalog, settings=settings, backend=backend
+        )
+        shown = until(lambda: catalog.get_run(run.id).progress, "the reason")
+        job = str(catalog.get_run(run.id).container_id)
+        assert shown is not None
+        assert shown["text"] == f"Slurm job {job} waits: its start time has not come."
+        cluster.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+        (done,) = ended.result()
+        assert done.status == "completed"
+        assert "waits" not in str(done.progress)
 
 
 def test_cancelling_an_order_that_waits_leaves_nothing(
