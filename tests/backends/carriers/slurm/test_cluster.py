@@ -18,6 +18,7 @@ from loguru import logger
 
 from cosmos_pipelines.backends.carriers.base import project_of
 from cosmos_pipelines.backends.carriers.slurm.carrier import SlurmCarrier
+from cosmos_pipelines.backends.carriers.slurm.job import NOT_WANTED
 from cosmos_pipelines.backends.carriers.slurm.scripts import Scripts
 from cosmos_pipelines.backends.carriers.slurm.words import refusal
 from cosmos_pipelines.backends.registry import host_backend, place_of
@@ -120,7 +121,7 @@ def sbatch_that(directory: Path, script: str) -> str:
 def once(at: Project, cluster: Cluster, work: Order) -> None:
     """The order's program was started once, by one job."""
     count = at.folder(work) / "count"
-    until(count.exists, "the program")
+    until(lambda: count.exists() and count.read_text(), "the program")
     assert count.read_text() == "once\n"
     names = cluster.ask("squeue", "-h", "-t", "all", "-o", "%j").splitlines()
     assert len([name for name in names if work.id in name]) == 1
@@ -317,6 +318,44 @@ def test_an_answer_of_sbatch_that_is_lost_starts_nothing_twice(
     work = order("echo once >>count; sleep 60")
     handle = backend.launch(work)
     assert handle.marks["container_id"].isdigit()
+    once(at, cluster, work)
+    backend.close()
+
+
+def test_a_wrapper_of_sbatch_that_prints_more_starts_nothing_twice(
+    project: Callable[..., Project], cluster: Cluster, tmp_path: Path
+) -> None:
+    chatty = 'echo Hello; /usr/bin/sbatch "$@" || exit; echo "5 GPU hours are left."'
+    at = project()
+    backend = at.backend(bin=sbatch_that(tmp_path, chatty))
+    work = order("echo once >>count; sleep 60")
+    handle = backend.launch(work)
+    assert handle.marks["container_id"].isdigit()
+    once(at, cluster, work)
+    backend.close()
+
+
+def test_a_job_that_an_admin_requeues_gives_no_second_result(
+    project: Callable[..., Project], cluster: Cluster
+) -> None:
+    at = project()
+    backend = at.backend()
+    work = order("echo once >>count; echo begun; sleep 60")
+    handle = backend.launch(work)
+    job = handle.marks["container_id"]
+    log = backend.follow(handle)
+    assert next(chunk for chunk in log if chunk) == b"begun\n"
+    cluster.ask("scontrol", "update", f"jobid={job}", "requeue=1")
+    cluster.ask("scontrol", "requeue", job)
+    assert b"".join(log) == b""
+    assert backend.outcome(handle).exit_code == 143
+
+    def started_again() -> bool:
+        cluster.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+        said = cluster.ask("scontrol", "-o", "show", "job", job)
+        return f"ExitCode={NOT_WANTED}:0" in said and "Restarts=1" in said
+
+    until(started_again, "the second start")
     once(at, cluster, work)
     backend.close()
 
