@@ -1,6 +1,6 @@
 # make demo   set everything up, render a scene, run the pipeline, say where the results are
 # make test   set everything up, run all tests
-# make faults strike runs on a GPU host with every fault at every step (root, tests/rig/install.sh)
+# make faults strike runs on a GPU host and a Slurm cluster with every fault at every step (root, tests/rig/install.sh)
 # make check  types, style, import rules, dead code
 # make lowest install with the lowest versions that pyproject.toml allows, and run the demo with them
 # make bench  run benchmarks/: one JSON object a line
@@ -37,6 +37,7 @@ test: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults $(ARGS)
+	@$(BIN)/python -m tests.faults.slurm $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

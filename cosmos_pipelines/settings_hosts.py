@@ -86,6 +86,9 @@ class Slurm(Table):
     images: Literal["pyxis", "apptainer", "docker", "none"] = Field(
         "pyxis", description="what runs the image on a node"
     )
+    most_gpus: int = Field(
+        4, ge=1, description="GPUs that the queue's jobs may take, or wait for, at once"
+    )
     before: tuple[str, ...] = Field(
         (), description="lines of the job's bash before the program, as 'module load apptainer'"
     )

@@ -180,6 +180,10 @@ class Backend(ABC):
     def alive(self, handle: Handle) -> bool:
         """Whether the order is still running."""
 
+    def waits(self, handle: Handle) -> str | None:  # noqa: ARG002
+        """Return a sentence why an order that was launched has not begun; None if it has."""
+        return None
+
     @abstractmethod
     def asked_to_stop(self, handle: Handle) -> bool:
         """Whether `cancel` has asked the order to stop, from any process."""

@@ -60,7 +60,7 @@ HOSTS = """\
 # price_per_gpu_hour = 2.5  # in [queue] currency
 # labels = ["h100"]  # words for [queue] labels
 # [hosts.big.docker]  # what differs from [docker]
-# [hosts.big.slurm]  # if the host is the login node of a Slurm cluster
+# [hosts.big.slurm]  # if the host is the login node of a Slurm cluster: see docs/slurm.md
 """
 
 

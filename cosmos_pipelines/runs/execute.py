@@ -283,6 +283,7 @@ def _follow(context: RunContext, launched: LaunchedOrder) -> None:
         stall = StallWatch(context, launched, gpus)
         for chunk in context.backend.follow(handle, launched.log.offset):
             context.check_held(order.id, launched.mine)
+            launched.log.show_wait(context.backend.waits(handle))
             launched.log.write(chunk)
             grace = context.settings.execution.grace_s
             if context.backend.running_s(handle) > order.timeout_s:

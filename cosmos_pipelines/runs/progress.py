@@ -23,7 +23,9 @@ class WatchedLog(RunLog):
     def __init__(self, context: RunContext, engine: Engine, run_ids: Sequence[str]) -> None:
         super().__init__(context.settings.outputs, run_ids, self._line)
         self._work, self._engine = context, engine
-        self._waiting: dict[str, dict[str, Any]] = {}
+        self._waiting: dict[str, dict[str, Any] | None] = {}
+        self._why: str | None = None
+        self._run_ids = run_ids
         self._kept_at: dict[str, float] = {}
         self._made: list[str] = []
 
@@ -33,6 +35,15 @@ class WatchedLog(RunLog):
             self.keep_progress()
         made, self._made = self._made, []
         return made
+
+    def show_wait(self, why: str | None) -> None:
+        """Show why the order has not begun, if that is another reason now; None: it has."""
+        if why == self._why:
+            return
+        self._why = why
+        progress = None if why is None else {"done": 0, "total": 0, "text": why}
+        self._waiting.update(dict.fromkeys(self._run_ids, progress))
+        self.keep_progress()
 
     def keep_progress(self) -> None:
         """Put what has come last into the catalog too."""
@@ -48,6 +59,7 @@ class WatchedLog(RunLog):
         subject = step.run_id or run_id
         if subject is None:
             return
+        self._why = None
         if step.made:
             self._made.append(subject)
         self._waiting[subject] = {"done": step.done, "total": step.total, "text": step.text}

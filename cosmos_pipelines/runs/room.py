@@ -82,6 +82,8 @@ def slots_of(settings: Settings, name: str, state: PlaceState | None = None) -> 
     if name == LOCAL:
         return settings.execution.local_slots
     place = settings.places.get(name)
+    if place is not None and place.slurm is not None:
+        return place.slurm.most_gpus
     if place is not None and place.gpus != "all":
         return len(place.gpus)
     return max(1, len(state.gpus)) if state else 1

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +60,8 @@ SlurmdTimeout=300
 MessageTimeout=5
 KillWait=2
 MinJobAge=300
+DebugFlags=NO_CONF_HASH
+FirstJobId=1
 GresTypes=gpu
 {nodes}
 PartitionName=gpu Nodes=n1,n2 Default=YES MaxTime=04:00:00 State=UP
@@ -74,6 +77,7 @@ class Cluster:
         self.conf = base / "slurm.conf"
         self.env = {**os.environ, "SLURM_CONF": str(self.conf)}
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._first_job = 0
 
     def start(self) -> None:
         """Start everything; return when both nodes are idle."""
@@ -108,13 +112,23 @@ class Cluster:
             )
 
     def start_controller(self, *options: str) -> None:
-        """Start slurmctld; return when it answers."""
+        """Start slurmctld; return when it answers.
+
+        One that was killed may have forgotten the last jobs, whose numbers must not come again:
+        a node kills both jobs of one number, and is drained.
+        """
+        self._first_job += 1000
+        text = re.sub("FirstJobId=.*", f"FirstJobId={self._first_job}", self.conf.read_text())
+        self.conf.write_text(text)
         self._run("slurmctld", "slurmctld", "-D", *options, "-f", str(self.conf))
         until(lambda: "is UP" in self.ask("scontrol", "ping"), "slurmctld")
 
-    def start_node(self, node: str) -> None:
-        """Start the slurmd of a node."""
-        self._run(node, "slurmd", "-D", "-N", node, "-f", str(self.conf))
+    def start_node(self, node: str, without: Path | None = None) -> None:
+        """Start the slurmd of a node; `without`: a directory that the node does not share."""
+        slurmd = ("slurmd", "-D", "-N", node, "-f", str(self.conf))
+        hide = 'mount -t tmpfs none "$1" && shift && exec "$@"'
+        apart = ("unshare", "--mount", "sh", "-c", hide, "sh", str(without)) if without else ()
+        self._run(node, *apart, *slurmd)
 
     def kill(self, name: str) -> None:
         """End slurmctld, or the slurmd of a node, with -9."""
@@ -190,12 +204,9 @@ def missing() -> str | None:
     return f"no {', '.join(lacking)} (tests/rig/install.sh)" if lacking else None
 
 
-@pytest.fixture(scope="session")
-def slurm_session() -> Iterator[tuple[Cluster, Sshd]]:
-    """A cluster with its login node, for the whole session."""
-    if reason := missing():
-        pytest.skip(reason)
-    require_sshd()
+@contextmanager
+def running_cluster() -> Iterator[tuple[Cluster, Sshd]]:
+    """Start a cluster and its login node; end both after the block."""
     base = Path(tempfile.mkdtemp(prefix="slurm-"))
     base.chmod(0o755)
     cluster = Cluster(base)
@@ -208,6 +219,16 @@ def slurm_session() -> Iterator[tuple[Cluster, Sshd]]:
             return f"SetEnv HOME={sshd}/home SLURM_CONF={cluster.conf}\n"
 
         yield cluster, stack.enter_context(running_sshd(environment))
+
+
+@pytest.fixture(scope="session")
+def slurm_session() -> Iterator[tuple[Cluster, Sshd]]:
+    """A cluster with its login node, for the whole session."""
+    if reason := missing():
+        pytest.skip(reason)
+    require_sshd()
+    with running_cluster() as both:
+        yield both
 
 
 @pytest.fixture

@@ -172,6 +172,10 @@ class SshBackend(Backend):
         """See `Backend.alive`."""
         return self._look(handle.order_id).alive
 
+    def waits(self, handle: Handle) -> str | None:
+        """See `Backend.waits`; as it was when the order was looked at last."""
+        return self._waits.get(handle.order_id)
+
     def asked_to_stop(self, handle: Handle) -> bool:
         """See `Backend.asked_to_stop`."""
         return run_folder.STOP in self._look(handle.order_id, run_folder.STOP).files

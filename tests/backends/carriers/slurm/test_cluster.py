@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from loguru import logger
 
 from cosmos_pipelines.backends.carriers.base import project_of
 from cosmos_pipelines.backends.carriers.slurm.carrier import SlurmCarrier
+from cosmos_pipelines.backends.carriers.slurm.job import NOT_WANTED
 from cosmos_pipelines.backends.carriers.slurm.scripts import Scripts
 from cosmos_pipelines.backends.carriers.slurm.words import refusal
 from cosmos_pipelines.backends.registry import host_backend, place_of
@@ -30,7 +33,7 @@ from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import plan_transfer
-from tests.rig.slurm import Cluster
+from tests.rig.slurm import NODES, Cluster
 from tests.support.project import settings_in, write_video
 from tests.support.sshd import Sshd
 from tests.support.waiting import until
@@ -118,7 +121,7 @@ def sbatch_that(directory: Path, script: str) -> str:
 def once(at: Project, cluster: Cluster, work: Order) -> None:
     """The order's program was started once, by one job."""
     count = at.folder(work) / "count"
-    until(count.exists, "the program")
+    until(lambda: count.exists() and count.read_text(), "the program")
     assert count.read_text() == "once\n"
     names = cluster.ask("squeue", "-h", "-t", "all", "-o", "%j").splitlines()
     assert len([name for name in names if work.id in name]) == 1
@@ -144,6 +147,27 @@ def test_a_run_is_made_verified_and_recorded_as_with_any_other(
             (NAME, None)
         ]
         backend.close()
+
+
+def test_a_run_whose_process_is_killed_is_adopted_and_started_once(
+    project: Callable[..., Project], cluster: Cluster
+) -> None:
+    settings = project().settings
+    write_video(settings.inputs / "city" / "color.mp4")
+    write_video(settings.inputs / "city" / "depth.mp4", seed=40)
+    with Catalog.open(settings.catalog_url) as catalog:
+        prompt, _ = register_prompt(catalog, settings, "a foggy morning", "city")
+        run = enter(catalog, settings, plan_transfer(catalog, settings, prompt.id, {}))
+        words = [sys.executable, "-m", "tests.support.orchestrator", str(settings.home), run.id]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
+            until(lambda: catalog.get_run(run.id).status == "running", "a run")
+            other.kill()
+        with closing(host_backend(settings)) as backend:
+            (done,) = execute_runs([run.id], catalog=catalog, settings=settings, backend=backend)
+        assert (done.status, done.error_message) == ("completed", None)
+        assert done.container_id is not None
+    names = cluster.ask("squeue", "-h", "-t", "all", "-o", "%j").splitlines()
+    assert len([name for name in names if run.id in name]) == 1
 
 
 def test_an_order_gets_its_gpus_is_followed_and_found_by_another(
@@ -188,6 +212,32 @@ def test_an_order_that_waits_says_why_and_its_log_is_followed_from_its_start(
     assert b"".join(log) == b"now\n"
     assert backend.outcome(handle).exit_code == 0
     backend.close()
+
+
+def test_a_run_that_waits_shows_why_until_it_begins(
+    project: Callable[..., Project], cluster: Cluster
+) -> None:
+    settings = project('options = ["--begin=now+1hour"]').settings
+    write_video(settings.inputs / "city" / "color.mp4")
+    write_video(settings.inputs / "city" / "depth.mp4", seed=40)
+    with (
+        Catalog.open(settings.catalog_url) as catalog,
+        closing(host_backend(settings)) as backend,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        prompt, _ = register_prompt(catalog, settings, "a foggy morning", "city")
+        run = enter(catalog, settings, plan_transfer(catalog, settings, prompt.id, {}))
+        ended = pool.submit(
+            execute_runs, [run.id], catalog=catalog, settings=settings, backend=backend
+        )
+        shown = until(lambda: catalog.get_run(run.id).progress, "the reason")
+        job = str(catalog.get_run(run.id).container_id)
+        assert shown is not None
+        assert shown["text"] == f"Slurm job {job} waits: its start time has not come."
+        cluster.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+        (done,) = ended.result()
+        assert done.status == "completed"
+        assert "waits" not in str(done.progress)
 
 
 def test_cancelling_an_order_that_waits_leaves_nothing(
@@ -268,6 +318,44 @@ def test_an_answer_of_sbatch_that_is_lost_starts_nothing_twice(
     work = order("echo once >>count; sleep 60")
     handle = backend.launch(work)
     assert handle.marks["container_id"].isdigit()
+    once(at, cluster, work)
+    backend.close()
+
+
+def test_a_wrapper_of_sbatch_that_prints_more_starts_nothing_twice(
+    project: Callable[..., Project], cluster: Cluster, tmp_path: Path
+) -> None:
+    chatty = 'echo Hello; /usr/bin/sbatch "$@" || exit; echo "5 GPU hours are left."'
+    at = project()
+    backend = at.backend(bin=sbatch_that(tmp_path, chatty))
+    work = order("echo once >>count; sleep 60")
+    handle = backend.launch(work)
+    assert handle.marks["container_id"].isdigit()
+    once(at, cluster, work)
+    backend.close()
+
+
+def test_a_job_that_an_admin_requeues_gives_no_second_result(
+    project: Callable[..., Project], cluster: Cluster
+) -> None:
+    at = project()
+    backend = at.backend()
+    work = order("echo once >>count; echo begun; sleep 60")
+    handle = backend.launch(work)
+    job = handle.marks["container_id"]
+    log = backend.follow(handle)
+    assert next(chunk for chunk in log if chunk) == b"begun\n"
+    cluster.ask("scontrol", "update", f"jobid={job}", "requeue=1")
+    cluster.ask("scontrol", "requeue", job)
+    assert b"".join(log) == b""
+    assert backend.outcome(handle).exit_code == 143
+
+    def started_again() -> bool:
+        cluster.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+        said = cluster.ask("scontrol", "-o", "show", "job", job)
+        return f"ExitCode={NOT_WANTED}:0" in said and "Restarts=1" in said
+
+    until(started_again, "the second start")
     once(at, cluster, work)
     backend.close()
 
@@ -367,6 +455,34 @@ def test_a_cluster_that_refuses_says_why_and_what_to_change(
     assert not at.folder(work).exists()
     assert not list(at.there.glob("slurm/cosmos-*"))
     backend.close()
+
+
+def test_a_folder_that_the_nodes_do_not_share_is_told(
+    project: Callable[..., Project], cluster: Cluster
+) -> None:
+    at = project()
+    at.there.mkdir(parents=True)
+    for node in NODES:
+        cluster.kill(node)
+        cluster.start_node(node, without=at.there)
+    backend = at.backend()
+    work = order("true")
+    try:
+        handle = backend.launch(work)
+        assert b"".join(backend.follow(handle)) == b""
+        why = backend.outcome(handle).ended_by
+        assert why is not None
+        told = (why.kind, why.message)
+    except BackendError as e:  # the job had ended before the start was over
+        told = (e.kind, e.message)
+    assert told[0] == "launch_failed"
+    assert "does not have the folder of the runs" in told[1]
+    found = {checked.name: checked for checked in examine(at.settings)}
+    assert found["shared folder"].result == "fail"
+    assert f"does not see {at.there}" in found["shared folder"].found
+    backend.close()
+    for node in NODES:
+        cluster.kill(node)
 
 
 def test_a_login_node_without_sbatch_is_told(tmp_path: Path) -> None:
