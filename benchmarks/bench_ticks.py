@@ -16,7 +16,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cosmos_pipelines.definitions import SENSORS
+from cosmos_pipelines.definitions import build_definitions
 from cosmos_pipelines.resources.instance import open_instance
 from tests.support.dagster_project import tick
 from tests.support.many import fill
@@ -26,7 +26,7 @@ from tests.support.project import make_project
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ticks", type=int, default=10)
-    parser.add_argument("--sensors", nargs="*", default=[sensor.name for sensor in SENSORS])
+    parser.add_argument("--sensors", nargs="*", default=[])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = make_project(Path(folder) / "home")
@@ -37,8 +37,8 @@ def main() -> None:
         }
         found = {}
         with open_instance(project.settings, captures=False) as instance:
-            for sensor in SENSORS:
-                if sensor.name not in given.sensors:
+            for sensor in build_definitions(project.settings).sensors or ():
+                if given.sensors and sensor.name not in given.sensors:
                     continue
                 cursor, times = quiet.get(sensor.name), []
                 for _ in range(given.ticks + 1):

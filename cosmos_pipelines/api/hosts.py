@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from cosmos_pipelines.api.arguments import Record, Words
 from cosmos_pipelines.api.project import Project
 from cosmos_pipelines.catalog.records import iso
-from cosmos_pipelines.errors import CosmosError, InputError, shown
+from cosmos_pipelines.errors import InputError, shown
 
 
 class Hosts(Project):
@@ -77,18 +77,11 @@ class Hosts(Project):
         one run that cannot be stopped leaves no other unstopped. Of runs that share a load, one
         stops all with `batch`; so a run that has ended meanwhile is not refused then.
         """
-        from cosmos_pipelines.operate.kill import kill
+        from cosmos_pipelines.operate.kill import stop_each
 
-        stopped, refused = list[str](), list[Record]()
-        for run_id in dict.fromkeys(run_ids):
-            if run_id in stopped:
-                continue
-            try:
-                ended = kill(self.catalog, self.settings, run_id, whole_batch=batch)
-                stopped += [run.id for run in ended]
-            except CosmosError as e:
-                refused.append({"id": run_id, "error": e.message, "hint": e.hint})
-        return {"stopped": stopped, "refused": refused}
+        stopped, refused = stop_each(self.catalog, self.settings, run_ids, whole_batch=batch)
+        told = [{"id": one, "error": e.message, "hint": e.hint} for one, e in refused.items()]
+        return {"stopped": stopped, "refused": told}
 
     def queued_ids(self, tag: str) -> list[str]:
         """Return the ids of the waiting runs with a tag, newest first."""

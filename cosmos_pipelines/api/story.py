@@ -91,7 +91,7 @@ class Story(Project):
 
     def _place(self, row: Prompt | Run | SceneRow) -> Record:
         """Where Dagster's page shows a row: its own partition is the first of those it makes."""
-        from cosmos_pipelines.assets.partitions import partitions_of
+        from cosmos_pipelines.assets.partition_names import partition_names
 
-        asset, partition = partitions_of(row)[0]
-        return {"asset": "/".join(asset.path), "partition": partition}
+        asset, partition = partition_names(row)[0]
+        return {"asset": asset, "partition": partition}

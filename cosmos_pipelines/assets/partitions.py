@@ -12,6 +12,7 @@ from typing import Final
 import dagster as dg
 from sqlalchemy.exc import IntegrityError
 
+from cosmos_pipelines.assets.partition_names import partition_names
 from cosmos_pipelines.catalog.records import Prompt, Run, SceneRow
 
 SCENE_KEYS: Final = dg.DynamicPartitionsDefinition(name="scenes")
@@ -103,21 +104,9 @@ def latest(
 
 def partitions_of(row: Prompt | Run | SceneRow) -> list[tuple[dg.AssetKey, str]]:
     """The partitions that exist because of this row: what it is, and what can be made of it."""
-    if isinstance(row, SceneRow):
-        return [(SCENES, row.key)]
-    if isinstance(row, Prompt):
-        own = (PROMPTS, row.id)
-        return [own] if row.source_run_id else [own, (ENHANCED, row.id)]
-    can_be_enlarged = row.model_type == "transfer" and row.status == "completed"
-    return [place_of(row), (UPSCALED, row.id)] if can_be_enlarged else [place_of(row)]
+    return [(dg.AssetKey(name), partition) for name, partition in partition_names(row)]
 
 
 def place_of(run: Run) -> tuple[dg.AssetKey, str]:
     """The asset and the partition in which a run's result is recorded."""
-    if run.model_type == "transfer":
-        return VIDEOS, run.id
-    if run.model_type == "enhance":
-        return ENHANCED, str(run.prompt_id)
-    if run.parent_run_id:
-        return UPSCALED, run.parent_run_id
-    return FILES, run.id
+    return partitions_of(run)[0]

@@ -24,6 +24,8 @@ from cosmos_pipelines.errors import InputError
 
 app = new_app()
 
+SHOWN = 50
+"""Active runs, and queued runs, that are listed; `--json` has all."""
 RUNS: Columns = {
     "id": lambda r: r["id"],
     "type": lambda r: r["model_type"],
@@ -123,7 +125,9 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
     for title, rows in (("Active", state["active"]), ("Queued", state["queued"])):
         if rows:
             write(f"\n{title}")
-            write_table(rows, RUNS)
+            write_table(rows[:SHOWN], RUNS)
+        if len(rows) > SHOWN:
+            say(f"{len(rows) - SHOWN:,} more of them: `cosmos status --json` lists all.")
     if state["paused"]:
         write("\nPaused")
         write_table(state["paused"], PAUSES, cut=False)

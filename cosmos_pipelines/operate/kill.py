@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from loguru import logger
@@ -19,8 +19,10 @@ from cosmos_pipelines.errors import (
     CosmosError,
     InputError,
     StateError,
+    UnknownId,
     Unreachable,
 )
+from cosmos_pipelines.ids import is_run_id
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.runs.claim import MAY_STILL_RUN
 from cosmos_pipelines.runs.execute import execute_runs
@@ -68,12 +70,12 @@ def _stop_all(
     Returns the runs that were stopped, and why others were not. A place that cannot be reached is
     not asked again for its other runs, but those that only wait are taken out of the queue.
     """
-    stopped, failures = dict[str, Run](), dict[str, CosmosError]()
+    waiting = [run.id for run in chosen if run.status == "pending"]
+    stopped = catalog.find_runs(catalog.cancel_queued(waiting))
+    failures: dict[str, CosmosError] = {}
     at: dict[str, list[Run]] = {}
     for run in chosen:
-        if run.status == "pending" and (cancelled := catalog.cancel_pending(run.id)):
-            stopped[run.id] = cancelled
-        else:
+        if run.id not in stopped:
             at.setdefault(run.backend, []).append(run)
 
     def stop(place: str) -> None:
@@ -90,6 +92,31 @@ def _stop_all(
 
     at_once(list(at), stop)
     return stopped, failures
+
+
+def stop_each(
+    catalog: Catalog, settings: Settings, run_ids: Iterable[str], *, whole_batch: bool = False
+) -> tuple[list[str], dict[str, CosmosError]]:
+    """Stop runs, each as `kill` does; return the ids of the stopped ones, and why others are not.
+
+    Those that wait are cancelled together, however many they are.
+    """
+    wanted = list(dict.fromkeys(run_ids))
+    cancelled, known = catalog.cancel_queued(wanted), catalog.find_runs(wanted)
+    stopped = dict.fromkeys(run_id for run_id in wanted if run_id in cancelled)
+    refused: dict[str, CosmosError] = {}
+    for run_id in wanted:
+        if run_id in stopped:
+            continue
+        try:
+            if run_id not in known and is_run_id(run_id):
+                raise UnknownId("run", run_id)  # without the nearest: there may be thousands
+            ended = kill(catalog, settings, run_id, whole_batch=whole_batch)
+        except CosmosError as e:
+            refused[run_id] = e
+        else:
+            stopped |= dict.fromkeys(run.id for run in ended)
+    return list(stopped), refused
 
 
 def kill_stray(catalog: Catalog, settings: Settings) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.again import plan_again
 from cosmos_pipelines.runs.cards import cards_of
-from cosmos_pipelines.runs.enter import enter
+from cosmos_pipelines.runs.enter import Asked, enter_together
 from cosmos_pipelines.runs.outdated import Kind, outdated_runs, replacements, same_request
 from cosmos_pipelines.settings import Settings
 
@@ -46,19 +46,17 @@ def order_again(
     everything = catalog.runs_of_scene(key)
     older, newer = _older(catalog, settings, everything)
     wanted = {same_request(r): r for r, _ in older if r.id in run_ids and r.id not in newer}
-    planned = [(run, plan_again(catalog, settings, run)) for run in wanted.values()]
-    return [
-        enter(
-            catalog,
-            settings,
-            plan,
-            backend=run.backend,
-            queued=True,
-            tags=run.tags,
-            request=f"again/{run.id}/{_tried(run, everything)}",
+    tried = _tried(wanted.values(), everything)
+    asked = [
+        Asked(
+            plan_again(catalog, settings, run),
+            run.backend,
+            run.tags,
+            f"again/{run.id}/{tried.get(run.id, '')}",
         )
-        for run, plan in planned
+        for run in wanted.values()
     ]
+    return enter_together(catalog, settings, asked, queued=True)
 
 
 def _older(
@@ -73,16 +71,13 @@ def _older(
     return older, replacements(runs, [run.id for run, _ in found])
 
 
-def _tried(run: Run, everything: Sequence[Run]) -> str:
-    """The newest run that asked for the same since and ended without a result; empty: none did."""
-    asked = same_request(run)
-    return next(
-        (
-            other.id
-            for other in everything
-            if other.status in _WITHOUT_RESULT
-            and other.created_at > run.created_at
-            and same_request(other) == asked
-        ),
-        "",
-    )
+def _tried(runs: Iterable[Run], everything: Sequence[Run]) -> dict[str, str]:
+    """The newest run that asked for the same since and ended without a result, if one did."""
+    ended = [run for run in reversed(everything) if run.status in _WITHOUT_RESULT]
+    newest = {same_request(run): run for run in ended}
+    found = {run.id: newest.get(same_request(run)) for run in runs}
+    return {
+        run.id: other.id
+        for run in runs
+        if (other := found[run.id]) is not None and other.created_at > run.created_at
+    }

@@ -90,8 +90,9 @@ class Now:
             found = self._catalog.find_runs(missing)
             self._runs |= found
             parents = {run.parent_run_id for run in found.values() if run.parent_run_id}
-        prompts = {run.prompt_id for run in runs if run.prompt_id}
-        self._prompts |= self._catalog.find_prompts(prompts - self._prompts.keys())
+        prompts = {run.prompt_id for run in runs if run.prompt_id} - self._prompts.keys()
+        if prompts:
+            self._prompts |= self._catalog.find_prompts(prompts)
 
     def reasons(self, run: Run) -> list[Reason]:
         """Why the result of a run is out of date; [] if it is not, or if it has none."""

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.conftest import Cosmos
 from tests.support.counting import counting
+from tests.support.many_runs import copy_run
 from tests.support.project import Project
 
 
@@ -68,6 +69,17 @@ def test_status_asks_as_often_for_many_runs_as_for_one(
         asked.append((len(said.json["queued"]), counts["statement"]))
     assert [queued for queued, _ in asked] == [1, 2, 3]
     assert len({statements for _, statements in asked}) == 1
+
+
+def test_status_lists_the_first_of_many_waiting_runs_and_says_how_many_more_wait(
+    project: Project, cosmos: Cosmos, prompts: list[str]
+) -> None:
+    assert cosmos("inference", prompts[0], "--detach").code == 0
+    copy_run(project.catalog, project.catalog.list_runs()[0], 1200)
+    said = cosmos("status")
+    assert said.out.count("rs_") == 50
+    assert "1,151 more of them" in said.err
+    assert len(cosmos("status", "--json").json["queued"]) == 1201
 
 
 def test_a_further_prompt_for_a_scene_that_is_as_it_was_reads_no_video(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -48,7 +48,10 @@ def _scene(n: int, revision: int) -> dict[str, Any]:
         "key": f"scene_{n:05}",
         "path": f"inputs/videos/scene_{n:05}",
         "digest": f"{n:064x}",
-        "facts": {name: {**SHAPE, "sha256": f"{n:064x}"} for name in ("color", "depth", "edge")},
+        "facts": {
+            name: {**SHAPE, "file": f"{name}.mp4", "sha256": f"{n:064x}"}
+            for name in ("color", "depth", "edge")
+        },
         "created_at": WHEN,
         "updated_at": WHEN,
         "revision": revision,
@@ -70,8 +73,10 @@ def _prompt(n: int, revision: int) -> dict[str, Any]:
 
 def _run(n: int, n_prompts: int, revision: int, *, waiting: bool) -> dict[str, Any]:
     status = "pending" if waiting else ENDS[n % len(ENDS)]
+    at = WHEN + timedelta(seconds=n)
     upscale = not waiting and n % 4 == 3 and status == "completed"
-    video = {"video": f"outputs/run_{n}/video.mp4", "sha256": f"{n:064x}", **SHAPE}
+    video: dict[str, Any] = {"video": f"outputs/run_{n}/video.mp4", "sha256": f"{n:064x}", **SHAPE}
+    video["inputs"] = dict.fromkeys(("color", "depth"), f"{n:064x}")
     return {
         "id": f"rs_{n:032x}",
         "prompt_id": f"ps_{n % n_prompts:032x}",
@@ -82,9 +87,10 @@ def _run(n: int, n_prompts: int, revision: int, *, waiting: bool) -> dict[str, A
         "backend": "local",
         "execution_config": {"seed": n},
         "outputs": video if status == "completed" else {},
-        "created_at": WHEN,
-        "completed_at": None if waiting else WHEN,
-        "queued_at": WHEN if waiting else None,
+        "created_at": at,
+        "completed_at": None if waiting else at,
+        "queued_at": at if waiting else None,
+        "turn": at.timestamp() if waiting else None,
         "priority": 0,
         "attempt": 1,
         "tags": [],

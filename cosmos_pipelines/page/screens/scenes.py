@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 60
 """Scenes on one page."""
+OLDER_SHOWN: Final = 200
+"""Videos of an older render that are named; all are made again."""
 PREPARE: Final = "prepare"
 
 
@@ -85,7 +87,13 @@ class _Scenes:
         older = self._api.older_videos(key)
         todo = [video for video in older if video["replaced_by"] is None]
         return self._site.render(
-            request, "parts/older.html", key=key, older=older, todo=todo, made=made
+            request,
+            "parts/older.html",
+            key=key,
+            older=older,
+            todo=todo,
+            made=made,
+            shown=OLDER_SHOWN,
         )
 
     def jobs(self, request: Request) -> Response:
