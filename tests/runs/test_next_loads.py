@@ -18,7 +18,7 @@ from tests.support.counting import counting
 from tests.support.dagster_project import add_run
 from tests.support.many_runs import copy_run
 from tests.support.project import Project, settings_in, write_video
-from tests.support.rooms import free_room
+from tests.support.rooms import free_room, rooms
 from tests.support.stand_in_engine import StandIn
 
 
@@ -66,7 +66,7 @@ def test_runs_for_any_place_go_to_the_best_that_has_room(staged: Project) -> Non
     copy_run(project.catalog, many, 15)
 
     def places(**room: int) -> list[str]:
-        found = next_loads(project.catalog, settings, room, said)
+        found = next_loads(project.catalog, settings, rooms(**room), said)
         return [load.place for load in found]
 
     assert places(local=1, dear=1, cheap=1, away=1) == ["cheap", "dear"]

@@ -6,6 +6,12 @@ from cosmos_pipelines.batching import Slot
 from cosmos_pipelines.runs.room import Room
 
 
-def free_room(gpus: int = 1, place: str = "local") -> Room:
-    """A place with so many free GPUs."""
-    return Room([Slot(place, (number,)) for number in range(gpus)], frozenset(range(gpus)))
+def free_room(gpus: int = 1) -> Room:
+    """This machine, with room for so many orders."""
+    return rooms(local=gpus)
+
+
+def rooms(**gpus: int) -> Room:
+    """Places with so many free GPUs."""
+    slots = [Slot(name, (number,)) for name, count in gpus.items() for number in range(count)]
+    return Room(slots, frozenset(range(len(slots))))
