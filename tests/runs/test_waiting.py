@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import GpusBusy
 from cosmos_pipelines.operate.kill import kill
-from cosmos_pipelines.runs.execute import execute_runs
-from tests.runs.test_execute import elsewhere, pending, wait_for_frame
+from cosmos_pipelines.operations.base import Order
+from tests.runs.test_execute import elsewhere, execute, pending
 from tests.runs.test_stall import OnGpu
 from tests.support.gpu_host import STAND_IN, RemoteProject
 from tests.support.project import Project, make_project
@@ -32,11 +34,11 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """A file: runs with the text `wait FILE` stand at their first frame while it is there."""
-    file = tmp_path / "gate"
-    file.touch()
-    return file
+def others(project: Project) -> Handle:
+    """An order that takes this machine."""
+    facts: dict[str, Any] = {"engine": "x", "model_type": "transfer", "inputs": {}, "expected": ()}
+    argv = ("sleep", "600")
+    return project.backend.launch(Order(id="others", run_ids=(), argv=argv, gpus=0, **facts))
 
 
 def waiting(project: Project, run: Run) -> str:
@@ -46,25 +48,16 @@ def waiting(project: Project, run: Run) -> str:
     return text if now.status == "uploading" and text.startswith("waits: ") else ""
 
 
-def busy(project: Project, gate: Path) -> tuple[Run, subprocess.Popen[str]]:
-    """A run that takes this machine until the gate is gone."""
-    first = pending(project, f"wait {gate}")
-    process = elsewhere(project, first)
-    wait_for_frame(process, 1)
-    return first, process
-
-
-def test_a_second_run_waits_says_so_once_and_starts_when_the_first_has_ended(
-    project: Project, gate: Path
+def test_a_run_waits_says_so_once_and_starts_when_the_other_has_ended(
+    project: Project, others: Handle
 ) -> None:
-    first, process = busy(project, gate)
-    second = pending(project, "works")
-    other = elsewhere(project, second)
-    said = until(lambda: waiting(project, second), "the second run to wait")
-    assert said == f"waits: This machine already runs {first.id}."
-    gate.unlink()
-    assert (process.wait(LONG_S), other.wait(LONG_S)) == (0, 0)
-    done = project.catalog.get_run(second.id)
+    run = pending(project, "works")
+    with ThreadPoolExecutor() as pool:
+        work = pool.submit(execute, project, run)
+        said = until(lambda: waiting(project, run), "the run to wait")
+        project.backend.cancel(others, 0)
+        (done,) = work.result()
+    assert said == "waits: This machine already runs others."
     assert (done.status, done.attempt) == ("completed", 1)
     assert not (done.progress or {}).get("text", "").startswith("waits")
     log = (project.run_directory(done) / "logs" / "cosmos.log").read_text()
@@ -72,37 +65,32 @@ def test_a_second_run_waits_says_so_once_and_starts_when_the_first_has_ended(
 
 
 def test_kill_ends_a_run_that_waits_and_nothing_of_it_is_started(
-    project: Project, gate: Path
+    project: Project, others: Handle
 ) -> None:
-    first, process = busy(project, gate)
-    second = pending(project, "works")
-    other = elsewhere(project, second)
-    until(lambda: waiting(project, second), "the second run to wait")
-    (killed,) = kill(project.catalog, project.settings, second.id)
-    assert (killed.status, killed.leased_by) == ("cancelled", None)
-    assert other.wait(LONG_S) == 0
-    gate.unlink()
-    assert process.wait(LONG_S) == 0
-    assert project.catalog.get_run(second.id).status == "cancelled"
-    assert project.catalog.get_run(first.id).status == "completed"
-    assert project.backend.find(second.id) is None
+    run = pending(project, "works")
+    with ThreadPoolExecutor() as pool:
+        work = pool.submit(execute, project, run)
+        until(lambda: waiting(project, run), "the run to wait")
+        (killed,) = kill(project.catalog, project.settings, run.id)
+        assert (killed.status, killed.leased_by) == ("cancelled", None)
+        (ended,) = work.result()
+    project.backend.cancel(others, 0)
+    assert (ended.status, ended.error_message) == ("cancelled", killed.error_message)
+    assert project.backend.find(run.id) is None
 
 
 def test_an_interrupt_while_it_waits_cancels_the_run_and_leaves_nothing(
-    project: Project, gate: Path
+    project: Project, others: Handle
 ) -> None:
-    first, process = busy(project, gate)
-    second = pending(project, "works")
-    other = elsewhere(project, second)
-    until(lambda: waiting(project, second), "the second run to wait")
-    other.send_signal(signal.SIGINT)
-    other.wait(LONG_S)
-    ended = project.catalog.get_run(second.id)
+    run = pending(project, "works")
+    process = elsewhere(project, run)
+    until(lambda: waiting(project, run), "the run to wait")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=LONG_S)
+    ended = project.catalog.get_run(run.id)
     assert (ended.status, ended.error_message) == ("cancelled", "Interrupted by the user.")
-    assert project.backend.active() == [first.id]
-    assert sorted(p.name for p in project.backend.runs.iterdir()) == [first.id]
-    gate.unlink()
-    process.wait(LONG_S)
+    assert sorted(p.name for p in project.backend.runs.iterdir()) == ["others"]
+    project.backend.cancel(others, 0)
 
 
 def test_a_run_that_was_killed_in_the_moment_of_its_start_is_stopped(
@@ -121,9 +109,7 @@ def test_a_run_that_was_killed_in_the_moment_of_its_start_is_stopped(
             return handle
 
     project.backend.__class__ = Slow
-    (ended,) = execute_runs(
-        [run.id], catalog=project.catalog, settings=project.settings, backend=project.backend
-    )
+    (ended,) = execute(project, run)
     assert ended.status == "cancelled"
     assert project.backend.active() == []
 

@@ -27,7 +27,7 @@ from tests.support.gpu_host import RemoteProject
 from tests.support.project import settings_in
 
 _ids = itertools.count(1)
-ROUNDS = int(os.environ.get("COSMOS_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("COSMOS_ROUNDS", "2"))
 PLACES = {"one": "[1]", "wrong": "[1, 5]"}
 CARD = "{}, Simulated H100 80GB, 81559, 612, 3, 41, 92.10, 550.54.15, GPU-{}\n"
 
