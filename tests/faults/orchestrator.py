@@ -20,7 +20,7 @@ from cosmos_pipelines.backends.ssh.launch import Launching
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
-from cosmos_pipelines.operations.base import Order, Outcome
+from cosmos_pipelines.operations.base import Outcome
 from cosmos_pipelines.runs import claim, lease
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.settings import load_settings
@@ -46,9 +46,9 @@ class Stops:
 class SteppedLaunching(Launching):
     """Stops before the upload and before the start of the container."""
 
-    def _upload(self, order: Order, root: str) -> None:
+    def _upload(self, *given: Any) -> None:
         Stops.at("upload")
-        super()._upload(order, root)
+        super()._upload(*given)
 
     def _start(self, *given: Any) -> Any:
         Stops.at("start")

@@ -23,18 +23,21 @@ def test_a_run_whose_process_died_before_its_start_is_stopped_before_its_lease_e
     assert counts["statement"] < 30  # its lease ends in 30 s: some 20 statements in each
 
 
-def test_a_run_that_another_machine_is_about_to_start_is_left_to_it(staged: Project) -> None:
-    run = add_run(staged)
-    assert staged.catalog.claim(run.id, owner_of_another_boot())
-    with pytest.raises(StateError, match="has not started yet"):
-        kill(staged.catalog, staged.settings, run.id)
-    assert staged.catalog.get_run(run.id).leased_by == owner_of_another_boot()
+def test_a_run_that_another_machine_is_about_to_start_is_cancelled_before_it_does(
+    staged: Project,
+) -> None:
+    run, owner = add_run(staged), owner_of_another_boot()
+    assert staged.catalog.claim(run.id, owner)
+    (killed,) = kill(staged.catalog, staged.settings, run.id)
+    assert (killed.status, killed.leased_by) == ("cancelled", None)
+    assert staged.catalog.advance(run.id, owner, "uploading", "running") is None
 
 
 def test_a_run_that_cannot_be_stopped_leaves_no_other_run_unstopped(staged: Project) -> None:
     first, second = add_run(staged), add_run(staged)
     assert staged.catalog.claim(first.id, owner_of_another_boot())
+    assert staged.catalog.advance(first.id, owner_of_another_boot(), "uploading", "running")
     assert staged.catalog.claim(second.id, gone_owner())
-    with pytest.raises(StateError, match=f"Run {first.id} is uploading"):
+    with pytest.raises(StateError, match=f"Run {first.id} is running"):
         kill(staged.catalog, staged.settings, None, all_runs=True)
     assert staged.catalog.get_run(second.id).status == "cancelled"
