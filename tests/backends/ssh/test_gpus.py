@@ -198,9 +198,12 @@ def test_a_place_gives_only_the_gpus_that_it_may_and_names_one_that_is_not_there
     remote: RemoteProject, fleet: Fleet
 ) -> None:
     with_gpus(remote.host, 2)
-    config = f'host = "gpu1"\nssh_config = "{fleet.ssh_config}"\nremote_dir = "/data/cosmos"\n'
+    config = f'host = "gpu1"\nssh_config = "{fleet.ssh_config}"\n'
     image = 'image = "cosmos-rig/preview:1"\n'
-    named = "".join(f"[hosts.{n}]\n{config}{image}gpus = {ids}\n" for n, ids in PLACES.items())
+    named = "".join(
+        f'[hosts.{n}]\nremote_dir = "/data/{n}"\n{config}{image}gpus = {ids}\n'
+        for n, ids in PLACES.items()
+    )
     settings = settings_in(remote.settings.home.parent / "named", named)
     work = order()
     with closing(host_backend(settings, "one")) as backend:
@@ -213,4 +216,4 @@ def test_a_place_gives_only_the_gpus_that_it_may_and_names_one_that_is_not_there
         with pytest.raises(BackendError, match="needs 3 GPUs of gpu1, where it may use 2: 0, 1"):
             remote.backend.launch(order(3))
     assert remote.containers() == [f"cosmos-{work.id}"]
-    assert remote.left_on_host() == [work.id]
+    assert remote.left_on_host() == []
