@@ -66,13 +66,16 @@ class Queue(Moves):
         limit: int | None = None,
         *,
         places: Collection[str] | None = None,
+        without: Collection[str] = (),
+        without_engines: Collection[str] = (),
         now: datetime | None = None,
     ) -> list[Run]:
         """Return the runs that a dispatcher may take now, in the order of their start.
 
         They are queued, in no load and leased by nobody, what they are made of is completed, and
         neither the queue nor their engine is paused; nor is their place, unless any will do.
-        `places`: only runs that may be executed in one of these.
+        `places`: only runs that may be executed in one of these. `without`: ids of runs to leave
+        out; `without_engines`: engines whose runs for any place are left out.
         """
         now = now or utc_now()
         with self.read() as connection:
@@ -83,6 +86,11 @@ class Queue(Moves):
             if places is not None:
                 here = runs.c.backend.in_(sorted(places))
                 statement = statement.where(or_(here, runs.c.any_place == 1))
+            if without:
+                statement = statement.where(runs.c.id.not_in(sorted(without)))
+            if without_engines:
+                bound, other = runs.c.any_place == 0, runs.c.engine.not_in(sorted(without_engines))
+                statement = statement.where(or_(bound, other))
             for scope in sorted(paused):
                 statement = statement.where(_outside(scope))
             return [run_of(row) for row in connection.execute(statement)]

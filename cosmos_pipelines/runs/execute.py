@@ -230,7 +230,8 @@ def _adopt(context: RunContext, order_name: str | None, members: Sequence[Run]) 
     """Follow on, or finish, what was started before; start what was not."""
     error: CosmosError | None = None
     try:
-        wait_s = context.settings.remote.wait_s
+        place = context.settings.places.get(context.backend.name)
+        wait_s = (place.remote if place else context.settings.remote).wait_s
         handle = context.backend.find(order_name, wait_s) if order_name else None
         if handle is not None:
             order = context.backend.order_of(handle)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from cosmos_pipelines.batching.loads import Mode, Waiting
 from cosmos_pipelines.catalog.records import Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
-from cosmos_pipelines.engines.base import Cost
+from cosmos_pipelines.engines.base import Cost, Mixed
 from cosmos_pipelines.errors import InputError, StateError, shown
 from cosmos_pipelines.media.probe import probe, stamp_of
 from cosmos_pipelines.operations import Job, Video
@@ -38,6 +39,16 @@ UNKNOWN_S: Final = 60.0
 """Seconds that a run, and the load of a model, are taken to need where nothing is known."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What an engine says of a job; of a job that is not known yet, what is usual."""
+
+    cost: Cost | None = None
+    mixed: Mixed | None = None
+    most: int = MOST
+    """Runs of a load with this one."""
+
+
 class Looks:
     """The looks of one time at waiting runs: each prompt, scene and engine is looked at once."""
 
@@ -56,17 +67,16 @@ class Looks:
         self._measured: dict[str, bool] = {}
         self._jobs: dict[str, Job] = {}
         self._faults: dict[str, Exception] = {}
+        self._told: dict[str, Told] = {}
 
     def waiting(self, run: Run, alone: Collection[str] = ()) -> Waiting:
         """The run as the planner sees it, by what the catalog says. `alone`: see `next_loads`."""
         key = self._key(run)
-        job = self._jobs.get(run.id)
-        engine = None if job is None else self._engine(run.engine)
-        cost = engine.cost(job) if engine and job else None
-        gpus = cost.gpus if cost else 1
+        known = self._told.get(run.id, Told())
+        gpus = known.cost.gpus if known.cost else 1
         lone = run.id in alone or run.id in self._faults
         places = self._places(run, gpus)
-        seconds, load_s = self._times(run, cost, places)
+        seconds, load_s = self._times(run, known.cost, places)
         return Waiting(
             run.id,
             (key, run.id) if lone else key,
@@ -77,9 +87,9 @@ class Looks:
             seconds,
             load_s,
             gpus,
-            1 if lone else self._most(engine, job),
+            1 if lone else known.most,
             run.queued_at.timestamp() if run.queued_at else None,
-            engine.mixed(job) if engine and job and not lone else None,
+            None if lone else known.mixed,
         )
 
     def _times(self, run: Run, cost: Cost | None, places: Sequence[str]) -> tuple[float, float]:
@@ -101,20 +111,12 @@ class Looks:
             job = self._job_of(run, self._known_inputs(run))
             key = (*where, engine.batch_key(job))
             hash(key)
+            self._told[run.id] = Told(engine.cost(job), engine.mixed(job), _most(engine, job))
         except Exception as e:  # noqa: BLE001 - one run's fault never stops the others
             self._faults[run.id] = e
             return run.id
         self._jobs[run.id] = job
         return key
-
-    def _most(self, engine: Engine | None, job: Job | None) -> int:
-        """How many runs a load with this one may have."""
-        if engine is None or job is None:
-            return MOST
-        try:
-            return max(1, engine.max_batch(job))
-        except Exception:  # noqa: BLE001 - `batches` tells what is wrong with the run
-            return 1
 
     def _places(self, run: Run, gpus: int) -> tuple[str, ...]:
         """Where a run may be executed now, the best first."""
@@ -197,6 +199,13 @@ class Looks:
         if name not in self._engines:
             self._engines[name] = self._settings.engine(name)
         return self._engines[name]
+
+
+def _most(engine: Engine, job: Job) -> int:
+    try:
+        return max(1, engine.max_batch(job))
+    except Exception:  # noqa: BLE001 - `batches` tells what is wrong with the run
+        return 1
 
 
 def _glanced_at(path: Path) -> Video:

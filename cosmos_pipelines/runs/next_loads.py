@@ -7,12 +7,13 @@ at only for the runs whose turn has come, and none is read to its end: its run d
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from cosmos_pipelines.batching import plan_loads
 from cosmos_pipelines.batching.loads import LoadPlan
 from cosmos_pipelines.catalog.queue import NewLoad
+from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.budget import keep_budget
 from cosmos_pipelines.runs.looks import Looks, Say
@@ -21,6 +22,8 @@ from cosmos_pipelines.settings import Settings
 
 LOOKED_AT: Final = 200
 """Waiting runs from which the next loads are made."""
+LOOKS: Final = 5
+"""Times that so many runs are looked at while none of them can go where there is room."""
 
 
 def next_loads(
@@ -40,8 +43,30 @@ def next_loads(
     """
     if room.open and (settings.budget.of_a_day or settings.budget.of_a_batch):
         keep_budget(catalog, settings)  # which pauses the queue when it is used up
-    if not room.open or not (waiting := catalog.ready_runs(LOOKED_AT, places=room.places)):
-        return []
+    without, engines = set[str](), set[str]()
+    for _ in range(LOOKS if room.open else 0):
+        waiting = catalog.ready_runs(
+            LOOKED_AT, places=room.places, without=without, without_engines=engines
+        )
+        if loads := _loads_of(catalog, settings, room, waiting, say, alone):
+            return loads
+        if len(waiting) < LOOKED_AT:
+            break
+        # none of these can go where there is room; what can may be behind them
+        without |= {run.id for run in waiting if not run.any_place}
+        engines |= {run.engine for run in waiting if run.any_place}
+    return []
+
+
+def _loads_of(
+    catalog: Catalog,
+    settings: Settings,
+    room: Room,
+    waiting: Sequence[Run],
+    say: Say,
+    alone: Collection[str],
+) -> list[NewLoad]:
+    """The loads of these waiting runs that may be taken out of the queue now."""
     looks = Looks(catalog, settings, waiting, say)
     by_id = {run.id: run for run in waiting}
     order = {run.id: number for number, run in enumerate(waiting)}

@@ -12,6 +12,7 @@ import pytest
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.operations import Job, Upscale
+from cosmos_pipelines.runs import next_loads as next_loads_module
 from cosmos_pipelines.runs.known_places import PlaceState, remember
 from cosmos_pipelines.runs.next_loads import next_loads
 from tests.support.counting import counting
@@ -177,3 +178,27 @@ def test_a_run_whose_prompt_or_scene_is_gone_is_alone(staged: Project) -> None:
     copy_run(staged.catalog, good, 1, prompt_id=None)
     runs = staged.catalog.queued_runs()
     assert sorted(batches(staged)) == sorted([run.id] for run in runs)
+
+
+def test_runs_that_can_go_nowhere_hold_up_none_behind_them(
+    staged: Project, odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(next_loads_module, "LOOKED_AT", 4)
+    good = add_run(staged, "works", queued=True)
+    copy_run(staged.catalog, good, 10, backend="auto", any_place=1, turn=1.0)
+    copy_run(staged.catalog, good, 3, backend="far", turn=2.0)
+    found = next_loads(staged.catalog, staged.settings, rooms(local=1, far=0), said)
+    assert [load.run_ids for load in found] == [(good.id,)]
+
+
+def test_an_engine_that_cannot_tell_the_cost_of_a_run_stops_no_other(
+    staged: Project, odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_cost(self: Odd, job: Job) -> None:
+        raise ZeroDivisionError(job.text)
+
+    monkeypatch.setattr(Odd, "cost", no_cost)
+    good = add_run(staged, "works", queued=True)
+    row = add_run(staged, "cost", queued=True)
+    copy_run(staged.catalog, row, 1, engine=odd)
+    assert any(good.id in ids for ids in batches(staged, room=4))
