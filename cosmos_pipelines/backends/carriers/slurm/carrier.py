@@ -1,7 +1,7 @@
 """The carrier that runs orders as jobs of a Slurm cluster. Pure: see `Carrier`.
 
 A job is never started again by Slurm (--no-requeue), and its script and run.sh refuse a second
-start. A job whose node was lost counts as running while its processes beat: see `scripts`.
+start. A job whose node was lost counts as running while its processes beat: see `shell`.
 """
 
 from __future__ import annotations
