@@ -11,6 +11,8 @@ from cosmos_pipelines.catalog.queue import ALL, engine_scope, place_scope
 from cosmos_pipelines.catalog.records import ACTIVE, Load, Pause, Run, iso, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operate.places import look_at
+from cosmos_pipelines.runs.known_places import known_places
+from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import AUTO
 
@@ -63,13 +65,29 @@ def _of_a_waiting_run(
         yield _prepared(catalog, load)
     elif position > 1:
         yield _behind(catalog, run, position)
-    if host_of(settings, run.backend) is not None:
+    if run.backend == AUTO:
+        yield from _no_place(catalog, settings, run)
+    elif host_of(settings, run.backend) is not None:
         place = look_at(settings, [run.backend])[run.backend]
         if place.problem:
             yield f"The host {run.backend} cannot be used now: {place.problem}", "cosmos doctor"
-    elif run.backend != AUTO and run.backend not in settings.places:
+    elif run.backend not in settings.places:
         said = f"The place {run.backend} is not in cosmos.toml."
         yield said, f"cosmos run --again {run.id}"
+
+
+def _no_place(catalog: Catalog, settings: Settings, run: Run) -> Iterator[Reason]:
+    """Why no place can take a run for any place; nothing if one can."""
+    try:
+        engine = settings.engine(run.engine)
+        gpus = 0 if engine.simulated else 1
+        needs = Needs(engine.name, gpus=gpus, memory_mib=engine.memory_mib())
+    except Exception as e:  # noqa: BLE001 - an engine of another package may raise anything
+        yield f"The engine {run.engine} cannot be used: {e}", "cosmos doctor"
+        return
+    found = places_for(settings, needs, known_places(settings), paused=paused_places(catalog))
+    if found.said:
+        yield found.said, "cosmos host list"
 
 
 def _paused(pause: Pause) -> Reason:
