@@ -31,7 +31,9 @@ def api(tmp_path: Path) -> Iterator[CosmosAPI]:
         yield api
 
 
-def test_what_waits_is_made_and_what_fits_shares_a_load(api: CosmosAPI) -> None:
+def test_what_waits_is_made_what_fits_shares_a_load_and_tells_the_time_of_the_next(
+    api: CosmosAPI,
+) -> None:
     runs = [api.create_run("street", queue=True, seed=1, num_steps=n)["id"] for n in (3, 4)]
     news: list[str] = []
     api.work_queue(on_news=news.append)
@@ -41,6 +43,10 @@ def test_what_waits_is_made_and_what_fits_shares_a_load(api: CosmosAPI) -> None:
     label = "PREVIEW (simulated on the CPU)"
     assert news == [f"Started at local: 2 runs of {label}.", "Ended at local: 2 completed."]
     assert len(loads) == 1
+    assert all(run.outputs["timing"]["seconds"] > 0 for run in found)
+    api.create_run("street", queue=True, seed=2, num_steps=3)
+    (card,) = api.look_at_queue()["waiting"]
+    assert card["end_p90_s"] >= card["end_s"] >= card["start_s"] == 0
     assert {(load.state, load.said) for load in loads.values()} == {("ended", None)}
 
 
