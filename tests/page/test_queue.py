@@ -159,6 +159,17 @@ def test_on_a_narrow_screen_what_waits_and_the_loads_to_come_are_whole(
     gallery.api.cancel_waiting(made)
 
 
+def test_a_run_that_no_place_can_take_is_named_there_with_the_reason(
+    gallery: Gallery, tab: Page
+) -> None:
+    run = gallery.api.create_run(gallery.prompts["noon"], seed=77, queue=True, backend="auto")
+    tab.goto(f"{gallery.url}/cosmos/queue")
+    said = tab.locator("#queue-plan p.is-paused")
+    said.wait_for()
+    assert "seed 77: It waits for local, which has not been asked" in said.inner_text()
+    gallery.api.cancel_waiting([run["id"]])
+
+
 def test_a_pause_says_by_whom_and_why_and_is_ended_there(gallery: Gallery, tab: Page) -> None:
     tab.goto(f"{gallery.url}/cosmos/queue")
     tab.get_by_role("button", name="Pause the queue").click()
