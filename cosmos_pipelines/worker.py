@@ -24,6 +24,7 @@ from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.queue import CLAIM_S
 from cosmos_pipelines.catalog.records import Load, utc_now
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.engines import label_of
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operate.place_looks import look_again
 from cosmos_pipelines.runs.next_loads import next_loads
@@ -86,7 +87,8 @@ class Worker:
     def _start(self, load: Load) -> None:
         child, self._spare = self._spare or self._process(), None
         self._busy[load.id] = child
-        self.told(f"{load.id}: {len(load.run_ids)} run(s) of {load.engine} at {load.place}")
+        runs = "1 run" if len(load.run_ids) == 1 else f"{len(load.run_ids)} runs"
+        self.told(f"Started at {load.place}: {runs} of {label_of(load.engine)}.")
         try:
             assert child.stdin is not None
             child.stdin.write(f"{load.id}\n")
@@ -102,7 +104,10 @@ class Worker:
             del self._busy[load_id]
             self.catalog.end_load(load_id)
             load = self.catalog.find_loads([load_id])[load_id]
-            for run in self.catalog.find_runs(load.run_ids).values():
+            runs = self.catalog.find_runs(load.run_ids).values()
+            counts = Counter(run.status for run in runs).items()
+            self.told(f"Ended at {load.place}: {', '.join(f'{n} {now}' for now, n in counts)}.")
+            for run in runs:
                 if run.status == "pending" and child.returncode not in (0, -signal.SIGINT):
                     self._count(run.id, child.returncode)
 

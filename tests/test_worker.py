@@ -31,14 +31,22 @@ def api(tmp_path: Path) -> Iterator[CosmosAPI]:
         yield api
 
 
-def test_what_waits_is_made_and_what_fits_shares_a_load(api: CosmosAPI) -> None:
+def test_what_waits_is_made_what_fits_shares_a_load_and_tells_the_time_of_the_next(
+    api: CosmosAPI,
+) -> None:
     runs = [api.create_run("street", queue=True, seed=1, num_steps=n)["id"] for n in (3, 4)]
     news: list[str] = []
     api.work_queue(on_news=news.append)
     found = api.catalog.get_runs(runs)
     assert [run.status for run in found] == ["completed", "completed"]
     loads = api.catalog.find_loads({run.load_id or "" for run in found})
-    assert [load.id for load in loads.values()] == [said.partition(":")[0] for said in news]
+    label = "PREVIEW (simulated on the CPU)"
+    assert news == [f"Started at local: 2 runs of {label}.", "Ended at local: 2 completed."]
+    assert len(loads) == 1
+    assert all(run.outputs["timing"]["seconds"] > 0 for run in found)
+    api.create_run("street", queue=True, seed=2, num_steps=3)
+    (card,) = api.look_at_queue()["waiting"]
+    assert card["end_p90_s"] >= card["end_s"] >= card["start_s"] == 0
     assert {(load.state, load.said) for load in loads.values()} == {("ended", None)}
 
 
@@ -53,7 +61,8 @@ def test_several_workers_make_each_run_once(api: CosmosAPI) -> None:
     assert [worker.returncode for worker in workers] == [0, 0], said
     found = api.catalog.get_runs(runs)
     assert {(run.status, run.attempt) for run in found} == {("completed", 1)}
-    assert sum(len(text.splitlines()) for text in said) == len({run.load_id for run in found})
+    started = sum(text.count("Started at local") for text in said)
+    assert started == len({run.load_id for run in found})
 
 
 def test_a_run_that_cannot_be_begun_fails_and_the_worker_ends(api: CosmosAPI) -> None:

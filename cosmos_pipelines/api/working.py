@@ -17,7 +17,7 @@ class Working(Project):
         """Execute what waits in the queue, as the daemon of `cosmos ui` does.
 
         With `until_empty` until nothing is left that could be started now; else for ever. `on_news`
-        is told of each load that starts. Any number of processes may do so at the same time.
+        is told of each load that starts or ends. Any number of processes may do so at one time.
 
         Raises:
             KeyboardInterrupt: after what runs was stopped and recorded.

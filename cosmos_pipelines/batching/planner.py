@@ -123,7 +123,9 @@ class _Planner:
         why = f"It needs {_units(lane)} GPUs of one place, and there are {most} at most."
         if most == 0:
             why = (
-                f"No GPU is known where it may be executed: {', '.join(lane.places) or 'nowhere'}."
+                f"No GPU is known where it may be executed: {', '.join(lane.places)}."
+                if lane.places
+                else "No place can take it now."
             )
         self._unplaced |= {run.run_id: why for run in self._line.take(lane, len(lane.runs))}
 

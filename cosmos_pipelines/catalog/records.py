@@ -41,6 +41,11 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def to_the_minute(moment: datetime) -> str:
+    """Return a time for people: `2026-05-31 18:04 UTC`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 class _Record:
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; times as ISO 8601 UTC ending in `Z`."""

@@ -57,7 +57,8 @@ def doctor(
     if as_json:
         write_json(rows)
     counts = {result: sum(row["result"] == result for row in rows) for result in MARKS}
-    say(f"{len(rows)} checks: {', '.join(f'{n} {r}' for r, n in counts.items() if n)}.")
+    checks = "1 check" if len(rows) == 1 else f"{len(rows)} checks"
+    say(f"{checks}: {', '.join(f'{n} {r}' for r, n in counts.items() if n)}.")
     failed = [row["place"] for row in rows if row["result"] == "fail"]
     return next((code for place, code in EXIT.items() if place in failed), OK)
 

@@ -55,7 +55,10 @@ def queued(runs: Sequence[Row], *, as_json: bool, single: bool = False) -> None:
         write_json(runs[0] if single and len(runs) == 1 else list(runs))
     else:
         write_table(runs, RUN_COLUMNS, cut=False)
-    say("Queued. The daemon of `cosmos ui` executes the runs; `cosmos status` shows their state.")
+    say(
+        "Queued. The daemon of `cosmos ui` executes the runs; `cosmos queue work` does where none "
+        "runs. `cosmos queue` shows what waits."
+    )
 
 
 def planned(orders: Sequence[Row], *, as_json: bool) -> None:

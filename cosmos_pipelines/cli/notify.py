@@ -8,7 +8,7 @@ import typer
 
 from cosmos_pipelines.cli.exit_codes import FAILED, OK, say
 from cosmos_pipelines.cli.lazy import new_app
-from cosmos_pipelines.cli.output import Columns, write, write_json, write_record, write_table
+from cosmos_pipelines.cli.output import Columns, age, write, write_json, write_record, write_table
 from cosmos_pipelines.cli.parameters import Json, open_api
 
 app = new_app()
@@ -49,7 +49,7 @@ def notify(
             "tells": ", ".join(state["addresses"]) or "nobody",
             "of": ", ".join(state["events"]),
             "at most every": f"{state['every_min']:g} min",
-            "told last": state["last_told"],
+            "told last": state["last_told"] and f"{age(state['last_told'])} ago",
             "to be told next": state["waiting"] or None,
         }
     )

@@ -103,7 +103,7 @@ Force = Annotated[bool, typer.Option("--force", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Detach = Annotated[
     bool,
-    typer.Option("--detach", help="Queue the run for the daemon (`cosmos ui`); return at once."),
+    typer.Option("--detach", help="Put the run into the queue (`cosmos queue`); return at once."),
 ]
 Priority = Annotated[
     int,

@@ -109,7 +109,7 @@ def plan(ctx: typer.Context, as_json: Json = False) -> None:
     if not found["loads"]:
         say("Nothing that waits can be planned." if found["unplaced"] else "Nothing waits.")
         return
-    in_all = [f"{len(found['loads'])} loads"]
+    in_all = [f"{len(found['loads'])} load{'s' if len(found['loads']) > 1 else ''}"]
     in_all += [f"ends {_when(found['ends_s'])}"] if found["ends_s"] is not None else []
     in_all += [f"{duration(found['saved_s'])} of a GPU saved"] if found["saved_s"] else []
     in_all += [_money(found["cost"], currency)] if found["cost"] is not None else []
@@ -199,7 +199,18 @@ def work(
 
     Ends when nothing is left that can be started. Ctrl-C stops what runs.
     """
-    open_api(ctx).work_queue(until_empty=not keep_on, on_news=lambda news: say(one_line(news)))
+    api = open_api(ctx)
+    api.work_queue(until_empty=not keep_on, on_news=lambda news: say(one_line(news)))
+    left = api.look_at_queue(limit=0)
+    for one in left["pauses"]:
+        say(_paused(one))
+    if not left["waiting_in_all"]:
+        say("Nothing waits.")
+    else:
+        waits = (
+            "1 run waits" if left["waiting_in_all"] == 1 else f"{left['waiting_in_all']} runs wait"
+        )
+        say(f"{waits} that cannot be started now: `cosmos queue why RS_ID` says why.")
 
 
 def _paused(pause: Row) -> str:

@@ -12,6 +12,7 @@ from cosmos_pipelines.cli.exit_codes import one_line, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import (
     Columns,
+    age,
     duration,
     engine_label,
     write,
@@ -50,7 +51,7 @@ GPUS: Columns = {
 PAUSES: Columns = {
     "what": lambda p: p["scope"],
     "by": lambda p: p["paused_by"],
-    "since": lambda p: p["paused_at"],
+    "for": lambda p: age(p["paused_at"]),
     "reason": lambda p: p["reason"],
 }
 LEFT: Columns = {

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from cosmos_pipelines.catalog.notices import Ended, Notice
-from cosmos_pipelines.catalog.records import iso
+from cosmos_pipelines.catalog.records import iso, to_the_minute
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operate.place_looks import look_again
 from cosmos_pipelines.runs.known_places import known_places
@@ -99,7 +99,7 @@ def _queue(catalog: Catalog, ended: Sequence[Ended], now: datetime) -> None:
     if began is None and unfinished:
         catalog.open_notice(_QUEUE, "queue_empty", "The queue is at work.", told=False)
     elif began is not None and not unfinished:
-        since = f" Since {began.strftime('%Y-%m-%d %H:%M UTC')}"
+        since = f" Since {to_the_minute(began)}"
         counts = catalog.ended_since(began)
         catalog.close_notice(_QUEUE, f"The queue is empty.{since}: {_listed(counts)}.")
     elif began is None and (mine := [run for run in ended if run.queued]):

@@ -124,7 +124,8 @@ def plan_queue(
     expected = {run.run_id: run for run in forecast(sure, estimates, prices)}
     taken = {run.id for run in planned if run.load_id is not None}
     loads = [_told(load, taken, expected) for load in in_order]
-    return QueuePlan(loads, expected, dict(schedule.unplaced), len(waiting) - len(planned))
+    unplaced = {run_id: looks.nowhere.get(run_id, why) for run_id, why in schedule.unplaced.items()}
+    return QueuePlan(loads, expected, unplaced, len(waiting) - len(planned))
 
 
 def _told(load: LoadPlan, taken: set[str], expected: Mapping[str, ForecastRun]) -> LoadToCome:

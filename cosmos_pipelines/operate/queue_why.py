@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from loguru import logger
+
 from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.backends.registry import host_of
 from cosmos_pipelines.catalog.queue import ALL, engine_scope, place_scope
-from cosmos_pipelines.catalog.records import ACTIVE, Load, Pause, Run, iso, utc_now
+from cosmos_pipelines.catalog.records import ACTIVE, Load, Pause, Run, to_the_minute, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operate.places import look_at
-from cosmos_pipelines.runs.known_places import known_places
-from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
+from cosmos_pipelines.runs.looks import Looks
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import AUTO
 
@@ -44,7 +45,8 @@ def _reasons(
     elif run.status in ACTIVE:
         yield f"It has started: it is {run.status}.", f"cosmos logs -f {run.id}"
     elif run.status != "pending":
-        yield f"It does not wait: it is {run.status}.", f"cosmos why {run.id}"
+        command = "show" if run.status == "completed" else "why"
+        yield f"It does not wait: it is {run.status}.", f"cosmos {command} {run.id}"
     elif position is None:
         yield "It was not put into the queue.", f"cosmos run {run.id}"
     else:
@@ -58,36 +60,31 @@ def _of_a_waiting_run(
     for pause in catalog.list_pauses():
         if pause.scope in scopes:
             yield _paused(pause)
-    yield from _parent(catalog, run)
+    parent = list(_parent(catalog, run))
+    yield from parent
     if run.leased(utc_now()):
         yield f"{owner_shown(run.leased_by)} is about to start it.", None
     elif run.load_id and (load := catalog.find_loads([run.load_id]).get(run.load_id)):
         yield _prepared(catalog, load)
     elif position > 1:
-        yield _behind(catalog, run, position)
-    if run.backend == AUTO:
-        yield from _no_place(catalog, settings, run)
-    elif host_of(settings, run.backend) is not None:
+        said, command = _behind(catalog, run, position)
+        yield said, None if parent else command
+    if host_of(settings, run.backend) is not None:
         place = look_at(settings, [run.backend])[run.backend]
         if place.problem:
             yield f"The host {run.backend} cannot be used now: {place.problem}", "cosmos doctor"
+    elif run.backend == AUTO:
+        yield from _nowhere(catalog, settings, run)
     elif run.backend not in settings.places:
         said = f"The place {run.backend} is not in cosmos.toml."
         yield said, f"cosmos run --again {run.id}"
 
 
-def _no_place(catalog: Catalog, settings: Settings, run: Run) -> Iterator[Reason]:
-    """Why no place can take a run for any place; nothing if one can."""
-    try:
-        engine = settings.engine(run.engine)
-        gpus = 0 if engine.simulated else 1
-        needs = Needs(engine.name, gpus=gpus, memory_mib=engine.memory_mib())
-    except Exception as e:  # noqa: BLE001 - an engine of another package may raise anything
-        yield f"The engine {run.engine} cannot be used: {e}", "cosmos doctor"
-        return
-    found = places_for(settings, needs, known_places(settings), paused=paused_places(catalog))
-    if found.said:
-        yield found.said, "cosmos host list"
+def _nowhere(catalog: Catalog, settings: Settings, run: Run) -> Iterator[Reason]:
+    looks = Looks(catalog, settings, [run], lambda said, _: logger.debug("{said}", said=said))
+    looks.waiting(run)
+    if said := looks.nowhere.get(run.id):
+        yield said, f"cosmos host list --engine {run.engine}"
 
 
 def _paused(pause: Pause) -> Reason:
@@ -95,7 +92,7 @@ def _paused(pause: Pause) -> Reason:
     what = {"host": f"The place {name}", "engine": f"The engine {name}"}.get(kind, "The queue")
     reason = f": {pause.reason.rstrip('.')}" if pause.reason else ""
     option = f" --{kind} {name}" if name else ""
-    said = f"{what} is paused since {iso(pause.paused_at)} by {pause.paused_by}{reason}."
+    said = f"{what} is paused since {to_the_minute(pause.paused_at)} by {pause.paused_by}{reason}."
     return said, f"cosmos queue resume{option}"
 
 
@@ -125,6 +122,6 @@ def _behind(catalog: Catalog, run: Run, position: int) -> Reason:
     number = position - 1
     first = ", ".join(other.id for other in catalog.queued_runs(min(number, NAMED)))
     runs = "1 run is" if number == 1 else f"{number} runs are"
-    more = ", ..." if number > NAMED else ""
+    more = f" and {number - NAMED} more" if number > NAMED else ""
     said = f"{runs} before it in the queue: {first}{more}."
     return said, f"cosmos queue move {run.id} --first"

@@ -147,7 +147,10 @@ CAUSES: Final[Mapping[str, Cause]] = {
     "parent_failed": Cause(
         "The run that makes what this run is made of has no result.",
         r"(?i)has failed|was cancelled",
-        (("cosmos why {parent}", "says why that run has no result"), _AGAIN),
+        (
+            ("cosmos why {parent}", "says why that run has no result"),
+            ("cosmos run {parent} {run}", "executes both again"),
+        ),
     ),
 }
 
@@ -207,9 +210,11 @@ def _not_failed(run: Run, lost: bool) -> tuple[str, list[tuple[str, str]]]:
         show = (f"cosmos show {run.id}", "shows the whole record of the run")
         return f"The run did not fail: it is completed, and made {output}.", [show]
     if run.status == "pending":
-        queued = "waits for the daemon" if run.queued_at else "has not been started"
-        command = (f"cosmos run {run.id}", "executes the run now")
-        return f"The run did not fail: it {queued}.", [command]
+        now = (f"cosmos run {run.id}", "executes the run now")
+        if run.queued_at is None:
+            return "The run did not fail: it has not been started.", [now]
+        why = (f"cosmos queue why {run.id}", "says what it waits for")
+        return "The run did not fail: it waits in the queue.", [why, now]
     if lost:
         sentence = f"The run says {run.status}, but the process that executed it is gone."
         return sentence, [(f"cosmos run {run.id}", "continues the run")]

@@ -68,6 +68,8 @@ class Looks:
         self._jobs: dict[str, Job] = {}
         self._faults: dict[str, Exception] = {}
         self._told: dict[str, Told] = {}
+        self.nowhere: dict[str, str] = {}
+        """By run for any place that none can take now, of those looked at: why, as a sentence."""
 
     def waiting(self, run: Run, alone: Collection[str] = ()) -> Waiting:
         """The run as the planner sees it, by what the catalog says. `alone`: see `next_loads`."""
@@ -130,9 +132,12 @@ class Looks:
         prompt = self._prompts.get(run.prompt_id or "")
         needs = Needs(engine.name, gpus=0 if engine.simulated else gpus, memory_mib=memory)
         scene = self._at.get(prompt.scene, ()) if prompt else ()
-        return places_for(
+        choice = places_for(
             self._settings, needs, self._known, paused=self._paused, with_scene=scene
-        ).places
+        )
+        if not choice.places:
+            self.nowhere[run.id] = choice.said
+        return choice.places
 
     def batches(self, runs: Sequence[Run], mode: Mode) -> list[list[Run]]:
         """The runs of one planned load in batches, by their inputs as they are now."""

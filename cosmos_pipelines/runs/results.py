@@ -138,12 +138,12 @@ def record_of(
     run_id: str,
     outcome: Outcome,
 ) -> dict[str, Any]:
-    """What the program wrote of its work (times, loads); empty where it writes nothing.
+    """What the program wrote of its work (times, loads), in its record or while it worked.
 
-    It is kept beside the log of this run. Without it a run is no worse.
+    The record is kept beside the log of this run. Without it a run is no worse.
     """
     if RECORD not in outcome.outputs:
-        return {}
+        return {"samples": outcome.samples}
     kept = run_directory(settings.outputs, run_id) / "logs" / RECORD
     try:
         backend.collect(handle, {RECORD: kept}, outcome)

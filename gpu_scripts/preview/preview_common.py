@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -84,10 +85,11 @@ def main(operation: str, needed: Iterable[str], make: Make) -> int:
         return 2
     say(f"{LABEL}: {operation}, {len(samples)} sample(s), {args.workers} worker(s)")
     finished = Finished(args.request.resolve().parent, say)
+    noted: dict[str, dict[str, float]] = {}
     failed = [
         sample["run_id"]
         for n, sample in enumerate(samples, 1)
-        if not _made(sample, f"{n}/{len(samples)}", operation, args, make, finished)
+        if not _made(sample, f"{n}/{len(samples)}", operation, args, make, finished, noted)
     ]
     if failed:
         say(f"ERROR: {len(failed)} of {len(samples)} samples failed: {', '.join(failed)}")
@@ -123,7 +125,9 @@ def _made(
     args: argparse.Namespace,
     make: Make,
     finished: Finished,
+    noted: dict[str, dict[str, float]],
 ) -> bool:
+    began = time.monotonic()
     folder = args.request.resolve().parent
     try:
         with whole_file(folder / sample["output"]) as part:
@@ -132,7 +136,8 @@ def _made(
         traceback.print_exc()
         say(f"FAILED {sample['run_id']}: {_one_line(e)}")
         return False
-    finished.add(sample["output"])
+    noted[sample["run_id"]] = {"seconds": round(time.monotonic() - began, 3)}
+    finished.add(sample["output"], samples=noted)
     say(f"[{place}] {sample['run_id']} {operation}: done, {sample['output']}")
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_pause_says_by_whom_and_why_and_ends(cosmos: Cosmos, order: Order) -> 
     cosmos("queue", "pause", "--engine", "preview")
     assert "is paused by" in cosmos("queue").err
     said = cosmos("queue", "why", run).out
-    assert "The queue is paused since" in said
+    assert re.search(r"The queue is paused since \d{4}-\d\d-\d\d \d\d:\d\d UTC by ", said)
     assert ": the host is needed.  (cosmos queue resume)" in said
     assert "(cosmos queue resume --engine preview)" in said
     assert cosmos("queue", "resume").err.startswith("Still there: The engine preview is paused")
@@ -97,6 +98,58 @@ def test_a_detached_4k_is_queued_behind_its_video(cosmos: Cosmos, project: Proje
     assert (video["priority"], larger["priority"]) == (3, 3)
     assert ids(cosmos) == [video["id"], larger["id"]]
     assert [run.id for run in project.catalog.ready_runs()] == [video["id"]]
+
+
+def test_why_offers_only_commands_that_can_help(cosmos: Cosmos, order: Order) -> None:
+    runs = [order() for _ in range(5)]
+    larger = cosmos("upscale", runs[4], "--detach", "--json").json["id"]
+    last, of_4k = (
+        cosmos("queue", "why", run, "--json").json["reasons"] for run in (runs[4], larger)
+    )
+    named = ", ".join(runs[:3])
+    assert last[0]["said"] == f"4 runs are before it in the queue: {named} and 1 more."
+    assert last[0]["do"] == f"cosmos queue move {runs[4]} --first"
+    assert [reason["do"] for reason in of_4k[:2]] == [f"cosmos queue why {runs[4]}", None]
+
+
+def test_a_run_that_no_place_can_take_says_of_each_place_why(
+    project: Project, cosmos: Cosmos, order: Order
+) -> None:
+    text = '[hosts.gpu1]\nhost = "192.0.2.1"\nlabels = ["h100"]\n[queue]\nlabels = ["h200"]\n'
+    (project.settings.home / "cosmos.toml").write_text(text, encoding="utf-8")
+    run = order("--backend", "auto")
+    reason = cosmos("queue", "why", run, "--json").json["reasons"][0]
+    assert reason["said"].startswith("No place can take it now: local has no label h200")
+    assert "; gpu1 has not answered yet." in reason["said"]
+    assert reason["do"] == "cosmos host list --engine preview"
+    assert cosmos("queue", "plan", "--json").json["unplaced"] == {run: reason["said"]}
+
+
+def test_an_order_that_is_queued_names_who_executes_it_and_where_it_is_seen(
+    project: Project, cosmos: Cosmos
+) -> None:
+    project.scene()
+    prompt = cosmos("create", "prompt", "snow", "city").out.strip()
+    said = cosmos("inference", prompt, "--detach").err
+    assert all(f"`cosmos {words}`" in said for words in ("ui", "queue work", "queue"))
+    assert cosmos("queue", "plan").err == "In all: 1 load.\n"
+
+
+def test_work_says_what_is_left_and_why_nothing_is_started(cosmos: Cosmos, order: Order) -> None:
+    order()
+    cosmos("queue", "pause", "--reason", "lunch")
+    paused, left = cosmos("queue", "work").err.splitlines()
+    assert paused.endswith(": lunch")
+    assert left == "1 run waits that cannot be started now: `cosmos queue why RS_ID` says why."
+    cosmos("kill", "latest")
+    assert cosmos("queue", "work").err.splitlines()[1:] == ["Nothing waits."]
+
+
+def test_the_status_says_for_how_long_the_queue_has_been_paused(
+    project: Project, cosmos: Cosmos
+) -> None:
+    cosmos("queue", "pause", "--reason", "lunch")
+    assert re.search(r"all +\S+ +\d+ s +lunch$", cosmos("status").out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

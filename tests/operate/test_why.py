@@ -107,6 +107,18 @@ def test_a_run_in_work_says_what_it_does_and_one_left_behind_who_is_gone(project
     assert "stopped on request" in why(project, run.id)["cause"]
 
 
+def test_a_run_that_waits_is_led_to_the_queue_and_a_4k_to_its_video(project: Project) -> None:
+    ps, catalog = pending(project).prompt_id, project.catalog
+    video = catalog.add_run("transfer", "preview", "local", {}, prompt_id=ps, queued=True)
+    assert why(project, video.id)["next"][0]["command"] == f"cosmos queue why {video.id}"
+    row = {"prompt_id": ps, "parent_run_id": video.id, "queued": True}
+    larger = catalog.add_run("upscale", "preview", "local", {}, **row)
+    assert catalog.cancel_queued([video.id]) == {video.id}
+    catalog.end_dependents()
+    commands = [one["command"] for one in why(project, larger.id)["next"]]
+    assert commands == [f"cosmos why {video.id}", f"cosmos run {video.id} {larger.id}"]
+
+
 def test_an_unknown_run_is_refused(project: Project) -> None:
     with pytest.raises(UnknownId):
         why(project, "rs_0000")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -144,6 +145,31 @@ def test_the_order_is_changed_by_buttons_keys_drags_and_priorities(
     gallery.api.cancel_waiting([a, b, c])
 
 
+def test_on_a_narrow_screen_what_waits_and_the_loads_to_come_are_whole(
+    gallery: Gallery, tab: Page
+) -> None:
+    tab.set_viewport_size({"width": 400, "height": 800})
+    made, _ = waiting_at(gallery, tab, 2)
+    link = tab.locator("#queue-plan table a").first
+    link.wait_for()
+    assert link.is_visible()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 400
+    waits = tab.locator(f'#queue-runs tr[data-run="{made[0]}"] td').nth(6)
+    assert re.fullmatch(r"\d+ s", waits.inner_text())
+    gallery.api.cancel_waiting(made)
+
+
+def test_a_run_that_no_place_can_take_is_named_there_with_the_reason(
+    gallery: Gallery, tab: Page
+) -> None:
+    run = gallery.api.create_run(gallery.prompts["noon"], seed=77, queue=True, backend="auto")
+    tab.goto(f"{gallery.url}/cosmos/queue")
+    said = tab.locator("#queue-plan p.is-paused")
+    said.wait_for()
+    assert "seed 77: It waits for local, which has not been asked" in said.inner_text()
+    gallery.api.cancel_waiting([run["id"]])
+
+
 def test_a_pause_says_by_whom_and_why_and_is_ended_there(gallery: Gallery, tab: Page) -> None:
     tab.goto(f"{gallery.url}/cosmos/queue")
     tab.get_by_role("button", name="Pause the queue").click()
@@ -151,6 +177,7 @@ def test_a_pause_says_by_whom_and_why_and_is_ended_there(gallery: Gallery, tab: 
     dialog.get_by_label("Why").fill("<b>the host is needed")
     dialog.get_by_role("button", name="Pause").click()
     tab.locator("#queue-runs").get_by_text("<b>the host is needed").wait_for()
+    tab.locator("#queue-runs").get_by_text(re.compile(r" \(\d+ s ago\): ")).wait_for()
     tab.locator("#strip").get_by_text("The queue is paused").wait_for()
     (pause,) = gallery.api.look_at_queue()["pauses"]
     assert (pause["scope"], "@" in pause["paused_by"]) == ("all", True)

@@ -54,6 +54,7 @@ def _plan(site: Site, request: Request) -> Response:
     """The loads to come, by place."""
     plan = site.api.plan_queue()
     names = [run_id for load in plan["loads"] for run_id in load["run_ids"]]
+    names += plan["unplaced"]
     titles = {card["id"]: card["title"] for card in site.api.cards(names)}
     return site.render(request, "parts/queue_plan.html", plan=plan, titles=titles)
 
