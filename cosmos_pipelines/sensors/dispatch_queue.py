@@ -63,7 +63,7 @@ def dispatch_queue(
         if there and queue_is_on(context.instance) is not False:
             loads = _take(context, store, settings, tick)
         runs = store.find_runs(run_id for load in loads for run_id in load.run_ids)
-        members = [[runs[run_id] for run_id in load.run_ids] for load in loads]
+        members = [[runs[name] for name in load.run_ids if name in runs] for load in loads]
         tags = dagster_tags(store, members)
     for load, named in zip(loads, tags, strict=True):
         tick.asked[load.id] = Asked(load.id, 1)
