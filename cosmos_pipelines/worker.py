@@ -27,7 +27,7 @@ from cosmos_pipelines.catalog.records import ACTIVE, Run, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operate.place_looks import look_again
-from cosmos_pipelines.runs.lost import lost_runs
+from cosmos_pipelines.runs.lost import end_lost_loads, lost_runs
 from cosmos_pipelines.runs.next_loads import next_loads
 from cosmos_pipelines.runs.room import room_of
 from cosmos_pipelines.settings import Settings, environment_of, load_settings
@@ -107,7 +107,7 @@ class Worker:
 
     def _take(self) -> None:
         look_again(self.settings)
-        self.catalog.end_dead_loads()
+        end_lost_loads(self.catalog)
         self.catalog.end_dependents()
         room = room_of(self.catalog, self.settings)
         last = {run_id for run_id, number in self._tries.items() if number >= TRIES - 1}
