@@ -152,8 +152,8 @@ class Worker:
             self.catalog.end_load(load_id)
             load = self.catalog.find_loads([load_id])[load_id]
             for run in self.catalog.find_runs(load.run_ids).values():
-                waits = run.status == "pending" and run.load_id in (None, load_id)
-                if waits and child.returncode not in (0, -signal.SIGINT):
+                in_vain = load.said or child.returncode not in (0, -signal.SIGINT)
+                if run.status == "pending" and in_vain:
                     self._count(run.id, child.returncode, load.said)
             del self._busy[load_id]
 
@@ -161,14 +161,14 @@ class Worker:
         self._tries[run_id] += 1
         if self._tries[run_id] < TRIES:
             return
-        said = f"Its process ended {TRIES} times before it began the run (exit code {exit_code})."
+        why = why or f"Its process ended with exit code {exit_code}: see what it has written."
         self.catalog.advance(
             run_id,
             "",
             "pending",
             "failed",
             error_kind="launch_failed",
-            error_message=f"{said} {why or 'See cosmos.log of the outputs.'}",
+            error_message=f"It was not started, {TRIES} times. {why}",
         )
 
     def _keep_claims(self) -> None:

@@ -11,13 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.deletion import plan_deletion
 from cosmos_pipelines.catalog.queue import NewLoad
 from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.tables import runs as runs_table
 from cosmos_pipelines.materialize import materialize_load
 from cosmos_pipelines.settings import environment_of
+from cosmos_pipelines.worker import Worker
 from tests.support.dagster_project import add_run
 from tests.support.postgres import running_server, stopped
 from tests.support.project import Project, make_project
@@ -147,3 +150,17 @@ def test_a_run_that_is_deleted_in_a_load_leaves_its_mates_alone(
     materialize_load(catalog, settings, load.id)
     assert catalog.get_run(mate.id).status == "completed"
     assert catalog.open_loads() == []
+
+
+def test_a_run_whose_place_is_in_the_settings_no_more_fails_and_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosmos_pipelines.worker.TRIES", 1)
+    run = add_run(project, queued=True)
+    with project.catalog.write() as tx:
+        moved = update(runs_table).where(runs_table.c.id == run.id).values(backend="old_host")
+        tx.connection.execute(moved)
+    Worker(project.catalog, project.settings, print).work()
+    failed = project.catalog.get_run(run.id)
+    assert (failed.status, failed.error_kind) == ("failed", "launch_failed")
+    assert "There is no backend 'old_host'" in (failed.error_message or "")
