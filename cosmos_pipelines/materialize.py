@@ -60,7 +60,12 @@ def materialize_load(
     load = catalog.find_loads([load_id]).get(load_id)
     if load is None or load.state == "ended":
         raise StateError(f"The load {load_id} has ended.")
-    _execute(catalog, settings, catalog.get_runs(load.run_ids), on_line, load_id)
+    found = catalog.find_runs(load.run_ids)
+    runs = [found[run_id] for run_id in load.run_ids if run_id in found]  # the others were deleted
+    if runs:
+        _execute(catalog, settings, runs, on_line, load_id)
+    else:
+        catalog.end_load(load_id)
 
 
 def _with_what_to_do(catalog: Catalog, runs: Sequence[Run], error: DiskFull) -> DiskFull:

@@ -146,11 +146,6 @@ def execute_batch(
     """Execute all; each that completes is recorded in its partition, with its checks."""
     with as_dagster_failure(), catalog.open() as (store, settings):
         load = _own_load(context, store, config.load_id)
-        wanted = _still_wanted(context, store.get_runs(config.run_ids), load)
-        if not wanted:
-            return
-        record(context.instance, store, settings, *wanted)
-        prompts = store.find_prompts(run.prompt_id for run in wanted if run.prompt_id)
         recorded: set[str] = set()
 
         def tell(run: Run) -> None:
@@ -162,6 +157,11 @@ def execute_batch(
                 recorded.add(run.id)
 
         with _until_ended(store, load):
+            wanted = _still_wanted(context, _named(store, config), load)
+            if not wanted:
+                return
+            record(context.instance, store, settings, *wanted)
+            prompts = store.find_prompts(run.prompt_id for run in wanted if run.prompt_id)
             runs = bring_to_end(context, store, settings, backend, wanted, tell, load)
         for run in runs:
             if run.status == "completed" and run.id not in recorded:
@@ -191,6 +191,14 @@ def _until_ended(catalog: Catalog, load: Load | None) -> Iterator[None]:
         raise
     if load is not None:
         catalog.end_load(load.id)
+
+
+def _named(catalog: Catalog, config: BatchForm) -> list[Run]:
+    """The runs by their ids; a run of a load may have been deleted since it was put there."""
+    if config.load_id is None:
+        return catalog.get_runs(config.run_ids)
+    found = catalog.find_runs(config.run_ids)
+    return [found[run_id] for run_id in config.run_ids if run_id in found]
 
 
 def _own_load(context: dg.OpExecutionContext, catalog: Catalog, load_id: str | None) -> Load | None:

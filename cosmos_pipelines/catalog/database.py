@@ -223,6 +223,8 @@ _KNOWN_ERRORS: tuple[tuple[str, type[CosmosError], str, str], ...] = (
 def _translate(context: ExceptionContext, where: str) -> None:
     """Raise an error of this project if the user can solve the problem."""
     cause = context.original_exception
+    if context.is_pre_ping and context.is_disconnect:
+        return  # the pool connects again: the server has only been started again since
     if not isinstance(cause, Exception):  # an interrupt is not an error of the database
         # An open cursor would keep the transaction, although SQLAlchemy closes the connection.
         if context.execution_context is not None and context.execution_context.cursor is not None:

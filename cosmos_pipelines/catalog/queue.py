@@ -190,6 +190,13 @@ class Queue(Moves):
         with self.write() as tx:
             self._end(tx, [load_id], said)
 
+    def withdraw_load(self, load_id: str) -> None:
+        """End a load whose order was not started; its process gives back what it has of it."""
+        with self.write() as tx:
+            here = select(loads.c.id).where(loads.c.id == load_id, loads.c.state == "claimed")
+            if tx.connection.execute(here).first() is not None:
+                self._end(tx, [load_id], None)
+
     def end_dead_loads(self) -> list[str]:
         """End the loads whose claims are over; return their ids. Writes only if there are any."""
         over = (loads.c.state != "ended", loads.c.claimed_until <= utc_now())

@@ -113,6 +113,13 @@ class RunContext:
         if self.load is not None and not self.catalog.start_load(self.load.id, self.owner):
             raise NotStarted("The queue has been paused, or the load was taken over.")
 
+    def was_withdrawn(self) -> bool:
+        """Whether the dispatcher has ended our load, so that what has not begun waits again."""
+        if self.load is None:
+            return False
+        load = self.catalog.find_loads([self.load.id]).get(self.load.id)
+        return load is not None and load.state == "ended"
+
     def completed(self, run: Run) -> None:
         """Tell whoever wants to know that a run is completed."""
         if self.on_completed is not None:

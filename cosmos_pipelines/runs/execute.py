@@ -97,8 +97,10 @@ def _settled(context: RunContext, runs: Sequence[Run]) -> Iterator[None]:
     try:
         yield
     except BaseException as e:
+        withdrawn = not isinstance(e, Exception) and context.was_withdrawn()
         for run in runs:
-            context.end_by(run.id, e)
+            if not (withdrawn and context.catalog.give_back(run.id, context.owner)):
+                context.end_by(run.id, e)
         raise
 
 

@@ -1,4 +1,4 @@
-"""Runs in work whose process is gone."""
+"""Runs in work, and loads, whose process is gone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from cosmos_pipelines.catalog.store import Catalog
 def lost_runs(catalog: Catalog) -> list[Run]:
     """Runs in work whose process has died or let its lease run out."""
     return [run for run in catalog.active_runs() if looks_lost(run)]
+
+
+def end_lost_loads(catalog: Catalog) -> None:
+    """End the loads whose claim is over, or whose process is seen to be gone.
+
+    The process tells at once, and also where a clock was set back since the claim.
+    """
+    catalog.end_dead_loads()
+    for load in catalog.open_loads():
+        if load.claimed_by is not None and owner_state(load.claimed_by) == "gone":
+            catalog.end_load(load.id, "The process that had it has died.")
 
 
 def is_lost(catalog: Catalog, run: Run) -> bool:

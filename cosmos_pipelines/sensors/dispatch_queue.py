@@ -30,6 +30,7 @@ from cosmos_pipelines.operate.place_looks import look_again
 from cosmos_pipelines.resources.daemon_side import queue_is_on
 from cosmos_pipelines.resources.dagster_private import instance_id
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
+from cosmos_pipelines.runs.lost import end_lost_loads
 from cosmos_pipelines.runs.next_loads import next_loads
 from cosmos_pipelines.runs.room import room_of
 from cosmos_pipelines.sensors.requests import TRIES, Asked, Fate, fates, read_cursor, write_cursor
@@ -52,7 +53,7 @@ def dispatch_queue(
     """Request Dagster runs for the next loads."""
     with catalog.open() as (store, settings):
         look_again(settings)
-        store.end_dead_loads()
+        end_lost_loads(store)
         store.end_dependents()
         tick = _Tick(context, store, f"dagster {instance_id(context.instance)}")
         tick.look_at_asked()
@@ -63,7 +64,7 @@ def dispatch_queue(
         if there and queue_is_on(context.instance) is not False:
             loads = _take(context, store, settings, tick)
         runs = store.find_runs(run_id for load in loads for run_id in load.run_ids)
-        members = [[runs[run_id] for run_id in load.run_ids] for load in loads]
+        members = [[runs[name] for name in load.run_ids if name in runs] for load in loads]
         tags = dagster_tags(store, members)
     for load, named in zip(loads, tags, strict=True):
         tick.asked[load.id] = Asked(load.id, 1)

@@ -12,10 +12,11 @@ import pytest
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.backends.owner import owner_name
+from cosmos_pipelines.catalog.queue import NewLoad
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.lost import is_lost, lost_runs
+from cosmos_pipelines.runs.lost import end_lost_loads, is_lost, lost_runs
 from tests.runs.test_execute import pending, project
 from tests.support.processes import (
     CONTAINER,
@@ -72,6 +73,23 @@ def test_a_clock_that_was_set_does_not_make_a_run_of_a_living_process_lost(
     run = claimed(project, owner_name(), ended=True)
     assert not is_lost(project.catalog, run)
     assert lost_runs(project.catalog) == []
+
+
+def test_the_runs_of_a_load_whose_process_is_gone_wait_again_though_its_claim_lasts(
+    project: Project,
+) -> None:
+    catalog = project.catalog
+    run = pending(project)
+    catalog.queue_pending([run.id])
+    load = NewLoad(run.backend, run.engine, run.model_type, (run.id,))
+    hour_s = 3600.0  # as after a clock that was set back
+    assert catalog.claim_load(load, owner_name(), hour_s) is not None
+    end_lost_loads(catalog)
+    assert catalog.ready_runs() == []
+    for other in catalog.open_loads():
+        assert catalog.hand_over_load(other.id, GONE, lease_s=hour_s) is not None
+    end_lost_loads(catalog)
+    assert [ready.id for ready in catalog.ready_runs()] == [run.id]
 
 
 def test_verify_tells_only_of_runs_whose_process_is_gone(project: Project) -> None:
