@@ -256,7 +256,7 @@ def a_project_that_was_moved(tried: Case) -> Iterator[str]:
 
 @case("16")
 def a_disk_that_fills_under_dagster_s_records(tried: Case) -> Iterator[str]:
-    with mounted(tried.project.with_name("tiny"), "2500k") as disk:
+    with mounted(tried.project.with_name("tiny"), "2700k") as disk:
         there = _another(tried, disk)
         there.put(f"{disk}/inputs/videos/town", color="color.mp4")
         assert there.cosmos("create", "prompt", "first street", "town", "--name", "one").code == 0

@@ -161,7 +161,7 @@ code = main(sys.argv[1:])
 sys.setprofile(None)
 print(json.dumps([code, counts, started, sorted(sys.modules)]))
 """
-MOST_MODULES = 1860
+MOST_MODULES = 1890
 """What a command that executes a run imports; Dagster itself is a third of it."""
 
 

@@ -297,6 +297,7 @@ def _follow(context: RunContext, launched: LaunchedOrder) -> None:
             context.peaks[order.id] = gpus.peak()
             record_made(context, launched)
     context.peaks[order.id] = gpus.peak()
+    launched.log.show_wait(None)  # it may have begun and ended between two looks
     launched.log.keep_progress()
 
 

@@ -28,6 +28,7 @@ from cosmos_pipelines.settings import Settings
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host
 from tests.support.project import PASSES, settings_in, write_video
+from tests.support.rooms import rooms
 from tests.support.stand_in_engine import PROGRAM, registered
 from tests.support.waiting import until
 
@@ -127,8 +128,7 @@ def test_what_waits_goes_to_the_other_host_and_what_runs_waits_for_its_own(
     any_place = team.order("anywhere", "auto")
     places = {name: known.up for name, known in known_places(team.settings).items()}
     assert places["one"] is places["two"] is True
-    room = {"one": 1}
-    for wanted in next_loads(team.catalog, team.settings, room, lambda *_: None):
+    for wanted in next_loads(team.catalog, team.settings, rooms(one=1), lambda *_: None):
         taken = team.catalog.claim_load(wanted, owner_name())
         assert taken is not None
         team._execute(taken)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.backends.carriers.base import project_of
 from cosmos_pipelines.backends.carriers.slurm.carrier import SlurmCarrier
 from cosmos_pipelines.backends.carriers.slurm.job import NOT_WANTED
@@ -116,6 +117,12 @@ def sbatch_that(directory: Path, script: str) -> str:
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     return str(program.parent)
+
+
+def job_of(backend: Backend, work: Order) -> str | None:
+    """The number of an order's job, as soon as it is known; Slurm itself may be asked for it."""
+    handle = backend.find(work.id)
+    return handle.marks.get("container_id") if handle else None
 
 
 def once(at: Project, cluster: Cluster, work: Order) -> None:
@@ -316,8 +323,9 @@ def test_an_answer_of_sbatch_that_is_lost_starts_nothing_twice(
     at = project()
     backend = at.backend(bin=sbatch_that(tmp_path, lost))
     work = order("echo once >>count; sleep 60")
-    handle = backend.launch(work)
-    assert handle.marks["container_id"].isdigit()
+    backend.launch(work)
+    job = until(lambda: job_of(backend, work), "the job's number")
+    assert job.isdigit()
     once(at, cluster, work)
     backend.close()
 
@@ -329,8 +337,9 @@ def test_a_wrapper_of_sbatch_that_prints_more_starts_nothing_twice(
     at = project()
     backend = at.backend(bin=sbatch_that(tmp_path, chatty))
     work = order("echo once >>count; sleep 60")
-    handle = backend.launch(work)
-    assert handle.marks["container_id"].isdigit()
+    backend.launch(work)
+    job = until(lambda: job_of(backend, work), "the job's number")
+    assert job.isdigit()
     once(at, cluster, work)
     backend.close()
 
