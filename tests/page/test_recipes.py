@@ -77,8 +77,9 @@ def test_compared_recipes_show_only_what_differs_and_their_names_are_text(
     tab.goto(f"{gallery.url}/cosmos/recipes")
     tab.get_by_role("checkbox", name="Compare hard").check()
     tab.get_by_role("checkbox", name=f"Compare {SCRIPT}").check()
-    table = tab.locator("#compared tbody")
-    table.wait_for()
-    assert table.locator("th").all_inner_texts() == ["Weights", "Blur strength"]
+    rows = tab.locator("#compared tbody th")
+    until(
+        lambda: rows.all_inner_texts() == ["Weights", "Blur strength"], "the settings that differ"
+    )
     assert tab.locator("main img").count() == 0
     assert tab.evaluate("window.hacked") is None

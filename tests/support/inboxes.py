@@ -95,15 +95,21 @@ def mailbox() -> Iterator[Mailbox]:
 @contextmanager
 def running_mailbox() -> Iterator[Mailbox]:
     """Yield a mail server that ends with the block; the system chooses its port."""
-    box, loop = Mailbox(), asyncio.new_event_loop()
-    serving = loop.run_until_complete(loop.create_server(lambda: SMTP(box), "127.0.0.1", 0))
-    box.port = serving.sockets[0].getsockname()[1]
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    box, loop, ready = Mailbox(), asyncio.new_event_loop(), threading.Event()
+
+    def serve() -> None:  # in a thread of its own: the test's may have a loop already
+        serving = loop.run_until_complete(loop.create_server(lambda: SMTP(box), "127.0.0.1", 0))
+        box.port = serving.sockets[0].getsockname()[1]
+        ready.set()
+        loop.run_forever()
+        serving.close()
+        loop.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
+    assert ready.wait(30)
     try:
         yield box
     finally:
-        serving.close()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        loop.close()

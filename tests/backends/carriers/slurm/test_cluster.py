@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,14 @@ def sbatch_that(directory: Path, script: str) -> str:
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     return str(program.parent)
+
+
+WAITS = re.compile(r"Slurm job (\d+) waits: its start time has not come\.")
+
+
+def shown_of(catalog: Catalog, run_id: str) -> str:
+    """What is shown of the progress of a run."""
+    return str((catalog.get_run(run_id).progress or {}).get("text"))
 
 
 def job_of(backend: Backend, work: Order) -> str | None:
@@ -237,11 +246,12 @@ def test_a_run_that_waits_shows_why_until_it_begins(
         ended = pool.submit(
             execute_runs, [run.id], catalog=catalog, settings=settings, backend=backend
         )
-        shown = until(lambda: catalog.get_run(run.id).progress, "the reason")
-        job = str(catalog.get_run(run.id).container_id)
-        assert shown is not None
-        assert shown["text"] == f"Slurm job {job} waits: its start time has not come."
-        cluster.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+        try:
+            found = until(lambda: WAITS.fullmatch(shown_of(catalog, run.id)), "the reason")
+        except BaseException:
+            cluster.ask("scancel", "--state=PENDING")  # or the thread waits for an hour
+            raise
+        cluster.ask("scontrol", "update", f"jobid={found[1]}", "starttime=now")
         (done,) = ended.result()
         assert done.status == "completed"
         assert "waits" not in str(done.progress)
