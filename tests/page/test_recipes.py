@@ -27,8 +27,8 @@ def test_a_recipe_is_made_changed_and_says_what_a_replacement_loses(
     tab.click("#save")
     tab.wait_for_url("**/recipes?recipe=dusk")
     tab.fill("#set-num_steps", "25")
+    tab.locator("#changes", has_text="Num steps: 20 becomes 25").wait_for()
     tab.locator("#save", has_text="Replace dusk").wait_for()
-    assert "Num steps: 20 becomes 25" in tab.inner_text("#changes")
     tab.click("#save")
     until(lambda: recipe(gallery, "dusk")["num_steps"] == 25, "the recipe")
     assert recipe(gallery, "dusk") == {"num_steps": 25, "weights": {"edge": 0.5}}
