@@ -23,7 +23,7 @@ from cosmos_pipelines.assets.video_checks import examine, report
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Load, Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
 from cosmos_pipelines.runs.enter import enter_all
@@ -205,13 +205,21 @@ def _own_load(context: dg.OpExecutionContext, catalog: Catalog, load_id: str | N
     """The load that this process now has; None: it executes runs that were named to it.
 
     Who re-executes the Dagster run of a load on the page means its runs, whatever the queue says.
+
+    Raises:
+        StateError: the catalog does not know the load, as one that was restored from a backup.
     """
     if load_id is None or context.run.parent_run_id is not None:
         return None
     if load := catalog.hand_over_load(load_id, owner_name(), context.run.run_id):
         return load
     context.log.info(f"{load_id} has ended: another dispatcher has its runs, or nobody yet.")
-    return catalog.find_loads([load_id]).get(load_id)
+    if (known := catalog.find_loads([load_id]).get(load_id)) is None:
+        raise StateError(
+            f"The catalog has no load {load_id}: nothing was executed.",
+            hint="`cosmos queue` shows what waits.",
+        )
+    return known
 
 
 def _still_wanted(context: dg.OpExecutionContext, runs: list[Run], load: Load | None) -> list[Run]:

@@ -210,7 +210,7 @@ def work(
         waits = (
             "1 run waits" if left["waiting_in_all"] == 1 else f"{left['waiting_in_all']} runs wait"
         )
-        say(f"{waits} that cannot be started now: `cosmos queue why RS_ID` says why.")
+        say(f"{waits}, not to be started here now: `cosmos queue why RS_ID` says why.")
 
 
 def _paused(pause: Row) -> str:

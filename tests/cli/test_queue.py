@@ -140,7 +140,7 @@ def test_work_says_what_is_left_and_why_nothing_is_started(cosmos: Cosmos, order
     cosmos("queue", "pause", "--reason", "lunch")
     paused, left = cosmos("queue", "work").err.splitlines()
     assert paused.endswith(": lunch")
-    assert left == "1 run waits that cannot be started now: `cosmos queue why RS_ID` says why."
+    assert left == "1 run waits, not to be started here now: `cosmos queue why RS_ID` says why."
     cosmos("kill", "latest")
     assert cosmos("queue", "work").err.splitlines()[1:] == ["Nothing waits."]
 

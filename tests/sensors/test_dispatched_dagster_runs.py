@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import dagster as dg
 import pytest
@@ -187,6 +188,17 @@ def test_a_load_whose_runs_another_dispatcher_has_by_now_executes_none(
     assert staged.catalog.get_run(run.id).status == "pending"
     assert executed(staged, instance, other).success
     assert staged.catalog.get_run(run.id).status == "completed"
+
+
+def test_of_a_load_that_the_catalog_does_not_know_nothing_is_executed(
+    staged: Project, instance: dg.DagsterInstance
+) -> None:
+    run = add_run(staged, "works", queued=True)
+    assert staged.catalog.cancel_pending(run.id)
+    unknown = replace(taken(staged, [add_run(staged, "works too", queued=True)]), id="ld_gone")
+    with pytest.raises(dg.Failure, match="has no load ld_gone"):
+        executed(staged, instance, replace(unknown, run_ids=[run.id]))
+    assert staged.catalog.get_run(run.id).status == "cancelled"
 
 
 def test_a_run_that_a_user_starts_himself_has_left_its_load(
