@@ -183,17 +183,25 @@ class Cluster:
         daemons = {daemon.pid for daemon in self._daemons.values()}
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                ours = process.environ().get("SLURM_CONF") == str(self.conf)
-                in_job = process.name() == "slurmstepd" or "SLURM_JOB_ID" in process.environ()
-                if ours and in_job and process.pid not in daemons:
+                if (
+                    process.name() == "slurmstepd"
+                ):  # its title has taken the place of its environment
+                    in_job = any(
+                        Path(f.path).parent == self.conf.parent for f in process.open_files()
+                    )
+                else:
+                    environ = process.environ()
+                    ours = environ.get("SLURM_CONF") == str(self.conf)
+                    in_job = ours and "SLURM_JOB_ID" in environ
+                if in_job and process.pid not in daemons:
                     yield process
 
     def stop(self) -> None:
         """End everything."""
-        self.end_processes()
         for daemon in self._daemons.values():
             daemon.send_signal(signal.SIGKILL)
             daemon.wait()
+        self.end_processes()  # after slurmd, which may start one more
 
 
 def missing() -> str | None:
