@@ -1,6 +1,7 @@
 # make demo   set everything up, render a scene, run the pipeline, say where the results are
 # make test   set everything up, run all tests
-# make faults strike runs on a GPU host and a Slurm cluster with every fault at every step (root, tests/rig/install.sh)
+# make faults strike runs on this machine, a GPU host and a Slurm cluster with every fault at every step (root, tests/rig/install.sh)
+# make soak   let the queue work for an hour on hosts that lose power, with dispatchers that are killed (root)
 # make check  types, style, import rules, dead code
 # make lowest install with the lowest versions that pyproject.toml allows, and run the demo with them
 # make bench  run benchmarks/: one JSON object a line
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 
-.PHONY: setup demo test faults check lowest bench ui docs clean
+.PHONY: setup demo test faults soak check lowest bench ui docs clean
 
 setup: $(VENV)/.runtime
 
@@ -32,12 +33,16 @@ $(VENV)/.dev: $(BIN)/uv pyproject.toml uv.lock
 demo: $(VENV)/.runtime
 	@$(BIN)/cosmos demo
 
+# Three at a time keep two cores busy: one of them has the fleet, and waits for it mostly. Compiled
+# modules are kept: the tests start a thousand processes.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults $(ARGS)
-	@$(BIN)/python -m tests.faults.slurm $(ARGS)
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

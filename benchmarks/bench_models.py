@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cosmos_pipelines import batching
 from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.plan import compiled, job_of, plan_transfer
+from cosmos_pipelines.runs.jobs import compiled, job_of
+from cosmos_pipelines.runs.plan import plan_transfer
 from tests.models.trees import path_with_torchrun
 from tests.support.cosmos_models import cosmos_project
 from tests.support.dagster_project import add_prompt

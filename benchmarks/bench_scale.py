@@ -2,8 +2,10 @@
 
 The catalog has 1,000 scenes with a prompt each, but one prompt has 10,000 of the ended runs, all of
 an older render; Dagster has the partitions of all of them. One JSON line a question: CPU seconds of
-this process (the first time, and the median of the next ones), and the statements of the catalog
-and of Dagster's databases. Then the same of a tick of each sensor, with nothing new.
+this process and seconds of the clock (the first time, and the median of the next ones), and the
+statements of the catalog and of Dagster's databases. Then the same of a tick of each sensor, with
+nothing new. `--postgres`: all of it on a PostgreSQL server of its own. `--pages`: also our screens
+and Dagster's in a real Chromium, with Dagster's answers to GraphQL.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,15 +25,27 @@ from sqlalchemy import update
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.scale_pages import materialised, tell_pages
 from cosmos_pipelines.api import CosmosAPI
-from cosmos_pipelines.assets.partitions import ENHANCE_KEYS, PROMPT_KEYS, RUN_KEYS, add_keys
+from cosmos_pipelines.assets.partitions import (
+    ENHANCE_KEYS,
+    PROMPT_KEYS,
+    RUN_KEYS,
+    VIDEOS,
+    add_keys,
+)
+from cosmos_pipelines.backends.local import LocalBackend
+from cosmos_pipelines.backends.registry import backend_for
+from cosmos_pipelines.catalog import Catalog
 from cosmos_pipelines.catalog.tables import runs
 from cosmos_pipelines.definitions import build_definitions
 from cosmos_pipelines.resources.instance import open_instance
+from cosmos_pipelines.settings import Settings
 from tests.support.counting import counting
 from tests.support.dagster_project import tick
 from tests.support.many import fill
-from tests.support.project import Project, make_project
+from tests.support.postgres import running_server
+from tests.support.project import Project, settings_in
 
 TIMES = 3
 SCENES = 1_000
@@ -38,9 +53,29 @@ OF_ONE = 10_000
 """Ended runs of one prompt."""
 
 
-def filled(folder: Path, n_waiting: int, n_ended: int) -> tuple[Project, str]:
+@contextmanager
+def database(postgres: bool) -> Iterator[str]:
+    """What cosmos.toml says of the database."""
+    if not postgres:
+        yield ""
+        return
+    with running_server() as url:
+        yield f'[postgres]\nurl = "{url.replace("+psycopg2", "")}"\n'
+
+
+@contextmanager
+def filled(folder: Path, toml: str, n_waiting: int, n_ended: int) -> Iterator[tuple[Project, str]]:
     """The project, and the cursor behind all of its changes."""
-    project = make_project(folder / "home")
+    settings = settings_in(folder / "home", toml)
+    with closing(backend_for(settings)) as backend:
+        assert isinstance(backend, LocalBackend)
+        yield _filled(settings, backend, n_waiting, n_ended)
+
+
+def _filled(
+    settings: Settings, backend: LocalBackend, n_waiting: int, n_ended: int
+) -> tuple[Project, str]:
+    project = Project(settings, Catalog.open(settings.catalog_url), backend)
     at = fill(project, n_scenes=SCENES, n_waiting=n_waiting, n_ended=n_ended)
     with project.catalog.write() as tx:
         first = runs.c.id < f"rs_{min(OF_ONE, n_ended):032x}"
@@ -51,6 +86,8 @@ def filled(folder: Path, n_waiting: int, n_ended: int) -> tuple[Project, str]:
             add_keys(instance, str(keys.name), prompts)
         every = [f"rs_{n:032x}" for n in range(n_waiting + n_ended)]
         add_keys(instance, str(RUN_KEYS.name), every)
+        ended = project.catalog.list_runs(status="completed", model_type="transfer", limit=None)
+        materialised(instance, VIDEOS, [run.id for run in ended])
     return project, at
 
 
@@ -61,6 +98,8 @@ def questions(cosmos: CosmosAPI) -> dict[str, Callable[[], Any]]:
     return {
         "cosmos status": cosmos.check_status,
         "queue screen": cosmos.look_at_queue,
+        "cosmos queue": lambda: cosmos.look_at_queue(50),
+        "cosmos queue plan": cosmos.plan_queue,
         "queue screen, page 50": lambda: cosmos.look_at_queue(200, 9800),
         "strip": cosmos.count_states,
         "what now": cosmos.what_now,
@@ -83,13 +122,14 @@ def tell(project: Project, name: str, ask: Callable[[], Any]) -> None:
     """Ask several times, and print what it has cost."""
     with counting(project.settings) as counts:
         ask()
-    times = []
+    times, clock = [], []
     for _ in range(TIMES):
-        began = time.process_time()
+        began, at = time.process_time(), time.perf_counter()
         ask()
         times.append(round(time.process_time() - began, 3))
+        clock.append(round(time.perf_counter() - at, 3))
     said = {name: number for name, number in counts.items() if "statement" in name}
-    line = {"first_s": times[0], "then_s": median(times[1:]), **said}
+    line = {"first_s": times[0], "then_s": median(times[1:]), "clock_s": median(clock), **said}
     print(json.dumps({"bench": "scale", "what": name, **line}), flush=True)
 
 
@@ -109,13 +149,18 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, default=10_000)
     parser.add_argument("--ended", type=int, default=100_000)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--pages", action="store_true")
     given = parser.parse_args()
 
     def wanted(name: str) -> bool:
         return not given.only or any(word in name for word in given.only)
 
-    with tempfile.TemporaryDirectory(prefix="cosmos-scale-") as folder:
-        project, at = filled(Path(folder), given.waiting, given.ended)
+    with (
+        database(given.postgres) as toml,
+        tempfile.TemporaryDirectory(prefix="cosmos-scale-") as folder,
+        filled(Path(folder), toml, given.waiting, given.ended) as (project, at),
+    ):
         with CosmosAPI(project.settings.home) as cosmos:
             for name, ask in questions(cosmos).items():
                 if wanted(name):
@@ -129,6 +174,9 @@ def main() -> None:
                 if wanted(name := f"tick of {sensor.name}"):
                     ticks = Ticks(project, sensor, instance, quiet.get(sensor.name))
                     tell(project, name, ticks)
+        if given.pages:
+            (run,) = project.catalog.list_runs(status="completed", model_type="transfer", limit=1)
+            tell_pages(project.settings, run.id, max(0, given.waiting - 100))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ LONGEST: Final = 64 * 1024
 _END: Final = re.compile(r"\r\n|\n|\r")
 
 
+def percent(share: float) -> str:
+    """A share as `3.1 %`, and never 0 % of what is there."""
+    return f"{share:.1%}".replace("%", " %") if share >= 0.0005 else f"{100 * share:.2g} %"
+
+
 class Lines:
     """Cuts pieces of a text into lines; a progress bar's carriage return ends a line as well."""
 

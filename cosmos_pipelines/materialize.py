@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, DiskFull, StateError
 from cosmos_pipelines.runs.log import OnLine
+from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def materialize_runs(
@@ -46,6 +49,19 @@ def materialize_runs(
     except DiskFull as e:
         raise _with_what_to_do(catalog, unfinished, e) from e
     return catalog.get_runs(run.id for run in wanted)
+
+
+def materialize_lost(
+    catalog: Catalog, settings: Settings, run_ids: Sequence[str], *, on_line: OnLine | None = None
+) -> None:
+    """Bring runs to their end whose process is gone; those that are not lost are left alone.
+
+    Raises:
+        DiskFull, KeyboardInterrupt: as in `materialize_runs`.
+    """
+    lost = [run for run in catalog.find_runs(run_ids).values() if looks_lost(run)]
+    if lost:
+        _execute(catalog, settings, lost, on_line, lost=True)
 
 
 def materialize_load(
@@ -82,6 +98,8 @@ def _execute(
     runs: list[Run],
     on_line: OnLine | None,
     load_id: str | None = None,
+    *,
+    lost: bool = False,
 ) -> None:
     import dagster as dg
 
@@ -96,10 +114,12 @@ def _execute(
     token = LINES.set(on_line or _nowhere)
     try:
         with open_instance(settings, captures=False) as instance:
-            if len(runs) == 1 and load_id is None:  # the job of a batch does so itself
-                record(instance, catalog, settings, *runs)
             (tags,) = dagster_tags(catalog, [runs])
-            _in_process(definitions, instance, runs, tags, load_id)
+            if len(runs) > 1 or load_id is not None or lost:
+                _batch(definitions, instance, runs, tags, load_id, lost=lost)
+            else:
+                record(instance, catalog, settings, *runs)  # the job of a batch does so itself
+                _one(definitions, instance, runs[0], tags)
     except dg.Failure as e:
         if isinstance(e.__cause__, CosmosError):
             raise e.__cause__ from None
@@ -111,30 +131,34 @@ def _execute(
         LINES.reset(token)
 
 
-def _in_process(
+def _batch(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     runs: list[Run],
     tags: Mapping[str, str],
     load_id: str | None,
+    *,
+    lost: bool,
 ) -> None:
     """One Dagster run for all; raises what its step raised."""
-    from cosmos_pipelines.assets.jobs import BATCH, batch_config
-    from cosmos_pipelines.assets.partitions import place_of
-    from cosmos_pipelines.resources.run_launcher import PROCESS_TAG
+    from cosmos_pipelines.assets.jobs import BATCH, BY, LOST, batch_config
 
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    tags = {**tags, PROCESS_TAG: owner_name(), "cosmos/by": "command line"}
-    if len(runs) > 1 or load_id is not None:
-        definitions.resolve_job_def(BATCH).execute_in_process(
-            instance=instance,
-            run_config=batch_config([run.id for run in runs], load_id) | quiet,
-            tags=tags,
-        )
-        return
-    (run,) = runs
+    by = {BY: LOST} if lost else {}
+    definitions.resolve_job_def(BATCH).execute_in_process(
+        instance=instance,
+        run_config=batch_config([run.id for run in runs], load_id) | _QUIET,
+        tags={**tags, **_ours(), **by},
+    )
+
+
+def _one(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, run: Run, tags: Mapping[str, str]
+) -> None:
+    """A Dagster run of its partition; raises what its step raised."""
+    from cosmos_pipelines.assets.partitions import place_of
+
     asset, partition = place_of(run)
-    config: dict[str, Any] = dict(quiet)
+    config: dict[str, Any] = dict(_QUIET)
     if partition != run.id:  # the partition does not say which run
         config["ops"] = {asset.to_user_string(): {"config": {"run_id": run.id}}}
     definitions.resolve_implicit_global_asset_job_def().execute_in_process(
@@ -142,8 +166,14 @@ def _in_process(
         partition_key=partition,
         asset_selection=[asset],
         run_config=config,
-        tags=tags,
+        tags={**tags, **_ours()},
     )
+
+
+def _ours() -> dict[str, str]:
+    from cosmos_pipelines.resources.run_launcher import PROCESS_TAG
+
+    return {PROCESS_TAG: owner_name(), "cosmos/by": "command line"}
 
 
 def _nowhere(run_id: str | None, line: str) -> None:

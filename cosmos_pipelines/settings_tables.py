@@ -29,12 +29,24 @@ class Paths(Table):
 
 
 class Scenes(Table):
-    """When a directory below the inputs counts as settled, so that it is taken."""
+    """When a directory below the inputs counts as settled, and how its colours are shown."""
 
     settle_s: float = Field(
         30,
         ge=0,
         description="seconds without a change; more, where its own frames took longer (3 times)",
+    )
+    ocio: str | None = Field(
+        None,
+        description="OpenColorIO config: a file or ocio://NAME; default: $OCIO, else ACES 2.0",
+    )
+    colorspace: str | None = Field(
+        None,
+        description="colour space of scene-linear pictures that do not say theirs; "
+        "default: lin_rec709",
+    )
+    view: str | None = Field(
+        None, description="view by which scene-linear pictures are shown; default: the config's"
     )
 
 
@@ -239,6 +251,7 @@ class Notify(Table):
     )
     host_away_min: float = Field(5, ge=0, description="minutes without an answer until it is told")
     disk_free_gib: float = Field(10, ge=0, description="free space here below which it is told")
+    host_disk_free_gib: float = Field(50, ge=0, description="the same of each GPU host")
 
 
 class Budget(Table):

@@ -9,6 +9,7 @@ has died, which is the daemon's work elsewhere.
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,11 +24,13 @@ from loguru import logger
 
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.queue import CLAIM_S
-from cosmos_pipelines.catalog.records import ACTIVE, Run, utc_now
+from cosmos_pipelines.catalog.records import Run, utc_now
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.catalog.workers import SIGN_S
 from cosmos_pipelines.engines import label_of
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operate.place_looks import look_again
+from cosmos_pipelines.person import person
 from cosmos_pipelines.runs.lost import end_lost_loads, lost_runs
 from cosmos_pipelines.runs.next_loads import next_loads
 from cosmos_pipelines.runs.room import room_of
@@ -60,6 +63,8 @@ class Worker:
     _spare: subprocess.Popen[str] | None = None
     _tries: Counter[str] = field(default_factory=Counter)
     """By run: processes that ended without having begun it; by order: those that adopted it."""
+    _signed_at: float | None = None
+    """When it has given its last sign of life."""
     _away_since: float | None = None
     """When the catalog could not be used first, while that goes on."""
 
@@ -77,6 +82,7 @@ class Worker:
             self._spare = self._process()
             while True:
                 with self._while_away():
+                    self._sign()
                     seen = self.catalog.newest_revision()
                     self._end_those_that_ended()
                     self._keep_claims()
@@ -105,6 +111,13 @@ class Worker:
             time.sleep(AGAIN_S / 5)
         else:
             self._away_since = None
+
+    def _sign(self) -> None:
+        """Tell others in the catalog that this worker lives."""
+        now = time.monotonic()
+        if self._signed_at is None or now - self._signed_at > SIGN_S / 4:
+            self.catalog.sign_on(self.owner, person(), socket.gethostname())
+            self._signed_at = now
 
     def _take(self) -> None:
         look_again(self.settings)
@@ -152,7 +165,10 @@ class Worker:
             if child.poll() is None:
                 continue
             self.catalog.end_load(load_id)
-            load = self.catalog.find_loads([load_id])[load_id]
+            load = self.catalog.find_loads([load_id]).get(load_id)
+            if load is None:  # somebody has cleaned meanwhile
+                del self._busy[load_id]
+                continue
             runs = self.catalog.find_runs(load.run_ids).values()
             counts = Counter(run.status for run in runs).items()
             self.told(f"Ended at {load.place}: {', '.join(f'{n} {now}' for now, n in counts)}.")
@@ -218,6 +234,7 @@ class Worker:
         First the loads that have not started end, so that their runs wait again.
         """
         with self._told_if_away():
+            self.catalog.sign_off(self.owner)
             for load_id in self._busy:
                 self.catalog.withdraw_load(load_id)
         if self._spare is not None:
@@ -274,7 +291,7 @@ def main() -> int:
 
 def _execute() -> int:
     from cosmos_pipelines.definitions import build_definitions
-    from cosmos_pipelines.materialize import materialize_load, materialize_runs
+    from cosmos_pipelines.materialize import materialize_load, materialize_lost
 
     settings = load_settings()
     build_definitions(settings, daemon=False)  # loads what a Dagster run needs
@@ -285,9 +302,8 @@ def _execute() -> int:
         with Catalog.open(settings.catalog_url, settings.home) as catalog:
             if words[0].startswith("ld_"):
                 materialize_load(catalog, settings, words[0])
-            else:  # those that have ended meanwhile are not begun again
-                runs = catalog.find_runs(words).values()
-                materialize_runs(catalog, settings, [r.id for r in runs if r.status in ACTIVE])
+            else:
+                materialize_lost(catalog, settings, words)
     except CosmosError as e:
         logger.error("{what}: {error}", what=words[0], error=e)
         return e.exit_code

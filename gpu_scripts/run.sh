@@ -31,7 +31,8 @@ RUN=$(cd -- "$1" 2>/dev/null && pwd -P) || refuse "no such run folder: $1"
 shift 2
 cd -- "$RUN" || refuse "no such run folder: $RUN"
 COSMOS_RUN_DIR=$RUN COSMOS_SCRIPTS=${COSMOS_SCRIPTS:-$SCRIPTS} PYTHONUNBUFFERED=1
-export COSMOS_RUN_DIR COSMOS_SCRIPTS PYTHONUNBUFFERED
+PYTHONDONTWRITEBYTECODE=1 # the scripts stay as they were sent
+export COSMOS_RUN_DIR COSMOS_SCRIPTS PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 
 child=
 asked=

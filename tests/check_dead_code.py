@@ -55,7 +55,8 @@ READ_BY_NAME = {
     "the settings of a run": ("create_new", "seg"),
     "who reads a scene.json": (
         "source_values", "value_of_white", "value_of_black", "holes_are", "cut_off_share",
-        "lowest_value", "highest_value", "max_error",
+        "lowest_value", "highest_value", "max_error", "area", "range_is", "nothing_hit",
+        "projection", "fov_degrees", "overflow",
     ),
 }  # fmt: skip
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
 
 pytest_plugins = [
     "tests.support.postgres",  # before catalogs, which imports it
+    "tests.page.run_at_work",
     "tests.rig.fixtures",
     "tests.rig.slurm",
     "tests.support.browser",
@@ -27,6 +31,19 @@ pytest_plugins = [
 
 settings.register_profile("here", deadline=None)  # a busy machine is no failure
 settings.load_profile("here")
+
+_IN_MEMORY: Final = Path("/dev/shm")
+_ROOM: Final = 4 << 30  # a whole session leaves half a gigabyte
+_TEMPORARY: Final = "PYTEST_DEBUG_TEMPROOT"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put temporary directories into memory: each test waits for hundreds of fsyncs on a disk."""
+    if config.option.basetemp or _TEMPORARY in os.environ or not _IN_MEMORY.is_dir():
+        return
+    executable = not os.statvfs(_IN_MEMORY).f_flag & os.ST_NOEXEC
+    if executable and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
+        os.environ[_TEMPORARY] = str(_IN_MEMORY)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.support.together import EIGHT, meet, together
 
 WELL = [0] * EIGHT
 POSTGRES = TEMPLATE.with_name("dagster-postgres.yaml")
-ROUNDS = 4
+ROUNDS = int(os.environ.get("COSMOS_ROUNDS", "2"))
 KEYS = [f"rs_{n:032x}" for n in range(25)]
 REQUEST = """
 engine = "preview"

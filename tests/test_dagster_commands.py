@@ -21,6 +21,7 @@ from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import plan_transfer
+from tests.support import web
 from tests.support.project import Project, make_project
 from tests.support.waiting import LONG_S, until
 
@@ -105,7 +106,7 @@ LABELS = """{ assetNodes { assetKey { path } assetMaterializations(limit: 9) {
 
 def labels_at(url: str) -> dict[str, set[str]]:
     """What a page shows of the materialisations of each asset: the names of their metadata."""
-    answer = httpx.post(f"{url}/graphql", json={"query": LABELS}, timeout=LONG_S).json()
+    answer = web.post(f"{url}/graphql", json={"query": LABELS}).json()
     return {
         node["assetKey"]["path"][0]: {
             entry["label"]

@@ -17,6 +17,7 @@ from cosmos_pipelines.cli import main
 from cosmos_pipelines.cli.init import settings_file
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.files import copy_verified, sha256_of, write_text
+from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.pictures import preview
 from cosmos_pipelines.media.prepare import load_scene, prepare_scene
 from cosmos_pipelines.resources.instance import TEMPLATE, instance_directory
@@ -119,7 +120,7 @@ def test_prompts_for_pictures_that_nobody_has_prepared_yet(tmp_path: Path) -> No
 
 
 def prepare(_: int, source: str, dest: str) -> None:
-    made = prepare_scene(Path(source), Path(dest), fps=Fraction(24))
+    made = prepare_scene(Path(source), Path(dest), Asked(fps=Fraction(24)))
     assert load_scene(Path(dest)).sha256["color"] == made["passes"]["color"]["sha256"]
     if not made["unchanged"]:
         write_text(Path(f"{source}.made"), "", new=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
+from cosmos_pipelines.person import person
 from cosmos_pipelines.settings import environment_of
 from tests.support.project import make_project
 
@@ -36,7 +37,16 @@ def test_what_waits_is_made_what_fits_shares_a_load_and_tells_the_time_of_the_ne
 ) -> None:
     runs = [api.create_run("street", queue=True, seed=1, num_steps=n)["id"] for n in (3, 4)]
     news: list[str] = []
-    api.work_queue(on_news=news.append)
+    signs: list[dict[str, str]] = []
+
+    def told(sentence: str) -> None:
+        news.append(sentence)
+        signs.extend(api.look_at_queue(0)["workers"])
+
+    api.work_queue(on_news=told)
+    assert {sign["person"] for sign in signs} == {person()}
+    assert len(signs) == len(news)
+    assert api.look_at_queue(0)["workers"] == []
     found = api.catalog.get_runs(runs)
     assert [run.status for run in found] == ["completed", "completed"]
     loads = api.catalog.find_loads({run.load_id or "" for run in found})

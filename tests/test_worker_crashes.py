@@ -100,6 +100,22 @@ def test_a_worker_goes_on_with_a_run_whose_process_was_killed(project: Project) 
     assert (made.status, made.attempt) == ("completed", 1), said
 
 
+def test_a_run_that_another_worker_has_adopted_first_is_left_to_it_without_a_word(
+    project: Project,
+) -> None:
+    run = add_run(project, SLOW, queued=True)
+    assert project.catalog.claim(run.id, owner_name())
+    done = subprocess.run(
+        [sys.executable, "-m", "cosmos_pipelines.worker"],
+        env={**environment_of(project.settings)},
+        input=f"{run.id}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_after_ctrl_c_nothing_runs_and_what_was_only_prepared_waits_again(project: Project) -> None:
     running = add_run(project, "hang", queued=True)
     with worker(project) as at_work:

@@ -17,6 +17,7 @@ from cosmos_pipelines.api.logs import Logs
 from cosmos_pipelines.api.messages import Messages
 from cosmos_pipelines.api.operations import Operations
 from cosmos_pipelines.api.orders import Orders
+from cosmos_pipelines.api.preparing import Preparing
 from cosmos_pipelines.api.queue import Queueing
 from cosmos_pipelines.api.records import Records
 from cosmos_pipelines.api.review import Review
@@ -30,6 +31,7 @@ __all__ = ["CosmosAPI", "OnLine", "Record"]
 
 @front_door
 class CosmosAPI(
+    Preparing,
     Records,
     Runs,
     Operations,
@@ -82,6 +84,7 @@ class CosmosAPI(
 
     def recover(self, *, on_line: OnLine | None = None) -> list[Record]:
         """Adopt and finish the runs whose process died, or that were given up and still run."""
+        from cosmos_pipelines.materialize import materialize_lost
         from cosmos_pipelines.operate.status import status
 
         state = status(self.catalog, self.settings)
@@ -90,4 +93,6 @@ class CosmosAPI(
             for left in state["left"]
             if left["what"] == "given up" and left["do"] == f"cosmos run {left['id']}"
         ]
-        return self.execute_runs([*state["lost"], *given_up], on_line=on_line)
+        materialize_lost(self.catalog, self.settings, state["lost"], on_line=on_line)
+        lost = [run.as_dict() for run in self.catalog.get_runs(state["lost"])]
+        return lost + self.execute_runs(given_up, on_line=on_line)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, SupportsFloat
 
 from pydantic import BeforeValidator, Field
 
@@ -69,10 +69,22 @@ def _number(value: object) -> object:
     return value
 
 
+def _amount(value: object) -> object:
+    """A number, also as text, as a form gives it."""
+    if isinstance(value, bool) or not isinstance(value, str | SupportsFloat):
+        raise ValueError("is no number")
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        raise ValueError("is no number") from None
+
+
 Id = Annotated[str, BeforeValidator(_id_of)]
 """An id, the beginning of one or a name; or a record that has it."""
 Words = Annotated[Sequence[str], BeforeValidator(several)]
 """Ids or other words; one alone is a list of one."""
+Passes = Annotated[Sequence[str] | str, BeforeValidator(several)]
+"""What shall be which pass, each as PASS=WHAT; one alone is a list of one."""
 Place = Annotated[Path | str, BeforeValidator(_path_of)]
 """A file or directory."""
 Thing = Annotated[Path | str, BeforeValidator(_thing_of)]
@@ -81,6 +93,8 @@ SceneDir = Annotated[Path | str, BeforeValidator(_scene_of)]
 """A scene's directory or key, or its record."""
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0, le=2**31 - 1)]
 Step = Annotated[int, BeforeValidator(_number), Field(le=2**31 - 1)]
+Amount = Annotated[float | str, BeforeValidator(_amount)]
+"""A number of any size: 1.5, -1."""
 Limit = Annotated[Count | None, Field()]
 """None: all."""
 Rating = Annotated[int, BeforeValidator(_number)]

@@ -33,7 +33,7 @@ class Drafts(Project):
     def scenes_to_choose(self) -> list[Record]:
         """Return all scenes as the catalog has them: key, description, and whether with picture."""
         from cosmos_pipelines.catalog.prompt_pages import scene_names
-        from cosmos_pipelines.runs.scenes import scene_preview
+        from cosmos_pipelines.runs.scene_state import scene_preview
 
         return [
             {

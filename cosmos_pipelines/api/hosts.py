@@ -34,8 +34,8 @@ class Hosts(Project):
         `look`: look at all of them first, at the same time. Each has `name`, `kind`, `host`,
         `gpu_hour` (price of a GPU for an hour, in [queue] currency, or None), `labels`, `up` (None:
         not known), `gpus`, `engines` (why each cannot run there, or None), `looked_at`,
-        `away_since` and `said`, and `refused`: why it takes no runs of `engine` (default: that of
-        new videos) for any place; None: it takes them.
+        `away_since`, `said`, `free_bytes` (room below its remote_dir, or None), and `refused`: why
+        it takes no runs of `engine` (default: that of new videos) for any place; None: it does.
 
         Raises:
             UnknownId: there is no such engine.
@@ -52,11 +52,13 @@ class Hosts(Project):
 
         `alive`: whether it gave a sign of life lately; None: no daemon has ever run. `beat`: the
         last one. `sensor`: whether the sensor that starts what waits is "on" or switched "off" on
-        Dagster's page; None: it was never there. `pauses`: those of the queue.
+        Dagster's page; None: it was never there. `pauses`: those of the queue. `workers`: who works
+        on it without the daemon, as in `look_at_queue`.
 
         Raises:
             CosmosError: Dagster's records cannot be read.
         """
+        from cosmos_pipelines.operate.workers import living_workers
         from cosmos_pipelines.resources.daemon_side import ALIVE_S, daemon_side
 
         side = daemon_side(self.settings)
@@ -68,6 +70,7 @@ class Hosts(Project):
             "beat": side.beat and iso(side.beat),
             "sensor": None if side.queue_on is None else "on" if side.queue_on else "off",
             "pauses": [pause.as_dict() for pause in self.catalog.list_pauses()],
+            "workers": living_workers(self.catalog),
         }
 
     def stop_runs(self, run_ids: Words, *, batch: bool = False) -> Record:

@@ -40,10 +40,16 @@ class Messages(Project):
 
         `gpu_hours`, `money`, `unpriced_gpu_hours` (at places without a price, not in `money`),
         `currency`, and the limits (None: no limit): `gpu_hours_a_day`, `money_a_day`,
-        `gpu_hours_a_batch`, `money_a_batch`.
+        `gpu_hours_a_batch`, `money_a_batch`. `not_counted`: a sentence, if a limit of money does
+        not count some hosts, which have no price; else None.
         """
-        from cosmos_pipelines.runs.budget import used_today
+        from cosmos_pipelines.runs.budget import not_counted, used_today
 
         used = used_today(self.catalog, self.settings)
         limits = self.settings.budget.model_dump()
-        return {**used.as_dict(), "currency": self.settings.queue.currency, **limits}
+        return {
+            **used.as_dict(),
+            "currency": self.settings.queue.currency,
+            "not_counted": not_counted(self.settings),
+            **limits,
+        }

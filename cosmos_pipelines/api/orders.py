@@ -30,23 +30,33 @@ class Orders(Project):
         seeds: Seeds = (),
         engine: str | None = None,
         backend: str | None = None,
+        upscale: bool = False,
         **fields: Settings,
     ) -> Record:
         """Return what `queue_order` would queue; register no run.
 
-        Returns: runs (that are possible), refused, chunks, seconds and p90_s (by earlier runs: half
+        Returns: runs (that are possible), upscales (those of them that are 4K), refused (videos,
+        none of which has a 4K), chunks, seconds and p90_s (by earlier runs: half
         and nine of ten such orders hold the GPUs no longer), money, p90_money and currency (where
         the place has a price), total (all of that in words), loads (engine, simulated, backend,
         runs, chunks, notes, and its estimate: seconds, p90_s, load_s, upload_s, download_s,
         waited_s, basis, money, p90_money, currency, and `said`, all of it in words), and cells
-        (prompt_id, prompt_name, recipe, seed, engine, chunks, steps, notes, refusal, hint).
+        (prompt_id, prompt_name, recipe, seed, engine, chunks, steps, notes, upscale (None, or
+        engine, chunks and notes of its 4K), refusal, hint).
         """
         from cosmos_pipelines.runs.orders import told
         from cosmos_pipelines.runs.sweep import plan_cells
 
         project = self.catalog, self.settings
         cells = plan_cells(
-            *project, prompt_ids, recipes, seeds, fields, engine=engine, looking="foresee"
+            *project,
+            prompt_ids,
+            recipes,
+            seeds,
+            fields,
+            engine=engine,
+            upscale=upscale,
+            looking="foresee",
         )
         return told(*project, cells, backend)
 
@@ -63,6 +73,7 @@ class Orders(Project):
         tags: Words = (),
         shown: Count | None = None,
         priority: Step = 0,
+        upscale: bool = False,
         **fields: Settings,
     ) -> Record:
         """Queue a transfer of each prompt x recipe x seed for the daemon; all possible, or none.
@@ -70,10 +81,12 @@ class Orders(Project):
         A cell that is refused is left out. `key`: the same order sent again with the same key, at
         any time or at the same moment, is given the runs that are there. `shown`: how many runs the
         person has seen; if another number is possible by now, nothing is queued. `priority`: -100
-        to 100; an hour earlier in the queue for each step.
+        to 100; an hour earlier in the queue for each step. `upscale`: also the 4K of each video,
+        which waits in the queue for it.
 
-        Returns: runs (ids), new (how many of them were queued now), statuses (of the others, by
-        status), starts (None, or why the daemon will not start them). Raises StateError.
+        Returns: runs (ids, those of videos first), new (how many of them were queued now), statuses
+        (of the others, by status), starts (None, or why the daemon will not start them).
+        Raises StateError.
         """
         from cosmos_pipelines.runs.orders import queue_cells
         from cosmos_pipelines.runs.sweep import plan_cells
@@ -81,7 +94,9 @@ class Orders(Project):
         project = self.catalog, self.settings
         if batch_name:
             tags = [*tags, f"batch:{batch_name}"]
-        cells = plan_cells(*project, prompt_ids, recipes, seeds, fields, engine=engine)
+        cells = plan_cells(
+            *project, prompt_ids, recipes, seeds, fields, engine=engine, upscale=upscale
+        )
         made = queue_cells(
             *project,
             cells,
@@ -91,7 +106,7 @@ class Orders(Project):
             tags=tags,
             priority=priority,
         )
-        return {**made, "starts": why_not_started(self.settings, self.catalog.list_pauses())}
+        return {**made, "starts": why_not_started(self.catalog, self.settings)}
 
     def queue_enhancement(
         self,
@@ -109,7 +124,7 @@ class Orders(Project):
         project = self.catalog, self.settings
         planned = plan_enhance(*project, prompt_id, fields, engine=engine)
         made = queue_once(*project, [planned], key=key, backend=backend)
-        return {**made, "starts": why_not_started(self.settings, self.catalog.list_pauses())}
+        return {**made, "starts": why_not_started(self.catalog, self.settings)}
 
     def cancel_waiting(self, run_ids: Words) -> Record:
         """Cancel those of the runs that have not begun; the others go on.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cosmos_pipelines.api.arguments import Count, Id, Record, Step
 from cosmos_pipelines.api.project import Project
-from cosmos_pipelines.api.starting import why_not_started
+from cosmos_pipelines.api.starting import why_nobody_starts
 from cosmos_pipelines.errors import InputError, StateError
 
 
@@ -20,17 +20,22 @@ class Queueing(Project):
         of its own: half, and nine of ten such runs take no longer), `estimate` (as that of a load
         in `plan_order`, with its money), `start_s`, `start_p90_s`, `end_s`, `end_p90_s` (seconds
         from now, as the queue is planned) and `cost` (with its part of the load); each None where
-        nothing tells. `waiting_in_all`, `pauses` (scope, paused_at, paused_by, reason), `currency`.
+        nothing tells. `waiting_in_all`, `pauses` (scope, paused_at, paused_by, reason),
+        `workers` (who works on the queue without a daemon: person, machine, since, and `said`),
+        `not_counted` (as in `budget_today`), `currency`.
         """
         from cosmos_pipelines.operate.queue import queue_now
 
         return queue_now(self.catalog, self.settings, limit, offset)
 
     def plan_queue(self) -> Record:
-        """Return the loads to come, in the order of their starts.
+        """Return the loads to come, in the order of their starts, and those that run.
 
-        `loads`: run_ids, place, engine, model_type, gpus, mode, prepared, start_s, start_p90_s,
-        end_s, end_p90_s, saved_s (GPU seconds, against a load for each run), cost, why and added
+        `lanes`: the GPUs of all places: place, number (from 1), of (how many the place has).
+        `active`: run_ids, place, engine, model_type, gpus, lanes (positions in `lanes`), started
+        (False: it is sent to its place), start_s, start_p90_s, end_s, end_p90_s, cost. Which of its
+        GPUs a place gives to a load, the host decides. `loads`: the same without `started`, and
+        mode, prepared, saved_s (GPU seconds, against a load for each run), why and added
         (by run: controls with weight 0 of a mixed load, which may change its pixels). `unplaced`:
         by run, why no place can take it now. `ends_s`, `saved_s`, `cost` of all; `not_planned`:
         runs behind those of the loads; `currency`. Seconds from now; None: nothing tells.
@@ -43,12 +48,16 @@ class Queueing(Project):
         """Return why a run has not started yet; a host that it waits for is asked.
 
         `run_id`, `status`, `position` (in the queue, from 1; None: it does not wait there) and
-        `reasons`: `said` and `do` (a command that helps, or None).
+        `reasons`: `said` and `do` (a command that helps, or None). `workers`: as in
+        `look_at_queue`.
         """
         from cosmos_pipelines.operate.queue_why import why_waiting
+        from cosmos_pipelines.operate.workers import living_workers
 
         answer = why_waiting(self.catalog, self.settings, run_id)
-        if answer["position"] is not None and (said := why_not_started(self.settings)):
+        answer["workers"] = living_workers(self.catalog)
+        waits = answer["position"] is not None
+        if waits and (said := why_nobody_starts(self.catalog, self.settings)):
             answer["reasons"].append({"said": said, "do": "cosmos queue work"})
         if not answer["reasons"]:
             answer["reasons"].append({"said": "It is the next one: it starts now.", "do": None})
@@ -106,7 +115,7 @@ class Queueing(Project):
 
     def _scope(self, host: str | None, engine: str | None) -> str:
         from cosmos_pipelines.backends.registry import place_of
-        from cosmos_pipelines.catalog.queue import ALL, engine_scope, place_scope
+        from cosmos_pipelines.catalog.pauses import ALL, engine_scope, place_scope
 
         if host is not None and engine is not None:
             raise InputError("Give either a host or an engine.")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cosmos_pipelines.api.arguments import (
@@ -13,19 +11,15 @@ from cosmos_pipelines.api.arguments import (
     Id,
     Limit,
     Place,
-    Rate,
     Rating,
     Record,
     SceneDir,
-    Step,
     Thing,
     Words,
 )
 from cosmos_pipelines.api.project import Project
 from cosmos_pipelines.foreign import expanded
-from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.operations import ModelType, Transfer
-from cosmos_pipelines.runs.inputs import DepthHoles, DepthValues
 
 if TYPE_CHECKING:
     from cosmos_pipelines.catalog.deletion import Deletion
@@ -34,53 +28,15 @@ if TYPE_CHECKING:
 class Records(Project):
     """Register, find, export and delete records."""
 
-    def prepare_scene(
-        self,
-        directory: Place,
-        *,
-        name: str | None = None,
-        fps: Rate | None = None,
-        description: str | None = None,
-        depth_values: DepthValues = "distance",
-        depth_holes: DepthHoles | None = None,
-        step: Step = 1,
-        progress: OnProgress | None = None,
-    ) -> Record:
-        """Encode a rendered directory as a scene below the inputs root and register it.
-
-        `directory`: of the rendered passes: picture sequences or videos. `name`: of the scene;
-        default: the directory's. `fps`: of picture sequences, as 24, 23.976 or "30000/1001";
-        default: the rate of a video beside them, else 24. `description`: what the scene shows, in
-        one line. `depth_values`: what a value of the depth pass means: a point's distance or
-        nearness. `depth_holes`: what a depth of 0 is: nothing measured, shown far or near; or
-        (none) a depth. `step`: how far the frame numbers are apart; 2 for each second frame.
-
-        `progress` is called with the pass, the frames done and the frames in all.
-        """
-        from cosmos_pipelines.runs.inputs import prepare
-
-        return prepare(
-            self.catalog,
-            self.settings,
-            Path(directory),
-            name,
-            fps=None if fps is None else Fraction(fps),
-            description=description,
-            depth_values=depth_values,
-            depth_holes=depth_holes,
-            step=step,
-            progress=progress,
-        )
-
     def list_scenes(self) -> list[Record]:
         """Return all registered scenes. `state`: as_measured, changed (rendered again) or gone."""
-        from cosmos_pipelines.runs.scenes import scene_record
+        from cosmos_pipelines.runs.scene_state import scene_record
 
         return [scene_record(self.settings, row) for row in self.catalog.list_scenes()]
 
     def get_scene(self, key: Id) -> Record:
         """Return one scene, as in `list_scenes`. Raises UnknownId."""
-        from cosmos_pipelines.runs.scenes import scene_record
+        from cosmos_pipelines.runs.scene_state import scene_record
 
         return scene_record(self.settings, self.catalog.get_scene(key))
 

@@ -117,7 +117,7 @@ class Review(Project):
         return {
             "made": {run_id: run.id for run_id, run in made.items()},
             "refused": _said(orders.refused),
-            "starts": why_not_started(self.settings, self.catalog.list_pauses()) if made else None,
+            "starts": why_not_started(self.catalog, self.settings) if made else None,
         }
 
     def plan_deletions(self, run_ids: Ids) -> Record:

@@ -71,42 +71,45 @@ class Runs(Project):
         out of date. If one run is refused, no run is registered. With `queue` the daemon executes
         the runs, and a 4K run waits there for its video.
         """
-        from cosmos_pipelines.runs.again import to_make_again, with_parents
+        from cosmos_pipelines.runs.again import plan_all_again, to_make_again, with_parents
 
         project = self.catalog, self.settings
         wanted = self.catalog.get_runs(run_ids) if run_ids is not None else to_make_again(*project)
         wanted, new = with_parents(*project, wanted)
+        if queue:
+            return self._enter_again(wanted, plan_all_again(*project, wanted, new), queued=True)
         videos = [run for run in wanted if run.model_type != "upscale"]
         larger = [run for run in wanted if run.model_type == "upscale"]
-        runs = self._make_again(videos, new, queue=queue, on_line=on_line)
-        if queue:
-            return runs + self._make_again(larger, new, queue=queue, on_line=on_line)
+        runs = self._make_again(videos, new, on_line)
         failed = {old.id for old, run in zip(videos, runs, strict=True) if _failed(run)}
         larger = [run for run in larger if run.parent_run_id not in failed]
-        return runs + self._make_again(larger, new, queue=queue, on_line=on_line)
+        return runs + self._make_again(larger, new, on_line)
 
     def _make_again(
-        self, runs: Sequence[Run], new: dict[str, str], *, queue: bool, on_line: OnLine | None
+        self, runs: Sequence[Run], new: dict[str, str], on_line: OnLine | None
     ) -> list[Record]:
-        """Make new runs for these, in their order; `new` gets their ids, by those of the old."""
-        from cosmos_pipelines.catalog.new_run import without_verdict
+        """Execute new runs for these, in their order; `new` gets their ids, by those of the old."""
         from cosmos_pipelines.runs.again import plan_again
-        from cosmos_pipelines.runs.enter import Asked, enter_together
 
         project = self.catalog, self.settings
-        planned = [
-            plan_again(*project, run, new.get(run.parent_run_id or ""), queued=queue)
-            for run in runs
-        ]
+        planned = [plan_again(*project, run, new.get(run.parent_run_id or "")) for run in runs]
+        made = self._enter_again(runs, planned, queued=False)
+        new.update({old.id: run["id"] for old, run in zip(runs, made, strict=True)})
+        return self.execute_runs([run["id"] for run in made], on_line=on_line) if made else made
+
+    def _enter_again(
+        self, runs: Sequence[Run], planned: Sequence[Planned], *, queued: bool
+    ) -> list[Record]:
+        """Enter what is planned in the place of these runs, all or nothing."""
+        from cosmos_pipelines.catalog.new_run import without_verdict
+        from cosmos_pipelines.runs.enter import Asked, enter_together
+
         asked = [
             Asked(plan, run.backend, without_verdict(run.tags), None)
             for run, plan in zip(runs, planned, strict=True)
         ]
-        made = [run.as_dict() for run in enter_together(*project, asked, queued=queue)]
-        new.update({old.id: run["id"] for old, run in zip(runs, made, strict=True)})
-        if queue or not made:
-            return made
-        return self.execute_runs([run["id"] for run in made], on_line=on_line)
+        made = enter_together(self.catalog, self.settings, asked, queued=queued)
+        return [run.as_dict() for run in made]
 
     def execute_run(self, run_id: Id, *, on_line: OnLine | None = None) -> Record:
         """Execute one run and return its record (a failed run raises no error)."""
@@ -221,12 +224,19 @@ class Runs(Project):
         recipe: Id | None = None,
         engine: str | None = None,
         backend: str | None = None,
+        upscale: bool = False,
         **fields: Transfers,
     ) -> list[Record]:
-        """Return the orders of `batch_inference`; register no run."""
-        from cosmos_pipelines.runs.plan import as_orders
+        """Return the orders of `batch_inference`; register no run.
+
+        With `upscale` those of the 4K too, of the videos as they are expected to be.
+        """
+        from cosmos_pipelines.runs.dry_run import as_orders
+        from cosmos_pipelines.runs.plan import plan_upscale_of
 
         planned = self._plan_transfers(prompt_ids, fields, recipe, engine, looking="foresee")
+        if upscale:
+            planned += [plan_upscale_of(self.settings, plan) for plan in planned]
         return as_orders(self.catalog, self.settings, planned, backend)
 
     def plan_enhance(
@@ -238,7 +248,7 @@ class Runs(Project):
         **fields: Enhances,
     ) -> list[Record]:
         """Return the orders of `enhance_prompts`; register no run."""
-        from cosmos_pipelines.runs.plan import as_orders
+        from cosmos_pipelines.runs.dry_run import as_orders
 
         planned = self._plan_enhance(prompt_ids, fields, engine, looking="foresee")
         return as_orders(self.catalog, self.settings, planned, backend)
@@ -253,7 +263,7 @@ class Runs(Project):
         **fields: Upscales,
     ) -> list[Record]:
         """Return the order of `upscale_run`; register no run."""
-        from cosmos_pipelines.runs.plan import as_orders
+        from cosmos_pipelines.runs.dry_run import as_orders
 
         planned = self._plan_upscale(run_id, video, fields, engine)
         return as_orders(self.catalog, self.settings, [planned], backend)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from cosmos_pipelines.api.arguments import Count, Id, Record, Words
 from cosmos_pipelines.api.project import Project
 from cosmos_pipelines.catalog.records import iso
+
+FAILED_TOLD: Final = 50
+"""Scenes of which Dagster's records are asked why they were not made."""
 
 
 class Scenes(Project):
@@ -18,7 +22,7 @@ class Scenes(Project):
 
         As in `list_scenes`, with the numbers of `prompts` and of completed `videos`.
         """
-        from cosmos_pipelines.runs.scenes import scene_record
+        from cosmos_pipelines.runs.scene_state import scene_record
 
         rows = self.catalog.scenes_after(key, limit)
         counts = self.catalog.counts_of_scenes(row.key for row in rows)
@@ -29,20 +33,23 @@ class Scenes(Project):
         """Return a scene as in `scenes_after`, with its passes and what differs.
 
         `passes`: name, file, width, height, frames, fps, size in bytes, `told` (what its scene.json
-        says besides, in words) and `notes`; `problem`: why scene.json cannot be read. `differs`:
-        what is not as it was measured, in sentences; for that, changed files may be read.
+        says besides, in words), `notes`, `legend` and `depth` (of the pass depth, as scene.json has
+        it: range, histogram, what hit nothing; else None); `legend`: the segments (name, color,
+        area, frames, id), the largest first; `notes`: those of the whole scene; `ignored`: files
+        that are no pass; `problem`: why scene.json cannot be read. `differs`: what is not as it was
+        measured, in sentences; for that, changed files may be read.
 
         Raises:
             UnknownId: there is no such scene.
         """
-        from cosmos_pipelines.runs.scene_facts import differences, passes_of
-        from cosmos_pipelines.runs.scenes import scene_record
+        from cosmos_pipelines.runs.scene_facts import differences, legend_of, told_of
+        from cosmos_pipelines.runs.scene_state import scene_record
 
         row = self.catalog.get_scene(key)
-        passes, problem = passes_of(self.settings, row)
+        told = told_of(self.settings, row)
         counts = self.catalog.counts_of_scenes([row.key]).get(row.key, {"prompts": 0, "videos": 0})
         differs = differences(self.settings, row)
-        more = {"passes": passes, "problem": problem, "differs": differs}
+        more = {**told, "differs": differs, "legend": legend_of(told["passes"])}
         return scene_record(self.settings, row) | counts | more
 
     def picture_of_pass(self, key: Id, name: str) -> Path | None:
@@ -86,22 +93,29 @@ class Scenes(Project):
         """Return the directories below the inputs root that have not become scenes.
 
         `directories`: name, `state` (settling: files still come; waiting: not whole; bad: it cannot
-        be used), `said` (the reason) and `since`. `known`: False if Dagster's daemon, which looks
-        for scenes, has never looked.
+        be used; failed: its preparation did), `said` (the reason) and `since`. `known`:
+        False if Dagster's daemon, which looks for scenes, has never looked.
         """
-        from cosmos_pipelines.resources.daemon_side import daemon_side
+        from cosmos_pipelines.resources.daemon_side import daemon_side, failed_scenes
         from cosmos_pipelines.sensors.scene_memory import seen_of
 
         cursor = daemon_side(self.settings).scenes_cursor
         seen = seen_of(cursor) or {}
+        known = self.catalog.find_scenes(seen)
         directories = [
-            {
-                "name": name,
-                "state": one.state,
-                "said": one.said,
-                "since": iso(datetime.fromtimestamp(one.since, UTC)),
-            }
-            for name, one in sorted(seen.items())
+            {"name": name, "state": one.state, "said": one.said, "since": iso(_moment(one.since))}
+            for name, one in seen.items()
             if one.state != "taken"
+            and not (name in known and known[name].updated_at > _moment(one.since))
         ]
+        missing = [name for name, one in seen.items() if one.state == "taken" and name not in known]
+        directories += [
+            {"name": name, "state": "failed", "said": said, "since": iso(at)}
+            for name, (said, at) in failed_scenes(self.settings, missing[:FAILED_TOLD]).items()
+        ]
+        directories.sort(key=lambda one: one["name"])
         return {"known": cursor is not None, "directories": directories}
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

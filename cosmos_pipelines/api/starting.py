@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from cosmos_pipelines.catalog.records import Pause
+from cosmos_pipelines.catalog.pauses import ALL
+from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.settings import Settings
 
 
-def why_not_started(settings: Settings, pauses: Sequence[Pause] = ()) -> str | None:
-    """Return why no queued run is started now; None if they are. `pauses`: those of the queue."""
-    from cosmos_pipelines.resources.daemon_side import ALIVE_S, daemon_side
-
-    if whole := [pause for pause in pauses if pause.scope == "all"]:
+def why_not_started(catalog: Catalog, settings: Settings) -> str | None:
+    """Return why no queued run is started now; None if they are."""
+    whole = [pause for pause in catalog.list_pauses() if pause.scope == ALL]
+    if whole:
         reason = f" ({whole[0].reason})" if whole[0].reason else ""
         return f"The queue is paused by {whole[0].paused_by}{reason}: nothing is started."
+    return why_nobody_starts(catalog, settings)
+
+
+def why_nobody_starts(catalog: Catalog, settings: Settings) -> str | None:
+    """Return why nobody works on the queue: no daemon, and no worker; None if somebody does."""
+    from cosmos_pipelines.operate.workers import living_workers
+    from cosmos_pipelines.resources.daemon_side import ALIVE_S, daemon_side
+
+    if living_workers(catalog):
+        return None
     try:
         side = daemon_side(settings)
     except CosmosError as e:

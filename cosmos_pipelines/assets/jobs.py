@@ -21,13 +21,14 @@ from cosmos_pipelines.assets.steps import (
 from cosmos_pipelines.assets.sync import add_partitions, record
 from cosmos_pipelines.assets.video_checks import examine, report
 from cosmos_pipelines.backends.owner import owner_name
-from cosmos_pipelines.catalog.records import Load, Prompt, Run
+from cosmos_pipelines.catalog.records import ACTIVE, Load, Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
 from cosmos_pipelines.runs.enter import enter_all
 from cosmos_pipelines.runs.inputs import register_prompt
+from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.runs.plan import Planned
 from cosmos_pipelines.runs.sweep import plan_each, plans_of
 from cosmos_pipelines.settings import Settings
@@ -162,7 +163,12 @@ def execute_batch(
                 return
             record(context.instance, store, settings, *wanted)
             prompts = store.find_prompts(run.prompt_id for run in wanted if run.prompt_id)
-            runs = bring_to_end(context, store, settings, backend, wanted, tell, load)
+            lost = _for_lost(context)
+            runs = bring_to_end(
+                context, store, settings, backend, wanted, tell, load, only_lost=lost
+            )
+        if lost:  # another process may have been faster
+            runs = [run for run in runs if run.dagster_run_id == context.run.run_id]
         for run in runs:
             if run.status == "completed" and run.id not in recorded:
                 _record(context, store, settings, run, prompts.get(run.prompt_id or ""))
@@ -222,19 +228,29 @@ def _own_load(context: dg.OpExecutionContext, catalog: Catalog, load_id: str | N
     return known
 
 
-def _still_wanted(context: dg.OpExecutionContext, runs: list[Run], load: Load | None) -> list[Run]:
-    """The runs without those that have left the load, or ended since a sensor requested them.
+def _for_lost(context: dg.OpExecutionContext) -> bool:
+    """Whether this Dagster run takes over runs whose process is gone, and does nothing else."""
+    return context.run.tags.get(BY) == LOST and context.run.parent_run_id is None
 
+
+def _still_wanted(context: dg.OpExecutionContext, runs: list[Run], load: Load | None) -> list[Run]:
+    """The runs without those that have left the load, or that need nobody any more.
+
+    What a sensor requested needs nobody once it has ended, or another process goes on with it.
     Who re-executes the Dagster run on the page, or starts the job with run ids, means all of them.
     """
     if load is not None:
         return [run for run in runs if run.load_id == load.id and run.status == "pending"]
-    if context.run.tags.get(BY) != LOST or context.run.parent_run_id is not None:
+    if not _for_lost(context):
         return runs
-    ended = [run for run in runs if run.status in ("failed", "cancelled")]
-    for run in ended:
+    alone = [
+        run
+        for run in runs
+        if run.status in ("failed", "cancelled") or (run.status in ACTIVE and not looks_lost(run))
+    ]
+    for run in alone:
         context.log.info(f"{run.id} is left alone: it is {run.status} since it was requested.")
-    return [run for run in runs if run not in ended]
+    return [run for run in runs if run not in alone]
 
 
 def _record(

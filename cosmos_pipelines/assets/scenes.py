@@ -15,7 +15,8 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs.inputs import register_scene
 from cosmos_pipelines.runs.locations import is_there, located, scene_place
-from cosmos_pipelines.runs.scene_requests import read_request, register_request
+from cosmos_pipelines.runs.scene_requests import read_request_of, register_request
+from cosmos_pipelines.runs.scenes import shared_source
 from cosmos_pipelines.settings import Settings
 
 THERE: Final = "there"
@@ -44,10 +45,11 @@ def scenes(context: dg.AssetExecutionContext, catalog: CatalogResource) -> Resul
     """Check one scene directory and enter it."""
     with as_dagster_failure(), catalog.open() as (store, settings):
         directory = directory_of(store, settings, context.partition_key)
-        request = read_request(directory)  # refused before anything is encoded
+        source = shared_source(settings, directory)
+        request = read_request_of(directory, source)  # refused before anything is encoded
         scene = register_scene(store, settings, directory)
         if request is not None:
-            prompts, runs = register_request(store, settings, directory, request)
+            prompts, runs = register_request(store, settings, directory, request, source)
             add_partitions(context.instance, [*prompts, *runs])
             context.log.info(f"{len(prompts)} prompts, {len(runs)} runs queued")
         check = dg.AssetCheckResult(check_name=THERE, passed=True)
@@ -70,11 +72,13 @@ def whether_there(settings: Settings, scene: SceneRow) -> dg.AssetCheckEvaluatio
 
 
 def directory_of(catalog: Catalog, settings: Settings, key: str) -> Path:
-    """Where the scene with this key lies: below the inputs root, or where it was registered.
+    """Where the scene with this key lies, or will: below the inputs root, or where it was entered.
 
     Raises:
         InputError: there is none, as where a key (which may have been typed) leads elsewhere.
     """
     inside = settings.inputs / key
     below = ".." not in inside.parts and inside.is_relative_to(settings.inputs)
-    return inside if below and inside.is_dir() else scene_place(settings, catalog.get_scene(key))
+    if below and (inside.is_dir() or shared_source(settings, inside) is not None):
+        return inside
+    return scene_place(settings, catalog.get_scene(key))

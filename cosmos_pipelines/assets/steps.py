@@ -61,11 +61,13 @@ def bring_to_end(
     runs: Sequence[Run],
     on_completed: OnCompleted | None = None,
     load: Load | None = None,
+    *,
+    only_lost: bool = False,
 ) -> list[Run]:
     """Execute runs, each by its own backend; returns them as they then are.
 
     `runs`: only what never changes is read of them. `on_completed` is told of each as soon as it is
-    completed. `load`: the load in which this process has them.
+    completed. `load`: the load in which this process has them. `only_lost`: as in `execute_runs`.
 
     Raises:
         StateError: another live process is executing one of them.
@@ -86,6 +88,7 @@ def bring_to_end(
                 on_line=LINES.get(),
                 on_completed=on_completed,
                 load=load,
+                only_lost=only_lost,
             )
         done |= {run.id: run for run in ended}
     return [done[run.id] for run in runs]

@@ -26,8 +26,8 @@ from cosmos_pipelines.resources.dagster_private import (
     AssetCheckEvaluationTargetMaterializationData,
     last_checked_at,
 )
+from cosmos_pipelines.runs.jobs import job_of
 from cosmos_pipelines.runs.outdated import Now
-from cosmos_pipelines.runs.plan import job_of
 from cosmos_pipelines.runs.results import predicted
 from cosmos_pipelines.settings import Settings
 

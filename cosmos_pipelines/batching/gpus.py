@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cosmos_pipelines.batching.loads import Slot
@@ -14,7 +14,6 @@ class Unit:
 
     slot: int
     free_at: float
-    warm: Hashable | None
 
 
 @dataclass(slots=True)
@@ -37,31 +36,28 @@ class Gpus:
         for index, slot in enumerate(slots):
             units = self._units.setdefault(slot.place, [])
             count = max(1, len(slot.gpus))
-            units += [Unit(index, max(0.0, slot.free_at), slot.warm) for _ in range(count)]
+            units += [Unit(index, max(0.0, slot.free_at)) for _ in range(count)]
 
     def count(self, place: str) -> int:
         """Return the number of GPUs of a place."""
         return len(self._units.get(place, ()))
 
-    def soonest(self, places: Iterable[str], gpus: int, key: Hashable) -> Spot | None:
+    def soonest(self, places: Iterable[str], gpus: int) -> Spot | None:
         """Return where a load can start first; None: no place has so many GPUs.
 
-        Of equal starts: where the files of the model are in memory, then the first of the places.
+        Of equal starts that in the first of the places.
         """
-        best: tuple[tuple[float, bool], Spot] | None = None
+        best: Spot | None = None
         for place in places:
             units = self._units.get(place, ())
             if len(units) < gpus:
                 continue
             start = sorted(unit.free_at for unit in units)[gpus - 1]
             ready = [unit for unit in units if unit.free_at <= start]
-            ready.sort(key=lambda unit: (-unit.free_at, unit.warm != key, unit.slot))
-            spot = Spot(place, ready[:gpus], start)
-            cold = any(unit.warm != key for unit in spot.units)
-            rank = (start, cold)
-            if best is None or rank < best[0]:
-                best = rank, spot
-        return best[1] if best else None
+            ready.sort(key=lambda unit: (-unit.free_at, unit.slot))
+            if best is None or start < best.start:
+                best = Spot(place, ready[:gpus], start)
+        return best
 
     def gap(self, places: Iterable[str], before: float, seconds: float) -> Spot | None:
         """Return an idle GPU that waits for others of its load, and is free for long enough."""
@@ -73,7 +69,7 @@ class Gpus:
         ]
         return min(found, key=lambda gap: (gap.start, gap.place), default=None)
 
-    def use(self, spot: Spot, end: float, key: Hashable) -> None:
+    def use(self, spot: Spot, end: float) -> None:
         """Say that a load is executed on a spot until `end`."""
         if spot.until is not None:
             spot.start = end
@@ -82,7 +78,7 @@ class Gpus:
             if unit.free_at < spot.start:
                 gap = Spot(spot.place, [unit], unit.free_at, spot.start)
                 self._gaps.setdefault(spot.place, []).append(gap)
-            unit.free_at, unit.warm = end, key
+            unit.free_at = end
 
     def free_before(self, places: Iterable[str], when: float) -> int:
         """Return how many GPUs of these places become free before a moment."""

@@ -47,8 +47,6 @@ class Slot:
     """Ids on the host; empty: one position that has no GPU."""
     free_at: float = 0.0
     """Seconds from now."""
-    warm: Hashable | None = None
-    """The key of the load that ran here last: its files are in the host's memory."""
 
 
 @dataclass(frozen=True, slots=True)

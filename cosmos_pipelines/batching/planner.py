@@ -79,7 +79,7 @@ class _Planner:
     def plan(self) -> Schedule:
         while (found := self._next()) is not None:
             lane, not_before = found
-            spot = self._gpus.soonest(lane.places, _units(lane), lane.runs[0].key)
+            spot = self._gpus.soonest(lane.places, _units(lane))
             if spot is None:
                 self._leave(lane)
                 continue
@@ -96,7 +96,7 @@ class _Planner:
         """The next lane, and the moment before which it must not start."""
         while self._held:
             wait, _, lane = self._held[0]
-            spot = self._gpus.soonest(lane.places, _units(lane), lane.runs[0].key)
+            spot = self._gpus.soonest(lane.places, _units(lane))
             if spot is not None and spot.start < wait:
                 break
             heappop(self._held)
@@ -220,7 +220,7 @@ class _Planner:
 
     def _add(self, spot: Spot, members: Members, reason: str) -> None:
         load = members.load(spot, reason)
-        self._gpus.use(spot, load.end_s, load.key)
+        self._gpus.use(spot, load.end_s)
         self._loads.append(load)
 
 

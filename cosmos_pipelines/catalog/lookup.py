@@ -20,6 +20,8 @@ NEIGHBOURS: Final = 10
 """Texts on either side of the one that is looked for."""
 VARIED: Final = 10
 """Characters at the beginning, each of which may be the wrong one."""
+LONGEST: Final = 4096
+"""Characters of a text that may be there: a scene's name is a path, which Linux lets be so long."""
 _CHARACTERS: Final = string.ascii_lowercase + "_"
 
 
@@ -55,6 +57,8 @@ def near(database: Database, column: Column[Any], wanted: str) -> list[str]:
 
 def _one_off(word: str) -> Iterator[str]:
     """Yield what the word may be, if one of its first characters is wrong."""
+    if len(word) > LONGEST:  # hundreds of copies of a megabyte would be compared
+        return
     known = word[:3] if word[:3] in ("ps_", "rs_") else ""
     characters = string.digits + "abcdef" if known else _CHARACTERS
     for at in range(len(known), min(len(word), len(known) + VARIED)):

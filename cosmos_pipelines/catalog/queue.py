@@ -20,17 +20,16 @@ from sqlalchemy import ColumnElement, Select, case, or_, select, update
 
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
+from cosmos_pipelines.catalog.loads import LOAD_COLUMNS, Loads, load_of
 from cosmos_pipelines.catalog.moves import Moves
 from cosmos_pipelines.catalog.new_run import AUTO
-from cosmos_pipelines.catalog.records import Load, Pause, Run, utc_now
+from cosmos_pipelines.catalog.pauses import ALL, Pauses, engine_scope, paused_in, place_scope
+from cosmos_pipelines.catalog.records import Load, Run, utc_now
 from cosmos_pipelines.catalog.runs import COLUMNS, run_of, turn_of
 from cosmos_pipelines.catalog.tables import loads, pauses, prompts, runs
 
 CLAIM_S: Final = 60.0
 """Seconds after which a claim that is not renewed ends."""
-ALL: Final = "all"
-"""The scope of a pause of the whole queue."""
-LOAD_COLUMNS: Final = tuple(loads.c[name] for name in Load.__dataclass_fields__)
 _ENDED: Final = ("failed", "cancelled")
 _PARENT: Final = runs.alias("parent")
 
@@ -48,17 +47,7 @@ class NewLoad:
     plan: Mapping[str, Any] = field(default_factory=dict)
 
 
-def place_scope(place: str) -> str:
-    """The scope of a pause of one place."""
-    return f"host:{place}"
-
-
-def engine_scope(engine: str) -> str:
-    """The scope of a pause of one engine."""
-    return f"engine:{engine}"
-
-
-class Queue(Moves):
+class Queue(Moves, Loads, Pauses):
     """The catalog's part for the queue."""
 
     def ready_runs(
@@ -106,7 +95,7 @@ class Queue(Moves):
         with self.write() as tx:
             self._drop_dead(tx)
             scopes = (ALL, place_scope(wanted.place), engine_scope(wanted.engine))
-            if _paused(tx, scopes):
+            if paused_in(tx, scopes):
                 return None
             free = _ready(tx.now).with_only_columns(runs.c.id)
             free = free.where(
@@ -139,7 +128,7 @@ class Queue(Moves):
                 "created_at": tx.now,
             }
             row = tx.connection.execute(self.insert(loads).values(values).returning(*LOAD_COLUMNS))
-            return _load_of(row.one())
+            return load_of(row.one())
 
     def renew_loads(
         self, load_ids: Iterable[str], owner: str, lease_s: float = CLAIM_S
@@ -166,7 +155,7 @@ class Queue(Moves):
                 .values(claimed_by=owner, claimed_until=until, dagster_run_id=dagster_run_id)
             )
             row = tx.connection.execute(change.returning(*LOAD_COLUMNS)).first()
-            return None if row is None else _load_of(row)
+            return None if row is None else load_of(row)
 
     def start_load(self, load_id: str, owner: str) -> bool:
         """Say that an order of a load is now given to its place.
@@ -179,7 +168,7 @@ class Queue(Moves):
             load = tx.connection.execute(select(*LOAD_COLUMNS).where(*mine)).first()
             if load is None:
                 return False
-            if _paused(tx, (ALL, place_scope(load.place), engine_scope(load.engine))):
+            if paused_in(tx, (ALL, place_scope(load.place), engine_scope(load.engine))):
                 return False
             started = case((loads.c.started_at.is_(None), tx.now), else_=loads.c.started_at)
             change = update(loads).where(*mine).values(state="started", started_at=started)
@@ -204,16 +193,6 @@ class Queue(Moves):
             return []
         with self.write() as tx:
             return self._drop_dead(tx)
-
-    def find_loads(self, load_ids: Iterable[str]) -> dict[str, Load]:
-        """Return the loads with these ids, by id; unknown ids are left out."""
-        rows = self.rows_with(select(*LOAD_COLUMNS), loads.c.id, load_ids)
-        return {row.id: _load_of(row) for row in rows}
-
-    def open_loads(self) -> list[Load]:
-        """Return the loads that have not ended, oldest first."""
-        statement = select(*LOAD_COLUMNS).where(loads.c.state.in_(("claimed", "started")))
-        return [_load_of(row) for row in self.rows(statement.order_by(loads.c.created_at))]
 
     def runs_of_loads(self, load_ids: Iterable[str]) -> list[Run]:
         """Return the runs that were taken out of the queue last in one of these loads."""
@@ -285,26 +264,6 @@ class Queue(Moves):
             found = tx.connection.execute(statement).all()
             return [_fail_for_parent(tx, row) for row in found]
 
-    def pause(self, scope: str, by: str, reason: str | None = None) -> Pause:
-        """Start nothing more of a part of the queue; a pause that there is keeps its reason."""
-        with self.write() as tx:
-            values = {"scope": scope, "paused_at": tx.now, "paused_by": by, "reason": reason}
-            insert = self.insert(pauses).values(values).on_conflict_do_nothing()
-            tx.connection.execute(insert)
-            row = tx.connection.execute(select(pauses).where(pauses.c.scope == scope)).one()
-            return Pause(**row._mapping)
-
-    def resume(self, scope: str) -> bool:
-        """Start runs of a part of the queue again; False: it was not paused."""
-        with self.write() as tx:
-            gone = pauses.delete().where(pauses.c.scope == scope)
-            return tx.connection.execute(gone).rowcount == 1
-
-    def list_pauses(self) -> list[Pause]:
-        """Return what is paused, by scope."""
-        rows = self.rows(select(pauses).order_by(pauses.c.scope))
-        return [Pause(**row._mapping) for row in rows]
-
     def _drop_dead(self, tx: Transaction) -> list[str]:
         dead = (loads.c.state != "ended", loads.c.claimed_until <= tx.now)
         found = list(tx.connection.execute(select(loads.c.id).where(*dead)).scalars())
@@ -348,15 +307,6 @@ def _fail_for_parent(tx: Transaction, row: Any) -> Run:
     }
     change = update(runs).where(runs.c.id == row.id).values(values).returning(*COLUMNS)
     return run_of(tx.connection.execute(change).one())
-
-
-def _paused(tx: Transaction, scopes: Iterable[str]) -> bool:
-    found = select(pauses.c.scope).where(pauses.c.scope.in_(list(scopes)))
-    return tx.connection.execute(found).first() is not None
-
-
-def _load_of(row: Any) -> Load:
-    return Load(**row._mapping)
 
 
 def _lease_over(now: datetime) -> ColumnElement[bool]:

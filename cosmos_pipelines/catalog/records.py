@@ -202,6 +202,20 @@ class Pause(_Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Worker(_Record):
+    """A process that works on the queue without a daemon."""
+
+    owner: str
+    """The process, as in leases."""
+    person: str
+    """For whom it works, `name@machine`."""
+    machine: str
+    began_at: datetime
+    seen_at: datetime
+    """Its last sign of life."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """One row that was written or deleted; `row` is None for a deleted row."""
 

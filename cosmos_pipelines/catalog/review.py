@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select, update
 from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
 from cosmos_pipelines.catalog.new_run import clean_tags, tags_after
 from cosmos_pipelines.catalog.records import MarkStep, Run
-from cosmos_pipelines.catalog.runs import COLUMNS, Runs, rating_of, run_of
+from cosmos_pipelines.catalog.runs import COLUMNS, Runs, rating_of, run_of, set_run
 from cosmos_pipelines.catalog.tables import run_tags, runs
 from cosmos_pipelines.errors import CosmosError, StateError, UnknownId
 
@@ -51,7 +51,35 @@ Change = Callable[[str, Marks], Marks]
 
 
 class Review(Runs):
-    """The catalog's part for the review of many runs."""
+    """The catalog's part for the review of runs."""
+
+    def rate(self, run_id: str, rating: int | None) -> Run:
+        """Rate a run from 1 to 5, or remove its rating (None).
+
+        Raises:
+            InputError: another number.
+            UnknownId: no such run.
+        """
+        rating = None if rating is None else rating_of(rating)
+        run = self.get_run(run_id)
+        with self.write() as tx:
+            set_run(tx, run.id, rating=rating)
+        return self.get_run(run.id)
+
+    def tag(self, run_id: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Run:
+        """Add and remove tags (lower case, no spaces at the ends); see `VERDICTS`.
+
+        Raises:
+            InputError: an empty tag, or both verdicts.
+            UnknownId: no such run.
+        """
+        run = self.get_run(run_id)
+        add, remove = clean_tags(add), clean_tags(remove)
+        with self.write() as tx:
+            statement = select(runs.c.tags).where(runs.c.id == run.id)
+            now = tx.connection.execute(statement).scalar_one_or_none() or ()
+            set_run(tx, run.id, tags=tags_after(now, add, remove))
+        return self.get_run(run.id)
 
     def rate_runs(self, run_ids: Iterable[str], rating: int | None) -> Marked:
         """Rate runs from 1 to 5, or remove their ratings (None).

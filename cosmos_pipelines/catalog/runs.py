@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from cosmos_pipelines.catalog.columns import storable, wanted_id
 from cosmos_pipelines.catalog.database import AT_ONCE, Database, Transaction
 from cosmos_pipelines.catalog.lookup import begins_with, in_bytes, near
-from cosmos_pipelines.catalog.new_run import NewRun, clean_tags, new_run, tags_after
+from cosmos_pipelines.catalog.new_run import NewRun, clean_tags, new_run
 from cosmos_pipelines.catalog.newest import newest_runs
 from cosmos_pipelines.catalog.records import MODEL_TYPES, STATUSES, Run
 from cosmos_pipelines.catalog.tables import prompts, run_counts, runs
@@ -61,6 +61,7 @@ class Runs(Database):
     ) -> list[Run]:
         """Add pending runs, all or none; of those with a known request key, return what is there.
 
+        A row may be made of another one: of the run that is there, if that has a known request key.
         `queued`: the dispatcher may start the runs. `lease`: the owner that is about to start them;
         no other process starts them for 30 s.
 
@@ -82,15 +83,28 @@ class Runs(Database):
     ) -> list[Run]:
         """Write the rows in a few statements, however many they are."""
         stamps = enumerate(tx.revisions(len(rows)))
-        values = [
+        values: list[dict[str, Any]] = [
             {**row, **_times(tx, number, row["priority"], queued, lease), "revision": revision}
             for row, (number, revision) in zip(rows, stamps, strict=True)
         ]
+        known: dict[str, Run] = {}
+        while values:
+            first = {row["id"] for row in values}
+            wave = [row for row in values if row["parent_run_id"] not in first] or values
+            for row in wave:
+                if (parent := known.get(row["parent_run_id"])) is not None:
+                    row["parent_run_id"] = parent.id
+            known |= self._add_wave(tx, wave)
+            values = [row for row in values if row["id"] not in known]
+        return [known[row["id"]] for row in rows]
+
+    def _add_wave(self, tx: Transaction, values: Sequence[dict[str, Any]]) -> dict[str, Run]:
+        """Write rows of which none is made of another one; the runs by the ids of the rows."""
         insert = self.insert(runs).on_conflict_do_nothing(index_elements=["request_key"])
         added = tx.connection.execute(insert.returning(*COLUMNS), values)
         made = {row.id: run_of(row) for row in added}
         tx.revive("run", *made)
-        keys = list({row["request_key"] for row in rows if row["id"] not in made})
+        keys = list({row["request_key"] for row in values if row["id"] not in made})
         there: dict[str | None, Run] = {}
         for start in range(0, len(keys), AT_ONCE):
             known = runs.c.request_key.in_(keys[start : start + AT_ONCE])
@@ -98,7 +112,7 @@ class Runs(Database):
             for columns in map(dict, found.mappings()):
                 key = columns.pop("request_key")
                 there[key] = Run(**columns)
-        return [made.get(row["id"]) or there[row["request_key"]] for row in rows]
+        return {row["id"]: made.get(row["id"]) or there[row["request_key"]] for row in values}
 
     def get_run(self, wanted: str) -> Run:
         """Return the run with this id or unique beginning of an id (with or without `rs_`).
@@ -227,34 +241,6 @@ class Runs(Database):
         found = {row.status: row.number for row in self.rows(select(run_counts))}
         return {status: found.get(status, 0) for status in STATUSES}
 
-    def rate(self, run_id: str, rating: int | None) -> Run:
-        """Rate a run from 1 to 5, or remove its rating (None).
-
-        Raises:
-            InputError: another number.
-            UnknownId: no such run.
-        """
-        rating = None if rating is None else rating_of(rating)
-        run = self.get_run(run_id)
-        with self.write() as tx:
-            _set(tx, run.id, rating=rating)
-        return self.get_run(run.id)
-
-    def tag(self, run_id: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Run:
-        """Add and remove tags (lower case, no spaces at the ends); see `VERDICTS`.
-
-        Raises:
-            InputError: an empty tag, or both verdicts.
-            UnknownId: no such run.
-        """
-        run = self.get_run(run_id)
-        add, remove = clean_tags(add), clean_tags(remove)
-        with self.write() as tx:
-            statement = select(runs.c.tags).where(runs.c.id == run.id)
-            now = tx.connection.execute(statement).scalar_one_or_none() or ()
-            _set(tx, run.id, tags=tags_after(now, add, remove))
-        return self.get_run(run.id)
-
     def keep_source(self, run_id: str, source: Mapping[str, Any]) -> bool:
         """Say where the file lies by now that a run was made of; False: there is no such run."""
         with self.write() as tx:
@@ -269,7 +255,7 @@ class Runs(Database):
             statement = select(runs.c.notes).where(runs.c.id == run.id)
             notes = tx.connection.execute(statement).scalar_one_or_none() or []
             if storable(text) not in notes:
-                _set(tx, run.id, notes=[*notes, text])
+                set_run(tx, run.id, notes=[*notes, text])
         return self.get_run(run.id)
 
     def _unknown_run(self, wanted: str, start: str) -> UnknownId:
@@ -313,7 +299,8 @@ def _times(
     return values
 
 
-def _set(tx: Transaction, run_id: str, **values: Any) -> None:
+def set_run(tx: Transaction, run_id: str, **values: Any) -> None:
+    """Change values of one run."""
     tx.connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **tx.stamp()))
 
 

@@ -1,8 +1,8 @@
 """The catalog: one object for all records of prompts, scenes, recipes and runs.
 
 The parts of the catalog are in prompts.py, scenes.py, runs.py, review.py, lifecycle.py, queue.py,
-changes.py, counts.py, notices.py and gpu_times.py; search, deletion and integrity checks are
-functions in separate files.
+loads.py, pauses.py, changes.py, counts.py, notices.py, gpu_times.py and workers.py; search,
+deletion and integrity checks are functions in separate files.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from cosmos_pipelines.catalog.prompts import Prompts
 from cosmos_pipelines.catalog.queue import Queue
 from cosmos_pipelines.catalog.review import Review
 from cosmos_pipelines.catalog.scenes import Scenes
+from cosmos_pipelines.catalog.workers import Workers
 
 
-class Catalog(Prompts, Scenes, Queue, Review, Changes, Counts, Notices, GpuTimes):
+class Catalog(Prompts, Scenes, Queue, Review, Changes, Counts, Notices, GpuTimes, Workers):
     """The catalog in one database. Safe for many processes and threads at once."""
 
     @classmethod

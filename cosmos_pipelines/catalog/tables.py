@@ -20,7 +20,7 @@ from sqlalchemy import (
 from cosmos_pipelines.catalog.columns import Json, PlainText, UtcTime
 from cosmos_pipelines.catalog.records import LOAD_STATES, MODEL_TYPES, STATUSES
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest migration. Compared on every open, so that Alembic is loaded only if needed."""
 
 VERSION_TABLE = "catalog_version"
@@ -210,6 +210,17 @@ pauses = Table(
     Column("paused_at", UtcTime, nullable=False),
     Column("paused_by", PlainText, nullable=False),
     Column("reason", PlainText),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    # who works on the queue without a daemon; `owner`: the process, as in leases
+    Column("owner", PlainText, primary_key=True),
+    Column("person", PlainText, nullable=False),
+    Column("machine", PlainText, nullable=False),
+    Column("began_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
 )
 
 notices = Table(

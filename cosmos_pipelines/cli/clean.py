@@ -43,11 +43,11 @@ def clean(
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """Remove what no run needs any more. Results, scenes and the catalog are never touched.
+    """Remove what no run needs any more. Results, scenes, prompts and runs are never touched.
 
-    Run folders and containers of ended runs, uploaded inputs and scripts, old Dagster runs and
-    their logs. What an unfinished run needs stays, and what may still be collected. Exit code 1 if
-    something could not be removed.
+    Run folders and containers of ended runs, uploaded inputs and scripts, records of ended loads,
+    old Dagster runs and their logs. What an unfinished run needs stays, and what may still be
+    collected. Exit code 1 if something could not be removed.
     """
     cleaned = open_api(ctx).clean(older=older, dry_run=dry_run)
     kinds, removed, problems = cleaned["kinds"], cleaned["removed"], cleaned["problems"]

@@ -91,7 +91,7 @@ def exit_code(error: BaseException, *, debug: bool = False) -> int:
 def _usage(error: TyperException) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "cosmos"
-    message = one_line(error.format_message())
+    message = one_line(error.format_message()).replace(": Value error, ", ": ")
     tell(f"{message}{'' if message.endswith(('.', '?')) else '.'} See `{path} --help`.")
     return error.exit_code
 

@@ -13,7 +13,7 @@ import typer
 from cosmos_pipelines.backends.at_once import at_once
 from cosmos_pipelines.cli.exit_codes import GPU_SIDE, OK, one_line, say, tell
 from cosmos_pipelines.cli.lazy import new_app
-from cosmos_pipelines.cli.output import Columns, age, write, write_json, write_record, write_table
+from cosmos_pipelines.cli.output import Columns, write, write_json, write_record, write_table
 from cosmos_pipelines.cli.parameters import (
     EngineName,
     HostNames,
@@ -32,8 +32,9 @@ Engine = Annotated[
 PLACES: Columns = {
     "name": lambda p: p["name"],
     "host": lambda p: p["host"] or "this machine",
-    "state": lambda p: "up" if p["up"] else _away(p),
+    "state": lambda p: "?" if p["up"] is None else "up" if p["up"] else "away",
     "gpus": lambda p: _gpus(p["gpus"]) if p["sees_gpus"] else "a cluster's",
+    "free": lambda p: "?" if p["free_bytes"] is None else f"{p['free_bytes'] / 2**30:.0f} GiB",
     "gpu hour": lambda p: p["gpu_hour"],
     "labels": lambda p: ", ".join(p["labels"]),
     "for any place": lambda p: p["refused"] or "yes",
@@ -43,7 +44,7 @@ AllGpuHosts = Annotated[bool, typer.Option("--all", help="All hosts of cosmos.to
 
 @app.command("list")
 def list_hosts(ctx: typer.Context, engine: EngineName = None, as_json: Json = False) -> None:
-    """Look at all places where runs may be executed; show their GPUs, prices and labels.
+    """Look at all places where runs may be executed; show their GPUs, disks, prices and labels.
 
     "for any place": whether runs whose backend is `auto` may go there, for the engine of new videos
     or that of --engine; else the reason.
@@ -198,11 +199,6 @@ def _on_each(
 def _named(on_line: Callable[[str], None], name: str, names: list[str]) -> Callable[[str], None]:
     """Return what shows a line, with the host's name before it if there are several."""
     return on_line if len(names) == 1 else lambda line: on_line(f"{name}: {line}")
-
-
-def _away(place: dict[str, Any]) -> str:
-    since = f" for {age(place['away_since']).removesuffix(' ago')}" if place["away_since"] else ""
-    return "?" if place["up"] is None else f"away{since}"
 
 
 def _gpus(gpus: list[dict[str, Any]]) -> str:

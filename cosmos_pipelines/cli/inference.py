@@ -76,7 +76,7 @@ def inference(
     settings = {"recipe": recipe, "engine": engine, "backend": backend, **fields}
     single = len(wanted) == 1 and prompts_file is None
     if dry_run:
-        planned(api.plan_inference(wanted, **settings), as_json=as_json)
+        planned(api.plan_inference(wanted, upscale=upscale, **settings), as_json=as_json)
         return None
     if detach:
         runs = api.batch_inference(

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
+from typer import TyperException
 from typer.core import TyperGroup
 
 from cosmos_pipelines.cli.exit_codes import ClosedPipe
@@ -42,6 +43,17 @@ class Group(TyperGroup):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Parse the arguments; without arguments show the help."""
         return super().parse_args(ctx, args or ["--help"])
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run the command; an error of its words knows whose help to name."""
+        try:
+            return super().invoke(ctx)
+        except TyperException as e:
+            name = ctx.invoked_subcommand
+            if name and getattr(e, "ctx", None) is None:
+                command = self.commands[name]
+                e.ctx = typer.Context(command, info_name=name, parent=ctx)  # type: ignore[attr-defined]
+            raise
 
 
 class Loaded(MutableMapping[str, "Command"]):

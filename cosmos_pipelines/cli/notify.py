@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,6 +39,7 @@ def notify(
             write_json(deliveries)
         else:
             write_table(deliveries, DELIVERIES, cut=False)
+            _warn(api.budget_today())
         return OK if all(one["sent"] for one in deliveries) else FAILED
     state = {**api.message_state(), "budget": api.budget_today()}
     if as_json:
@@ -66,6 +67,12 @@ def notify(
             "without a price": f"{used['unpriced_gpu_hours']:g} GPU hours",
         }
     )  # fmt: skip
+    _warn(used)
     if not state["addresses"]:
         say("Nobody is told of anything: set `urls_file` in [notify].")
     return OK
+
+
+def _warn(budget: dict[str, Any]) -> None:
+    if budget["not_counted"]:
+        say(budget["not_counted"])

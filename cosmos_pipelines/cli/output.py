@@ -34,7 +34,7 @@ def write_json(value: object) -> None:
 
 def write_table(rows: Iterable[Any], columns: Columns, *, cut: bool = True) -> None:
     """Print rows under their titles; on a terminal the last column is cut to fit, if `cut`."""
-    cells = [[_cell(show(row)) for show in columns.values()] for row in rows]
+    cells = _cells(rows, columns)
     if sys.stdout.isatty():
         _on_terminal(list(columns), cells, cut)
         return
@@ -42,6 +42,15 @@ def write_table(rows: Iterable[Any], columns: Columns, *, cut: bool = True) -> N
     widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
     for row in table:
         write("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+
+
+def table_width(rows: Iterable[Any], columns: Columns) -> int:
+    """Return how many columns of a terminal the whole table takes."""
+    from rich.cells import cell_len
+
+    table = [list(columns), *_cells(rows, columns)]
+    widths = [max(cell_len(row[i]) for row in table) for i in range(len(columns))]
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def write_record(record: Record, *, indent: str = "") -> None:
@@ -64,6 +73,11 @@ def age(moment: str | None) -> str:
     return duration(max(0.0, seconds))
 
 
+def at_work(worker: Mapping[str, Any]) -> str:
+    """Return who works on the queue, on which machine, and for how long, in a line."""
+    return f"{worker['said']}, for {age(worker['since'])}."
+
+
 def duration(seconds: float) -> str:
     """Return a number of seconds in the largest unit that gives at least 1."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -79,6 +93,10 @@ def engine_label(name: str) -> str:
     from cosmos_pipelines.engines import label_of
 
     return label_of(name)
+
+
+def _cells(rows: Iterable[Any], columns: Columns) -> list[list[str]]:
+    return [[_cell(show(row)) for show in columns.values()] for row in rows]
 
 
 def _cell(value: object) -> str:

@@ -11,6 +11,7 @@ from cosmos_pipelines.cli.exit_codes import one_line, say
 from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import (
     Columns,
+    at_work,
     duration,
     engine_label,
     write,
@@ -46,7 +47,7 @@ def _columns(currency: str) -> Columns:
         "type": lambda r: r["model_type"],
         "status": lambda r: "lost" if r.get("lost") else r["status"],
         "engine": lambda r: engine_label(r["engine"]),
-        "where": lambda r: r["host"] or r["backend"],
+        "where": lambda r: r["backend"],
         "starts": lambda r: _when(r["start_s"], r["start_p90_s"]) if "start_s" in r else "",
         "ends": lambda r: _when(r["end_s"], r["end_p90_s"]) if "end_s" in r else _when(r["left_s"]),
         "cost": lambda r: _money(r.get("cost"), currency),
@@ -74,6 +75,10 @@ def queue(
         return
     for pause in found["pauses"]:
         say(_paused(pause))
+    for worker in found["workers"]:
+        say(one_line(at_work(worker)))
+    if found["not_counted"]:
+        say(found["not_counted"])
     rows = [*found["running"], *found["waiting"]]
     if rows:
         write_table(rows, _columns(found["currency"]))
@@ -85,15 +90,23 @@ def queue(
 
 @app.command()
 def plan(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show the loads to come: which runs share one, when it starts, and what that saves."""
+    """Show the loads that run and those to come: their runs, times and costs."""
     found = open_api(ctx).plan_queue()
     if as_json:
         write_json(found)
         return
     currency = found["currency"]
+    for load in found["active"]:
+        write(f"{'Runs' if load['started'] else 'Is sent'}: {_load(load, found['lanes'])}")
+        record = {
+            "starts": "" if load["started"] else _when(load["start_s"], load["start_p90_s"]),
+            "ends": _when(load["end_s"], load["end_p90_s"]),
+            "costs": _money(load["cost"], currency),
+            "runs": load["run_ids"],
+        }
+        write_record(record, indent="  ")
     for number, load in enumerate(found["loads"], start=1):
-        runs = f"{len(load['run_ids'])} run{'s' if len(load['run_ids']) > 1 else ''}"
-        write(f"Load {number}: {runs} of {engine_label(load['engine'])} at {load['place']}")
+        write(f"Load {number}: {_load(load, found['lanes'])}")
         record = {
             "starts": _when(load["start_s"], load["start_p90_s"]),
             "ends": _when(load["end_s"], load["end_p90_s"]),
@@ -112,7 +125,10 @@ def plan(ctx: typer.Context, as_json: Json = False) -> None:
     in_all = [f"{len(found['loads'])} load{'s' if len(found['loads']) > 1 else ''}"]
     in_all += [f"ends {_when(found['ends_s'])}"] if found["ends_s"] is not None else []
     in_all += [f"{duration(found['saved_s'])} of a GPU saved"] if found["saved_s"] else []
-    in_all += [_money(found["cost"], currency)] if found["cost"] is not None else []
+    costs = [load["cost"] for load in found["loads"]]
+    if known := [cost for cost in costs if cost is not None]:
+        unknown = f" and {len(costs) - len(known)} of unknown cost" * (len(known) < len(costs))
+        in_all.append(_money(sum(known), currency) + unknown)
     say(f"In all: {', '.join(in_all)}.")
     if found["not_planned"]:
         say(f"{found['not_planned']} more runs wait behind these.")
@@ -186,6 +202,8 @@ def why(ctx: typer.Context, run: RunId, as_json: Json = False) -> None:
     for reason in answer["reasons"]:
         command = f"  ({reason['do']})" if reason["do"] else ""
         write(f"  {one_line(reason['said'])}{command}")
+    for worker in answer["workers"]:
+        write(f"  {one_line(at_work(worker))}")
 
 
 @app.command()
@@ -211,6 +229,16 @@ def work(
             "1 run waits" if left["waiting_in_all"] == 1 else f"{left['waiting_in_all']} runs wait"
         )
         say(f"{waits}, not to be started here now: `cosmos queue why RS_ID` says why.")
+
+
+def _load(load: Row, lanes: list[Row]) -> str:
+    """How many runs of which engine, where, and on which GPUs of that place."""
+    runs = f"{len(load['run_ids'])} run{'s' if len(load['run_ids']) > 1 else ''}"
+    those = [lanes[number] for number in load["lanes"]]
+    numbers = ", ".join(str(lane["number"]) for lane in those)
+    what = "" if load["place"] == "local" else "GPU "
+    where = f", {what}{numbers} of {those[0]['of']}" if those and those[0]["of"] > 1 else ""
+    return f"{runs} of {engine_label(load['engine'])} at {load['place']}{where}"
 
 
 def _paused(pause: Row) -> str:

@@ -13,6 +13,7 @@ from cosmos_pipelines.cli.lazy import new_app
 from cosmos_pipelines.cli.output import (
     Columns,
     age,
+    at_work,
     duration,
     engine_label,
     write,
@@ -32,7 +33,7 @@ RUNS: Columns = {
     "type": lambda r: r["model_type"],
     "status": lambda r: "lost" if r.get("lost") else r["status"],
     "engine": lambda r: engine_label(r["engine"]),
-    "where": lambda r: r["place"],
+    "where": lambda r: r["backend"],
     "for": lambda r: duration(r["seconds"]),
     "by": lambda r: r["ordered_by"],
     "progress": lambda r: (r["progress"] or {}).get("text", ""),
@@ -134,6 +135,10 @@ def _print(state: dict[str, Any], *, as_json: bool) -> None:
         write_table(state["paused"], PAUSES, cut=False)
     for place in state["places"]:
         _print_place(place)
+    if state["not_counted"]:
+        say(state["not_counted"])
+    for worker in state["workers"]:
+        say(one_line(at_work(worker)))
     if state["left"]:
         write("\nLeft behind")
         write_table(state["left"], LEFT, cut=False)

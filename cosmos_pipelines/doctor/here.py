@@ -12,6 +12,7 @@ from typing import Final
 
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, warn
 from cosmos_pipelines.foreign import expanded, read_secret
+from cosmos_pipelines.runs.budget import not_counted
 from cosmos_pipelines.settings import Settings, has_addresses
 from cosmos_pipelines.settings_file import FILE
 
@@ -24,6 +25,7 @@ PREVIEW_NEEDS: Final = ("av", "numpy", "PIL")
 
 def checks_here(settings: Settings) -> list[Check]:
     """Return the checks that every project needs, for every backend."""
+    has_limit = settings.budget.of_a_day or settings.budget.of_a_batch
     return [
         Check("project", lambda: project(settings), place="settings"),
         Check("inputs", lambda: writable(settings.inputs)),
@@ -33,6 +35,7 @@ def checks_here(settings: Settings) -> list[Check]:
         Check("preview engine", preview),
         Check("Dagster home", lambda: writable(settings.dagster_dir)),
         Check("Dagster records", lambda: dagster(settings), needs=("Dagster home",)),
+        *([Check("budget", lambda: budget(settings), place="settings")] if has_limit else []),
         *([Check("messages", lambda: messages(settings))] if has_addresses(settings) else []),
     ]
 
@@ -45,6 +48,14 @@ def project(settings: Settings) -> Finding:
     shown = {"backend", "engine", "upscale_engine", "enhance_engine"}
     chosen = settings.execution.model_dump(include=shown, exclude_none=True)
     return ok(f"{file}: {', '.join(f'{name} {value}' for name, value in chosen.items())}")
+
+
+def budget(settings: Settings) -> Finding:
+    """Whether the limits of the budget count all hosts."""
+    if said := not_counted(settings):
+        what, _, do = said.partition(": set ")
+        return warn(what, f"Set {do}")
+    return ok("its limits count all hosts")
 
 
 def _init(file: Path) -> str:

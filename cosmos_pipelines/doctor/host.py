@@ -30,6 +30,7 @@ from cosmos_pipelines.errors import (
 )
 from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.remote import gpu
+from cosmos_pipelines.remote.disk import free_bytes
 from cosmos_pipelines.remote.ssh.config import Hop, route
 from cosmos_pipelines.remote.ssh.connection import Completed, Connection, Target
 from cosmos_pipelines.remote.ssh.login import authorities
@@ -230,12 +231,12 @@ class HostChecks:
 
     def _room(self, directory: str, see: str) -> Finding:
         done = self.ask(["sh", "-c", _FREE, "cosmos", directory])
-        words = done.stdout.decode(errors="replace").split()
-        free = whole(words[3]) if done.exit_code == 0 and len(words) >= 6 else None
+        line = done.stdout.decode(errors="replace")
+        free = free_bytes(line) if done.exit_code == 0 else None
         if free is None:
             return fail(f"the free space of {directory} cannot be read: {said_of(done)}", "")
         do = f"Free some space: `ssh {self.target.host} {see}` lists what uses it."
-        return room(free / (1 << 20), directory, do, low_gib=LOW_GIB)
+        return room(free / (1 << 30), directory, do, low_gib=LOW_GIB)
 
     def write_access(self) -> Finding:
         """Whether files and hard links can be made in `remote_dir`."""

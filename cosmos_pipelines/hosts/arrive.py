@@ -20,9 +20,9 @@ from typing import Any, Final
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, HostFolder
 from cosmos_pipelines.engines.base import HostSetup
 from cosmos_pipelines.errors import InputError
-from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.records import SetUp, read_set_up
+from cosmos_pipelines.remote.disk import free_bytes
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
 
@@ -98,8 +98,7 @@ def arrive(target: EngineOnHost, *, code: bool = True) -> Arrived:
     argv = host_setup_script.arrive(target.host.remote_dir, target.engine, code_directory, *others)
     answer = target.host.ask(argv, timeout_s=ARRIVE_S)
     root, parts = answer.part("root"), answer.parts
-    words = answer.part("free").split()
-    free = (whole(words[3]) or 0) / (1 << 20) if len(words) > 3 else 0.0
+    free = (free_bytes(answer.part("free")) or 0) / (1 << 30)
     room = f"{free:.0f} GiB free below {root}"
     target.tell(f"{target.host.host}: Docker {daemon.version}; {room}.")
     if free < NEEDED_GIB:

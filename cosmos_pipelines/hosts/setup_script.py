@@ -128,6 +128,7 @@ cd && cd -- "$1/engines/$2" 2>/dev/null || exit 0
 
 _INSTALLED: Final = """
 cd && cd -- "$1" 2>/dev/null || exit 0
+part free "$(df -Pk . | tail -n 1)"
 shift
 while [ $# -gt 1 ]; do
     file=engines/$1/setup.json

@@ -9,7 +9,9 @@ from typing import Any
 
 import av
 import numpy.typing as npt
+from av.container import InputContainer
 from av.filter import Graph
+from av.video.stream import VideoStream
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.containers import opened, video_of
@@ -24,21 +26,24 @@ Filters = list[tuple[str, str]]
 _TO_BT709 = "out_transfer=bt709:out_primaries=bt709:out_color_matrix=bt709:out_range=tv"
 
 
-def pictures_of(path: Path, *, exact: bool = False) -> Iterator[Array]:
+def pictures_of(path: Path, *, exact: bool = False, first: int = 0) -> Iterator[Array]:
     """Decode a video to (height, width, 3) uint8 RGB arrays as they are shown, one at a time.
 
-    `exact`: where pixels have to be stretched no new colours are mixed (for segments).
+    `exact`: where pixels have to be stretched no new colours are mixed (for segments). `first`:
+    the frame with which to begin.
 
     Raises:
         MediaError: missing, not a video, damaged, or shown in a way that is not known here.
     """
     shown = probe(path).shown
-    for frame in frames_of(path, shown):
+    for frame in frames_of(path, shown, first=first):
         yield _picture(frame, shown, exact)
 
 
-def frames_of(path: Path, shown: Shown) -> Iterator[av.VideoFrame]:
+def frames_of(path: Path, shown: Shown, *, first: int = 0) -> Iterator[av.VideoFrame]:
     """Decode a video's frames in the size in which they are coded, whole and of BT.709's light.
+
+    Those before `first` are left out; what lies before its key frame is not decoded.
 
     Raises:
         MediaError: not a video, damaged, or shown in a way that is not known here.
@@ -49,12 +54,26 @@ def frames_of(path: Path, shown: Shown) -> Iterator[av.VideoFrame]:
         stream = video_of(path, container)
         stream.thread_type = "AUTO"
         try:
-            frames: Iterable[av.VideoFrame] = container.decode(stream)
+            frames: Iterable[av.VideoFrame] = (
+                _from(container, stream, first) if first else container.decode(stream)
+            )
             if filters := _filters(shown):
                 frames = _filtered(frames, filters)
             yield from frames
         except av.error.FFmpegError as e:
             raise MediaError(f"{path} cannot be decoded: {e.strerror}.") from None
+
+
+def _from(container: InputContainer, stream: VideoStream, first: int) -> Iterator[av.VideoFrame]:
+    """The frames of a video of a steady rate from the `first` on."""
+    assert stream.time_base and stream.average_rate
+    start = stream.start_time or 0
+    wanted = start + round(first / (stream.average_rate * stream.time_base))
+    half = 1 / (2 * stream.average_rate * stream.time_base)
+    container.seek(wanted, stream=stream)
+    for frame in container.decode(stream):
+        if frame.pts is not None and frame.pts > wanted - half:
+            yield frame
 
 
 def _picture(frame: av.VideoFrame, shown: Shown, exact: bool) -> Array:

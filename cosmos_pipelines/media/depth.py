@@ -14,12 +14,8 @@ import av
 import numpy as np
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.depth_range import (
-    DepthHoles,
-    DepthRange,
-    DepthValues,
-    range_of_counts,
-)
+from cosmos_pipelines.media.asked import DepthHoles
+from cosmos_pipelines.media.depth_range import DepthRange, Direction, range_of_counts
 from cosmos_pipelines.media.encode import CONTROL, Array, coded
 from cosmos_pipelines.media.in_order import in_order
 from cosmos_pipelines.media.png import read_values
@@ -27,7 +23,7 @@ from cosmos_pipelines.media.png import read_values
 
 def range_of(
     files: Sequence[Path],
-    values: DepthValues,
+    values: Direction,
     step: Callable[[], None],
     hasher: Any = None,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -115,60 +116,108 @@ def encode(
 ) -> Probe:
     """Write `frames` to the mp4 `path` and measure what was written.
 
-    Frames are RGB (height, width, 3) or grey (height, width) uint8 arrays, or what `coded` made;
-    one at a time is held. `tags` are container metadata (title, comment). Index first (faststart).
+    Frames as `Video.add` takes them; one at a time is held. `tags` are container metadata (title,
+    comment). Index first (faststart).
 
     Raises:
         MediaError: no frames, frames of different or odd size, or the file measured wrongly.
         DiskFull: no room; nothing half-written is left.
     """
+    with encoding(path, fps=fps, coding=coding, tags=tags) as video:
+        for frame in frames:
+            video.add(frame)
+    return video.measured
+
+
+@contextmanager
+def encoding(
+    path: Path,
+    *,
+    fps: Fraction | int,
+    coding: Coding = PICTURE,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[Video]:
+    """As `encode`, of frames that the block adds; `measured` is known after it.
+
+    Raises:
+        MediaError, DiskFull: as `encode`; nothing half-written is left.
+    """
     fps = Fraction(fps)
     with writing(path) as part:
-        count = _write(iter(frames), path, part, fps, coding, dict(tags or {}))
+        with ExitStack() as stack:
+            video = Video(path, part, fps, coding, dict(tags or {}), stack)
+            yield video
+            video.end()
         found = probe(part)
-        if (found.frames, found.written_fps) != (count, fps):
+        if (found.frames, found.written_fps) != (video.count, fps):
             raise MediaError(
                 f"{path} came out with {found.frames} frames at {found.written_fps}, "
-                f"not {count} at {fps}: it was not kept."
+                f"not {video.count} at {fps}: it was not kept."
             )
-    return replace(found, path=path)
+    video.measured = replace(found, path=path)
 
 
-def _write(
-    frames: Iterator[Array | av.VideoFrame],
-    path: Path,
-    part: Path,
-    fps: Fraction,
-    coding: Coding,
-    tags: dict[str, str],
-) -> int:
-    count = 0
-    first = next(frames, None)
-    if first is None:
-        raise MediaError(f"There are no frames to write to {path}.")
-    picture = _as_coded(first, coding)
-    size = (picture.width, picture.height)
-    if coding.even and (size[0] % 2 or size[1] % 2):
-        raise MediaError(f"{size[0]}x{size[1]} cannot be coded as {coding.pix_fmt}: size is odd.")
-    options = {"movflags": "+faststart"}
-    with av.open(str(part), "w", format="mp4", options=options) as container:
-        container.metadata.update(tags)
-        stream = _stream(container, size, fps, coding)
-        while True:
-            if (picture.width, picture.height) != size:
-                raise MediaError(
-                    f"Frame {count + 1} is {picture.width}x{picture.height}, "
-                    f"the first is {size[0]}x{size[1]}."
-                )
-            picture.pts, picture.time_base = count, 1 / fps
-            container.mux(stream.encode(picture))
-            count += 1
-            following = next(frames, None)
-            if following is None:
-                break
-            picture = _as_coded(following, coding)
-        container.mux(stream.encode(None))
-    return count
+class Video:
+    """An mp4 that is being written, frame by frame. `count`: of its frames so far."""
+
+    measured: Probe
+
+    def __init__(
+        self,
+        path: Path,
+        part: Path,
+        fps: Fraction,
+        coding: Coding,
+        tags: dict[str, str],
+        open_until: ExitStack,
+    ) -> None:
+        self.count = 0
+        self._path, self._part, self._fps = path, part, fps
+        self._coding, self._tags, self._open_until = coding, tags, open_until
+        self._size = (0, 0)
+        self._container: OutputContainer
+        self._stream: VideoStream
+
+    def add(self, frame: Array | av.VideoFrame) -> None:
+        """One more frame: RGB (height, width, 3) or grey (height, width) uint8, or of `coded`.
+
+        Raises:
+            MediaError: its size is odd, or another than that of the first.
+        """
+        picture = _as_coded(frame, self._coding)
+        if not self.count:
+            self._begin((picture.width, picture.height))
+        if (picture.width, picture.height) != self._size:
+            raise MediaError(
+                f"Frame {self.count + 1} is {picture.width}x{picture.height}, "
+                f"the first is {self._size[0]}x{self._size[1]}."
+            )
+        picture.pts, picture.time_base = self.count, 1 / self._fps
+        self._container.mux(self._stream.encode(picture))
+        self.count += 1
+
+    def _begin(self, size: tuple[int, int]) -> None:
+        if self._coding.even and (size[0] % 2 or size[1] % 2):
+            raise MediaError(
+                f"{size[0]}x{size[1]} cannot be coded as {self._coding.pix_fmt}: size is odd."
+            )
+        options = {"movflags": "+faststart"}
+        self._container = self._open_until.enter_context(
+            av.open(str(self._part), "w", format="mp4", options=options)
+        )
+        self._container.metadata.update(self._tags)
+        self._stream = _stream(self._container, size, self._fps, self._coding)
+        self._size = size
+
+    def end(self) -> None:
+        """Write what the encoder still holds.
+
+        Raises:
+            MediaError: there was no frame.
+        """
+        if not self.count:
+            raise MediaError(f"There are no frames to write to {self._path}.")
+        self._container.mux(self._stream.encode(None))
 
 
 def _as_coded(picture: Array | av.VideoFrame, coding: Coding) -> av.VideoFrame:

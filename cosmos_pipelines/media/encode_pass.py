@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import av
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import writing
+from cosmos_pipelines.media import of_layers
+from cosmos_pipelines.media.asked import AS_USUAL, Asked
 from cosmos_pipelines.media.containers import AGAIN
 from cosmos_pipelines.media.decode import pictures_of
 from cosmos_pipelines.media.depth import grey_reader, range_of
-from cosmos_pipelines.media.depth_range import DepthHoles, DepthValues
+from cosmos_pipelines.media.depths.kinds import is_plain, kind_of
 from cosmos_pipelines.media.encode import (
     CONTROL,
     EXACT,
@@ -29,20 +32,25 @@ from cosmos_pipelines.media.encode import (
     encode,
 )
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
+from cosmos_pipelines.media.fingerprints import content_of
 from cosmos_pipelines.media.in_order import in_order
+from cosmos_pipelines.media.of_layers import needs_reader, reader_of
 from cosmos_pipelines.media.png import read_rgb
-from cosmos_pipelines.media.segmentation import Ids, colour_error, flat_colours
+from cosmos_pipelines.media.segmentation import (
+    MANY_COLOURS,
+    Ids,
+    colour_error,
+    flat_colours,
+    many_colours,
+)
+from cosmos_pipelines.media.shared_files import Facts, OfLayers, counted, make_together
 from cosmos_pipelines.media.sources import Source
 
-T = TypeVar("T")
-Facts = dict[str, Any]
-
-VERSION = 2
+VERSION = 3
 """Raised whenever the same source would give other pixels, so that nothing stale is reused."""
 
 _CODING: dict[str, Coding] = {"color": PICTURE, "segmentation": EXACT}
 _PLAYS_AS_IT_IS = {"segmentation": {"yuv420p", "yuv444p", "yuv444p10le", "gbrp"}}
-_MANY_COLOURS = 1024
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,7 @@ class Plan:
     width: int
     height: int
     fps: Fraction
-    depth_values: DepthValues = "distance"
-    depth_holes: DepthHoles | None = None
+    asked: Asked = AS_USUAL
 
 
 def steps(source: Source, plan: Plan) -> int:
@@ -69,6 +76,7 @@ def usable_as_it_is(source: Source, plan: Plan) -> bool:
     v = source.video
     return (
         v is not None
+        and source.found.part is None
         and v.path.suffix.lower() == ".mp4"
         and v.codec == "h264"
         and v.steady
@@ -80,25 +88,95 @@ def usable_as_it_is(source: Source, plan: Plan) -> bool:
 
 
 def make(source: Source, target: Path, plan: Plan, step: Callable[[], None]) -> Facts:
-    """Write `target` and return facts for scene.json: `made`, hash of the source, the pass's own.
+    """As `make_all`, of one pass."""
+    return make_all([Job(source, target, step)], plan)[0]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pass to make: of what, where to, and what to call after each of its `steps`."""
+
+    source: Source
+    target: Path
+    step: Callable[[], None]
+
+
+def make_all(jobs: Sequence[Job], plan: Plan) -> list[Facts]:
+    """Write each target and return facts for scene.json: `made`, hash of the source, its own.
+
+    What can be known of the sources is looked at first, and the whole range of depths: no video is
+    begun before. Passes whose files are the same are made together, in one look at each file.
 
     Raises:
         MediaError: a source frame is damaged or unsuitable.
         DiskFull: no room; nothing half-written is left.
     """
+    last_of_all = [job for job in jobs if job.source.name == "depth"]  # it looks at all pictures
+    ready = {
+        job.source.name: _ready(job, plan)
+        for job in [*(job for job in jobs if job not in last_of_all), *last_of_all]
+    }
+    facts: dict[str, Facts] = {}
+    for job in jobs:
+        mine = ready[job.source.name]
+        if job.source.name in facts:
+            continue
+        if not isinstance(mine, OfLayers):
+            facts[job.source.name] = mine()
+            continue
+        files = job.source.found.files
+        together = [
+            one
+            for one in ready.values()
+            if isinstance(one, OfLayers) and one.source.found.files == files
+        ]
+        made = make_together(together, plan.fps)
+        facts |= {one.source.name: told for one, told in zip(together, made, strict=True)}
+    return [facts[job.source.name] for job in jobs]
+
+
+def _ready(job: Job, plan: Plan) -> OfLayers | Callable[[], Facts]:
+    """What makes the pass, once all is known of its source that is to be known before."""
+    source, target, step = job.source, job.target, job.step
     if usable_as_it_is(source, plan):
-        step()
-        return _copy(source.found.files[0], target)
+        return partial(_copy, source.found.files[0], target, step)
     if source.video:
-        return _transcode(source, target, plan, step)
+        return partial(_transcode, source, target, plan, step)
+    if _by_reader(source, plan):
+        return OfLayers(
+            source,
+            reader_of(source, plan.asked, step),
+            target,
+            _CODING.get(source.name, CONTROL),
+            plan.height,
+            plan.width,
+            step,
+            checked=source.name == "segmentation",
+        )
     if source.name == "depth":
         return _depth(source, target, plan, step)
     if source.name == "segmentation":
-        return _segmentation(source, target, plan, step)
-    return _pictures(source, target, plan, step)
+        return partial(_segmentation, source, target, plan, step)
+    return partial(_pictures, source, target, plan, step)
 
 
-def _copy(path: Path, target: Path) -> Facts:
+def check(source: Source, plan: Plan) -> None:
+    """Refuse what is wrong with a pass of pictures, as far as a short look tells.
+
+    Raises:
+        MediaError: as `make`.
+    """
+    if not source.video and _by_reader(source, plan):
+        of_layers.check(source, plan.asked)
+
+
+def _by_reader(source: Source, plan: Plan) -> bool:
+    values = source.name == "depth" and not is_plain(source, plan.asked)
+    return values or needs_reader(source, plan.asked)
+
+
+def _copy(path: Path, target: Path, step: Callable[[], None]) -> Facts:
+    step()
     with writing(target) as part, saying_why_not_read(path):
         shutil.copyfile(path, part)
     return {"made": "copied", "source_sha256": hash_of(path)}
@@ -108,18 +186,20 @@ def _transcode(source: Source, target: Path, plan: Plan, step: Callable[[], None
     path = source.found.files[0]
     coding = _CODING.get(source.name, CONTROL)
 
-    def pictures() -> Iterator[Array]:
-        exact = source.name == "segmentation"
-        return (p[: plan.height, : plan.width] for p in pictures_of(path, exact=exact))
+    first, frames = source.found.part or (0, None)
 
-    made = encode(_counted(pictures(), step), target, fps=plan.fps, coding=coding)
+    def pictures() -> Iterator[Array]:
+        found = pictures_of(path, exact=source.name == "segmentation", first=first)
+        return (p[: plan.height, : plan.width] for p in itertools.islice(found, frames))
+
+    made = encode(counted(pictures(), step), target, fps=plan.fps, coding=coding)
     if made.frames != source.frames:
         raise MediaError(
             f"{path}: only {made.frames} of its {source.frames} frames can be decoded.", hint=AGAIN
         )
-    facts: Facts = {"made": "encoded", "source_sha256": hash_of(path)}
+    facts: Facts = {"made": "encoded", "source_sha256": content_of(source.found)}
     if source.name == "segmentation":
-        facts |= colour_error(target, _counted(pictures(), step)).facts()
+        facts |= colour_error(target, counted(pictures(), step)).facts()
     return facts
 
 
@@ -131,17 +211,29 @@ def _pictures(source: Source, target: Path, plan: Plan, step: Callable[[], None]
         return coded(read_rgb(data, path)[: plan.height, : plan.width], coding)
 
     frames = in_order(source.found.files, read, hasher)
-    encode(_counted(frames, step), target, fps=plan.fps, coding=coding)
+    encode(counted(frames, step), target, fps=plan.fps, coding=coding)
     return {"made": "encoded", "source_sha256": hasher.hexdigest()}
 
 
-def _depth(source: Source, target: Path, plan: Plan, step: Callable[[], None]) -> Facts:
+def _depth(
+    source: Source, target: Path, plan: Plan, step: Callable[[], None]
+) -> Callable[[], Facts]:
+    """What makes a pass of plain PNG, whose range is measured here."""
     hasher = hashlib.sha256()
-    files, holes = source.found.files, plan.depth_holes
-    found = range_of(files, plan.depth_values, step, hasher, holes=holes)
-    frames = in_order(files, grey_reader(found, plan.width, plan.height))
-    encode(_counted(frames, step), target, fps=plan.fps, coding=CONTROL)
-    return {"made": "encoded", "source_sha256": hasher.hexdigest(), "depth": found.facts()}
+    files, holes = source.found.files, plan.asked.depth_holes
+    kind = kind_of(source, plan.asked)
+    found = range_of(files, kind.values, step, hasher, holes=holes)
+
+    def made() -> Facts:
+        frames = in_order(files, grey_reader(found, plan.width, plan.height))
+        encode(counted(frames, step), target, fps=plan.fps, coding=CONTROL)
+        return {
+            "made": "encoded",
+            "source_sha256": hasher.hexdigest(),
+            "depth": found.facts() | {"kind": kind.name},
+        }
+
+    return made
 
 
 def _segmentation(source: Source, target: Path, plan: Plan, step: Callable[[], None]) -> Facts:
@@ -153,7 +245,7 @@ def _segmentation(source: Source, target: Path, plan: Plan, step: Callable[[], N
         return read_colours(data, path)[: plan.height, : plan.width]
 
     def pictures(hasher: Any = None) -> Iterator[Array]:
-        return _counted(in_order(source.found.files, read, hasher), step)
+        return counted(in_order(source.found.files, read, hasher), step)
 
     frames = pictures(hasher)
     first = next(frames)
@@ -162,15 +254,6 @@ def _segmentation(source: Source, target: Path, plan: Plan, step: Callable[[], N
     facts |= colour_error(target, pictures()).facts()
     if source.picture.grey:
         facts |= ids.facts()
-    elif (colours := flat_colours(first)) > _MANY_COLOURS:
-        facts["notes"] = [
-            f"{source.found.label}: {colours} colours in the first frame; "
-            "segments look antialiased or shaded"
-        ]
+    elif (colours := flat_colours(first)) > MANY_COLOURS:
+        facts["notes"] = [many_colours(source.found.label, colours)]
     return facts
-
-
-def _counted(items: Iterable[T], step: Callable[[], None]) -> Iterator[T]:
-    for item in items:
-        yield item
-        step()

@@ -32,7 +32,9 @@ def saying_why_not_read(path: Path) -> Iterator[None]:
             f"{path} cannot be read: permission denied.", hint="Change its permissions."
         ) from None
     except NotADirectoryError:
-        raise MediaError(f"{path} is not a directory.") from None
+        raise MediaError(
+            f"{path} is not a directory.", hint="Name the directory in which the files are."
+        ) from None
     except IsADirectoryError:
         raise MediaError(f"{path} is a directory, not a file.") from None
     except OSError as e:

@@ -50,13 +50,17 @@ def recognise(words: str) -> tuple[str | None, bool]:
     return None, False
 
 
+def is_pass_word(word: str) -> bool:
+    """Whether a word, in small letters, tells of a pass: one that is used or one that is not."""
+    return word in _CLEAR or word in _WEAK
+
+
+def parts_of(letters: str) -> list[str]:
+    """Words written as one: `ZDepth` is one of ours, `FinalImage` are two."""
+    if is_pass_word(letters.lower()):
+        return [letters]
+    return re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", letters)
+
+
 def _tokens(words: str) -> list[str]:
-    tokens = []
-    for segment in re.split(r"[^A-Za-z]+", words):
-        whole = segment.lower()
-        if whole in _CLEAR or whole in _WEAK:
-            tokens.append(whole)
-        else:
-            camel = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", segment)
-            tokens += [part.lower() for part in camel]
-    return tokens
+    return [p.lower() for letters in re.split(r"[^A-Za-z]+", words) for p in parts_of(letters)]

@@ -40,6 +40,22 @@ def read_rgb(data: bytes, path: Path) -> Array:
     return np.ascontiguousarray(pixels)
 
 
+def read_rgba(data: bytes, path: Path) -> Array:
+    """The picture as (height, width, 4) uint8, its alpha beside; it is 255 where there is none.
+
+    Raises:
+        MediaError: the data are damaged; `path` is named.
+    """
+    pixels = _pixels(data, path)
+    if pixels.dtype == np.uint16:
+        pixels = _ROUND_TO_8[pixels]
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else np.full_like(pixels[..., :1], 255)
+    colour = pixels[..., :3] if pixels.shape[2] >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
+    return np.concatenate([colour, alpha], axis=2)
+
+
 def read_grey(data: bytes, path: Path) -> Array:
     """The picture as (height, width) uint8 or uint16, values untouched; alpha is dropped.
 
@@ -67,12 +83,24 @@ def read_values(data: bytes, path: Path) -> tuple[Array, Array | None]:
         if pixels.shape[2] >= 3 and not (
             np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])
         ):
-            raise MediaError(f"{path} is coloured, but this pass needs one value a pixel (grey).")
+            raise MediaError(
+                f"{path} is coloured, but this pass needs one value a pixel (grey).",
+                hint="Depth of CARLA is coloured: `--depth carla` reads it.",
+            )
         pixels = np.ascontiguousarray(first)
     bits, colour = data[24], data[25]
     if bits < 8 and colour == GREY:  # spread to 0..255 by the decoder
         pixels = pixels // np.uint8(255 // (2**bits - 1))
     return pixels, seen
+
+
+def read_channels(data: bytes, path: Path) -> Array:
+    """The picture as (height, width) or (height, width, channels), values untouched.
+
+    Raises:
+        MediaError: the data are damaged; `path` is named.
+    """
+    return _pixels(data, path)
 
 
 def _pixels(data: bytes, path: Path) -> Array:

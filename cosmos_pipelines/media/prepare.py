@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,21 @@ from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import write_json
 from cosmos_pipelines.foreign import absolute, as_text
 from cosmos_pipelines.media import encode_pass, scene
-from cosmos_pipelines.media.asked import Asked
-from cosmos_pipelines.media.depth_range import DepthHoles, DepthValues
-from cosmos_pipelines.media.encode_pass import Plan
+from cosmos_pipelines.media.asked import AS_USUAL, Asked
+from cosmos_pipelines.media.encode_pass import Job, Plan
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
-from cosmos_pipelines.media.kept import still_valid
+from cosmos_pipelines.media.fingerprints import fingerprint, stamps_of
+from cosmos_pipelines.media.kept import how_made, still_valid
 from cosmos_pipelines.media.one_writer import sole_writer, staging_in
+from cosmos_pipelines.media.pass_names import PASSES
 from cosmos_pipelines.media.plain import ShownOtherwise
 from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.media.publish import check_replaceable, publish
 from cosmos_pipelines.media.record import Entry, entry_of, facts_of, notes_of
 from cosmos_pipelines.media.scene import Scene, prepared_name
 from cosmos_pipelines.media.scene_file import SCENE_FILE, entries_of, products, read_scene_file
-from cosmos_pipelines.media.sequence import Survey, survey
-from cosmos_pipelines.media.sources import Source, agree, fingerprint, look_at, stamps_of
+from cosmos_pipelines.media.sequence import FoundScene, survey
+from cosmos_pipelines.media.sources import Source, agree, look_at
 
 __all__ = ["Scene", "load_scene", "planned", "prepare_scene"]
 
@@ -34,18 +34,14 @@ __all__ = ["Scene", "load_scene", "planned", "prepare_scene"]
 def prepare_scene(
     source: Path,
     dest: Path,
+    asked: Asked = AS_USUAL,
     *,
-    fps: Fraction | None = None,
     name: str | None = None,
     description: str | None = None,
-    depth_values: DepthValues = "distance",
-    depth_holes: DepthHoles | None = None,
-    step: int = 1,
     progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Make `dest`/{color,depth,segmentation,edge,vis}.mp4 and scene.json from renders in `source`.
 
-    `fps`, `depth_values`, `depth_holes` and `step` are those of `Asked`.
     `progress(pass, done, total)` is called from this thread. `dest` may be `source`: a video that
     must be encoded stays, and `<pass>.prepared.mp4` is made beside it. What has not changed since
     the last time is not encoded again. Another process that is preparing `dest` is waited for.
@@ -53,19 +49,17 @@ def prepare_scene(
     Returns scene.json's content with `path` and `unchanged` (nothing had to be done).
 
     Raises:
-        InputError: an argument has a value that does not exist.
         MediaError: no color, a gap, passes that differ, a file that cannot be used, or a file of
             `dest` that is not ours and would be overwritten. Nothing has been written then.
         DiskFull: no room; `dest` is as it was.
     """
-    asked = Asked(fps, depth_values, depth_holes, step)
     source, dest = absolute(source), absolute(dest)
     with saying_why_not_read(dest):
         there = dest.exists()
     if there and not dest.is_dir():
         raise MediaError(f"{dest} is not a directory.")
     if not there:
-        _survey(source, dest, {})  # before a directory is made for it
+        _survey(source, dest, {}, asked)  # before a directory is made for it
     with sole_writer(dest):
         return _prepare(source, dest, asked, name, description, progress)
 
@@ -83,7 +77,7 @@ def load_scene(directory: Path) -> Scene:
         return scene.load_scene(directory)
     except ShownOtherwise:
         asked = Asked.before(read_scene_file(directory))
-        prepare_scene(directory, directory, **vars(asked))
+        prepare_scene(directory, directory, asked)
         return scene.load_scene(directory)
 
 
@@ -97,34 +91,38 @@ def _prepare(
 ) -> dict[str, Any]:
     """As `prepare_scene`, once nobody else writes to `dest`."""
     earlier = read_scene_file(dest)
-    found = _survey(source, dest, earlier)
+    found = _survey(source, dest, earlier, asked)
     settings = {**asked.facts(), "version": encode_pass.VERSION}
-    prints = {n: fingerprint(p, source, settings) for n, p in found.passes.items()}
+    how = {n: how_made(p, asked) for n, p in found.passes.items()}
+    prints = {n: fingerprint(p, source, how[n]) for n, p in found.passes.items()}
     stamps = {n: " ".join(stamps_of(p, source)) for n, p in found.passes.items()}
     head = {
         "name": name or earlier.get("name") or dest.name,
-        "description": description or earlier.get("description"),
+        "description": description or earlier.get("description") or found.task or None,
         "source": "." if source == dest else as_text(str(source)),
         "settings": settings,
     }
     passes = found.passes.items()
-    kept = {n: e for n, p in passes if (e := still_valid(dest, earlier, p, prints[n], settings))}
+    kept = {n: e for n, p in passes if (e := still_valid(dest, earlier, p, prints[n], asked))}
     if _same_as_before(earlier, kept, prints, head):
         return {**_told(dest, earlier, kept, stamps), "path": str(dest), "unchanged": True}
     sources = look_at(found.passes.values(), asked.step)
     plan = planned(sources, asked)
     kept = {n: e for n, e in kept.items() if _fits(e, plan)}
     mine = {file for s in sources for file in s.found.files}  # the user's: they stay
+    beside = _own_videos(dest, earlier) - mine if source == dest else set()
+    mine |= beside
     check_replaceable(dest, earlier, keep=mine)
     with staging_in(dest) as staging:
-        entries = _make_all(sources, plan, staging, kept, progress)
-        if _survey_prints(source, dest, earlier, settings) != prints:
+        entries = _make_all(sources, plan, staging, kept, progress, beside)
+        now = _survey(source, dest, earlier, asked).passes.items()
+        if {n: fingerprint(p, source, how_made(p, asked)) for n, p in now} != prints:
             raise MediaError(
                 f"{source} was changed while it was being prepared.",
                 hint="Do it again when everything is rendered.",
             )
         for n, e in entries.items():
-            entries[n] = {**e, "fingerprint": prints[n], "stamps": stamps[n]}
+            entries[n] = {**e, "fingerprint": prints[n], "how": how[n], "stamps": stamps[n]}
         record = {
             **head,
             **facts_of(sources, plan, entries),
@@ -133,33 +131,33 @@ def _prepare(
             "created_by": f"cosmos prepare {version('cosmos-pipelines')}",
             "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "notes": notes_of(sources, plan, entries, rate_given=asked.fps is not None),
+            **({"task": found.task} if found.task else {}),
         }
         record = publish(record, staging, dest, earlier, keep=mine)
     return {**record, "path": str(dest), "unchanged": False}
 
 
-def _survey(source: Path, dest: Path, earlier: Mapping[str, Any]) -> Survey:
+def _survey(source: Path, dest: Path, earlier: Mapping[str, Any], asked: Asked) -> FoundScene:
     """The passes in `source`, without what we made ourselves the last time."""
     skip = {dest, *products(dest, earlier)} - {source}
-    found = survey(source, skip=skip)
-    if "color" not in found.passes:
-        has = ", ".join(p.label for p in found.passes.values())
-        raise MediaError(
-            f"{source} has no color pass"
-            + (f"; it has {has}" if has else "")
-            + (f"; not recognised: {', '.join(found.ignored[:5])}" if found.ignored else "")
-            + ".",
-            hint="Name the pictures color.0001.png, color.0002.png, ... or the video color.mp4.",
-        )
+    found = survey(source, skip=skip, wanted=asked.wanted).scene(asked.scene)
+    require_color(found)
     return found
 
 
-def _survey_prints(
-    source: Path, dest: Path, earlier: Mapping[str, Any], settings: Mapping[str, Any]
-) -> dict[str, str]:
-    """The fingerprints of the passes that are in `source` by now."""
-    passes = _survey(source, dest, earlier).passes.items()
-    return {n: fingerprint(p, source, settings) for n, p in passes}
+def require_color(found: FoundScene) -> None:
+    """Refuse a scene without its colour pass. Raises MediaError; says what there is."""
+    if "color" in found.passes:
+        return
+    has = ", ".join(p.label for p in found.passes.values())
+    raise MediaError(
+        f"{found.root} has no color pass"
+        + (f"; it has {has}" if has else "")
+        + (f"; not recognised: {', '.join(found.ignored[:5])}" if found.ignored else "")
+        + ".",
+        hint="Name the pictures color.0001.png, color.0002.png, ... or the video color.mp4; or "
+        "say `--pass color=` and what of it is.",
+    )
 
 
 def _same_as_before(
@@ -192,15 +190,41 @@ def _fits(entry: Entry, plan: Plan) -> bool:
 def planned(sources: list[Source], asked: Asked) -> Plan:
     """What the passes will have in common. Raises MediaError where they differ."""
     rate = agree(sources, asked.fps)
+    _check_colour_options(sources, asked)
     width, height = sources[0].width, sources[0].height
     if width < 2 or height < 2:
         raise MediaError(f"{width}x{height} is too small for a video.")
-    return Plan(width - width % 2, height - height % 2, rate, asked.depth_values, asked.depth_holes)
+    return Plan(width - width % 2, height - height % 2, rate, asked)
 
 
-def _file_of(source: Source, plan: Plan, dest: Path) -> str:
-    """What the pass is called in `dest`: its usual name unless that is the source's own."""
+def _check_colour_options(sources: list[Source], asked: Asked) -> None:
+    """Refuse options that would do nothing: PNG and videos are what a display shows already."""
+    given = {"--colorspace": asked.colorspace, "--exposure": asked.exposure}
+    options = [name for name, value in given.items() if value is not None]
+    for source in sources:
+        if options and source.name == "color" and source.found.kind != "pictures":
+            raise MediaError(
+                f"{source.found.label} is what a display shows already, so "
+                f"{' and '.join(options)} would do nothing.",
+                hint="Leave it out, or render the colour pass as EXR.",
+            )
+
+
+def _own_videos(dest: Path, earlier: Mapping[str, Any]) -> set[Path]:
+    """Videos in `dest` that are called as ours and that we never wrote: the user's own."""
+    made = {e["file"] for e in entries_of(earlier).values() if e["made"] != "kept"}
+    names = {f"{name}.mp4" for name in PASSES} - made - set(earlier.get("replaced", ()))
+    return {dest / name for name in names if (dest / name).is_file()}
+
+
+def _file_of(source: Source, plan: Plan, dest: Path, beside: Collection[Path]) -> str:
+    """What the pass is called in `dest`: its usual name unless that is the user's own.
+
+    `beside`: videos of the user that are not taken, since there is something better.
+    """
     usual = f"{source.name}.mp4"
+    if dest / usual in beside:
+        return prepared_name(source.name)
     itself = dest / usual == source.found.files[0]
     encoded = itself and not encode_pass.usable_as_it_is(source, plan)
     return prepared_name(source.name) if encoded else usual
@@ -212,22 +236,26 @@ def _make_all(
     staging: Path,
     kept: Mapping[str, Entry],
     progress: OnProgress | None,
+    beside: Collection[Path],
 ) -> dict[str, Entry]:
-    entries: dict[str, Entry] = {}
-    for source in sources:
-        file = _file_of(source, plan, staging.parent)
-        if source.name in kept:
-            entries[source.name] = kept[source.name]
-            continue
-        if staging.parent / file == source.found.files[0]:
-            target = source.found.files[0]
-            facts: Entry = {"made": "kept", "source_sha256": hash_of(target)}
-        else:
-            target = staging / file
-            done = _steps(source.name, encode_pass.steps(source, plan), progress)
-            facts = encode_pass.make(source, target, plan, done)
-        entries[source.name] = entry_of(source, target, facts)
-    return entries
+    files = {s.name: _file_of(s, plan, staging.parent, beside) for s in sources}
+    jobs = [
+        Job(s, staging / files[s.name], _steps(s.name, encode_pass.steps(s, plan), progress))
+        for s in sources
+        if s.name not in kept and staging.parent / files[s.name] != s.found.files[0]
+    ]
+    facts = encode_pass.make_all(jobs, plan)
+    made = {
+        job.source.name: entry_of(job.source, job.target, told)
+        for job, told in zip(jobs, facts, strict=True)
+    }
+    return {s.name: made.get(s.name) or kept.get(s.name) or _as_it_is(s) for s in sources}
+
+
+def _as_it_is(source: Source) -> Entry:
+    """The entry of a video that is the pass itself."""
+    target = source.found.files[0]
+    return entry_of(source, target, {"made": "kept", "source_sha256": hash_of(target)})
 
 
 def _steps(name: str, total: int, progress: OnProgress | None) -> Callable[[], None]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cosmos_pipelines.media.depths.told import depth_notes
 from cosmos_pipelines.media.encode_pass import Plan
 from cosmos_pipelines.media.files import hash_of
+from cosmos_pipelines.media.fingerprints import with_labels
 from cosmos_pipelines.media.numbering import step_of
 from cosmos_pipelines.media.probe import Probe, probe
 from cosmos_pipelines.media.sources import DEFAULT_FPS, Source
@@ -25,7 +27,7 @@ def entry_of(source: Source, file: Path, facts: Entry) -> Entry:
         "mtime_ns": found.mtime_ns,
         **found.facts(),
         **own,
-        "source": {**source.facts(), "sha256": facts["source_sha256"]},
+        "source": {**source.facts(), "sha256": with_labels(facts["source_sha256"], source.found)},
         "notes": facts.get("notes", []),
     }
 
@@ -56,6 +58,9 @@ def notes_of(
         )
     if not rate_given and all(s.fps is None for s in sources):
         notes.append(f"no rate was given: {DEFAULT_FPS} frames a second")
+    beside = [s.found.video.name for s in sources if s.found.video and s.fps]
+    if not rate_given and beside:
+        notes.append(f"the rate is that of {beside[0]}: {plan.fps} frames a second")
     names = {s.name for s in sources}
     for missing in ("depth", "segmentation"):
         if missing not in names:
@@ -73,7 +78,9 @@ def _pass_notes(source: Source, entry: Entry, plan: Plan) -> list[str]:
     label, v = source.found.label, source.video
     notes = _video_notes(source, v, entry, plan) if v else []
     if depth := entry.get("depth"):
-        notes += _depth_notes(depth)
+        if source.picture and source.picture.bits == 8 and depth["kind"] != "carla":
+            notes.append("only 8 bits, so depth may show steps")
+        notes += depth_notes(depth)
     if "max_error" in entry:
         notes.append(
             f"decoded colours differ from the source by at most {entry['max_error']} "
@@ -104,32 +111,8 @@ def _video_notes(source: Source, v: Probe, entry: Entry, plan: Plan) -> list[str
         notes.append("no colour tags; read as usual for such files, written as BT.709")
     if source.name == "depth":
         notes.append("a video of depth is taken as already normalised, near bright")
+        if unused := plan.asked.of_depths():
+            notes.append(f"{' and '.join(unused)} say nothing of a video and were not used")
     if source.name == "segmentation" and "420" in v.pix_fmt:
         notes.append(f"{v.pix_fmt} halves chroma, so segment edges are blurred in colour")
     return notes
-
-
-def _depth_notes(depth: Mapping[str, Any]) -> list[str]:
-    larger = "farther" if depth["source_values"] == "distance" else "nearer"
-    white, black = depth["value_of_white"], depth["value_of_black"]
-    notes = [f"larger values are {larger}; {white} became white (near), {black} black"]
-    if white == black:
-        notes = [f"every depth is {white}: the same grey everywhere, so this control says nothing"]
-    where = "nearest" if depth["holes_are"] == "near" else "farthest"
-    for share, what in (
-        (depth["holes_share"], "0, which stands for nothing measured"),
-        (depth["transparent_share"], "transparent"),
-    ):
-        if share:
-            notes.append(f"{_percent(share)} of its pixels are {what}: they became the {where}")
-    if share := depth["cut_off_share"]:
-        notes.append(
-            f"{_percent(share)} of its pixels are outliers (values from {depth['lowest_value']} to "
-            f"{depth['highest_value']}): they became as white or black as the rest's ends"
-        )
-    return notes
-
-
-def _percent(share: float) -> str:
-    """`3.1 %`, and never 0 % of what is there."""
-    return f"{share:.1%}".replace("%", " %") if share >= 0.0005 else f"{100 * share:.2g} %"

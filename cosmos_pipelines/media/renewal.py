@@ -7,39 +7,29 @@ content, so that touched or copied files cost no encoding. Only `renew` writes.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from cosmos_pipelines.errors import MediaError, command
-from cosmos_pipelines.media.asked import Asked
-from cosmos_pipelines.media.files import hash_of, saying_why_not_read
+from cosmos_pipelines.media.asked import AS_USUAL, Asked
+from cosmos_pipelines.media.compared import Compared, gone, with_entry, without_entry
+from cosmos_pipelines.media.fingerprints import content_of
+from cosmos_pipelines.media.layouts.by_names import scenes_by_names
 from cosmos_pipelines.media.listing import Listing, listing, stamp_of_listing
 from cosmos_pipelines.media.prepare import planned, prepare_scene
 from cosmos_pipelines.media.scene import prepared_name
-from cosmos_pipelines.media.scene_file import Entry, entries_of, products, read_scene_file
+from cosmos_pipelines.media.scene_file import (
+    entries_of,
+    ours,
+    products,
+    read_scene_file,
+)
 from cosmos_pipelines.media.sequence import PASSES, Pass, survey
-from cosmos_pipelines.media.sources import content_of, look_at, stamps_of
+from cosmos_pipelines.media.sources import look_at
 
-State = Literal["same", "changed", "new", "part", "gone", "older"]
-"""What the files of a pass are now, compared with those that its mp4 was made of.
-
-`new`: there is no mp4 of them. `part`: some are gone and the rest is as it was. `older`: the mp4 is
-the user's own, and pictures of the same pass are newer than it.
-"""
 TO_MAKE: Final = ("changed", "new")
 REFUSED: Final = ("part", "older")
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One pass. `said` tells in a sentence what is not as it was; empty for `same`."""
-
-    name: str
-    state: State
-    said: str = ""
-    edited: bool = False
-    """Its mp4 is not as we made it."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +63,20 @@ def look(directory: Path, rendered_in: Path | None = None) -> Looked:
     own = listing(directory, also=("scene.toml",))
     if rendered_in is None:
         return Looked(own, None)
-    there = rendered_in.is_dir()
-    return Looked(own, listing(rendered_in) if there else {}, gone=not there)
+    if not rendered_in.is_dir():
+        return Looked(own, {}, gone=True)
+    rendered = listing(rendered_in, also=("scene.toml",))
+    scene = asked_of(read_scene_file(directory)).scene
+    return Looked(own, rendered if scene is None else _of_scene(rendered, scene))
+
+
+def _of_scene(found: Listing, scene: str) -> Listing:
+    """What of a listing belongs to one of several scenes, and may: files that are of none."""
+    scenes = scenes_by_names(found)
+    if scene not in scenes:  # the others are gone
+        return found
+    of_others = {file for name, files in scenes.items() if name != scene for file in files}
+    return {name: stat for name, stat in found.items() if name not in of_others}
 
 
 def compare(
@@ -91,22 +93,34 @@ def compare(
     made = {n: e for n, e in entries_of(record).items() if e["made"] != "kept"}
     source = rendered_in or directory
     if not source.is_dir():
-        return [_gone(name, entry) for name, entry in made.items()]
-    found = survey(source, skip=_not_sources(directory, source, record)).passes
+        return [gone(name, entry) for name, entry in made.items()]
+    found = _passes(directory, source, record)
     compared = []
     for name in PASSES:
         if name in made:
-            one = _with_entry(directory, source, made[name], found.get(name), name, deep)
+            one = with_entry(directory, source, made[name], found.get(name), name, deep)
         elif name in found and name not in entries_of(record):
-            one = _without_entry(directory, source, found[name], prepared=bool(record))
+            one = without_entry(directory, source, found[name], prepared=bool(record))
         else:
             continue
         compared.append(one)
     return compared
 
 
-def renew(directory: Path, rendered_in: Path | None = None) -> bool:
+def _passes(directory: Path, source: Path, record: Mapping[str, Any]) -> dict[str, Pass]:
+    """The passes of the scene among its sources; {} where none of them is there."""
+    asked = asked_in(directory, source, record)
+    skip = _not_sources(directory, source, record)
+    found = survey(source, skip=skip, wanted=asked.wanted).find(asked.scene)
+    if found is not None and found.wrong:
+        raise found.wrong
+    return found.passes if found else {}
+
+
+def renew(directory: Path, rendered_in: Path | None = None, *, usual: Asked = AS_USUAL) -> bool:
     """Make anew what was made of other files than are there now; whether anything was made.
+
+    `usual`: how a scene is prepared for the first time.
 
     Raises:
         MediaError: it cannot be made: frames are gone, or it is no scene. Says what to do.
@@ -114,9 +128,22 @@ def renew(directory: Path, rendered_in: Path | None = None) -> bool:
     """
     todo = bool(to_make(directory, rendered_in))
     if todo:
-        asked = asked_of(read_scene_file(directory))
-        prepare_scene(rendered_in or directory, directory, **vars(asked))
+        asked = asked_for(directory, rendered_in, usual)
+        prepare_scene(rendered_in or directory, directory, asked)
     return todo
+
+
+def asked_for(directory: Path, rendered_in: Path | None, usual: Asked = AS_USUAL) -> Asked:
+    """How a scene is to be prepared.
+
+    One that was not prepared yet, and lies below what it is made of, is one of several there.
+    """
+    record = read_scene_file(directory) if directory.is_dir() else {}
+    asked = asked_in(directory, rendered_in or directory, record, usual)
+    inside = rendered_in is not None and directory.is_relative_to(rendered_in)
+    if rendered_in is None or not inside or directory.exists():
+        return asked
+    return replace(asked, scene=directory.relative_to(rendered_in).as_posix())
 
 
 def to_make(directory: Path, rendered_in: Path | None = None) -> list[str]:
@@ -141,12 +168,14 @@ def foresee(directory: Path, rendered_in: Path | None = None) -> dict[str, dict[
     Raises:
         MediaError: as `renew`, and as `prepare_scene` where passes differ.
     """
-    record, source = read_scene_file(directory), rendered_in or directory
+    source = rendered_in or directory
+    record = read_scene_file(directory) if directory.is_dir() else {}
     made = entries_of(record)
     same = {one.name for one in compare(directory, rendered_in) if one.state == "same"}
-    asked = asked_of(record)
+    asked = asked_for(directory, rendered_in)
     skip = {directory, *products(directory, record)} - {source}
-    sources = look_at(survey(source, skip=skip).passes.values(), asked.step)
+    passes = survey(source, skip=skip, wanted=asked.wanted).scene(asked.scene).passes
+    sources = look_at(passes.values(), asked.step)
     plan = planned(sources, asked)
     shared = {"width": plan.width, "height": plan.height, "fps": str(plan.fps)}
     return {
@@ -182,8 +211,10 @@ def refuse(directory: Path, compared: list[Compared]) -> None:
     raise MediaError(said, hint=hint)
 
 
-def asked_of(record: Mapping[str, Any]) -> Asked:
+def asked_of(record: Mapping[str, Any], usual: Asked = AS_USUAL) -> Asked:
     """How a scene was prepared; of one that an earlier version prepared, as its values tell."""
+    if not ours(record):
+        return usual
     if "asked" in record:
         return Asked.before(record)
     told = record.get("settings")
@@ -195,6 +226,19 @@ def asked_of(record: Mapping[str, Any]) -> Asked:
     return Asked.before({"asked": given})
 
 
+def asked_in(
+    directory: Path, source: Path, record: Mapping[str, Any], usual: Asked = AS_USUAL
+) -> Asked:
+    """How a scene is made of the files in `source`.
+
+    Which files were meant in another directory says nothing of its own.
+    """
+    asked = asked_of(record, usual)
+    if source == directory and record.get("source", ".") != ".":
+        return replace(asked, passes=(), scene=None, step=1)
+    return asked
+
+
 def _not_sources(directory: Path, source: Path, record: Mapping[str, Any]) -> set[Path]:
     """What of a directory was made of the rest, and the user's own mp4s, which stand for a pass."""
     entries = entries_of(record)
@@ -202,77 +246,3 @@ def _not_sources(directory: Path, source: Path, record: Mapping[str, Any]) -> se
     kept |= {f"{n}.mp4" for n, e in entries.items() if e["file"] == prepared_name(n)}
     own = {directory / f"{name}.mp4" for name in PASSES if f"{name}.mp4" not in kept}
     return {directory, *products(directory, record), *own} - {source}
-
-
-def _gone(name: str, entry: Entry) -> Compared:
-    label = _of_source(entry, "files") or "The source"
-    return Compared(name, "gone", f"{label}, of which {entry['file']} was made, is gone.")
-
-
-def _with_entry(
-    directory: Path, source: Path, entry: Entry, found: Pass | None, name: str, deep: bool
-) -> Compared:
-    if found is None:
-        return _gone(name, entry)
-    edited = _edited(directory / str(entry["file"]), entry, deep)
-    if edited is None:
-        return Compared(name, "changed", f"{entry['file']} is not there.")
-    if missing := _missing(found, source, entry):
-        said = f"{missing} of the {entry.get('frames')} frames of {found.label} are gone."
-        return Compared(name, "part", said, edited)
-    if not deep and stamps_of(found, source) == _stamps(entry):
-        return Compared(name, "same", edited=edited)
-    if content_of(found) == _of_source(entry, "sha256"):
-        return Compared(name, "same", edited=edited)
-    return Compared(name, "changed", _how_changed(found, entry), edited)
-
-
-def _how_changed(found: Pass, entry: Entry) -> str:
-    had, file = entry.get("frames"), entry["file"]
-    if found.kind == "png" and len(found.files) != had:
-        return f"{found.label} has {len(found.files)} frames, {file} was made of {had}."
-    return f"{found.label} is another than {file} was made of."
-
-
-def _without_entry(directory: Path, source: Path, found: Pass, *, prepared: bool) -> Compared:
-    own = directory / f"{found.name}.mp4"
-    if own.is_file() and source == directory:
-        newer = found.kind == "png" and _newest(found) > own.stat().st_mtime_ns
-        said = f"{found.label} is newer than {own}, which was not made of it."
-        return Compared(found.name, "older", said) if newer else Compared(found.name, "same")
-    if found.kind == "video" and not prepared:  # it is a pass by itself
-        return Compared(found.name, "same")
-    return Compared(found.name, "new", f"{found.label} has no {own.name} yet.")
-
-
-def _newest(found: Pass) -> int:
-    with saying_why_not_read(found.files[0]):
-        return max(path.stat().st_mtime_ns for path in found.files)
-
-
-def _edited(file: Path, entry: Entry, deep: bool) -> bool | None:
-    """Whether an mp4 is another than the one that was made; None: it is not there."""
-    if not file.is_file():
-        return None
-    stat = file.stat()
-    as_left = (stat.st_size, stat.st_mtime_ns) == (entry.get("size"), entry.get("mtime_ns"))
-    return (deep or not as_left) and hash_of(file) != entry.get("sha256")
-
-
-def _missing(found: Pass, source: Path, entry: Entry) -> int:
-    """How many files are gone, if the others are as they were (as far as is known); else 0."""
-    frames, had, now = entry.get("frames"), _stamps(entry), len(found.files)
-    if found.kind != "png" or not isinstance(frames, int) or now >= frames:
-        return 0
-    as_they_were = not had or set(stamps_of(found, source)) <= set(had)
-    return frames - now if as_they_were else 0
-
-
-def _stamps(entry: Entry) -> tuple[str, ...]:
-    text = entry.get("stamps")
-    return tuple(text.split()) if isinstance(text, str) else ()
-
-
-def _of_source(entry: Entry, name: str) -> Any:
-    source = entry.get("source")
-    return source.get(name) if isinstance(source, Mapping) else None

@@ -112,10 +112,14 @@ def videos_of(directory: Path, record: Mapping[str, Any] | None = None) -> dict[
 
 
 def _prepared(made: Path, source: Path | None, entry: Mapping[str, Any]) -> Path:
-    """What was made of `source`, if it still is what it was made of, or is all that is left."""
-    if source is None and made.is_file():
-        return made
+    """What was made of `source`, if it still is what it was made of, or is all that is left.
+
+    What was made of pictures says nothing of a video beside them, and the other way round.
+    """
     was = entry.get("source")
+    of_pictures = isinstance(was, dict) and was.get("kind") != "video"
+    if (source is None or of_pictures) and made.is_file():
+        return made
     if source is not None and made.is_file() and isinstance(was, dict):
         s = source.stat()
         if (s.st_size, s.st_mtime_ns) == (was.get("size"), was.get("mtime_ns")):
@@ -128,8 +132,8 @@ def _prepared(made: Path, source: Path | None, entry: Mapping[str, Any]) -> Path
 
 def _no_color(directory: Path) -> MediaError:
     found: Mapping[str, Pass] = find_passes(directory)
-    if any(p.kind == "png" for p in found.values()):
-        hint = f"It holds PNG sequences: run {command('cosmos', 'prepare', directory)} first."
+    if any(p.kind != "video" for p in found.values()):
+        hint = f"It holds picture sequences: run {command('cosmos', 'prepare', directory)} first."
         return MediaError(f"{directory} has no color.mp4.", hint=hint)
     has = f" It has {', '.join(found)}." if found else ""
     return MediaError(f"{directory} has no color.mp4: a scene needs its color pass.{has}")

@@ -19,11 +19,14 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.foreign import read_json
 from cosmos_pipelines.frozen import Written
+from cosmos_pipelines.media.depths.spread import HISTOGRAM
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 
 SCENE_FILE: Final = "scene.json"
 MOST: Final = 4 << 20
 """Bytes of a scene.json; ours has some thousands, and 65,536 segment ids make 1.5 million."""
+MOST_SEGMENTS: Final = 4096
+"""Segments that a legend lists."""
 OURS: Final = "cosmos prepare "
 """How `created_by` begins where we wrote the file."""
 
@@ -40,6 +43,7 @@ FILES: Final[tuple[str, ...]] = get_args(_File)
 _Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0)]
 _Note = Annotated[str, Field(max_length=10_000)]
+_Word = Annotated[str, Field(max_length=100)]
 
 
 def _rate(text: str) -> str:
@@ -58,14 +62,37 @@ class _Depth(Written):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     source_values: Literal["distance", "nearness"]
-    value_of_white: int
-    value_of_black: int
+    value_of_white: int | float
+    value_of_black: int | float
+    range_is: Literal["measured", "given"] = "measured"
     holes_are: Literal["far", "near"] = "far"
     holes_share: float = 0
     transparent_share: float = 0
     cut_off_share: float = 0
-    lowest_value: int = 0
-    highest_value: int = 0
+    background_share: float = 0
+    nothing_hit: Annotated[Mapping[_Word, float], Field(max_length=20)] = {}
+    lowest_value: int | float = 0
+    highest_value: int | float = 0
+    histogram: Annotated[list[_Count], Field(max_length=HISTOGRAM)] = Field(default=[])
+    histogram_ends: Annotated[list[int | float], Field(min_length=2, max_length=2)] = Field(
+        default=[0, 0]
+    )
+    kind: _Word | None = None
+    unit: Literal["m", "1/m"] | None = None
+    projection: Literal["radial", "planar, of radial"] | None = None
+    fov_degrees: float | None = None
+    negated: bool | None = None
+    overflow: bool | None = None
+
+
+class _Segment(Written):
+    """A segment of the legend: its name, its colour, and how much of the clip it fills."""
+
+    name: Annotated[str, Field(max_length=1000)]
+    color: Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
+    area: Annotated[float, Field(ge=0, le=1)]
+    frames: _Count
+    id: Annotated[str, Field(max_length=100)] | None = None
 
 
 class _Pass(Written):
@@ -82,9 +109,11 @@ class _Pass(Written):
     height: _Count
     fps: Annotated[str, AfterValidator(_rate)]
     fingerprint: _Hash | None = None
+    how: _Hash | None = None
     stamps: str | None = None
     notes: list[_Note] = Field(default=[])
     depth: _Depth | None = None
+    legend: Annotated[list[_Segment], Field(max_length=MOST_SEGMENTS)] = Field(default=[])
     max_error: float = 0
     mean_error: float = 0
 
@@ -95,6 +124,8 @@ class _Asked(Written):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     fps: Annotated[str, AfterValidator(_rate)] | None = None
+    scene: str | None = Field(None, max_length=1000)
+    passes: str | None = Field(None, max_length=10_000)
 
 
 class _Foreign(Written):

@@ -12,8 +12,13 @@ import numpy as np
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.decode import Array, pictures_of
 from cosmos_pipelines.media.png import read_grey
+from cosmos_pipelines.media.segments.colours import Colours, number_code
+from cosmos_pipelines.media.segments.legend import Legend, number_naming
 
 MOST_IDS = 4096
+ID_MAP = "PASCAL VOC colour map of the id's bits"
+MANY_COLOURS = 1024
+"""From here on, colours of one picture are no flat segments."""
 
 
 def id_colours(count: int = 65536) -> Array:
@@ -38,6 +43,7 @@ class Ids:
     def __init__(self) -> None:
         self._colours = id_colours()
         self._seen = np.zeros(65536, bool)
+        self._legend = Legend(Colours(number_code))
 
     def read(self, data: bytes, path: Path) -> Array:
         """One PNG of ids as (height, width, 3) uint8. Safe in threads: marks are only ever set.
@@ -46,21 +52,26 @@ class Ids:
             MediaError: damaged, coloured, or so many values that they cannot be ids.
         """
         ids = read_grey(data, path)
+        counts = np.bincount(ids.ravel(), minlength=65536)
+        there = np.flatnonzero(counts)
         # setting only: `|=` on the whole array would lose marks between threads
-        self._seen[np.flatnonzero(np.bincount(ids.ravel(), minlength=65536))] = True
+        self._seen[there] = True
         if (count := int(self._seen.sum())) > MOST_IDS:
             raise MediaError(
                 f"{path}: {count} different values so far are no segment ids.",
                 hint="Render flat ids or flat colours, without antialiasing.",
             )
+        pixels = dict(zip(there.tolist(), counts[there].tolist(), strict=True))
+        self._legend.codes(path, pixels, number_naming)
         return self._colours[ids]
 
     def facts(self) -> dict[str, Any]:
-        """For scene.json: the colour of each id that occurs."""
+        """For scene.json: the colour of each id that occurs, and how much it fills."""
         seen = np.flatnonzero(self._seen)
         return {
             "id_colours": {str(i): "#" + bytes(self._colours[i]).hex() for i in seen.tolist()},
-            "id_map": "PASCAL VOC colour map of the id's bits",
+            "id_map": ID_MAP,
+            "legend": self._legend.entries(),
         }
 
 
@@ -91,3 +102,8 @@ def flat_colours(picture: Array) -> int:
     """Number of different colours in a (height, width, 3) uint8 picture."""
     code = picture.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
     return int(np.unique(code).size)
+
+
+def many_colours(label: str, colours: int) -> str:
+    """The note for a pass whose first picture has more than `MANY_COLOURS`."""
+    return f"{label}: {colours} colours in the first frame; segments look antialiased or shaded"

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from os import stat_result
 from pathlib import Path
 from typing import Any, Final
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.layouts.by_names import scenes_by_names
 from cosmos_pipelines.media.listing import PICTURES, listing, stamp_of_listing
 from cosmos_pipelines.media.scene_file import SCENE_FILE, products, read_scene_file
 from cosmos_pipelines.media.sequence import VIDEOS
@@ -52,6 +54,10 @@ class SceneLook:
     videos: tuple[str, ...] = ()
     pictures: int = 0
     bytes: int = 0
+    scenes: Mapping[str, SceneLook] = field(default_factory=dict)
+    """Each of several scenes in the directory, or of one that has a name there, by names alone."""
+    inside: tuple[str, ...] = ()
+    """Directories in it that were prepared in place: their files are no part of this look."""
 
     @property
     def marked(self) -> bool:
@@ -59,19 +65,51 @@ class SceneLook:
         return self.marker_s is not None and self.marker_s >= self.written_s
 
 
-def look_at(directory: Path, *, since_s: float = 0, also: tuple[str, ...] = ()) -> SceneLook:
+def look_at(
+    directory: Path,
+    *,
+    since_s: float = 0,
+    since_of: Callable[[str], float] = lambda _: 0,
+    also: tuple[str, ...] = (),
+) -> SceneLook:
     """Look at a directory of renders.
 
     `since_s`: files that are not newer were there before, and tell nothing of the pace of what is
-    being written now. `also`: other files whose change counts.
+    being written now; `since_of`: the same of each of several scenes. `also`: other files whose
+    change counts.
 
     Raises:
         MediaError: it is gone or may not be read.
     """
-    found = listing(directory, also=(MARKER, SCENE_FILE, *also))
+    prepared: list[Path] = []
+    found = listing(directory, also=(MARKER, SCENE_FILE, *also), prepared=prepared)
+    inside = tuple(p.relative_to(directory).as_posix() for p in prepared if _in_place(p))
     marker = found.pop(MARKER, None)
     sources = _without_products(directory, found)
-    media = {name: s for name, s in sources.items() if name not in also}
+    others = {name: s for name, s in sources.items() if Path(name).name in also}
+    look = replace(_look(sources, others, marker, since_s), inside=inside)
+    scenes = scenes_by_names(sources)
+    if set(scenes) <= {""} or (len(scenes) == 1 and _is_prepared(directory)):
+        return look
+    each = {
+        scene: _look(
+            {name: s for name, s in sources.items() if name in files or name in others},
+            others,
+            marker,
+            since_of(scene),
+        )
+        for scene, files in scenes.items()
+    }
+    return replace(look, scenes=each)
+
+
+def _look(
+    sources: dict[str, stat_result],
+    others: dict[str, stat_result],
+    marker: stat_result | None,
+    since_s: float,
+) -> SceneLook:
+    media = {n: s for n, s in sources.items() if n not in others and not n.endswith(".json")}
     videos = tuple(n for n in media if Path(n).suffix.lower() in VIDEOS)
     stamp = stamp_of_listing(sources | ({MARKER: marker} if marker else {}))
     if not media:
@@ -149,6 +187,32 @@ def _without_products(directory: Path, found: dict[str, stat_result]) -> dict[st
     rest = {name: s for name, s in found.items() if name not in made}
     media = PICTURES | VIDEOS
     return rest if any(Path(name).suffix.lower() in media for name in rest) else found
+
+
+def _is_prepared(directory: Path) -> bool:
+    """Whether a directory was prepared in place, as one scene, wherever in it the files lie."""
+    try:
+        return any(path.exists() for path in products(directory, read_scene_file(directory)))
+    except MediaError:
+        return False
+
+
+def _in_place(directory: Path) -> bool:
+    """Whether a prepared scene was made of files of its own directory."""
+    try:
+        stat = (directory / SCENE_FILE).stat()
+    except OSError:  # it is being removed
+        return False
+    return _made_of_itself(directory, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=10_000)
+def _made_of_itself(directory: Path, _at: int, _size: int) -> bool:
+    """As `_in_place`, read once for each state of scene.json."""
+    try:
+        return read_scene_file(directory).get("source") == "."
+    except MediaError:
+        return False
 
 
 def _gap_s(media: Mapping[str, stat_result], since_s: float) -> float:

@@ -66,6 +66,7 @@ def look(
         _queue(catalog, ended, now)
     if "disk_full" in wanted:
         _disk(catalog, settings)
+        _disks_of_hosts(catalog, settings, now)
     if "host_away" in wanted:
         _places(catalog, settings, now)
     return str(seen)
@@ -124,6 +125,26 @@ def _disk(catalog: Catalog, settings: Settings) -> None:
             catalog.open_notice(key, "disk_full", said)
         elif free > 1.1 * least and key in begun:
             catalog.close_notice(key)
+
+
+def _disks_of_hosts(catalog: Catalog, settings: Settings, now: datetime) -> None:
+    """As the last looks at the hosts have found; what is not known changes nothing."""
+    look_again(settings)
+    least, begun = settings.notify.host_disk_free_gib, catalog.open_notices("disk_full")
+    places = settings.places
+    for name, state in known_places(settings, now).items():
+        if not state.up or state.free_bytes is None:
+            continue
+        free, key = state.free_bytes / _GIB, f"disk:host:{name}"
+        if free < least and key not in begun:
+            where = f"{places[name].remote.remote_dir} on {places[name].address} ({name})"
+            said = f"{free:.1f} GiB free below {where}. `cosmos clean` makes room."
+            catalog.open_notice(key, "disk_full", said)
+        elif free > 1.1 * least and key in begun:
+            catalog.close_notice(key)
+    for key in begun:
+        if key.startswith("disk:host:") and key.removeprefix("disk:host:") not in places:
+            catalog.close_notice(key)  # it is no place any more
 
 
 def _existing(directory: Path) -> Path:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -24,18 +25,20 @@ from cosmos_pipelines.backends.registry import (
     place_words,
 )
 from cosmos_pipelines.catalog.deletion import deleted_runs
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import Run, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, StateError, of_file
 from cosmos_pipelines.files import remove, room_for
 from cosmos_pipelines.hosts.orders import of_host
 from cosmos_pipelines.runs.claim import INTERRUPTED, MAY_STILL_RUN
-from cosmos_pipelines.runs.scenes import scene_preview
+from cosmos_pipelines.runs.scene_state import scene_preview
 from cosmos_pipelines.settings import Settings
 
 HERE: Final = "this machine"
 PICTURES: Final = "scene pictures"
 DAEMON_LOG: Final = "daemon logs"
+MOST_LOADS: Final = 10_000
+"""Loads that are removed in one clean."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def clean(
             _clean_pictures(cleaned, catalog, settings)
             _clean_daemon_log(cleaned, settings)
         with cleaned.going_on():
+            _clean_loads(cleaned, catalog)
+        with cleaned.going_on():
             _clean_dagster(cleaned, catalog, settings)
     return cleaned
 
@@ -186,6 +191,14 @@ def _clean_daemon_log(cleaned: Cleaned, settings: Settings) -> None:
     path = settings.dagster_dir / "daemon.log.1"
     if path.is_file() and not path.is_symlink():
         _take_file(cleaned, DAEMON_LOG, path)
+
+
+def _clean_loads(cleaned: Cleaned, catalog: Catalog) -> None:
+    """What the catalog remembers of ended loads, the oldest first; their runs stay."""
+    before = utc_now() - timedelta(seconds=cleaned.older_s)
+    found = catalog.old_loads(before, MOST_LOADS)
+    gone = found if cleaned.dry_run else catalog.remove_loads(found, before)
+    cleaned.removed += [Removed("ended loads", HERE, load_id, 0) for load_id in gone]
 
 
 def _take_file(cleaned: Cleaned, kind: str, path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Final
 
 from loguru import logger
 
@@ -30,6 +32,8 @@ from cosmos_pipelines.runs.lost import is_lost, may_be_taken
 from cosmos_pipelines.settings import Settings
 
 LOG_POLL_S = 0.05
+STOPS: Final = 4
+"""Orders of one place that are stopped at the same time: each has a connection of its own."""
 
 
 def kill(
@@ -65,32 +69,43 @@ def kill(
 def _stop_all(
     catalog: Catalog, settings: Settings, chosen: Sequence[Run]
 ) -> tuple[dict[str, Run], dict[str, CosmosError]]:
-    """Stop runs, those of each place in their order, all places at the same time.
+    """Stop runs, all places at the same time, and at each place at most `STOPS` orders at once.
 
-    Returns the runs that were stopped, and why others were not. A place that cannot be reached is
-    not asked again for its other runs, but those that only wait are taken out of the queue.
+    The runs of one order are stopped one after another: the first stop ends them all. Returns the
+    runs that were stopped, and why others were not; any fault of one is its own. A place that
+    cannot be reached is asked no more for its other runs, but those that only wait are taken out of
+    the queue.
     """
     waiting = [run.id for run in chosen if run.status == "pending"]
     stopped = catalog.find_runs(catalog.cancel_queued(waiting))
     failures: dict[str, CosmosError] = {}
-    at: dict[str, list[Run]] = {}
+    at: dict[str, dict[str, list[Run]]] = {}
     for run in chosen:
         if run.id not in stopped:
-            at.setdefault(run.backend, []).append(run)
+            at.setdefault(run.backend, {}).setdefault(run.batch_id or run.id, []).append(run)
+    away: dict[str, Unreachable] = {}
 
-    def stop(place: str) -> None:
-        away: Unreachable | None = None
-        for run in at[place]:
+    def stop(runs: Sequence[Run]) -> None:
+        for run in runs:
             try:
-                if away is not None:
-                    raise _not_known(run, away)
+                if run.backend in away:
+                    raise _not_known(run, away[run.backend])
                 stopped[run.id] = _stop(catalog, settings, run)
             except CosmosError as e:  # the others are stopped nevertheless
                 failures[run.id] = e
                 if isinstance(e.__cause__, Unreachable):
-                    away = e.__cause__
+                    away[run.backend] = e.__cause__
+            except Exception as e:  # noqa: BLE001 - one run's fault never stops the others
+                logger.exception("Run {run_id} could not be stopped", run_id=run.id)
+                failures[run.id] = _unexpected(run, e)
 
-    at_once(list(at), stop)
+    def stop_at(place: str) -> None:
+        orders = list(at[place].values())
+        stop(orders[0])  # the first one tells whether the place can be reached
+        with ThreadPoolExecutor(STOPS) as pool:
+            list(pool.map(stop, orders[1:]))
+
+    at_once(list(at), stop_at)
     return stopped, failures
 
 
@@ -99,23 +114,31 @@ def stop_each(
 ) -> tuple[list[str], dict[str, CosmosError]]:
     """Stop runs, each as `kill` does; return the ids of the stopped ones, and why others are not.
 
-    Those that wait are cancelled together, however many they are.
+    Those that wait are cancelled together, however many they are. The others are stopped at the
+    same time, at most `STOPS` orders of a place; one that is away is asked once.
     """
     wanted = list(dict.fromkeys(run_ids))
     cancelled, known = catalog.cancel_queued(wanted), catalog.find_runs(wanted)
     stopped = dict.fromkeys(run_id for run_id in wanted if run_id in cancelled)
     refused: dict[str, CosmosError] = {}
+    chosen: dict[str, Run] = {}
+    asked: dict[str, Sequence[Run]] = {}
     for run_id in wanted:
         if run_id in stopped:
             continue
         try:
             if run_id not in known and is_run_id(run_id):
                 raise UnknownId("run", run_id)  # without the nearest: there may be thousands
-            ended = kill(catalog, settings, run_id, whole_batch=whole_batch)
+            asked[run_id] = _killable(catalog, run_id, whole_batch)
         except CosmosError as e:
             refused[run_id] = e
         else:
-            stopped |= dict.fromkeys(run.id for run in ended)
+            chosen |= {run.id: run for run in asked[run_id]}
+    ended, failures = _stop_all(catalog, settings, list(chosen.values()))
+    for run_id, those in asked.items():
+        failed = [failures[run.id] for run in those if run.id in failures]
+        refused |= {run_id: failed[0]} if failed else {}
+    stopped |= dict.fromkeys(ended)
     return list(stopped), refused
 
 
@@ -185,6 +208,14 @@ def _not_known(run: Run, why: BackendError) -> BackendError:
     )
 
 
+def _unexpected(run: Run, error: Exception) -> CosmosError:
+    return CosmosError(
+        f"It is not known whether run {run.id} was stopped: unexpected "
+        f"{type(error).__name__}: {error}",
+        hint="See `cosmos status`.",
+    )
+
+
 def _stop_given_up(catalog: Catalog, settings: Settings, backend: Backend, run: Run) -> Run:
     """Stop the order of a run that has ended in the catalog; it is cancelled then."""
     handle = backend.find(run.batch_id) if run.batch_id in backend.active() else None
@@ -224,11 +255,16 @@ def _stop_order(catalog: Catalog, settings: Settings, backend: Backend, run: Run
             if handle is None:
                 _cancel_unstarted(catalog, run)
             else:
-                execute_runs([run.id], catalog=catalog, settings=settings, backend=backend)
+                _follow_lost(catalog, settings, backend, run)
         elif time.monotonic() > deadline:
             raise _not_yet(run, started=handle is not None)
         time.sleep(LOG_POLL_S)
     return run
+
+
+def _follow_lost(catalog: Catalog, settings: Settings, backend: Backend, run: Run) -> None:
+    """Bring a lost run to its end, unless another process has done so meanwhile."""
+    execute_runs([run.id], catalog=catalog, settings=settings, backend=backend, only_lost=True)
 
 
 def _stop_started(backend: Backend, order_id: str | None, grace_s: float) -> None:

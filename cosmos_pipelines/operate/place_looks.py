@@ -29,6 +29,7 @@ from cosmos_pipelines.hosts import orders as host_orders
 from cosmos_pipelines.hosts.records import Smoke, read_set_up
 from cosmos_pipelines.hosts.setup_script import installed_argv
 from cosmos_pipelines.operations.base import Order
+from cosmos_pipelines.remote.disk import free_bytes
 from cosmos_pipelines.runs.engine_choice import missing_here
 from cosmos_pipelines.runs.known_places import (
     KnownGpu,
@@ -146,12 +147,15 @@ def look_at_place(settings: Settings, place: Place) -> PlaceState:
     if is_remote(settings, place.name):
         hasty = replace(place, remote=place.remote.model_copy(update={"wait_s": 0}))
         with closing(backend_on(settings, hasty)) as host:
-            return _looked(place, host, _ready_on_host(settings, place, host))
+            engines, free = _ready_on_host(settings, place, host)
+            return _looked(place, host, engines, free)
     with closing(backend_for(settings, place.name)) as backend:
-        return _looked(place, backend, _here(settings))
+        return _looked(place, backend, _here(settings), None)
 
 
-def _looked(place: Place, backend: Backend, engines: Mapping[str, str | None]) -> PlaceState:
+def _looked(
+    place: Place, backend: Backend, engines: Mapping[str, str | None], free: int | None
+) -> PlaceState:
     backend.active()  # raises an error where its carrier does not work
     sees = place.kind != SLURM
     state = backend.gpus()
@@ -162,7 +166,7 @@ def _looked(place: Place, backend: Backend, engines: Mapping[str, str | None]) -
     )
     now = datetime.now(UTC)
     said = state.problem if sees else None
-    return PlaceState(place.name, True, gpus, sees, engines, now, None, said)
+    return PlaceState(place.name, True, gpus, sees, engines, now, None, said, free)
 
 
 def _engines(settings: Settings) -> Iterator[Engine]:
@@ -186,8 +190,13 @@ def _here(settings: Settings) -> dict[str, str | None]:
     return {engine.name: why_not(engine) for engine in _engines(settings)}
 
 
-def _ready_on_host(settings: Settings, place: Place, backend: SshBackend) -> dict[str, str | None]:
-    """Return why each engine cannot run on a host, by its set-up and the needs of its carrier."""
+def _ready_on_host(
+    settings: Settings, place: Place, backend: SshBackend
+) -> tuple[dict[str, str | None], int | None]:
+    """Return why each engine cannot run on a host, and the room of its disk in bytes, if known.
+
+    An engine can run by its set-up and the needs of its carrier.
+    """
     engines = list(_engines(settings))
     code = {
         engine.name: next(d.source for d in engine.directories() if d.name == "code")
@@ -196,10 +205,11 @@ def _ready_on_host(settings: Settings, place: Place, backend: SshBackend) -> dic
     }
     words = [word for pair in code.items() for word in pair]
     found = backend.host.ask(installed_argv(backend.host.remote_dir, *words), timeout_s=LOOK_S)
-    return {
+    ready = {
         engine.name: _not_set_up(engine, found.parts) or _lacks(settings, place, backend, engine)
         for engine in engines
     }
+    return ready, free_bytes(found.parts.get("free", ""))
 
 
 def _not_set_up(engine: Engine, parts: Mapping[str, str]) -> str | None:

@@ -9,17 +9,16 @@ from typing import Any, Final
 
 from loguru import logger
 
-from cosmos_pipelines.batching import Slot, plan_loads
+from cosmos_pipelines.batching import plan_loads
 from cosmos_pipelines.batching.loads import LoadPlan
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.operate.queue_lanes import Lanes, lanes_of
 from cosmos_pipelines.runs.estimates.model import RunEstimate
 from cosmos_pipelines.runs.estimates.money import price_of
 from cosmos_pipelines.runs.forecast import ForecastRun, forecast
-from cosmos_pipelines.runs.known_places import known_places
-from cosmos_pipelines.runs.looks import UNKNOWN_S, Looks
+from cosmos_pipelines.runs.looks import Looks
 from cosmos_pipelines.runs.remaining import Remaining
-from cosmos_pipelines.runs.room import slots_of
 from cosmos_pipelines.settings import Settings
 
 MOST: Final = 1000
@@ -35,6 +34,8 @@ class LoadToCome:
     engine: str
     model_type: str
     gpus: int
+    lanes: list[int]
+    """Positions in the lanes of the plan."""
     mode: str
     prepared: bool
     """A dispatcher has taken it out of the queue already."""
@@ -63,8 +64,8 @@ class QueuePlan:
     """What is expected of the runs of which enough is known."""
     unplaced: dict[str, str]
     """Runs that no place can take now, by id: why."""
-    not_planned: int
-    """Waiting runs behind those that were planned."""
+    lanes: Lanes
+    """The GPUs of all places, and the loads that run on them."""
 
     def mates_of(self, run_id: str) -> list[str]:
         """The other runs of a run's load."""
@@ -81,9 +82,10 @@ class QueuePlan:
         rows = [load.as_dict() for load in self.loads]
         ends = [row["end_s"] for row in rows]
         return {
+            "lanes": self.lanes.as_dicts(),
+            "active": [load.as_dict() for load in self.lanes.active],
             "loads": rows,
             "unplaced": self.unplaced,
-            "not_planned": self.not_planned,
             "ends_s": None if None in ends else max(ends, default=None),
             "saved_s": _sum([row["saved_s"] for row in rows]),
             "cost": _sum([row["cost"] for row in rows]),
@@ -98,18 +100,19 @@ def plan_queue(
     remaining: Remaining,
 ) -> QueuePlan:
     """Plan these waiting runs, the first ones of the queue, behind the active ones."""
-    planned = list(waiting[:MOST])
-    looks = Looks(catalog, settings, planned, lambda said, _: logger.debug("{said}", said=said))
-    slots, unsure = _slots(settings, active, planned, remaining)
+    looks = Looks(catalog, settings, waiting, lambda said, _: logger.debug("{said}", said=said))
+    prices = {name: price for name in settings.places if (price := price_of(settings, name))}
+    lanes = lanes_of(settings, active, waiting, remaining, prices)
+    unsure = {*lanes.unsure}
     schedule = plan_loads(
-        [looks.waiting(run) for run in planned],
-        slots,
+        [looks.waiting(run) for run in waiting],
+        lanes.slots,
         mode=settings.queue.mode,
         company_s=settings.queue.company_s,
         now=time.time(),
     )
     in_order = sorted(schedule.loads, key=lambda load: load.start_s)
-    by_id = {run.id: run for run in planned}
+    by_id = {run.id: run for run in waiting}
     estimates: dict[str, RunEstimate] = {}
     sure = []
     for load in in_order:
@@ -120,12 +123,11 @@ def plan_queue(
             sure.append(load)
         else:
             unsure |= {*load.slots}
-    prices = {name: price for name in settings.places if (price := price_of(settings, name))}
-    expected = {run.run_id: run for run in forecast(sure, estimates, prices)}
-    taken = {run.id for run in planned if run.load_id is not None}
+    expected = {run.run_id: run for run in forecast(sure, estimates, prices, lanes.late)}
+    taken = {run.id for run in waiting if run.load_id is not None}
     loads = [_told(load, taken, expected) for load in in_order]
     unplaced = {run_id: looks.nowhere.get(run_id, why) for run_id, why in schedule.unplaced.items()}
-    return QueuePlan(loads, expected, unplaced, len(waiting) - len(planned))
+    return QueuePlan(loads, expected, unplaced, lanes)
 
 
 def _told(load: LoadPlan, taken: set[str], expected: Mapping[str, ForecastRun]) -> LoadToCome:
@@ -137,6 +139,7 @@ def _told(load: LoadPlan, taken: set[str], expected: Mapping[str, ForecastRun]) 
         load.engine,
         load.model_type,
         load.gpus,
+        [*load.slots],
         load.mode,
         prepared,
         round(load.saved_s, 1) if runs else None,
@@ -158,35 +161,6 @@ def _times(runs: Sequence[ForecastRun]) -> dict[str, float | None]:
         "end_p90_s": None if end.p90 is None else round(end.p90, 1),
         "cost": _sum([run.money.p50 if run.money else None for run in runs]),
     }
-
-
-def _slots(
-    settings: Settings, active: Sequence[Run], waiting: Sequence[Run], remaining: Remaining
-) -> tuple[list[Slot], set[int]]:
-    """The GPUs of all places, and the positions of those that are free at an unknown time."""
-    free, known = _free_at(active, remaining), known_places(settings)
-    places = dict.fromkeys([*settings.places, *(r.backend for r in waiting if not r.any_place)])
-    slots: list[Slot] = []
-    unsure = set[int]()
-    for name in places:
-        busy = free.get(name, [])
-        for number in range(max(slots_of(settings, name, known.get(name)), len(busy))):
-            at = busy[number] if number < len(busy) else 0.0
-            if at is None:
-                unsure.add(len(slots))
-            slots.append(Slot(name, (number,), UNKNOWN_S if at is None else at))
-    return slots, unsure
-
-
-def _free_at(active: Sequence[Run], remaining: Remaining) -> Mapping[str, list[float | None]]:
-    """When the GPUs of each place that are in use become free; None: nobody knows."""
-    orders: dict[tuple[str, str], list[Run]] = {}
-    for run in active:
-        orders.setdefault((run.backend, run.batch_id or run.load_id or run.id), []).append(run)
-    free: dict[str, list[float | None]] = {}
-    for (place, _), runs in orders.items():
-        free.setdefault(place, []).append(_sum([remaining.left_s(run) for run in runs]))
-    return free
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -9,7 +9,7 @@ from loguru import logger
 
 from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.backends.registry import host_of
-from cosmos_pipelines.catalog.queue import ALL, engine_scope, place_scope
+from cosmos_pipelines.catalog.pauses import ALL, engine_scope, place_scope
 from cosmos_pipelines.catalog.records import ACTIVE, Load, Pause, Run, to_the_minute, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operate.places import look_at

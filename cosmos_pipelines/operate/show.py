@@ -6,11 +6,13 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import UnknownId
 from cosmos_pipelines.ids import is_prompt_id
 from cosmos_pipelines.operate.costs import costs_of
-from cosmos_pipelines.runs.scenes import scene_record
+from cosmos_pipelines.runs.scene_facts import legend_of, told_of
+from cosmos_pipelines.runs.scene_state import scene_record
 from cosmos_pipelines.settings import Settings
 
 
@@ -29,8 +31,8 @@ def show(catalog: Catalog, settings: Settings, thing: str | Path) -> dict[str, A
         return {"type": "run"} | run.as_dict() | {"costs": costs_of(catalog, settings, run)}
     if is_prompt_id(text) or text.startswith("ps_"):
         return {"type": "prompt"} | catalog.get_prompt(text).as_dict()
-    if (scene := catalog.find_scene(text)) is not None:
-        return {"type": "scene"} | scene_record(settings, scene)
+    if (scene := catalog.find_scene(_as_key(settings, text))) is not None:
+        return {"type": "scene"} | scene_record(settings, scene) | _told(settings, scene)
     for recipe in catalog.list_recipes():
         if text == recipe.name:
             return {"type": "recipe"} | recipe.as_dict()
@@ -40,6 +42,27 @@ def show(catalog: Catalog, settings: Settings, thing: str | Path) -> dict[str, A
         names = [*catalog.near_prompts(text), *catalog.near_scenes(text)]
         see = "See `cosmos list prompts`, `runs`, `scenes` or `recipes`."
         raise UnknownId("prompt, run, scene, recipe or file", text, names, see=see) from None
+
+
+def _told(settings: Settings, scene: SceneRow) -> dict[str, Any]:
+    """The segments of a scene, and what its preparation noted: of all of it, and of each pass."""
+    told = told_of(settings, scene)
+    notes = {"scene": told["notes"]} | {one["name"]: one["notes"] for one in told["passes"]}
+    return {
+        "legend": legend_of(told["passes"]),
+        "notes": {name: said for name, said in notes.items() if said},
+        "ignored": told["ignored"],
+    }
+
+
+def _as_key(settings: Settings, text: str) -> str:
+    """The key of a scene whose directory is named, as a shell completes it."""
+    try:
+        path = Path(text).absolute()
+        inside = path.is_dir() and path.is_relative_to(settings.inputs)
+    except (OSError, ValueError):
+        return text
+    return path.relative_to(settings.inputs).as_posix() if inside else text
 
 
 def _names_file(text: str) -> bool:

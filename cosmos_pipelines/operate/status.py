@@ -11,6 +11,8 @@ from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, label_of
 from cosmos_pipelines.operate.places import Left, Place, left_behind, look_at, places_of
+from cosmos_pipelines.operate.workers import living_workers
+from cosmos_pipelines.runs.budget import not_counted
 from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.settings import Settings
 
@@ -46,6 +48,8 @@ def status(catalog: Catalog, settings: Settings, hosts: Sequence[str] = ()) -> d
         "active": [_brief(run, prompts) | {"lost": run.id in lost} for run in active],
         "queued": [_brief(run, prompts) for run in queued],
         "paused": [pause.as_dict() for pause in catalog.list_pauses()],
+        "workers": living_workers(catalog),
+        "not_counted": not_counted(settings),
         "lost": sorted(lost),
         "stray": sorted(left.id for left in behind if left.what == "stray"),
         "left": [left.as_dict() for left in behind],

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-_SENTENCE: Final = re.compile(r"`(\w+)`: (.+?)(?=\s`\w+`(?::| is )|\n\s*\n|$)", re.DOTALL)
+_SENTENCE: Final = re.compile(r"`(\w+)`:\s+(.+?)(?=\s`\w+`(?::| is )|\n\s*\n|$)", re.DOTALL)
 
 
 def fields_of(method: Callable[..., Any], leave_out: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def fields_of(method: Callable[..., Any], leave_out: tuple[str, ...] = ()) -> li
                 "kind": kind,
                 "choices": choices,
                 "required": required,
-                "default": None if required else parameter.default,
+                "default": None if required or parameter.default == () else parameter.default,
                 "sentence": " ".join(told.get(name, "").split()),
             }
         )

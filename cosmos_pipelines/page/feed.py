@@ -10,7 +10,7 @@ from typing import Any, Final
 from loguru import logger
 
 from cosmos_pipelines.api import CosmosAPI
-from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.errors import CosmosError, InputError
 
 LOOK_S: Final = 0.25
 """Seconds between two looks at the catalog while a page is open."""
@@ -23,8 +23,10 @@ ALIVE_S: Final = 15.0
 class _Listener:
     """One open page: what it has not got yet, and what it was told of the catalog last."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: str | None) -> None:
         self.queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self.since = since
+        """The catalog's cursor when the page was made, until all changes after it are told."""
         self.told: str | None = "nothing yet"
 
     def tell(self, event: str) -> None:
@@ -56,14 +58,16 @@ class Feed:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell, _event(name, data))
 
-    async def stream(self) -> AsyncIterator[str]:
+    async def stream(self, since: str | None = None) -> AsyncIterator[str]:
         """Yield server-sent events until the page is closed or the server ends.
 
-        The first event, `hello`, says that the stream has begun. `trouble`: why the catalog cannot
-        be read; `well`: it can be read; one of both comes first, then where it changes. `change`: a
-        list of {kind, id, deleted}.
+        The first event, `hello`, says that the stream has begun; one more, that so much has changed
+        that the page is to be read anew. `trouble`: why the catalog cannot be read; `well`: it can
+        be read; one of both comes first, then where it changes. `change`: a list of {kind, id,
+        deleted}, also of what has changed after `since`, the catalog's cursor when the page was
+        made.
         """
-        listener = _Listener()
+        listener = _Listener(since)
         self._listeners.add(listener)
         self._loop = asyncio.get_running_loop()
         if self._following is None or self._following.done():
@@ -93,6 +97,7 @@ class Feed:
             trouble = None
             try:
                 news = await asyncio.to_thread(self._api.changes, cursor)
+                await self._catch_up()
             except CosmosError as e:
                 trouble = str(e)
             except Exception as e:  # noqa: BLE001 - the next look may be better
@@ -104,6 +109,26 @@ class Feed:
                     self._tell(_event("change", news["changes"]))
             self._tell_trouble(trouble)
             await asyncio.sleep(LOOK_S)
+
+    async def _catch_up(self) -> None:
+        """Tell new pages what has changed while they were on their way to the browser.
+
+        Called after a look at the catalog: what comes later, the next look finds for all pages.
+        """
+        for listener in [one for one in self._listeners if one.since is not None]:
+            for event in await asyncio.to_thread(self._missed, listener.since):
+                listener.tell(event)
+            listener.since = None
+
+    def _missed(self, since: str | None) -> list[str]:
+        try:
+            news = self._api.changes(since)
+        except InputError:  # no cursor of ours: nobody knows what the page has
+            return [_event("hello", {})]
+        if not news["changes"]:
+            return []
+        more = self._api.changes(news["cursor"])["changes"]
+        return [_event("hello", {}) if more else _event("change", news["changes"])]
 
     def _tell_trouble(self, trouble: str | None) -> None:
         event = _event("trouble", {"message": trouble}) if trouble else _event("well", {})

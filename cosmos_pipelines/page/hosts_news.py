@@ -67,16 +67,24 @@ class HostsNews:
 
     def brief(self) -> dict[str, Any]:
         """What the strip says: mean `load` of all GPUs, their number, the `silent` hosts, and
-        whether the daemon is `alive`, its `sensor` on, and the `pauses` of the queue.
+        whether the daemon is `alive`, its `sensor` on, the `pauses` of the queue, and the `workers`
+        without the daemon.
         """
         places = self.known["places"] if self.known else []
         gpus = [gpu for place in places for gpu in place["gpus"]]
         loads = [gpu["load_percent"] for gpu in gpus if gpu["load_percent"] is not None]
         silent = [p["name"] if p["host"] else "this machine" for p in places if p["silent_since"]]
         load = round(sum(loads) / len(loads)) if loads else None
-        daemon = self.daemon or {"alive": True, "sensor": None, "beat": None, "pauses": []}
+        unknown: dict[str, Any] = {
+            "alive": True,
+            "sensor": None,
+            "beat": None,
+            "pauses": [],
+            "workers": [],
+        }
+        daemon = self.daemon or unknown
         brief = {"load": load, "gpus": len(gpus), "silent": silent}
-        return brief | {name: daemon[name] for name in ("alive", "sensor", "beat", "pauses")}
+        return brief | {name: daemon[name] for name in unknown}
 
     def _follow(self) -> None:
         until, heard = time.monotonic() + LINGER_S, False

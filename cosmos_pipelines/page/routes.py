@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from cosmos_pipelines.page.screens import (
     scenes,
     wall,
 )
-from cosmos_pipelines.page.site import STATIC, Site
+from cosmos_pipelines.page.site import STATIC, Site, is_page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -63,7 +63,10 @@ def routes(site: Site) -> list[BaseRoute]:
         Mount(
             "/cosmos",
             routes=_screens(site),
-            middleware=[Middleware(GZipMiddleware, minimum_size=1024)],
+            middleware=[
+                Middleware(GZipMiddleware, minimum_size=1024),
+                Middleware(Since, newest=site.newest),
+            ],
         ),
     ]
 
@@ -89,12 +92,30 @@ def _screens(site: Site) -> list[Route]:
     from starlette.responses import StreamingResponse
     from starlette.routing import Route
 
-    async def events(_: Request) -> Response:
-        return StreamingResponse(site.feed.stream(), media_type="text/event-stream")
+    async def events(request: Request) -> Response:
+        stream = site.feed.stream(request.query_params.get("since"))
+        return StreamingResponse(stream, media_type="text/event-stream")
 
     modules = (actions, wall, compare, run, log, prompts, order, scenes, queue, queue_order, strip)
     found = [route for module in modules for route in module.routes(site)]
     return [Route("/events", events), *found]
+
+
+class Since:
+    """Notes the catalog's cursor before a page is made: its stream tells what changes after it."""
+
+    def __init__(self, app: ASGIApp, newest: Callable[[], str | None]) -> None:
+        self.app = app
+        self.newest = newest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request; that of a whole page has `since` in its state."""
+        from starlette.concurrency import run_in_threadpool
+        from starlette.requests import Request
+
+        if scope["type"] == "http" and is_page(Request(scope)):
+            scope.setdefault("state", {})["since"] = await run_in_threadpool(self.newest)
+        await self.app(scope, receive, send)
 
 
 class Policy:

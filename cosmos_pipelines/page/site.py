@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from cosmos_pipelines.api import CosmosAPI
-from cosmos_pipelines.errors import InputError
+from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.page.feed import Feed
 from cosmos_pipelines.page.hosts_news import HostsNews
 from cosmos_pipelines.page.jobs import Jobs
@@ -54,6 +54,13 @@ class Site:
         object.__setattr__(self, "hosts", HostsNews(self.api, self.feed))
         object.__setattr__(self, "jobs", Jobs(self.feed))
 
+    def newest(self) -> str | None:
+        """Return the catalog's cursor of now; None if the catalog cannot be read."""
+        try:
+            return str(self.api.changes()["cursor"])
+        except CosmosError:  # the page that is asked for says why
+            return None
+
     def render(
         self, request: Request, template: str, *, status: int = 200, **values: Any
     ) -> HTMLResponse:
@@ -68,9 +75,16 @@ class Site:
             "token": self.token,
             "dagster": self.dagster,
             "project": self.api.settings.home.name,
+            "since": getattr(request.state, "since", None),
         }
         text = templates().get_template(template).render({**shared, **values})
         return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+def is_page(request: Request) -> bool:
+    """Return whether a whole page is asked for, not a part of one, a file or the news."""
+    wanted = "text/html" in request.headers.get("accept", "")
+    return wanted and request.headers.get("hx-request") != "true"
 
 
 async def form_of(request: Request) -> dict[str, list[str]]:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Final
 
+from cosmos_pipelines.lines import percent
+
 
 def duration(seconds: float | None) -> str:
     """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`; nothing for None."""
@@ -62,4 +64,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "size": size,
     "rate": rate,
     "money": money,
+    "percent": percent,
 }

@@ -7,6 +7,7 @@ by the daemon when it evaluates the sensor first. The instance may have several 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -16,6 +17,8 @@ import dagster as dg
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.settings import Settings
 
+PARTITION: Final = "dagster/partition"
+"""The tag of a Dagster run that names its partition."""
 ALIVE_S: Final = 90.0
 """Seconds after which a daemon that gave no sign of life counts as dead; Dagster's own is longer
 (30 min), and its daemon gives one every 30 s."""
@@ -56,6 +59,34 @@ def daemon_side(settings: Settings) -> DaemonSide:
         queue_on=queue_on,
         scenes_cursor=cursors[-1] if cursors else None,
     )
+
+
+def failed_scenes(settings: Settings, keys: Sequence[str]) -> dict[str, tuple[str, datetime]]:
+    """Why the newest Dagster run of a scene failed, and when; of those of `keys` where it did.
+
+    Raises:
+        CosmosError: Dagster's records cannot be read; says why.
+    """
+    if not keys or not (settings.dagster_dir / "dagster.yaml").exists():
+        return {}
+    found = {}
+    with open_instance(settings, captures=False) as instance:
+        for key in keys:
+            asked = dg.RunsFilter(tags={PARTITION: key})
+            for record in instance.get_run_records(asked, limit=1):
+                if record.dagster_run.status is dg.DagsterRunStatus.FAILURE:
+                    said = _why_failed(instance, record.dagster_run.run_id)
+                    found[key] = (said, record.update_timestamp.replace(tzinfo=UTC))
+    return found
+
+
+def _why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What the failed step of a Dagster run said, in our words where it has them."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        failure = entry.dagster_event and entry.dagster_event.step_failure_data
+        if failure and failure.user_failure_data and failure.user_failure_data.description:
+            return failure.user_failure_data.description
+    return "Its Dagster run failed; Dagster's page says why."
 
 
 def queue_is_on(instance: dg.DagsterInstance) -> bool | None:

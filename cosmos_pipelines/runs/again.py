@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cosmos_pipelines.catalog.records import Run
@@ -10,7 +10,13 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.runs.locations import located
 from cosmos_pipelines.runs.outdated import Now, outdated_runs, replacements
-from cosmos_pipelines.runs.plan import Planned, plan_enhance, plan_transfer, plan_upscale
+from cosmos_pipelines.runs.plan import (
+    Planned,
+    plan_enhance,
+    plan_transfer,
+    plan_upscale,
+    plan_upscale_of,
+)
 from cosmos_pipelines.settings import Settings
 
 
@@ -59,11 +65,7 @@ def plan_again(
         InputError: what was possible then is refused now; says why.
         StateError: the run has not been executed yet.
     """
-    if run.status not in ("completed", "failed", "cancelled"):
-        raise StateError(
-            f"Run {run.id} is {run.status}: nothing has been made that could be made again.",
-            hint=f"`cosmos run {run.id}` executes it.",
-        )
+    _check_ended(run)
     config = run.execution_config
     if run.model_type == "upscale":
         video = located(settings, run.source["video"]) if run.source.get("video") else None
@@ -76,4 +78,38 @@ def plan_again(
     else:
         planned = plan_transfer(catalog, settings, str(run.prompt_id), config, engine=run.engine)
         planned = replace(planned, row={**planned.row, "recipe": run.recipe})
+    return _noted(planned, run)
+
+
+def plan_all_again(
+    catalog: Catalog,
+    settings: Settings,
+    runs: Sequence[Run],
+    replaced: Mapping[str, str],
+) -> list[Planned]:
+    """The same as runs were, for the queue: a 4K waits there for its video, if that is made again.
+
+    `runs`: videos before their 4K; `replaced`: see `with_parents`. Errors as of `plan_again`.
+    """
+    planned: dict[str, Planned] = {}
+    for run in runs:
+        of = run.parent_run_id or ""
+        if run.model_type == "upscale" and of in planned:
+            _check_ended(run)
+            config, engine = run.execution_config, run.engine
+            planned[run.id] = _noted(plan_upscale_of(settings, planned[of], config, engine), run)
+        else:
+            planned[run.id] = plan_again(catalog, settings, run, replaced.get(of, ""), queued=True)
+    return [planned[run.id] for run in runs]
+
+
+def _check_ended(run: Run) -> None:
+    if run.status not in ("completed", "failed", "cancelled"):
+        raise StateError(
+            f"Run {run.id} is {run.status}: nothing has been made that could be made again.",
+            hint=f"`cosmos run {run.id}` executes it.",
+        )
+
+
+def _noted(planned: Planned, run: Run) -> Planned:
     return replace(planned, notes=[f"Made again of {run.id}.", *planned.notes])

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from cosmos_pipelines.catalog.gpu_times import BATCH, GpuTime
-from cosmos_pipelines.catalog.queue import ALL
+from cosmos_pipelines.catalog.pauses import ALL
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.settings import Settings, is_told
@@ -46,6 +46,24 @@ def used_today(catalog: Catalog, settings: Settings, now: datetime | None = None
     now = now or datetime.now(UTC)
     since = _midnight(now)
     return use_of(catalog.gpu_times(since), settings, since, now)
+
+
+def not_counted(settings: Settings) -> str | None:
+    """Return which hosts a limit of money does not count, since they have no price; None: none."""
+    limits = settings.budget
+    if limits.money_a_day is None and limits.money_a_batch is None:
+        return None
+    there = [p for p in settings.places.values() if p.address is not None and p.gpu_hour is None]
+    if not there:
+        return None
+    names = ", ".join(place.name for place in there)
+    tables = [place.table for place in there if place.table != "[remote]"]
+    where = f"in {', '.join(tables)}" if tables else "in a table [hosts.NAME] for the host"
+    have = "has" if len(there) == 1 else "have"
+    return (
+        f"The limit of money in [budget] does not count runs on {names}, which {have} no price: "
+        f"set price_per_gpu_hour {where}."
+    )
 
 
 def use_of(

@@ -32,13 +32,22 @@ def claim_runs(
 ) -> tuple[list[Run], list[Run]]:
     """Lease the runs: those to start, and those begun before, with the rest of their batches.
 
-    Of the runs of a load, those are taken that are still in it and that nobody has begun.
+    Of the runs of a load, those are taken that are still in it and that nobody has begun. Where
+    only lost runs are wanted, those are taken that are in work and whose process is gone.
 
     Raises:
         StateError: another live process is executing one of the runs; none is taken then.
     """
     if context.load is not None:
         return _claim_load(context, run_ids, dagster_run_id), []
+    if context.only_lost:
+        return [], _claim_lost(context, run_ids, dagster_run_id)
+    return _claim_named(context, run_ids, dagster_run_id)
+
+
+def _claim_named(
+    context: RunContext, run_ids: Iterable[str], dagster_run_id: str | None
+) -> tuple[list[Run], list[Run]]:
     fresh: list[Run] = []
     begun: dict[str, Run] = {}
     for run_id in dict.fromkeys(run_ids):
@@ -94,6 +103,27 @@ def _claim_load(
         else:
             taken.append(run)
     return taken
+
+
+def _claim_lost(
+    context: RunContext, run_ids: Iterable[str], dagster_run_id: str | None
+) -> list[Run]:
+    """Take over the runs that are lost now; another process may have ended one since it was asked.
+
+    A run that failed meanwhile is not started again: nobody has asked for that.
+    """
+    begun: dict[str, Run] = {}
+    for run_id in dict.fromkeys(run_ids):
+        run = context.catalog.find_run(run_id)
+        if run is None or run.id in begun:
+            continue
+        if run.status in ACTIVE and may_be_taken(context.catalog, run, context.owner):
+            begun |= {mate.id: mate for mate in _adopted(context, run, dagster_run_id)}
+        if run.id not in begun:
+            now = context.catalog.find_run(run.id) or run
+            said = now.status if now.status not in ACTIVE else "taken over by another process"
+            logger.info("{id} is left alone: it is {said} by now", id=run.id, said=said)
+    return list(begun.values())
 
 
 def claim_stalled(

@@ -57,12 +57,16 @@ class RunContext:
     on_completed: OnCompleted | None = None
     load: Load | None = None
     """The load in which the runs were taken out of the queue; None: they were named."""
+    only_lost: bool = False
+    """Only runs in work whose process is gone are taken."""
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what it took of its GPUs."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what the program that did it wrote of itself."""
     spent: dict[tuple[str, str], float] = field(default_factory=dict)
     """By order or run, and by name (`upload_s`, `download_s`): seconds of its transfers."""
+    stalled: list[tuple[str, ...]] = field(default_factory=list)
+    """The runs of each order that has stalled, in the order in which they are made."""
     prompts: dict[str, Prompt] = field(default_factory=dict)
     """Those of our runs, by id; what is read of them never changes."""
 
@@ -104,14 +108,22 @@ class RunContext:
                 hint="See `cosmos status`.",
             )
 
-    def check_may_start(self) -> None:
+    def check_may_start(self, order: Order) -> None:
         """Go on to start an order only if the queue still wants that.
+
+        What a dead process had taken out of the queue, and had not started, is the queue's still.
 
         Raises:
             NotStarted: it is paused by now, or the load has been given to another process.
         """
-        if self.load is not None and not self.catalog.start_load(self.load.id, self.owner):
-            raise NotStarted("The queue has been paused, or the load was taken over.")
+        if self.load is not None:
+            if not self.catalog.start_load(self.load.id, self.owner):
+                raise NotStarted("The queue has been paused, or the load was taken over.")
+            return
+        runs = self.catalog.find_runs(order.run_ids).values()
+        of_queue = any(run.load_id is not None for run in runs)
+        if of_queue and self.catalog.is_paused(self.backend.name, order.engine):
+            raise NotStarted("The queue has been paused.")
 
     def was_withdrawn(self) -> bool:
         """Whether the dispatcher has ended our load, so that what has not begun waits again."""

@@ -14,7 +14,7 @@ from cosmos_pipelines.operations import Job, Operation, Transfer
 from cosmos_pipelines.operations.forms import fields_of, values_from
 from cosmos_pipelines.operations.text import LONGEST, clean_name, clean_text, tidy
 from cosmos_pipelines.runs.engine_choice import engine_for
-from cosmos_pipelines.runs.scenes import scene_videos
+from cosmos_pipelines.runs.scene_state import scene_videos
 from cosmos_pipelines.settings import Settings
 
 _PLAIN: Final = "A street."

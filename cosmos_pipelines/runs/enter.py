@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from cosmos_pipelines.catalog.database import AT_ONCE
@@ -96,14 +97,13 @@ def enter_together(
     """Enter runs, pending, all or none, in one transaction; errors as of `enter_all`."""
     names = {asked.backend for asked in wanted}
     places, count = {name: _where(settings, name, queued) for name in names}, Counter[str]()
-    rows = [
-        new_run(
-            **_row(asked.plan, places[asked.backend], asked.tags, asked.request, count),
-            priority=priority,
-            ordered_by=person(settings.person),
-        )
-        for asked in wanted
-    ]
+    rows: list[NewRun] = []
+    keys: dict[str, str | None] = {}
+    for asked in wanted:
+        where = places[asked.backend]
+        row = _row(asked.plan, where, asked.tags, asked.request, count, keys)
+        rows.append(new_run(**row, priority=priority, ordered_by=person(settings.person)))
+        keys[rows[-1]["id"]] = rows[-1]["request_key"]
     return catalog.add_runs(rows, queued=queued)
 
 
@@ -135,13 +135,22 @@ def _new(settings: Settings, asked: Asked) -> NewRun:
 
 
 def _row(
-    plan: Planned, backend: str, tags: Sequence[str], request: str | None, asked: Counter[str]
+    plan: Planned,
+    backend: str,
+    tags: Sequence[str],
+    request: str | None,
+    asked: Counter[str],
+    keys: Mapping[str, str | None] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The arguments of `new_run`; `asked`: how often each run was asked for in this request."""
+    """The arguments of `new_run`; `asked`: how often each run was asked for in this request.
+
+    `keys`: the request keys of the runs before it in this request, by id. A 4K behind one of them
+    is known by that key: when the same is asked for again, the planned run has another id.
+    """
     operation = plan.job.operation
     key = None
     if request is not None:
-        what = _identity(plan, backend)
+        what = _identity(plan, backend, keys.get(plan.row.get("parent_run_id", "")))
         asked[what] += 1
         key = f"{request}/{what}/{asked[what]}"
     return {
@@ -157,8 +166,8 @@ def _row(
     }
 
 
-def _identity(plan: Planned, backend: str) -> str:
-    """A hash of all that a planned run will do."""
+def _identity(plan: Planned, backend: str, parent_key: str | None = None) -> str:
+    """A hash of all that a planned run will do; `parent_key`: of the run whose video it is of."""
     operation = plan.job.operation
     weights = plan.engine.weights(operation)
     return content_hash(
@@ -169,5 +178,6 @@ def _identity(plan: Planned, backend: str) -> str:
             "config": operation.config(),
             **({"weights": weights} if weights else {}),
             **plan.row,
+            **({"parent_run_id": parent_key} if parent_key else {}),
         }
     )[:32]

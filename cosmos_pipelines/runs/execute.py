@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from loguru import logger
 
@@ -17,8 +16,7 @@ from cosmos_pipelines import batching
 from cosmos_pipelines.backends.base import Backend, Handle
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.batching.loads import Mode
-from cosmos_pipelines.catalog.lifecycle import FIELDS
-from cosmos_pipelines.catalog.records import Load, Run, Status
+from cosmos_pipelines.catalog.records import Load, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.errors import CosmosError
@@ -30,23 +28,20 @@ from cosmos_pipelines.runs.context import (
     NotStarted,
     OnCompleted,
     RunContext,
-    TakenOver,
     Withdrawn,
     left_alone,
-    verdict_of,
 )
 from cosmos_pipelines.runs.engine_choice import engine_for
 from cosmos_pipelines.runs.estimates.record import expectations
-from cosmos_pipelines.runs.finish import LaunchedOrder, record_all, record_made
-from cosmos_pipelines.runs.gpu_watch import GpuWatch
+from cosmos_pipelines.runs.finish import LaunchedOrder
+from cosmos_pipelines.runs.follow import follow_to_end
 from cosmos_pipelines.runs.interrupt import stopped
+from cosmos_pipelines.runs.jobs import compiled, job_of
 from cosmos_pipelines.runs.launch import launch_wanted
 from cosmos_pipelines.runs.lease import Lease
 from cosmos_pipelines.runs.locations import as_stored
 from cosmos_pipelines.runs.log import OnLine, log_file, set_aside
-from cosmos_pipelines.runs.plan import compiled, job_of
 from cosmos_pipelines.runs.progress import WatchedLog
-from cosmos_pipelines.runs.stall import StallWatch, watch_every_s
 from cosmos_pipelines.settings import Settings
 
 
@@ -60,6 +55,7 @@ def execute_runs(
     on_line: OnLine | None = None,
     on_completed: OnCompleted | None = None,
     load: Load | None = None,
+    only_lost: bool = False,
 ) -> list[Run]:
     """Bring every run to its end and return them as they then are, in the order given.
 
@@ -68,7 +64,8 @@ def execute_runs(
     so in its row and raises nothing here. One of a batch is completed as soon as it is made, while
     the model goes on with the others; `on_completed` is told of each. `load`: the load in which
     this process has these runs: those that have left it are left alone, and if the queue is paused
-    before their order starts, they wait again.
+    before their order starts, they wait again. `only_lost`: only those are taken that are in work
+    and whose process is gone; what has ended or found another process meanwhile is left alone.
 
     Raises:
         StateError: another live process is executing one of the runs.
@@ -78,7 +75,7 @@ def execute_runs(
     owner = owner_name()
     lease, bundles = Lease(catalog, owner, load.id if load else None), Bundles(settings, backend)
     context = RunContext(
-        catalog, settings, backend, owner, lease, on_line, bundles, on_completed, load
+        catalog, settings, backend, owner, lease, on_line, bundles, on_completed, load, only_lost
     )
     fresh, begun = claim_runs(context, run_ids, dagster_run_id)
     mine = [*fresh, *begun]
@@ -87,7 +84,7 @@ def execute_runs(
         _start(context, fresh)
         for order, members in _orders(begun):
             _adopt(context, order, members)
-        _start(context, claim_stalled(context, [run.id for run in mine], dagster_run_id))
+        _start_stalled(context, claim_stalled(context, [run.id for run in mine], dagster_run_id))
     return catalog.get_runs(run_ids)
 
 
@@ -142,6 +139,16 @@ def _start(context: RunContext, runs: Sequence[Run]) -> None:
     """Execute runs of which nothing is started."""
     for engine, jobs in _batches(context, runs):
         _execute(context, engine, jobs, {run.id: run for run in runs})
+
+
+def _start_stalled(context: RunContext, runs: Sequence[Run]) -> None:
+    """Start runs of orders that stalled: the one at which an order stood alone, and at last."""
+    left = {run.id: run for run in runs}
+    stood_at = [next((r for r in ids if r in left), None) for ids in context.stalled]
+    last = [left.pop(run_id) for run_id in stood_at if run_id in left]
+    _start(context, [*left.values()])
+    for run in last:
+        _start(context, [run])
 
 
 def _execute(context: RunContext, engine: Engine, jobs: list[Job], runs: dict[str, Run]) -> None:
@@ -201,25 +208,6 @@ def _launch(context: RunContext, order: Order) -> Handle:
         raise
 
 
-def _note_start(context: RunContext, run_id: str, status: Status, handle: Handle) -> bool:
-    """Record where a run is, as far as it is known; one that was being uploaded runs now.
-
-    False: it is not ours any more, or was cancelled in the moment of its start.
-    """
-    known = {"host": handle.host, **handle.marks}
-    where: dict[str, Any] = {k: v for k, v in known.items() if k in FIELDS and v is not None}
-    now: Status = "running" if status == "uploading" else status
-    return context.catalog.advance(run_id, context.owner, status, now, **where) is not None
-
-
-def _stop_unwanted(context: RunContext, launched: LaunchedOrder) -> None:
-    """Stop an order all of whose runs were cancelled in the moment of its start."""
-    runs = context.catalog.find_runs(launched.mine).values()
-    if all(run.status == "cancelled" for run in runs):
-        logger.warning("Stopping {id}: its runs were cancelled", id=launched.order.id)
-        context.backend.cancel(launched.handle, context.settings.execution.grace_s)
-
-
 def _orders(begun: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
     """Runs that were begun before, by the order that they belong to."""
     groups: dict[str | None, list[Run]] = {}
@@ -253,84 +241,3 @@ def _adopt(context: RunContext, order_name: str | None, members: Sequence[Run]) 
     gone = Verdict(kind="lost", message="Nothing is left of it where it ran; run it again.")
     for run in members:
         context.end(run.id, left_alone(error, run.id) if error else gone)
-
-
-def follow_to_end(context: RunContext, launched: LaunchedOrder) -> None:
-    """Follow an order that has been launched until our runs of it are recorded as ended.
-
-    No error stops it: what goes on there is found again by the next attempt.
-    """
-    try:
-        started = [
-            _note_start(context, run_id, run.status, launched.handle)
-            for run_id, run in launched.mine.items()
-        ]
-        if not any(started):
-            _stop_unwanted(context, launched)
-        _follow(context, launched)
-    except TakenOver:
-        raise
-    except Exception as e:  # noqa: BLE001 - trouble of ours is no reason to stop a model
-        _leave_alone(context, launched, e)
-        return
-    except BaseException:
-        if context.lease.held(launched.mine):  # what another process follows is not ours to stop
-            _interrupted(context, launched)
-        raise
-    _record_ended(context, launched)
-
-
-def _follow(context: RunContext, launched: LaunchedOrder) -> None:
-    order, handle = launched.order, launched.handle
-    with GpuWatch(context.backend, order, watch_every_s(context)) as gpus:
-        stall = StallWatch(context, launched, gpus)
-        for chunk in context.backend.follow(handle, launched.log.offset):
-            context.check_held(order.id, launched.mine)
-            launched.log.show_wait(context.backend.waits(handle))
-            launched.log.write(chunk)
-            grace = context.settings.execution.grace_s
-            if context.backend.running_s(handle) > order.timeout_s:
-                logger.warning("Stopping {id}: over {n} s", id=order.id, n=order.timeout_s)
-                context.backend.cancel(handle, grace, reason="timeout")
-            elif stall.look(chunk):
-                context.backend.cancel(handle, grace, reason="stalled")
-            context.peaks[order.id] = gpus.peak()
-            record_made(context, launched)
-    context.peaks[order.id] = gpus.peak()
-    launched.log.show_wait(None)  # it may have begun and ended between two looks
-    launched.log.keep_progress()
-
-
-def _leave_alone(context: RunContext, launched: LaunchedOrder, error: Exception) -> None:
-    """Record that an order cannot be followed; it is not stopped."""
-    unexpected = None if isinstance(error, CosmosError) else error
-    logger.opt(exception=unexpected).error("Order {id}: {e}", id=launched.order.id, e=error)
-    for run_id in launched.mine:
-        context.end(run_id, left_alone(error, run_id))
-
-
-def _record_ended(context: RunContext, launched: LaunchedOrder) -> None:
-    """Bring home what an order that has ended has made; after an interrupt its runs are cancelled.
-
-    What was made is found again by the next attempt.
-    """
-    try:
-        record_all(context, launched)
-    except Exception:
-        raise
-    except BaseException as e:
-        for run_id in launched.mine:
-            context.end(run_id, verdict_of(e))
-        raise
-
-
-def _interrupted(context: RunContext, launched: LaunchedOrder) -> None:
-    """Stop an order for the user, and bring home what it has finished."""
-    if not stopped(context, launched.order.id, launched.mine, launched.handle):
-        return
-    try:
-        _record_ended(context, launched)
-    except CosmosError as e:
-        logger.warning("Order {id}: {e}", id=launched.order.id, e=e)
-        for run_id in launched.mine:
-            context.end(run_id, verdict_of(KeyboardInterrupt()))

@@ -14,7 +14,7 @@ from loguru import logger
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.catalog.records import Run, Status
 from cosmos_pipelines.engines import Engine
-from cosmos_pipelines.errors import BackendError, CosmosError, DiskFull, RunFailed
+from cosmos_pipelines.errors import BackendError, CosmosError, DiskFull, RunFailed, StateError
 from cosmos_pipelines.operations.base import Order, Outcome, Verdict
 from cosmos_pipelines.runs.context import RunContext, TakenOver, verdict_of
 from cosmos_pipelines.runs.progress import WatchedLog
@@ -100,7 +100,7 @@ def record_all(context: RunContext, launched: LaunchedOrder) -> None:
     if all(run.status != "failed" for run in context.catalog.find_runs(order.run_ids).values()):
         try:
             context.backend.discard(order.id)
-        except BackendError as e:
+        except (BackendError, StateError) as e:
             logger.warning("What is left of {id} was not removed: {error}", id=order.id, error=e)
 
 

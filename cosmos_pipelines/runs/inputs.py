@@ -10,24 +10,19 @@ import functools
 import os
 import unicodedata
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from cosmos_pipelines.catalog.records import Prompt
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, MediaError, shown
 from cosmos_pipelines.foreign import absolute, expanded
+from cosmos_pipelines.media.asked import AS_USUAL, Asked
 from cosmos_pipelines.media.progress import OnProgress
 from cosmos_pipelines.operations import Video
 from cosmos_pipelines.runs.locations import scene_key
-from cosmos_pipelines.runs.scenes import (
-    current_scene,
-    register_scene,
-    scene_in,
-    scene_preview,
-    scene_videos,
-)
+from cosmos_pipelines.runs.scene_state import scene_preview, scene_videos
+from cosmos_pipelines.runs.scenes import current_scene, register_scene, scene_in, usual_of
 from cosmos_pipelines.settings import Settings
 
 __all__ = [
@@ -47,12 +42,6 @@ LONGEST_NAME: Final = 255
 """Bytes of a file's name, on most file systems."""
 LONGEST_KEY: Final = 1000
 """Bytes of a scene's name with the directories in it; a path has 4,096."""
-
-DepthValues = Literal["distance", "nearness"]
-"""What a rendered depth pass says: how far a point is, or (as models do) how near."""
-
-DepthHoles = Literal["far", "near", "none"]
-"""What a depth of 0 is: nothing measured, shown far or near; or a depth like any other."""
 
 
 def scene_directory(settings: Settings, given: str | Path) -> Path:
@@ -129,45 +118,41 @@ def prepare(
     directory: Path,
     name: str | None = None,
     *,
-    fps: Fraction | int | None = None,
+    asked: Asked = AS_USUAL,
     description: str | None = None,
-    depth_values: DepthValues = "distance",
-    depth_holes: DepthHoles | None = None,
-    step: int = 1,
     progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Encode a rendered directory as a scene below the inputs root and register it.
 
-    A directory that lies below the inputs root already is prepared in place.
+    A directory that lies below the inputs root already is prepared in place. Of one with several
+    scenes `asked` says which.
 
     Raises:
         MediaError: one line that says what is wrong with it.
         InputError: a name that leaves the inputs root.
     """
     from cosmos_pipelines.media.prepare import prepare_scene
+    from cosmos_pipelines.runs.scene_places import only_place
 
-    source = absolute(directory)
-    root = absolute(settings.inputs)
-    inside = source.is_relative_to(root) and source != root
     if name is not None:
         check_scene_name(name)
-    dest = source if inside and name is None else absolute(root / (name or source.name))
-    if dest == root or not dest.is_relative_to(root):
-        raise InputError(f"The scene name {shown(name)} leaves the inputs root {root}.")
-    scene_key(settings, dest)  # before anything is encoded
+    place = only_place(settings, directory, name, asked)
+    scene_key(settings, place.dest)  # before anything is encoded
     made = prepare_scene(
-        source,
-        dest,
-        fps=Fraction(fps) if fps else None,
-        name=name,
+        place.source,
+        place.dest,
+        place.asked.with_usual(usual_of(settings)),
+        name=None if place.found.name else name,
         description=description,
-        depth_values=depth_values,
-        depth_holes=depth_holes,
-        step=step,
         progress=progress,
     )
-    row = register_scene(catalog, settings, dest, source=source)
-    return {**made, "key": row.key, "path": str(dest)}
+    row = register_scene(catalog, settings, place.dest, source=place.source)
+    made |= {"key": row.key, "path": str(place.dest)}
+    if task := made.get("task"):
+        prompt, _ = register_prompt(catalog, settings, task, place.dest)
+        made["notes"] = [*made["notes"], f"its task is the prompt {prompt.name} ({prompt.id})"]
+        made["prompt"] = prompt.id
+    return made
 
 
 def register_prompt(
@@ -200,7 +185,9 @@ def register_prompt(
     if negative_prompt and negative_prompt.strip():
         negative_prompt = clean_text(negative_prompt, "negative prompt")
     parameters = json_of(parameters or {})
-    row = scene_in(catalog, settings, scene_directory(settings, scene))
+    directory = scene_directory(settings, scene)
+    _refuse_several(catalog, settings, directory)
+    row = scene_in(catalog, settings, directory)
     return catalog.add_prompt(
         text,
         negative_prompt,
@@ -209,6 +196,21 @@ def register_prompt(
         parameters,
         parent_prompt_id=parent,
     )
+
+
+def _refuse_several(catalog: Catalog, settings: Settings, directory: Path) -> None:
+    """Raises InputError for a directory that is no scene itself, but holds scenes."""
+    if not directory.is_relative_to(settings.inputs):
+        return
+    key = directory.relative_to(settings.inputs).as_posix()
+    if catalog.find_scene(key) is not None:
+        return
+    below = [row.key for row in catalog.scenes_after(f"{key}/", 3)]
+    below = [one for one in below if one.startswith(f"{key}/")]
+    if below:
+        raise InputError(
+            f"{shown(key)} is no scene, but holds scenes.", hint=f"Name one: {', '.join(below)}."
+        )
 
 
 def measured(path: Path) -> Video:

@@ -57,6 +57,8 @@ class PlaceState:
     """Since when it is away; None: it is up, or not known."""
     said: str | None = None
     """Why it is away, or what is wrong with its GPUs."""
+    free_bytes: int | None = None
+    """Room below the directory of its runs; None: not known, or it is this machine."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -82,6 +84,7 @@ class _State(Written):
     looked_at: str
     away_since: str | None = None
     said: str | None = None
+    free_bytes: int | None = Field(None, ge=0)
 
 
 def known_places(settings: Settings, now: datetime | None = None) -> dict[str, PlaceState]:
@@ -109,6 +112,7 @@ def seen_last(settings: Settings, place: Place) -> PlaceState:
             _time(found.looked_at),
             None if found.away_since is None else _time(found.away_since),
             found.said,
+            found.free_bytes,
         )
     except (InputError, FileNotFoundError, ValueError):  # the next look writes another
         return unknown

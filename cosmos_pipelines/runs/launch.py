@@ -39,8 +39,10 @@ def launch_wanted(context: RunContext, order: Order) -> Handle:
     def before_start() -> None:
         uploaded()
         wanted()
-        context.check_may_start()
+        context.check_may_start(order)
 
+    if context.load is None:
+        context.check_may_start(order)  # before anything is sent
     backend = context.backend
     if context.load is not None and _for_any_place(context, order):
         backend.patience_s = context.settings.queue.elsewhere_after_s

@@ -23,11 +23,11 @@ from cosmos_pipelines.media.probe import probe, stamp_of
 from cosmos_pipelines.operations import Job, Video
 from cosmos_pipelines.runs.estimates.model import Estimates
 from cosmos_pipelines.runs.estimates.work import same_of, work_of_cost
+from cosmos_pipelines.runs.jobs import job_of
 from cosmos_pipelines.runs.known_places import known_places
 from cosmos_pipelines.runs.locations import located
 from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
-from cosmos_pipelines.runs.plan import job_of
-from cosmos_pipelines.runs.scenes import as_measured, scene_videos
+from cosmos_pipelines.runs.scene_state import as_measured, scene_videos
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import AUTO
 

@@ -15,15 +15,10 @@ from cosmos_pipelines.catalog.columns import json_of
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, InputError, StateError, UnknownId
+from cosmos_pipelines.runs.dry_run import as_orders
 from cosmos_pipelines.runs.enter import Asked, enter_each
 from cosmos_pipelines.runs.orders import totals
-from cosmos_pipelines.runs.plan import (
-    Planned,
-    as_orders,
-    enhancement_of,
-    plan_upscale,
-    transfer_of,
-)
+from cosmos_pipelines.runs.plan import Planned, enhancement_of, plan_upscale, transfer_of
 from cosmos_pipelines.runs.scenes import Looking
 from cosmos_pipelines.runs.sweep import Reads
 from cosmos_pipelines.settings import Settings

@@ -12,10 +12,11 @@ from typing import Any, Final
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import InputError, StateError
+from cosmos_pipelines.runs.dry_run import as_orders
 from cosmos_pipelines.runs.enter import enter_all
 from cosmos_pipelines.runs.estimates.spread import NOTHING, Spread
 from cosmos_pipelines.runs.estimates.words import total_words
-from cosmos_pipelines.runs.plan import Planned, as_orders
+from cosmos_pipelines.runs.plan import Planned
 from cosmos_pipelines.runs.sweep import Cell
 from cosmos_pipelines.settings import Settings
 
@@ -30,12 +31,13 @@ def told(
     catalog: Catalog, settings: Settings, cells: Sequence[Cell], backend: str | None
 ) -> dict[str, Any]:
     """What the cells would become, as plain data; see `CosmosAPI.plan_order`."""
-    possible = [cell.plan for cell in cells if cell.plan is not None]
-    orders = as_orders(catalog, settings, possible, backend)
+    videos, larger = _videos(cells), _larger(cells)
+    orders = as_orders(catalog, settings, [*videos, *larger], backend)
     loads = [_load(one) for one in orders]
     return {
-        "runs": len(possible),
-        "refused": len(cells) - len(possible),
+        "runs": len(videos) + len(larger),
+        "upscales": len(larger),
+        "refused": len(cells) - len(videos),
         "chunks": sum(load["chunks"] or 0 for load in loads) or None,
         **totals([load["estimate"] for load in orders]),
         "loads": loads,
@@ -60,13 +62,13 @@ def queue_cells(
         InputError: all cells are refused.
         StateError: another number of runs was shown to the person.
     """
-    possible = [cell.plan for cell in cells if cell.plan is not None]
+    possible = [*_videos(cells), *_larger(cells)]
     if not possible:
         first = next(cell.refusal for cell in cells if cell.refusal is not None)
-        raise InputError(f"All {len(cells)} runs are refused. {first.message}", hint=first.hint)
+        raise InputError(f"All {len(cells)} videos are refused. {first.message}", hint=first.hint)
     if shown is not None and shown != len(possible):
         raise StateError(
-            f"{shown} runs were shown, but {len(possible)} of {len(cells)} are possible now: "
+            f"{shown} runs were shown, but {len(possible)} of {_all(cells)} are possible now: "
             "nothing was queued.",
             hint="Look at the plan again.",
         )
@@ -120,6 +122,19 @@ def cancel_waiting(catalog: Catalog, run_ids: Sequence[str]) -> dict[str, Any]:
         "cancelled": [run_id for run_id in known if run_id in cancelled],
         "statuses": _statuses(others),
     }
+
+
+def _videos(cells: Sequence[Cell]) -> list[Planned]:
+    return [cell.plan for cell in cells if cell.plan is not None]
+
+
+def _larger(cells: Sequence[Cell]) -> list[Planned]:
+    return [cell.larger for cell in cells if cell.larger is not None]
+
+
+def _all(cells: Sequence[Cell]) -> int:
+    """The runs of an order if no cell were refused; if one has a 4K, all have."""
+    return len(cells) * (2 if _larger(cells) else 1)
 
 
 def _statuses(runs: Sequence[Run]) -> dict[str, int]:
@@ -183,6 +198,19 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "chunks": cost.chunks if cost else None,
         "steps": cost.steps if cost else None,
         "notes": plan.notes if plan else [],
+        "upscale": _upscale(cell.larger),
         "refusal": refusal.message if refusal else None,
         "hint": refusal.hint if refusal else None,
+    }
+
+
+def _upscale(plan: Planned | None) -> dict[str, Any] | None:
+    """The 4K of a cell, as plain data."""
+    if plan is None:
+        return None
+    cost = plan.engine.cost(plan.job)
+    return {
+        "engine": plan.engine.label,
+        "chunks": cost.chunks if cost else None,
+        "notes": plan.notes,
     }

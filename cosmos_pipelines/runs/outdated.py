@@ -1,4 +1,4 @@
-"""Whether a result is still what it would be if it were made now. No Dagster in this file.
+"""Whether a result is still what it would be if it were made now.
 
 What a run was made of is kept with it when it completes (`outputs.inputs`: the hash of each pass or
 of the video that was enlarged; `outputs.made_by`: version of the engine, commit of its code, its
@@ -23,7 +23,7 @@ from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations import ModelType, operation_from
 from cosmos_pipelines.runs.locations import located
-from cosmos_pipelines.runs.scenes import GONE, content_now
+from cosmos_pipelines.runs.scene_state import GONE, content_now
 from cosmos_pipelines.settings import Settings
 
 Kind = Literal["render", "gone", "engine", "checkpoints", "parent"]

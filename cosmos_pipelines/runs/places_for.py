@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cosmos_pipelines.catalog.queue import place_scope
+from cosmos_pipelines.catalog.pauses import place_scope
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import shown
 from cosmos_pipelines.runs.known_places import PlaceState
@@ -136,8 +136,9 @@ def _why_not_now(
     if state.name in paused:
         return "is paused"
     if state.up is False:
-        since = f" for {_ago((now - state.away_since).total_seconds())}" if state.away_since else ""
-        return f"has been away{since}: {(state.said or 'it does not answer').rstrip('.')}"
+        seconds = (now - state.away_since).total_seconds() if state.away_since else 0
+        away = f"has been away for {_ago(seconds)}" if seconds >= 1 else "is away"
+        return f"{away}: {(state.said or 'it does not answer').rstrip('.')}"
     if state.up is None and strict and state.name != LOCAL:
         return "has not answered yet"
     return None
@@ -146,7 +147,7 @@ def _why_not_now(
 def _ago(seconds: float) -> str:
     minutes = int(seconds // 60)
     if minutes < 1:
-        return f"{max(0, seconds):.0f} s"
+        return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 

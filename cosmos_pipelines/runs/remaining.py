@@ -13,6 +13,7 @@ from typing import Final
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.estimates.model import Estimates, LoadEstimate, RunEstimate
+from cosmos_pipelines.runs.estimates.spread import Spread
 from cosmos_pipelines.runs.estimates.work import Works
 from cosmos_pipelines.settings import Settings
 
@@ -36,6 +37,10 @@ class Remaining:
     def of_run(self, run: Run, place: str | None = None) -> RunEstimate | None:
         """What a run takes in its place, or in another; None if nothing tells."""
         return self._estimates.of_run(self._works.of(run), place or run.backend)
+
+    def gpus_of(self, run: Run) -> int:
+        """The GPUs that a run needs."""
+        return self._works.of(run).gpus
 
     def left_s(self, run: Run, now: datetime | None = None) -> float | None:
         """Seconds until an active run ends; None if nothing tells."""
@@ -66,6 +71,19 @@ class Remaining:
         if not any(_part_done(run) for run in runs):
             left += max(0.0, load_s - max((_elapsed_s(run, now) for run in runs), default=0.0))
         return left
+
+    def order_left(self, runs: Sequence[Run], now: datetime | None = None) -> Spread | None:
+        """As `order_left_s`, with what nine of ten do not exceed where earlier runs tell it."""
+        middle = self.order_left_s(runs, now)
+        if middle is None:
+            return None
+        late = 0.0
+        for run in runs:
+            expected = self.of_run(run)
+            if expected is None or expected.own.p90 is None:
+                return Spread(middle, None)
+            late += (expected.own.p90 - expected.own.p50) * (1 - _part_done(run))
+        return Spread(middle, middle + late)
 
 
 def _elapsed_s(run: Run, now: datetime | None) -> float:

@@ -16,7 +16,8 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, MediaError, command
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.runs.locations import as_stored, located, rendered_in, scene_place
-from cosmos_pipelines.runs.scenes import as_measured, is_gone, register_scene
+from cosmos_pipelines.runs.scene_state import as_measured, is_gone
+from cosmos_pipelines.runs.scenes import register_scene
 from cosmos_pipelines.settings import Settings
 
 

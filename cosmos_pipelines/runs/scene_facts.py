@@ -2,42 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.runs.locations import rendered_in, scene_place
-from cosmos_pipelines.runs.scenes import as_measured, scene_preview
+from cosmos_pipelines.runs.scene_state import as_measured, scene_preview
 from cosmos_pipelines.settings import Settings
 
 _TECHNICAL: Final = frozenset(
     {"file", "sha256", "size", "width", "height", "frames", "fps", "mtime_ns", "duration_s",
-     "fingerprint", "stamps", "notes", "inode"}
+     "fingerprint", "how", "stamps", "notes", "inode"}
 )  # fmt: skip
 """Fields of a pass in scene.json that are shown as numbers already, or say nothing to people."""
 
 
-def passes_of(settings: Settings, scene: SceneRow) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the passes with their measured facts, and why scene.json cannot be read, if so.
+def told_of(settings: Settings, scene: SceneRow) -> dict[str, Any]:
+    """Return what scene.json says of a scene, for people.
 
-    A pass: `name`, its facts in the catalog, `told` (what scene.json says besides, by words) and
-    `notes`.
+    `passes`: each with `name`, its facts in the catalog, `told` (what scene.json says besides, by
+    words), `notes`, `legend` (its segments) and `depth` (how its greys come from depths; None of
+    others). `notes`: those of the whole scene. `ignored`: files that are no pass. `problem`: why
+    scene.json cannot be read; None if it can.
     """
     from cosmos_pipelines.media.scene_file import entries_of, read_scene_file
 
-    problem, entries = None, dict[str, Any]()
+    problem, record, entries = None, dict[str, Any](), dict[str, Any]()
     try:
-        entries = entries_of(read_scene_file(scene_place(settings, scene)))
+        record = read_scene_file(scene_place(settings, scene))
+        entries = entries_of(record)
     except MediaError as e:
         problem = str(e)
+    notes = list(record.get("notes", ())) if entries else []
     passes = []
     for name, facts in scene.facts.items():
         entry = entries.get(name, {})
-        more = {"told": dict(_told(entry)), "notes": list(entry.get("notes", ()))}
+        own, notes = _notes_of(entry, notes)
+        more = {
+            "told": dict(_told(entry)),
+            "notes": own,
+            "legend": list(entry.get("legend", ())),
+            "depth": entry.get("depth"),
+        }
         passes.append({"name": name, **facts, **more})
-    return passes, problem
+    ignored = list(record.get("ignored", ())) if entries else []
+    return {"passes": passes, "notes": notes, "ignored": ignored, "problem": problem}
+
+
+def _notes_of(entry: Mapping[str, Any], notes: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The notes of a pass, without its files in front, and the others."""
+    source = entry.get("source")
+    before = f"{source.get('files')}: " if isinstance(source, Mapping) else "\0"
+    left, own = list[str](), list[str]()
+    for note in dict.fromkeys([*notes, *entry.get("notes", ())]):
+        (own if note.startswith(before) else left).append(note)
+    return [note.removeprefix(before) for note in own], left
+
+
+def legend_of(passes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the segments of a scene as `told_of` found them, the largest first; [] of none.
+
+    Each: name, color (#rrggbb), area (the share of all pixels), frames, and id if it has one.
+    """
+    return next((list(one["legend"]) for one in passes if one["legend"]), [])
 
 
 def differences(settings: Settings, scene: SceneRow) -> list[str]:

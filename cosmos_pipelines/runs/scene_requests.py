@@ -107,14 +107,18 @@ def read_request(directory: Path) -> Request | None:
     return None
 
 
-def declared_frames(directory: Path) -> int | None:
-    """How many frames a scene directory says that it will have; None: it says nothing.
+def read_request_of(directory: Path, source: Path | None) -> Request | None:
+    """The request of a scene: its own, or that of the directory in which it is one of several.
+
+    `source`: the directory that the scene is prepared from, if that is another. What lies outside
+    of the project's inputs asks for nothing.
 
     Raises:
-        InputError: its request cannot be used.
+        InputError: the file cannot be used; names it and what is wrong.
     """
-    request = read_request(directory)
-    return None if request is None else request.frames
+    own = read_request(directory)
+    shared = source is not None and source != directory and directory.is_relative_to(source)
+    return read_request(source) if own is None and shared and source else own
 
 
 def _from_toml(file: Path) -> Request:
@@ -142,9 +146,15 @@ def _split(recipe: Any, what: str) -> Any:
 
 
 def register_request(
-    catalog: Catalog, settings: Settings, directory: Path, request: Request
+    catalog: Catalog,
+    settings: Settings,
+    directory: Path,
+    request: Request,
+    source: Path | None = None,
 ) -> tuple[list[Prompt], list[Run]]:
     """Register prompts, and queue the runs that there are not yet; all or none of the runs.
+
+    `source`: the directory that holds the request, if that is not the scene's own.
 
     Raises:
         InputError: what the engine would refuse.
@@ -172,7 +182,8 @@ def register_request(
         by_recipe.append(plans_of(cells))
     planned = [plan for of_a_prompt in zip(*by_recipe, strict=True) for plan in of_a_prompt]
     new = _not_there(catalog.runs_of_prompts("transfer", ids), planned)
-    with ordering_as(_who_dropped(directory)):
+    who = _who_dropped(directory) or (_who_dropped(source) if source else None)
+    with ordering_as(who):
         return prompts, enter_all(catalog, settings, new, queued=True, request="scene")
 
 

@@ -2,34 +2,35 @@
 
 Whoever looks at a scene (a prompt for it, a plan, a queued run that starts, a retry, the sensor's
 asset) comes through here. A look that finds everything as it was costs one listing and reads
-nothing. No Dagster in this file.
+nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import MediaError, shown
 from cosmos_pipelines.foreign import is_utf8
-from cosmos_pipelines.operations import Video
+from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.runs.locations import as_stored, rendered_in, scene_key, scene_place
+from cosmos_pipelines.runs.scene_state import (
+    as_measured,
+    facts_of,
+    files_of,
+    found_again,
+    is_gone,
+    scene_preview,
+)
 from cosmos_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from cosmos_pipelines.media.scene import Scene
 
-GONE: Final[Mapping[str, str | None]] = {}
-"""The content of a scene that is not there."""
-LONGEST_PREVIEW: Final = 150
-"""Bytes of a preview's name without its ending; that of what is being written is longer."""
 Looking = Literal["renew", "foresee"]
 """What happens where a scene is not as it was measured: it is made anew; or it is told what that
 would give, and nothing is written (a dry run)."""
@@ -41,7 +42,8 @@ def register_scene(
     """Check the scene in `directory` and enter it; what its sources have outrun is made anew.
 
     A scene that lay elsewhere and has the same content is that scene: it was renamed, and its
-    prompts and runs follow it. `source`: the directory that it was just prepared from.
+    prompts and runs follow it. `source`: the directory that it was just prepared from. One of
+    several scenes in a directory below the inputs root is prepared in it, where it is not yet.
 
     Raises:
         MediaError: one line that says what is wrong with it.
@@ -52,10 +54,14 @@ def register_scene(
     key = key_of(catalog, settings, directory)
     known = catalog.find_scene(key)
     elsewhere = source if source is not None else rendered_in(settings, known)
+    elsewhere = elsewhere or shared_source(settings, directory)
     elsewhere = None if elsewhere == directory else elsewhere
+    if elsewhere is not None and not directory.is_dir():
+        _require_all_frames(directory, elsewhere)
+        renew(directory, elsewhere)
     seen = look(directory, elsewhere)
     _require_all_frames(directory, elsewhere)
-    renew(directory, elsewhere)
+    renew(directory, elsewhere, usual=usual_of(settings))
     scene = load_scene(directory)
     _require_utf8(scene)
     if known is None and _renamed(catalog, settings, key, directory, scene.digest):
@@ -68,9 +74,30 @@ def register_scene(
         scene.digest,
         facts,
         scene.description,
-        sources=seen.stamp(_files(facts)),
+        sources=seen.stamp(files_of(facts)),
         rendered_in=as_stored(settings, elsewhere) if elsewhere else None,
     )
+
+
+def shared_source(settings: Settings, directory: Path) -> Path | None:
+    """The directory below the inputs root of whose scenes this one is, or will be; None: of none.
+
+    One that is prepared says so itself, in scene.json, and lies below that directory.
+    """
+    from cosmos_pipelines.media.layouts.by_names import scenes_by_names
+    from cosmos_pipelines.media.listing import listing
+    from cosmos_pipelines.media.renewal import asked_of
+    from cosmos_pipelines.media.scene_file import read_scene_file
+
+    above = [p for p in directory.parents if p.is_relative_to(settings.inputs)]
+    above = [p for p in above if p != settings.inputs]
+    if directory.is_dir():
+        scene = asked_of(read_scene_file(directory)).scene
+        return next((p for p in above if scene and directory == p / scene), None)
+    for place in filter(Path.is_dir, above):
+        if directory.relative_to(place).as_posix() in scenes_by_names(listing(place)):
+            return place
+    return None
 
 
 def current_scene(
@@ -87,7 +114,7 @@ def current_scene(
     row = catalog.get_scene(key)
     if as_measured(settings, row):
         return row
-    directory = _found_again(settings, row)
+    directory = found_again(settings, row)
     if looking == "renew":
         return register_scene(catalog, settings, directory)
     facts = _foreseen(directory, rendered_in(settings, row))
@@ -104,61 +131,6 @@ def scene_in(catalog: Catalog, settings: Settings, directory: Path) -> SceneRow:
     return register_scene(catalog, settings, directory)
 
 
-def as_measured(settings: Settings, scene: SceneRow) -> bool:
-    """Whether a scene's files, and their sources, are as they were, by a look that reads nothing.
-
-    The one place that decides it. An input that was changed unnoticed nevertheless is refused when
-    it is staged: its hash is compared there.
-    """
-    from cosmos_pipelines.media.renewal import look
-
-    if not scene_preview(settings, scene.key).exists():
-        return False
-    directory = scene_place(settings, scene)
-    if not _has_its_videos(directory, scene):
-        return False
-    try:
-        seen = look(directory, rendered_in(settings, scene))
-    except MediaError:
-        return False
-    return seen.stamp(_files(scene.facts)) == scene.sources
-
-
-def _has_its_videos(directory: Path, scene: SceneRow) -> bool:
-    """Whether the videos in a directory are the very files that were measured."""
-    from cosmos_pipelines.media.probe import Stamp, stamp_of
-    from cosmos_pipelines.media.scene import videos_of
-
-    try:
-        there = {name: (p.name, stamp_of(p)) for name, p in videos_of(directory).items()}
-        return there == {
-            name: (facts["file"], Stamp(*(facts[field] for field in Stamp._fields)))
-            for name, facts in scene.facts.items()
-        }
-    except (MediaError, KeyError):  # gone, or entered by a version that kept no stamps
-        return False
-
-
-def _found_again(settings: Settings, scene: SceneRow) -> Path:
-    """The directory of a scene: where it lay, or beside that, if it was only renamed.
-
-    Raises:
-        MediaError: it is gone.
-    """
-    place = scene_place(settings, scene)
-    if place.is_dir():
-        return place
-    beside = sorted(place.parent.iterdir()) if place.parent.is_dir() else []
-    for other in beside:
-        hidden = other.name.startswith(".")
-        if not hidden and other.is_dir() and _has_its_videos(other, scene):
-            return other
-    raise MediaError(
-        f"The scene {scene.key!r} is gone: there is no {place}.",
-        hint="Put it back; one that was renamed is known again by its content when it is used.",
-    )
-
-
 def key_of(catalog: Catalog, settings: Settings, directory: Path) -> str:
     """The key of the scene in `directory`: the one that it has, or will have."""
     key = scene_key(settings, directory)
@@ -166,96 +138,6 @@ def key_of(catalog: Catalog, settings: Settings, directory: Path) -> str:
         return key
     known = catalog.scenes_like(path=as_stored(settings, directory))
     return known[0].key if known else key
-
-
-def scene_preview(settings: Settings, key: str) -> Path:
-    """Where the moving picture of a scene lies."""
-    name = key.replace("/", "__")
-    if "__" in key or len(os.fsencode(name)) > LONGEST_PREVIEW:
-        name = f"{name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    return settings.outputs / "previews" / "scenes" / f"{name}.webp"
-
-
-def scene_videos(settings: Settings, scene: SceneRow) -> dict[str, Video]:
-    """The scene's passes as engine inputs."""
-    directory = scene_place(settings, scene)
-    return {
-        name: Video(
-            path=str(directory / facts["file"]),
-            **{name: facts[name] for name in Video.model_fields if name in facts},
-        )
-        for name, facts in scene.facts.items()
-    }
-
-
-def is_gone(settings: Settings, scene: SceneRow) -> bool:
-    """Whether the directory of a scene is not there, or is empty."""
-    from cosmos_pipelines.media.listing import listing
-
-    try:
-        return not listing(scene_place(settings, scene))
-    except MediaError:
-        return True
-
-
-def content_now(settings: Settings, scene: SceneRow) -> Mapping[str, str | None]:
-    """The SHA-256 of each pass as it is now; None: its sources are others than its mp4 was made of.
-
-    Only what changed since the scene was measured is read. `GONE`: there is no such scene any more.
-    """
-    from cosmos_pipelines.media.files import hash_of
-    from cosmos_pipelines.media.renewal import compare
-    from cosmos_pipelines.media.scene import videos_of
-
-    if as_measured(settings, scene):
-        return {name: str(facts["sha256"]) for name, facts in scene.facts.items()}
-    try:
-        directory = _found_again(settings, scene)
-    except MediaError:
-        return GONE
-    try:
-        compared = compare(directory, rendered_in(settings, scene))
-        others = {one.name for one in compared if one.state not in ("same", "gone")}
-        videos = videos_of(directory)
-        found = {name: hash_of(path) for name, path in videos.items() if name not in others}
-    except MediaError:  # nothing can be made of it as it is
-        return dict.fromkeys(scene.facts)
-    return {**dict.fromkeys(sorted(others)), **found} or GONE
-
-
-def scene_record(settings: Settings, scene: SceneRow) -> dict[str, Any]:
-    """A scene as plain JSON values, with its absolute path and `state`.
-
-    `state`: `as_measured`; `changed` (files or their sources are others: the next use makes anew
-    what that asks for); `gone`.
-    """
-    state = "as_measured"
-    if is_gone(settings, scene):
-        state = "gone"
-    elif not as_measured(settings, scene):
-        state = "changed"
-    return scene.as_dict() | {"path": str(scene_place(settings, scene)), "state": state}
-
-
-def facts_of(scene: Scene) -> dict[str, dict[str, Any]]:
-    """What the catalog keeps of a measured scene, by pass."""
-    return {
-        name: {
-            "file": probe.path.name,
-            "sha256": scene.sha256[name],
-            "size": probe.size,
-            "width": probe.width,
-            "height": probe.height,
-            "frames": probe.frames,
-            "fps": str(probe.fps),
-            **probe.stamp._asdict(),
-        }
-        for name, probe in scene.passes.items()
-    }
-
-
-def _files(facts: Mapping[str, Any]) -> set[str]:
-    return {str(one.get("file")) for one in facts.values()}
 
 
 def _foreseen(directory: Path, elsewhere: Path | None) -> dict[str, dict[str, Any]]:
@@ -295,6 +177,23 @@ def _keep_picture(settings: Settings, key: str, scene: Scene, known: SceneRow | 
     preview(scene.passes["color"].path, picture)
 
 
+def usual_of(settings: Settings) -> Asked:
+    """How scenes of a project are prepared where nothing else is asked for.
+
+    Raises:
+        InputError: a setting of cosmos.toml is no name.
+    """
+    scenes = settings.scenes
+    return Asked(ocio=_config(settings), view=scenes.view, colorspace_else=scenes.colorspace)
+
+
+def _config(settings: Settings) -> str | None:
+    named = settings.scenes.ocio
+    if named is None or named.startswith("ocio://"):
+        return named
+    return str(settings.home / Path(named).expanduser())
+
+
 def _require_utf8(scene: Scene) -> None:
     for probe in scene.passes.values():
         if not is_utf8(probe.path.name):
@@ -312,13 +211,16 @@ def _require_all_frames(directory: Path, elsewhere: Path | None) -> None:
         InputError: its scene.toml cannot be used.
     """
     from cosmos_pipelines.media.probe import probe
+    from cosmos_pipelines.media.renewal import asked_for
     from cosmos_pipelines.media.sequence import find_passes
-    from cosmos_pipelines.runs.scene_requests import TOML, declared_frames
+    from cosmos_pipelines.runs.scene_requests import TOML, read_request_of
 
-    wanted = declared_frames(directory)
+    request = read_request_of(directory, elsewhere)
+    wanted = request.frames if request else None
     if wanted is None:
         return
-    for one in find_passes(elsewhere or directory).values():
+    asked = asked_for(directory, elsewhere)
+    for one in find_passes(elsewhere or directory, asked.scene, asked.wanted).values():
         found = probe(one.files[0]).frames if one.kind == "video" else len(one.files)
         if found != wanted:
             raise MediaError(

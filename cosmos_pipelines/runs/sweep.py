@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final, TypeVar
 
@@ -16,25 +16,27 @@ from cosmos_pipelines.catalog.records import Prompt, Recipe, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.operations import Transfer
-from cosmos_pipelines.runs.plan import Planned, enhancement_of, transfer_of
+from cosmos_pipelines.runs.plan import Planned, enhancement_of, plan_upscale_of, transfer_of
 from cosmos_pipelines.runs.scenes import Looking, current_scene
 from cosmos_pipelines.settings import Settings
 
 T = TypeVar("T")
 
 MOST_CELLS: Final = 2000
-"""Runs of one order."""
+"""Runs of one order, with the 4K of its videos."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep: its plan, or why it is refused."""
+    """One video of a sweep: its plan, or why it is refused."""
 
     prompt_id: str
     prompt_name: str
     recipe: str | None
     seed: int | None
     plan: Planned | None = None
+    larger: Planned | None = None
+    """The 4K that is ordered with the video."""
     refusal: CosmosError | None = None
 
 
@@ -47,11 +49,13 @@ def plan_cells(
     fields: Mapping[str, Any],
     *,
     engine: str | None = None,
+    upscale: bool = False,
     looking: Looking = "renew",
 ) -> list[Cell]:
     """Plan each cell; without recipes the fields alone, without seeds the seed of recipe or fields.
 
-    `fields` override the recipes, and a seed overrides both. `looking`: as for `plan_transfer`.
+    `fields` override the recipes, and a seed overrides both. `upscale`: also plan the 4K of each
+    video; a cell whose 4K is refused is refused. `looking`: as for `plan_transfer`.
 
     Raises:
         InputError: no prompt, too many cells, or fields that no engine can use.
@@ -61,12 +65,14 @@ def plan_cells(
     if not prompt_ids:
         raise InputError("No prompt was chosen.", hint="Choose one at least.")
     down, across = _distinct(prompt_ids), (_distinct(recipes), _distinct(seeds))
-    if (number := len(down) * math.prod(max(1, len(some)) for some in across)) > MOST_CELLS:
+    number = len(down) * math.prod(max(1, len(some)) for some in across) * (2 if upscale else 1)
+    if number > MOST_CELLS:
         raise InputError(
             f"{number:,} runs are more than one order can have: {MOST_CELLS:,} are allowed.",
             hint="Choose fewer prompts, recipes or seeds.",
         )
-    return plan_each(catalog, settings, down, *across, fields, engine=engine, looking=looking)
+    cells = plan_each(catalog, settings, down, *across, fields, engine=engine, looking=looking)
+    return [_with_4k(settings, cell) for cell in cells] if upscale else cells
 
 
 def plan_each(
@@ -118,6 +124,17 @@ def plans_of(cells: Iterable[Cell]) -> list[Planned]:
             raise cell.refusal
         plans.append(cell.plan)
     return plans
+
+
+def _with_4k(settings: Settings, cell: Cell) -> Cell:
+    """A cell with the 4K of its video, or refused for it."""
+    if cell.plan is None:
+        return cell
+    try:
+        return replace(cell, larger=plan_upscale_of(settings, cell.plan))
+    except CosmosError as e:
+        no_4k = InputError(f"Its 4K is refused: {e.message}", hint=e.hint)
+        return replace(cell, plan=None, refusal=no_4k)
 
 
 def _or_none(chosen: Sequence[T]) -> list[T | None]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.layouts.tree import DEEP
 from cosmos_pipelines.media.settling import SceneLook
 from cosmos_pipelines.sensors.scene_tree import Tree, walk
 
@@ -58,6 +59,8 @@ class Looks:
         """Those that were not looked into yet, in their order."""
         self._to_ask: deque[Path] = deque()
         self._to_enter: deque[Path] = deque()
+        self._inside: dict[Path, None] = {}
+        """Those that were prepared in place, in a scene that a walk ends at."""
 
     def at(
         self,
@@ -77,7 +80,8 @@ class Looks:
             found.scenes = {*self._tree.scenes, *self._tree.unreadable}
             found.failed |= self._tree.unreadable
         end = time.monotonic() + longest_s
-        for directory in [*(d for d in restless if d in self._times), *self._new]:
+        known = dict.fromkeys(d for d in restless if d in self._times)
+        for directory in [*known, *self._new]:
             self._enter(directory, into, found)
             if time.monotonic() > end:
                 break
@@ -98,13 +102,16 @@ class Looks:
         self._tree = walk(root, self._times.keys())
         self._walked = time.monotonic()
         there = {*self._tree.scenes}
+        kept = [p for p in self._inside if p.is_dir() and not there.isdisjoint(p.parents)]
+        self._inside = dict.fromkeys(kept)
+        there |= self._inside.keys()
         for gone in self._times.keys() - there:
             del self._times[gone]
-        self._new = {d: None for d in self._tree.scenes if d not in self._times}
+        self._new = {d: None for d in [*self._tree.scenes, *kept] if d not in self._times}
         for turn in (self._to_ask, self._to_enter):
             known = [d for d in turn if d in there]
             turn.clear()
-            turn.extend(dict.fromkeys([*known, *self._tree.scenes]))
+            turn.extend(dict.fromkeys([*known, *self._tree.scenes, *self._inside]))
 
     def _has_changed(self, directory: Path) -> bool:
         """Whether its own time, or that of a directory in it, is another than before."""
@@ -131,7 +138,16 @@ class Looks:
                 self._left(directory, found)
                 return
             found.looks[directory] = look
+            for name in look.inside:
+                self._add(directory / name)
         self._times[directory] = times
+
+    def _add(self, inside: Path) -> None:
+        """A scene that no walk comes to, as it lies in another one."""
+        if inside not in self._times and inside not in self._new:
+            self._new[inside] = self._inside[inside] = None
+            self._to_ask.append(inside)
+            self._to_enter.append(inside)
 
     def _left(self, directory: Path, found: Found) -> None:
         """It is no scene any more; the next walk says what it is."""
@@ -154,9 +170,16 @@ def _in_turn(turn: deque[Path], seconds: float) -> Iterator[Path]:
 def _times(directory: Path) -> Times:
     """The times of a directory and of those in it that a look goes into."""
     try:
-        with os.scandir(directory) as entries:
-            below = [e for e in entries if not e.name.startswith(".") and e.is_dir()]
-        inside = sorted((directory / e.name, e.stat().st_mtime_ns) for e in below)
+        inside = sorted((path, path.stat().st_mtime_ns) for path in _below(directory, DEEP))
         return ((directory, directory.stat().st_mtime_ns), *inside)
     except OSError:
         return ()
+
+
+def _below(directory: Path, deep: int) -> Iterator[Path]:
+    with os.scandir(directory) as entries:
+        below = [e.name for e in entries if not e.name.startswith(".") and e.is_dir()]
+    for name in below:
+        yield directory / name
+        if deep > 1:
+            yield from _below(directory / name, deep - 1)

@@ -11,7 +11,8 @@ second and most ticks of an idle day are spared.
 """
 
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, get_args
 
@@ -22,6 +23,7 @@ from cosmos_pipelines.assets.scenes import whether_there
 from cosmos_pipelines.assets.sync import add_partitions, record
 from cosmos_pipelines.foreign import as_text
 from cosmos_pipelines.media.settling import SceneLook, all_whole, look_at
+from cosmos_pipelines.resources.dagster_private import last_checked_at
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs.inputs import register_scene
 from cosmos_pipelines.runs.scene_requests import TEXT, TOML, read_request, register_request
@@ -85,24 +87,48 @@ def _look(context: dg.SensorEvaluationContext, catalog: CatalogResource, memory:
     root = settings.inputs
 
     def into(directory: Path) -> SceneLook:
-        seen = memory.seen.get(_name(root, directory))
-        return look_at(directory, since_s=seen.before if seen else 0, also=(TOML, TEXT))
+        name = _name(root, directory)
+        before = memory.before
+        return look_at(
+            directory,
+            since_s=before(name),
+            since_of=lambda scene: before(f"{name}/{scene}"),
+            also=(TOML, TEXT),
+        )
 
     settling = [root / name for name, seen in memory.seen.items() if seen.state == "settling"]
-    found = LOOKS.at(root, settling, into)
+    found = LOOKS.at(root, [p for s in settling for p in (s, *s.parents)], into)
     gone = _forget(memory, root, found)
     for directory, why in found.failed.items():
         _refused(context, memory, _name(root, directory), Seen("", settled.now()), why)
     end, decided = time.monotonic() + DECIDE_S, 0
-    for directory, look in found.looks.items():
-        name = _name(root, directory)
-        renamed = name not in memory.seen and look.stamp in gone
-        seen = _as_now(memory.seen.get(name), look)
-        if seen != memory.seen.get(name):
-            memory.put(name, seen)
+    for one in _units(root, found):
+        renamed = one.name not in memory.seen and one.look.stamp in gone
+        seen = _as_now(memory.seen.get(one.name), one.look)
+        if seen != memory.seen.get(one.name):
+            memory.put(one.name, seen)
         in_time = time.monotonic() < end or not decided
         if seen.state == "settling" and not memory.full and in_time:
-            decided += _take(context, catalog, memory, directory, look, renamed=renamed)
+            decided += _take(context, catalog, memory, one, renamed=renamed)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What becomes a scene: a directory, or one of several scenes in it."""
+
+    name: str
+    directory: Path
+    look: SceneLook
+    scene: str | None = None
+
+
+def _units(root: Path, found: Found) -> Iterator[_Unit]:
+    for directory, look in found.looks.items():
+        name = _name(root, directory)
+        if not look.scenes:
+            yield _Unit(name, directory, look)
+        for scene, one in look.scenes.items():
+            yield _Unit(f"{name}/{scene}".rstrip("/"), directory, one, scene or None)
 
 
 def _name(root: Path, directory: Path) -> str:
@@ -111,13 +137,31 @@ def _name(root: Path, directory: Path) -> str:
 
 def _forget(memory: Memory, root: Path, found: Found) -> set[str]:
     """Forget the directories that are gone; returns how they looked."""
-    left = {_name(root, directory) for directory in found.empty}
+    left = memory.within(_name(root, directory) for directory in found.empty)
     if found.scenes is not None:
-        left |= memory.seen.keys() - {_name(root, directory) for directory in found.scenes}
+        there = [_name(root, directory) for directory in found.scenes]
+        left |= memory.seen.keys() - memory.within(there)
+    left |= _not_there_any_more(memory, root, found)
     looked = {memory.seen[name].look for name in left if name in memory.seen}
     for name in left & memory.seen.keys():
         memory.put(name, None)
     return looked
+
+
+def _not_there_any_more(memory: Memory, root: Path, found: Found) -> set[str]:
+    """Scenes of directories that hold others now: several, or one."""
+    units = {one.name for one in _units(root, found)}
+    directories = [_name(root, directory) for directory in found.looks]
+    others = [n for d, n in zip(found.looks.values(), directories, strict=True)
+              if d.scenes or n not in memory.seen]  # fmt: skip
+    if not others or not memory.seen:
+        return set()
+    inside = {
+        f"{name}/{one}"
+        for look, name in zip(found.looks.values(), directories, strict=True)
+        for one in look.inside
+    }
+    return memory.within(others) - units - memory.within(inside)
 
 
 def _refused(
@@ -143,18 +187,18 @@ def _take(
     context: dg.SensorEvaluationContext,
     catalog: CatalogResource,
     memory: Memory,
-    directory: Path,
-    look: SceneLook,
+    one: _Unit,
     *,
     renamed: bool,
 ) -> bool:
-    """Take a directory if it is settled and can be used; returns whether that says anything new."""
-    settings = catalog.settings
-    name = _name(settings.inputs, directory)
+    """Take a scene if it is settled and can be used; returns whether that says anything new."""
+    name, directory, look = one.name, one.directory, one.look
     before = memory.seen[name]
     seen = replace(before)
     try:
-        taken = settled.decide(settings, directory, look, seen, renamed=renamed)
+        taken = settled.decide(
+            catalog.settings, directory, look, seen, renamed=renamed, scene=one.scene
+        )
     except Exception as e:  # noqa: BLE001 - one directory never stops the others
         _refused(context, memory, name, before, str(e) or type(e).__name__)
         return True
@@ -163,7 +207,7 @@ def _take(
     if not taken:
         if seen.said and seen.said != before.said:
             context.log.warning(as_text(f"{name} is not taken: {seen.said}"))
-    elif _registered(context, catalog, directory, look):
+    elif one.scene is None and _registered(context, catalog, directory, look):
         memory.registered.append(name)
     else:
         memory.requested[name] = seen
@@ -184,7 +228,10 @@ def _registered(
             if request is not None:
                 prompts, runs = register_request(store, settings, directory, request)
                 add_partitions(context.instance, [*prompts, *runs])
-            context.instance.report_runless_asset_event(whether_there(settings, scene))
+            there = whether_there(settings, scene)
+            # Dagster takes the first evaluation without a Dagster run; `up_to_date` has later ones
+            if last_checked_at(context.instance, there.asset_check_key, scene.key) is None:
+                context.instance.report_runless_asset_event(there)
     except Exception as e:  # noqa: BLE001 - its Dagster run says so, where the page shows it
         context.log.warning(as_text(f"{directory.name}: {e}"))
         return False

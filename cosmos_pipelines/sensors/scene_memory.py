@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -69,10 +70,26 @@ class Memory:
         else:
             self.seen[name] = seen
 
+    def before(self, name: str) -> float:
+        """When the newest file was written of what was taken last of a scene; 0: nothing was."""
+        seen = self.seen.get(name)
+        return seen.before if seen else 0
+
+    def within(self, directories: Iterable[str]) -> set[str]:
+        """What is remembered of these directories, and of scenes that lie in them."""
+        known = {*directories}
+        return {n for n in self.seen if n in known or any(p in known for p in _parents(n))}
+
     @property
     def full(self) -> bool:
         """Whether this tick has taken as many as it may."""
         return len(self.requested) + len(self.registered) >= A_TICK
+
+
+def _parents(name: str) -> Iterator[str]:
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
 
 
 def seen_of(cursor: str | None) -> dict[str, Seen] | None:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from cosmos_pipelines.foreign import absolute, what_it_is
+from cosmos_pipelines.media.layouts.stems import words_of
+from cosmos_pipelines.media.layouts.tree import DEEP as DEEP_PASS
+from cosmos_pipelines.media.lerobot.dataset import PARTS, is_data_set
 from cosmos_pipelines.media.listing import PICTURES
 from cosmos_pipelines.media.sequence import VIDEOS, recognise
 
@@ -19,6 +22,11 @@ GRANULE_NS: Final = 2_000_000_000
 """The coarsest clock of a file system: two changes within it may have one time."""
 _PICTURES: Final = tuple(PICTURES)
 _FILES: Final = tuple(PICTURES | VIDEOS)
+
+_A_DATA_SET: Final = (
+    "It is a LeRobot data set: `cosmos prepare DIR --plan` shows its episodes, "
+    "`cosmos prepare DIR --scene NAME` makes one a scene."
+)
 
 Stamp = tuple[int, int] | None
 """When a directory was changed: its entries, its permissions. None: it is not there."""
@@ -89,6 +97,9 @@ def _below(
         return
     if odd := next(filter(None, map(_no_file, listed)), None):
         tree.unreadable[directory] = odd
+    if is_data_set(directory):
+        listed = [entry for entry in listed if entry.name not in PARTS]
+        tree.unreadable[directory] = _A_DATA_SET
     for entry in filter(_visible, listed):
         child = directory / entry.name
         if entry.is_symlink():
@@ -159,7 +170,7 @@ def _is_scene(directory: Path) -> bool:
                     return True
     except OSError:  # `_below` says why
         return False
-    return False
+    return _has_deep_passes(directory)
 
 
 def _pictures(directory: str) -> bool:
@@ -168,3 +179,24 @@ def _pictures(directory: str) -> bool:
             return any(entry.name.lower().endswith(_PICTURES) for entry in entries)
     except OSError:  # `_below` says why
         return False
+
+
+def _has_deep_passes(directory: Path) -> bool:
+    """Whether directories of passes (`beauty`, `depth`) hold pictures further down, as versions."""
+    try:
+        with os.scandir(directory) as entries:
+            names = [e.name for e in entries if not e.name.startswith(".") and e.is_dir()]
+        passes = [name for name in names if (w := words_of(name)).name and not w.rest]
+        clear = any(words_of(name).clear for name in passes)
+        return clear and any(_media_below(directory / name, DEEP_PASS) for name in passes)
+    except OSError:  # `_below` says why
+        return False
+
+
+def _media_below(directory: Path, deep: int) -> bool:
+    with os.scandir(directory) as entries:
+        listed = [e for e in entries if not e.name.startswith(".")]
+    if any(e.name.lower().endswith(_FILES) and e.is_file() for e in listed):
+        return True
+    below = (e.path for e in listed if deep and e.is_dir(follow_symlinks=False))
+    return any(_media_below(Path(path), deep - 1) for path in below)

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cosmos_pipelines.errors import InputError, MediaError
-from cosmos_pipelines.media.asked import Asked
+from cosmos_pipelines.media.asked import AS_USUAL, Asked
 from cosmos_pipelines.media.numbering import missing, stretches_text
 from cosmos_pipelines.media.probe import probe
+from cosmos_pipelines.media.renewal import asked_in
 from cosmos_pipelines.media.scene_file import read_scene_file
 from cosmos_pipelines.media.sequence import PASSES, Pass, find_passes
 from cosmos_pipelines.media.settling import MARKER, STILL_S, SceneLook, all_whole, quiet, wait_s
 from cosmos_pipelines.runs.locations import scene_key
-from cosmos_pipelines.runs.scene_requests import TOML, read_request
+from cosmos_pipelines.runs.scene_requests import TOML, read_request_of
 from cosmos_pipelines.sensors.scene_memory import Seen
 from cosmos_pipelines.settings import Settings
 
@@ -25,9 +26,17 @@ def now() -> float:
 
 
 def decide(
-    settings: Settings, directory: Path, look: SceneLook, seen: Seen, *, renamed: bool
+    settings: Settings,
+    directory: Path,
+    look: SceneLook,
+    seen: Seen,
+    *,
+    renamed: bool,
+    scene: str | None = None,
 ) -> bool:
     """Whether a directory is settled and can be used; what is remembered of it says so then.
+
+    `scene`: the one of several in it that `look` and `seen` are of.
 
     Raises:
         CosmosError: it cannot be used; says why.
@@ -38,35 +47,33 @@ def decide(
     if not sure and (seen.tried or unchanged < STILL_S):
         return False
     seen.tried = True
-    request = read_request(directory)
+    place = directory if scene is None else directory / scene
+    request = read_request_of(place, directory)
     frames = request.frames if request else None
     counted = frames is not None and seen.before == 0
     if not (sure or counted or all_whole(directory, look)):
         return False
-    scene_key(settings, directory)
-    passes = _passes(directory)
+    scene_key(settings, place)
+    asked = asked_in(place, directory, read_scene_file(place)) if place.is_dir() else AS_USUAL
+    passes = _passes(directory, scene, asked)
     lengths = {one.label: _frames(one) for one in passes.values()}
     if why := _not_whole(lengths, frames, alone=not look.marked):
+        why = " ".join([why, *_gaps(passes, asked.step)])
         seen.state, seen.said = ("waiting", why) if sure else ("settling", "")
         return False
-    _refuse(passes, _step(directory))
+    _refuse(passes, asked.step)
     seen.state, seen.before, seen.gap = "taken", look.written_s, max(look.gap_s, seen.gap)
     return True
 
 
-def _passes(directory: Path) -> dict[str, Pass]:
+def _passes(directory: Path, scene: str | None, asked: Asked) -> dict[str, Pass]:
     """What was rendered, and finished videos of passes of which nothing else is there."""
-    found = find_passes(directory)
-    for name in PASSES:
+    found = find_passes(directory, scene, asked.wanted)
+    for name in PASSES if scene is None else ():
         file = directory / f"{name}.mp4"
         if name not in found and file.is_file():
             found[name] = Pass(name, "video", file.name, (file,))
     return found
-
-
-def _step(directory: Path) -> int:
-    """How far frame numbers are apart; whoever prepared the scene has said so."""
-    return Asked.before(read_scene_file(directory)).step
 
 
 def _refuse(passes: Mapping[str, Pass], step: int) -> None:
@@ -74,9 +81,17 @@ def _refuse(passes: Mapping[str, Pass], step: int) -> None:
     if "color" not in passes:
         found = ", ".join(passes) or "nothing that is a pass"
         raise MediaError(f"There is no color pass (found: {found}).")
-    for one in passes.values():
-        if gaps := missing(one.numbers, step):
-            raise MediaError(f"{one.label} lacks {stretches_text(gaps, step)}.")
+    for said in _gaps(passes, step):
+        raise MediaError(said)
+
+
+def _gaps(passes: Mapping[str, Pass], step: int) -> list[str]:
+    """Which frames are missing within sequences, a sentence each."""
+    return [
+        f"{one.label} lacks {stretches_text(gaps, step)}."
+        for one in passes.values()
+        if (gaps := missing(one.numbers, step))
+    ]
 
 
 def _frames(one: Pass) -> int:

@@ -29,7 +29,7 @@ from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs.locations import is_there, located
 from cosmos_pipelines.runs.outdated import Now, made_by
-from cosmos_pipelines.runs.scenes import content_now
+from cosmos_pipelines.runs.scene_state import content_now
 from cosmos_pipelines.settings import Settings
 
 A_TICK = 200

@@ -77,6 +77,10 @@ NATURAL: dict[str, Call] = {
     "fps fraction": lambda a: a.prepare_scene(rendered(a), name="n5", fps=Fraction(24)),
     "fps decimal": lambda a: a.prepare_scene(rendered(a), name="n6", fps=Decimal("29.97")),
     "fps none": lambda a: a.prepare_scene(rendered(a), name="n7", fps=None, depth_values=None),
+    "depth range": lambda a: a.prepare_scene(rendered(a), name="n8", near="5", far=np.int64(90)),
+    "scenes in": lambda a: a.scenes_in(rendered(a)),
+    "plan": lambda a: a.plan_scene(rendered(a), name="n9", fps=23.976, passes=["color=color"]),
+    "picture of a plan": lambda a: a.picture_of_plan(rendered(a), "color", passes="color=color"),
     "weights list": lambda a: a.create_run("street", weights=[0.3, 0.4, 0.2, 0.1]),
     "weights tuple": lambda a: a.create_run("street", weights=(0.3, 0.4, 0.2, 0.1)),
     "weights numpy": lambda a: a.create_run("street", weights=np.array([0.3, 0.4, 0.2, 0.1])),
@@ -154,6 +158,7 @@ NATURAL: dict[str, Call] = {
     "order": lambda a: a.cancel_waiting(
         a.queue_order(["street"], key="k" * 8, seeds=[3, 4], shown=None, guidance_scale=5)["runs"]
     ),
+    "order told with its 4K": lambda a: a.plan_order("street", upscale=True)["upscales"],
     "order of better words": lambda a: a.cancel_waiting(
         a.queue_enhancement("street", key="k" * 8, engine="preview")["runs"]
     ),
@@ -400,8 +405,17 @@ WRONG: dict[str, tuple[Call, str]] = {
     "fps list": (lambda a: a.prepare_scene(rendered(a), name="w", fps=[24]), "fps"),
     "fps true": (lambda a: a.prepare_scene(rendered(a), name="w", fps=True), "fps"),
     "fps divided": (lambda a: a.prepare_scene(rendered(a), name="w", fps="1/0"), "fps"),
-    "depth far": (lambda a: a.prepare_scene("x", depth_values="far"), "'distance' or 'nearness'"),
+    "depth far": (lambda a: a.prepare_scene("x", depth_values="far"), "'millimetres' or 'carla'"),
+    "near word": (lambda a: a.prepare_scene(rendered(a), near="close"), "near"),
+    "far true": (lambda a: a.prepare_scene(rendered(a), far=True), "far"),
+    "background nan": (lambda a: a.prepare_scene("x", background=float("nan")), "background"),
+    "near beyond far": (lambda a: a.prepare_scene(rendered(a), near=9, far=2), "near 9 must"),
+    "fov list": (lambda a: a.prepare_scene(rendered(a), fov=[90]), "fov"),
+    "segments things": (lambda a: a.prepare_scene("x", segments="things"), "'materials'"),
     "depth capital": (lambda a: a.prepare_scene("x", depth_values="Distance"), "depth_values"),
+    "pass of no form": (lambda a: a.prepare_scene(rendered(a), passes="depth"), "PASS=WHAT"),
+    "no such pass": (lambda a: a.plan_scene(rendered(a), passes="dept=z"), "Say depth"),
+    "no such scene": (lambda a: a.picture_of_plan(rendered(a), "color", scene="a"), "no scene a"),
     "scene name up": (lambda a: a.prepare_scene(rendered(a), name="../x"), "../x"),
     "scene name empty": (lambda a: a.prepare_scene(rendered(a), name=""), "name"),
     "description number": (lambda a: a.prepare_scene(rendered(a), description=3), "description"),

@@ -85,13 +85,11 @@ def test_a_gpu_that_waits_for_a_second_one_makes_short_runs_meanwhile() -> None:
     assert [load.start_s for load in schedule.loads if load.gpus == 2] == [1000]
 
 
-def test_of_two_free_places_the_warm_one_is_taken_then_the_first_of_the_run() -> None:
+def test_of_two_places_the_one_that_is_free_first_is_taken_then_the_first_of_the_run() -> None:
     either = [waiting(places=("b", "a"))]
-    a, b = Slot("a", (0,)), Slot("b", (0,))
-    warm, later = Slot("a", (0,), warm="k"), Slot("a", (0,), 1.0, warm="k")
+    a, b, later = Slot("a", (0,)), Slot("b", (0,)), Slot("b", (0,), 1.0)
     assert plan_loads(either, [a, b]).loads[0].place == "b"
-    assert plan_loads(either, [warm, b]).loads[0].place == "a"
-    assert plan_loads(either, [later, b]).loads[0].place == "b"
+    assert plan_loads(either, [a, later]).loads[0].place == "a"
 
 
 def test_runs_that_prefer_other_places_share_a_load_where_only_one_is_free() -> None:

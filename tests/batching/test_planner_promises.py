@@ -21,7 +21,6 @@ SLOTS = st.lists(
         st.sampled_from(["a", "b"]),
         st.sampled_from([(), (0,), (0, 1)]),
         st.sampled_from([0.0, 10.0, 5000.0]),
-        st.sampled_from([None, 0, 1]),
     ),
     max_size=4,
 )

@@ -19,6 +19,7 @@ from cosmos_pipelines.catalog.search import RANKED, search_prompts
 from cosmos_pipelines.catalog.tables import prompts
 from cosmos_pipelines.errors import InputError, UnknownId
 from tests.catalog.rows import OWNER, add_prompt, add_run
+from tests.support.catalogs import BOTH, empty_catalog
 
 OFTEN = 40
 QUESTIONS: dict[str, Callable[[Catalog, Run], object]] = {
@@ -62,9 +63,16 @@ def refused(look: Callable[[str], object], wanted: str) -> None:
         look(wanted)
 
 
-@pytest.fixture
-def filled(catalog: Catalog) -> Iterator[tuple[Catalog, Run]]:
+@pytest.fixture(scope="module", params=BOTH)
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Catalog, Run]]:
     """A catalog with something of everything; PostgreSQL is asked what an index can do."""
+    with empty_catalog(request, tmp_path_factory.mktemp("filled")) as catalog:
+        yield catalog, _fill(catalog)
+
+
+def _fill(catalog: Catalog) -> Run:
     for n in range(OFTEN):
         prompt = add_prompt(catalog, f"fog in a street {n}", name=f"fog_{n}")
         run = add_run(
@@ -84,7 +92,7 @@ def filled(catalog: Catalog) -> Iterator[tuple[Catalog, Run]]:
             connection.execute(text("ANALYZE"))
             connection.commit()
         catalog.engine.dispose()
-    yield catalog, run
+    return run
 
 
 def plan_of(catalog: Catalog, ask: Callable[[], object]) -> str:
@@ -197,6 +205,20 @@ def test_one_wrong_character_of_a_name_is_made_up_for(catalog: Catalog, wrong: s
         add_prompt(catalog, f"{n}", name=f"sun{chr(97 + n % 26)}_{n}")
     with pytest.raises(UnknownId, match="sunset_ocean_waves"):
         catalog.get_prompt(wrong)
+
+
+def test_a_word_that_is_longer_than_any_name_is_not_handed_over_in_variations(
+    catalog: Catalog,
+) -> None:
+    word, handed = "x" * 100_000, 0
+
+    def look(*given: Any) -> None:
+        nonlocal handed
+        handed += str(given[3]).count(word[:50_000])
+
+    event.listen(catalog.engine, "before_cursor_execute", look)
+    assert near(catalog, prompts.c.name, word) == []
+    assert 1 <= handed <= 20
 
 
 def test_a_name_that_is_found_by_all_its_words_comes_first_among_many(catalog: Catalog) -> None:

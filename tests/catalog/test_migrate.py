@@ -89,8 +89,13 @@ def test_a_current_database_is_opened_without_alembic_or_pydantic(tmp_path: Path
 BY_0004 = ("name_created_at", "model_type_created_at", "model_type_status_created_at")
 
 
-def drop_what_0008_added(tx: Transaction) -> None:
+def drop_what_0009_added(tx: Transaction) -> None:
+    tx.connection.exec_driver_sql("DROP TABLE workers")
+
+
+def drop_what_0008_and_later_added(tx: Transaction) -> None:
     execute = tx.connection.exec_driver_sql
+    drop_what_0009_added(tx)
     sqlite = tx.connection.dialect.name == "sqlite"
     execute(f"DROP TRIGGER gpu_times_update{'' if sqlite else ' ON runs'}")
     for table in ("notices", "gpu_times"):
@@ -101,7 +106,7 @@ def drop_what_0008_added(tx: Transaction) -> None:
 
 def drop_what_0004_and_later_added(tx: Transaction) -> None:
     execute = tx.connection.exec_driver_sql
-    drop_what_0008_added(tx)
+    drop_what_0008_and_later_added(tx)
     for index in ("ix_runs_queue", "ix_runs_load_id"):
         execute(f"DROP INDEX {index}")
     for column in ("turn", "load_id", "ordered_by", "any_place"):
@@ -200,7 +205,7 @@ def test_a_catalog_of_version_0007_counts_the_gpu_time_that_it_has(catalog_url: 
         fail(catalog, odd, order="od_2")
         add_run(catalog)
         with catalog.write() as tx:  # as 0007 left it
-            drop_what_0008_added(tx)
+            drop_what_0008_and_later_added(tx)
             tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0007'"))
     with Catalog.open(catalog_url) as catalog:
         times = catalog.gpu_times(pair[0].created_at)
@@ -211,6 +216,21 @@ def test_a_catalog_of_version_0007_counts_the_gpu_time_that_it_has(catalog_url: 
         ]
         ends = {catalog.get_run(run.id).completed_at for run in (*pair, odd)}
         assert {time.ended_at for time in times} == ends
+
+
+def test_a_catalog_of_version_0008_keeps_its_pauses_and_takes_signs_of_life(
+    catalog_url: str,
+) -> None:
+    with Catalog.open(catalog_url) as catalog:
+        paused = catalog.pause("all", "ada@studio", "maintenance")
+        with catalog.write() as tx:  # as 0008 left it
+            drop_what_0009_added(tx)
+            tx.connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0008'"))
+    with Catalog.open(catalog_url) as catalog:
+        assert catalog.list_pauses() == [paused]
+        assert catalog.list_workers() == []
+        catalog.sign_on("us", "ada@studio", "studio")
+        assert [worker.owner for worker in catalog.list_workers()] == ["us"]
 
 
 def test_a_database_of_a_newer_version_is_refused(catalog_url: str) -> None:

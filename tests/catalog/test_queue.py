@@ -8,8 +8,9 @@ import pytest
 
 from cosmos_pipelines.catalog import Catalog
 from cosmos_pipelines.catalog.new_run import new_run
-from cosmos_pipelines.catalog.queue import NewLoad, engine_scope, place_scope
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.pauses import engine_scope, place_scope
+from cosmos_pipelines.catalog.queue import NewLoad
+from cosmos_pipelines.catalog.records import Run, utc_now
 from cosmos_pipelines.errors import CosmosError, InputError, StateError
 from tests.support.together import together
 
@@ -75,6 +76,27 @@ def test_a_run_that_nothing_was_begun_of_is_given_back(catalog: Catalog) -> None
     back = catalog.give_back(run.id, "p")
     assert back and (back.status, back.backend, back.attempt) == ("pending", "auto", 1)
     assert ready(catalog) == [run.id]
+
+
+def test_old_ended_loads_are_removed_and_no_run_that_waits_or_works_loses_its_load(
+    catalog: Catalog,
+) -> None:
+    runs = add(catalog, 4)
+    over, working, waiting, young = (catalog.claim_load(wanted(run), "us") for run in runs)
+    assert over and working and waiting and young
+    for run, load in ((runs[0], over), (runs[1], working)):
+        assert catalog.claim(run.id, "us", load=load.id)
+    assert catalog.advance(runs[0].id, "us", "uploading", "cancelled")
+    for load in (over, working):
+        catalog.end_load(load.id)
+    now = utc_now()
+    catalog.end_load(young.id)
+    assert catalog.old_loads(now, 10) == [over.id]
+    assert catalog.old_loads(now, 0) == []
+    everything = [load.id for load in (over, working, waiting, young)]
+    assert catalog.remove_loads(everything, now) == [over.id]
+    assert catalog.find_loads(everything).keys() == {working.id, waiting.id, young.id}
+    assert catalog.get_run(runs[0].id).load_id == over.id
 
 
 def test_a_4k_waits_for_its_video_and_fails_with_it(catalog: Catalog) -> None:

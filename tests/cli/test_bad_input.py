@@ -379,3 +379,21 @@ def test_a_file_below_the_inputs_that_is_no_directory_is_refused(
     video = write_video(project.settings.inputs / "alone.mp4")
     refused(cosmos("prepare", video), "alone.mp4")
     refused(cosmos("create", "prompt", "A street", video), "alone.mp4")
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["inference", "rain", "--weights", "1", "0", "0"], "cosmos inference"),
+        (["create", "recipe", "mine", "--weights", "1"], "cosmos create recipe"),
+        (["list", "runs", "--limit"], "cosmos list runs"),
+        (["--home"], "cosmos"),
+    ],
+    ids=["four numbers", "in a group", "one value", "root"],
+)
+def test_an_option_without_its_values_names_the_help_of_its_command(
+    cosmos: Cosmos, words: list[str], command: str
+) -> None:
+    said = cosmos(*words)
+    assert said.code == 2
+    assert said.error.endswith(f" See `{command} --help`.")

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.cli import main
 from tests.cli.conftest import Cosmos, Said
 from tests.media import renders
-from tests.support.project import Project, write_video
+from tests.support.made_once import made_once
+from tests.support.project import Project, copy_of, make_project, write_video
 
 
 @pytest.fixture
@@ -27,14 +29,28 @@ def at(capfd: pytest.CaptureFixture[str]) -> Any:
     return run
 
 
-def rendered(project: Project, cosmos: Cosmos) -> None:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a rendered scene, a video of it, and a clip that waits for its 4K."""
+    return made_once(tmp_path_factory, "moving", _make)[0]
+
+
+def _make(home: Path) -> None:
+    project = make_project(home)
     renders.render(project.settings.inputs / "city", frames=3)
-    write_video(project.settings.home / "clips" / "clip.mp4")
-    assert cosmos("create", "prompt", "a street", "city", "--name", "first").code == 0
-    assert cosmos("inference", "first").code == 0
-    clip = project.settings.home / "clips" / "clip.mp4"
-    assert cosmos("upscale", "--video", clip, "--detach").code == 0
+    clip = write_video(home / "clips" / "clip.mp4")
+    with CosmosAPI(settings=project.settings) as api:
+        api.quick_inference(api.create_prompt("a street", "city", name="first")["id"])
+        api.create_upscale(video=clip, queue=True)
     project.catalog.close()
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Project:
+    """A copy of it."""
+    copied = copy_of(made, tmp_path / "home")
+    copied.catalog.close()
+    return copied
 
 
 def colour_of(said: Said) -> str:
@@ -46,7 +62,6 @@ def colour_of(said: Said) -> str:
 def test_a_moved_project_works_at_once(
     project: Project, cosmos: Cosmos, at: Any, tmp_path: Path
 ) -> None:
-    rendered(project, cosmos)
     there = project.settings.home.rename(tmp_path / "elsewhere")
     said = at(there, "inference", "first", "--dry-run", "--json")
     assert colour_of(said) == str(there / "inputs/videos/city/color.mp4")
@@ -66,7 +81,6 @@ def test_a_moved_project_works_at_once(
 def test_a_copied_project_uses_its_own_files(
     project: Project, cosmos: Cosmos, at: Any, tmp_path: Path
 ) -> None:
-    rendered(project, cosmos)
     copy = Path(shutil.copytree(project.settings.home, tmp_path / "copy"))
     renders.render(project.settings.inputs / "city", frames=9)
     said = at(copy, "inference", "first", "--dry-run", "--json")
@@ -94,7 +108,6 @@ def state_of(home: Path) -> dict[str, tuple[int, int]]:
 def test_a_dry_run_tells_what_is_rendered_now_and_writes_nothing(
     project: Project, cosmos: Cosmos, command: str
 ) -> None:
-    rendered(project, cosmos)
     renders.render(project.settings.inputs / "city", frames=7)
     (project.settings.outputs / "previews/scenes/city.webp").unlink()
     before = state_of(project.settings.home)
@@ -109,7 +122,6 @@ def test_a_dry_run_tells_what_is_rendered_now_and_writes_nothing(
 def test_a_dry_run_of_a_scene_that_cannot_be_made_anew_says_why(
     project: Project, cosmos: Cosmos
 ) -> None:
-    rendered(project, cosmos)
     (project.settings.inputs / "city" / "depth.0002.png").unlink()
     said = cosmos("inference", "first", "--dry-run")
     assert said.code == 2
@@ -119,7 +131,6 @@ def test_a_dry_run_of_a_scene_that_cannot_be_made_anew_says_why(
 def test_a_deleted_scene_is_listed_as_gone_and_a_changed_one_as_changed(
     project: Project, cosmos: Cosmos
 ) -> None:
-    rendered(project, cosmos)
     renders.render(project.settings.inputs / "town", frames=3)
     assert cosmos("create", "prompt", "a town", "town").code == 0
     shutil.rmtree(project.settings.inputs / "city")

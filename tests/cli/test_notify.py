@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cosmos_pipelines.doctor.here import checks_here
 from cosmos_pipelines.runs.budget import keep_budget
 from cosmos_pipelines.settings import NOTIFY_VARIABLE, load_settings
 from tests.catalog.rows import add_run, fail
@@ -67,3 +68,23 @@ def test_who_is_told_of_what_is_shown_without_addresses(
     state = cosmos("notify", "--json").json
     assert state["addresses"] == ["address 1 (slack)"]
     assert state["budget"]["gpu_hours_a_day"] is None
+
+
+def test_a_limit_of_money_names_the_hosts_without_a_price(cosmos: Cosmos, project: Project) -> None:
+    toml = project.settings.home / "cosmos.toml"
+    host = '[hosts.gpu1]\nhost = "192.0.2.1"\n'
+    toml.write_text(f"[budget]\nmoney_a_day = 5\n{host}")
+    line = (
+        "does not count runs on gpu1, which has no price: set price_per_gpu_hour in [hosts.gpu1]."
+    )
+    assert line in cosmos("queue").err
+    assert line in cosmos("notify").err
+    settings = load_settings(project.settings.home)
+    (found,) = (check.look() for check in checks_here(settings) if check.name == "budget")
+    assert (found.result, found.do) == ("warn", "Set price_per_gpu_hour in [hosts.gpu1].")
+    for text in (
+        f"[budget]\ngpu_hours_a_day = 5\n{host}",
+        f"[budget]\nmoney_a_day = 5\n{host}price_per_gpu_hour = 0\n",
+    ):
+        toml.write_text(text)
+        assert "no price" not in cosmos("queue").err + cosmos("notify").err

@@ -16,6 +16,7 @@ import pytest
 
 from cosmos_pipelines.operations import Transfer
 from tests.cli.conftest import ROOT, Said, spawn
+from tests.support.dagster_project import add_prompt
 from tests.support.own_engine import install, install_tint
 from tests.support.project import Project
 
@@ -40,12 +41,12 @@ def cosmos(project: Project, site: Path) -> Run:
 
 
 @pytest.fixture
-def prompt(project: Project, cosmos: Run) -> str:
+def prompt(project: Project) -> str:
     """A prompt's id; the scene has only its colour pass."""
     scene = project.scene()
     (scene / "depth.mp4").unlink()
     (scene / "segmentation.mp4").unlink()
-    return cosmos("create", "prompt", "A street", "city").out.strip()
+    return add_prompt(project, "A street").id
 
 
 def set_(project: Project, text: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
+from cosmos_pipelines.backends.owner import owner_name
 from tests.cli.conftest import Cosmos
 from tests.support.project import Project
 
@@ -55,6 +58,8 @@ def test_the_plan_says_which_runs_share_a_load(cosmos: Cosmos, order: Order) -> 
     assert plan["not_planned"] == 0
     said = cosmos("queue", "plan")
     assert "Load 1: 2 runs of PREVIEW" in said.out
+    assert [lane["place"] for lane in plan["lanes"]] == ["local"]
+    assert "at local\n" in said.out
     assert said.err.startswith("In all: 2 loads")
 
 
@@ -87,6 +92,23 @@ def test_why_names_the_video_that_a_4k_waits_for_and_what_is_before_a_run(
     cosmos("kill", video)
     assert "so it will fail" in cosmos("queue", "why", larger).out
     assert "It does not wait: it is cancelled." in cosmos("queue", "why", video).out
+
+
+def test_who_works_on_the_queue_is_told_while_it_lives(
+    cosmos: Cosmos, project: Project, order: Order
+) -> None:
+    run = order()
+    program = "from cosmos_pipelines.backends.owner import owner_name; print(owner_name())"
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    project.catalog.sign_on(done.stdout.decode().strip(), "bob@laptop", "laptop")
+    assert "works on the queue" not in cosmos("queue").err
+    project.catalog.sign_on(owner_name(), "Ada", "studio")
+    line = "Ada works on the queue on studio, for "
+    assert line in cosmos("queue").err
+    assert line in cosmos("status").err
+    why = cosmos("queue", "why", run).out
+    assert line in why
+    assert "Nothing is started until" not in why
 
 
 def test_a_detached_4k_is_queued_behind_its_video(cosmos: Cosmos, project: Project) -> None:

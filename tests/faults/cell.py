@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from cosmos_pipelines.errors import CosmosError
@@ -13,10 +14,14 @@ from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media import provenance
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.runs.lost import lost_runs
+from tests.faults.docker_place import DockerPlace
 from tests.faults.faults import ALIVE, DONE, ENDED, LEFT, Fault
-from tests.faults.place import SLOW, Orchestrator, Place, small_disk
+from tests.faults.local_place import LocalPlace
+from tests.faults.place import Orchestrator, Place, small_disk
+from tests.faults.slurm_place import SlurmPlace
 from tests.rig.fleet import Fleet
-from tests.rig.host import Host, until
+from tests.rig.slurm import Cluster
+from tests.support.waiting import until
 
 STOPS = {
     "before upload": "upload",
@@ -31,13 +36,38 @@ STOPS = {
 """Where the orchestrator stops for a step; `-`: it does not stop, the step itself takes time."""
 
 
-def untrue(fault: Fault, step: str, fleet: Fleet, host: Host) -> list[str]:
-    """Return the untrue statements after a fault at a step; a traceback if this test failed."""
+@dataclass(frozen=True)
+class Rig:
+    """What the places of all cells are made of."""
+
+    fleet: Fleet | None = None
+    cluster: Cluster | None = None
+
+    def place(
+        self, backend: str, fault: Fault, home: Path, fill: Callable[[], None]
+    ) -> LocalPlace | DockerPlace | SlurmPlace:
+        """Make the place of a cell."""
+        apart, wait_s = fault.catalog_apart, fault.wait_s
+        if backend == LocalPlace.backend:
+            return LocalPlace(home, fill, catalog_apart=apart)
+        if backend == SlurmPlace.backend:
+            assert self.cluster is not None
+            return SlurmPlace(home, fill, self.cluster, wait_s, catalog_apart=apart)
+        assert self.fleet is not None
+        host = self.fleet.hosts["gpu1"]
+        return DockerPlace(home, fill, self.fleet, host, wait_s, catalog_apart=apart)
+
+
+def untrue(fault: Fault, step: str, backend: str, rig: Rig) -> list[str]:
+    """Return the untrue statements after a fault at a step; a traceback if this test failed.
+
+    `fault`: as it is on this backend.
+    """
     with ExitStack() as stack:
         try:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "home"
             fill = stack.enter_context(small_disk(home)) if fault.here else _no_small_disk
-            place = Place(home, fleet, host, fault.wait_s, fill, catalog_apart=fault.catalog_apart)
+            place = rig.place(backend, fault, home, fill)
             place.lease_s = fault.lease_s
             stack.callback(place.close)
             return list(_untrue(fault, step, place))
@@ -54,8 +84,7 @@ def _untrue(fault: Fault, step: str, place: Place) -> Iterator[str]:
     fault.strike(place)
     first.go()
     place.release_answers()
-    if place.host.on:
-        place.host.slow(None)
+    place.usual_link()
     place.open_gate()  # the model continues during the fault, if it can
     fault.relief(place)
     place.open_gate()
@@ -64,7 +93,7 @@ def _untrue(fault: Fault, step: str, place: Place) -> Iterator[str]:
     fault.late_relief(place)
     place.open_gate()
     place.behave(None)
-    yield from _finish(place)
+    yield from _finish(fault.again.get(step, 1), place)
     yield from _wrong_result(place)
     yield from _wrong_starts(fault.starts.get(step, 1), place)
     yield from _remains(step in fault.leaves, place)
@@ -82,12 +111,14 @@ def _begin(fault: Fault, step: str, place: Place) -> Orchestrator:
         place.open_gate()
     place.behave(fault.behaviour)
     place.enter_run()
-    orchestrator = place.orchestrate(STOPS[step])
-    if STOPS[step] != "-":
-        orchestrator.wait_for(f"AT {STOPS[step]}")
+    stop = place.stops.get(step, STOPS[step])
+    orchestrator = place.orchestrate(stop)
+    if stop != "-":
+        orchestrator.wait_for(f"AT {stop}")
     if step in ("during upload", "during download"):
-        place.host.slow(SLOW)
-        orchestrator.go()
+        if step not in place.stops:
+            place.slow_link()
+            orchestrator.go()
         begun = place.upload_begun if step == "during upload" else place.download_begun
         until(begun, "the first bytes")
     if step in ALIVE:
@@ -110,18 +141,19 @@ def _wrong_end(allowed: tuple[str, ...], place: Place, first: Orchestrator) -> I
         )
 
 
-def _finish(place: Place) -> Iterator[str]:
-    """Execute the run again, as a user does; the run must then be completed."""
-    if place.run.status == DONE:
-        return
-    again = place.orchestrate()
-    again.end()
-    if place.run.status != DONE:
-        run = place.run
-        yield (
-            f"executed again the run is {run.status}, {run.error_kind}: {run.error_message}\n"
-            + "\n".join(again.lines[-12:])
-        )
+def _finish(times: int, place: Place) -> Iterator[str]:
+    """Execute the run again, as a user does; it must be completed after so many times at most."""
+    for left in reversed(range(times)):
+        if place.run.status == DONE:
+            return
+        again = place.orchestrate()
+        again.end()
+        if not left and place.run.status != DONE:
+            run = place.run
+            yield (
+                f"executed again the run is {run.status}, {run.error_kind}: {run.error_message}\n"
+                + "\n".join(again.lines[-12:])
+            )
 
 
 def _wrong_result(place: Place) -> Iterator[str]:
@@ -148,8 +180,8 @@ def _wrong_result(place: Place) -> Iterator[str]:
     logged = [line.split()[-1] for line in lines]
     if logged != ["sample(s)", *(f"{i}/6" for i in range(1, 7))]:
         yield f"the log does not have each line once: {logged}"
-    if run.container_id is None or run.image_digest is None or run.host is None:
-        yield f"the record lacks {run.container_id=} {run.image_digest=} {run.host=}"
+    if lacking := [name for name in place.recorded if getattr(run, name) is None]:
+        yield f"the record lacks {', '.join(lacking)}"
 
 
 def _wrong_starts(allowed: int, place: Place) -> Iterator[str]:
@@ -165,11 +197,11 @@ def _remains(ended_may_stay: bool, place: Place) -> Iterator[str]:
     """Yield remaining containers, half-written files and leases."""
     if holder := place.run.leased_by:
         yield f"the run is still leased by {holder}"
-    on_host, containers = place.left_on_host(), place.containers(running=ended_may_stay)
+    there, containers = place.left_there(), place.containers(running=ended_may_stay)
     if ended_may_stay:
-        on_host = [name for name in on_host if name != f"runs/{place.run.batch_id}"]
+        there = [name for name in there if name != f"runs/{place.run.batch_id}"]
     for what, left in (
-        ("containers", containers), ("on the host", on_host), ("here", place.left_in_project())
+        ("containers", containers), ("there", there), ("here", place.left_in_project())
     ):  # fmt: skip
         if left:
             yield f"left {what}: {left}"

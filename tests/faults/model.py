@@ -17,13 +17,13 @@ try:
 except ImportError:
     from tests.models import stand_in
 
-MODELS = Path("/models")
+MODELS, STARTS = Path("/models"), Path("/starts")
 
 
 def mark() -> None:
     """Record this start outside of the run folder, where no fault can remove it."""
     order = json.loads(Path("order.json").read_text(encoding="utf-8"))
-    with Path("/starts/log").open("a", encoding="utf-8") as log:
+    with (STARTS / "log").open("a", encoding="utf-8") as log:
         log.write(f"{order['id']}\n")
 
 

@@ -1,16 +1,18 @@
-"""The project, the host and the orchestrators of a cell of the matrix."""
+"""The project, the place and the orchestrators of a cell of the matrix."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
@@ -18,37 +20,40 @@ from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.lease import LEASE_S
 from cosmos_pipelines.runs.plan import plan_transfer
+from cosmos_pipelines.settings import Settings
 from tests.faults.model import pad
-from tests.faults.orchestrator import PROGRAM
-from tests.rig.fleet import Fleet
-from tests.rig.host import Host, until
-from tests.support.gpu_host import ROOT, SETTINGS
+from tests.support.gpu_host import ROOT
 from tests.support.project import PASSES, settings_in, write_video
 from tests.support.stand_in_engine import registered
+from tests.support.waiting import until
 
 LARGE: Final = 5 << 20
 """Bytes; a file of this size is sent and resumed alone, and takes seconds on a slow link."""
-SLOW: Final = "8mbit"
 END_S: Final = 60.0
 """Longest time in seconds to the end of an orchestrator."""
 
-DOCKER: Final = """#!/bin/sh
-# Says something first, and answers late: a started container runs for a while before the answer.
-[ ! -e /opt/rig/said ] || cat /opt/rig/said
-/usr/bin/docker "$@"; code=$?
-while [ "$1" = run ] && [ -e /opt/rig/hold ]; do sleep 0.02; done
-exit $code
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Cells are tested at once: the stand-in's path is in an engine of the process, and Alembic is
+for one thread."""
+_PROGRAM: Final = """\
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.faults import model
+model.MODELS = Path({models!r})
+model.STARTS = model.MODELS / "starts"
+sys.exit(model.main(sys.argv[1]))
 """
 
 
 class Orchestrator:
     """A process that executes the run, with its output."""
 
-    def __init__(self, home: Path, step: str, run_id: str, lease_s: int) -> None:
+    def __init__(self, home: Path, step: str, run_id: str, lease_s: int, model: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.orchestrator", str(home), step, run_id],
             cwd=ROOT,
-            env={**os.environ, "LEASE_S": str(lease_s)},
+            env={**os.environ, "LEASE_S": str(lease_s), "MODEL": model},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -107,55 +112,48 @@ class Orchestrator:
         return code
 
 
-class Place:
-    """A run of a project whose model is the stand-in on the host."""
+class Place(ABC):
+    """A run of a project whose model is the stand-in, and the place where it is executed.
 
-    def __init__(
-        self,
-        home: Path,
-        fleet: Fleet,
-        host: Host,
-        wait_s: float,
-        fill: Callable[[], None],
-        *,
-        catalog_apart: bool = False,
-    ) -> None:
-        self.home, self.host = home, host
+    A fault calls the methods of the place; `faults.py` says which a kind of place has not.
+    """
+
+    backend: ClassVar[str]
+    """The column of the matrix."""
+    recorded: ClassVar[tuple[str, ...]] = ("container_id", "host")
+    """What the record of a completed run must have."""
+    stops: ClassVar[Mapping[str, str]] = {}
+    """Where the orchestrator stops, if that is not as in `cell.STOPS`."""
+    settings: Settings
+    catalog: Catalog
+    stand_in: str
+    """The path of the model's program where it is executed."""
+    gate_there: str
+    """The path of the gate where the model is executed."""
+    run_id: str
+
+    def __init__(self, home: Path, fill: Callable[[], None]) -> None:
+        self.home = home
         self.fill = fill
         """Fills the project's disk."""
-        self._prepare_host()
-        text = SETTINGS.format(config=fleet.ssh_config, wait_s=wait_s, lost_after_s=3)
-        text = text.replace("connect_timeout_s = 3", "connect_timeout_s = 2")
-        text = text.replace(':/models:ro"]', ':/models:ro", "/home/ops/starts:/starts"]')
-        if catalog_apart:
-            text = f'database_url = "sqlite:///{home.parent}/cosmos.db"\n{text}'
-        self.settings = settings_in(home, text)
-        for i, name in enumerate(PASSES):
-            write_video(self.settings.inputs / "city" / f"{name}.mp4", seed=40 * i)
-        self.catalog = Catalog.open(self.settings.catalog_url)
         self.lease_s = LEASE_S
         self.orchestrators: list[Orchestrator] = []
 
-    def _prepare_host(self) -> None:
-        self.host.image("preview")
-        root = self.host.root
-        self.models = root / "data/models"
-        self.models.mkdir()
-        for program in (ROOT / "tests/models/stand_in.py", ROOT / "tests/faults/model.py"):
-            (self.models / program.name).write_bytes(program.read_bytes())
-        starts = root / "home/ops/starts"
-        starts.mkdir()
-        starts.chmod(0o777)
-        self.close_gate()
-        self.docker_says(None)
-        docker = root / "usr/local/bin/docker"
-        docker.write_text(DOCKER)
-        docker.chmod(0o755)
+    def make_project(self, text: str, *, catalog_apart: bool) -> None:
+        """Write the settings and the scene, and open the catalog."""
+        if catalog_apart:
+            text = f'database_url = "sqlite:///{self.home.parent}/cosmos.db"\n{text}'
+        self.settings = settings_in(self.home, text)
+        for i, name in enumerate(PASSES):
+            write_video(self.settings.inputs / "city" / f"{name}.mp4", seed=40 * i)
+        with _ONE_AT_A_TIME:
+            self.catalog = Catalog.open(self.settings.catalog_url)
 
     def enter_run(self) -> Run:
         """Enter a pending run."""
-        with registered(program=PROGRAM):
-            prompt, _ = register_prompt(self.catalog, self.settings, "wait /models/gate", "city")
+        with _ONE_AT_A_TIME, registered(program=self.stand_in):
+            text = f"wait {self.gate_there}"
+            prompt, _ = register_prompt(self.catalog, self.settings, text, "city")
             planned = plan_transfer(self.catalog, self.settings, prompt.id, {}, engine="stand_in")
             self.run_id = enter(self.catalog, self.settings, planned).id
         return self.run
@@ -167,9 +165,9 @@ class Place:
 
     def orchestrate(self, step: str = "-") -> Orchestrator:
         """Start to execute the run in a new process, which stops at `step`."""
-        made = Orchestrator(self.home, step, self.run_id, self.lease_s)
+        made = Orchestrator(self.home, step, self.run_id, self.lease_s, self.stand_in)
         self.orchestrators.append(made)
-        return self.orchestrators[-1]
+        return made
 
     def close(self) -> None:
         """Kill the orchestrators and close the catalog."""
@@ -177,7 +175,12 @@ class Place:
             orchestrator.kill()
         self.catalog.close()
 
-    # On the host ------------------------------------------------------------------------------
+    # The model --------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def models(self) -> Path:
+        """The directory of the model's program, gate and behaviour."""
 
     def close_gate(self) -> None:
         """Let the model wait after its first frame."""
@@ -185,60 +188,32 @@ class Place:
 
     def open_gate(self) -> None:
         """Let the model continue."""
-        if self.host.on:
-            (self.host.root / "data/models/gate").unlink(missing_ok=True)
+        (self.models / "gate").unlink(missing_ok=True)
 
     def behave(self, words: str | None) -> None:
         """Set the model's behaviour from its next start on; None: the prompt's behaviour."""
         if words is None:
-            (self.host.root / "data/models/behaviour").unlink(missing_ok=True)
+            (self.models / "behaviour").unlink(missing_ok=True)
         else:
             (self.models / "behaviour").write_text(words)
 
-    def hold_answers(self) -> None:
-        """Let `docker run` not answer until `release_answers`."""
-        (self.host.root / "opt/rig/hold").touch()
-
-    def release_answers(self) -> None:
-        """Let Docker answer."""
-        if self.host.on:
-            (self.host.root / "opt/rig/hold").unlink(missing_ok=True)
-
-    def docker_says(self, text: str | None) -> None:
-        """Let Docker print this on standard output before each answer; None: only the answer."""
-        said = self.host.root / "opt/rig/said"
-        if text is None:
-            said.unlink(missing_ok=True)
-        else:
-            said.write_text(text)
-
+    @abstractmethod
     def starts(self) -> list[str]:
         """Return the order's id of each start of the model."""
-        log = self.host.root / "home/ops/starts/log"
-        return log.read_text().split() if log.exists() else []
 
-    def container(self) -> str:
-        """Return the name of the running container."""
-        (name,) = self.host.docker("ps", "--format={{.Names}}").split()
-        return name
+    # What a host's carrier answers ------------------------------------------------------------
 
-    def containers(self, *, running: bool = False) -> list[str]:
-        """Return the names of all containers, or of the running containers."""
-        which = [] if running else ["--all"]
-        return self.host.docker("ps", *which, "--format={{.Names}}").split()
+    def hold_answers(self) -> None:  # noqa: B027
+        """Let the start of an order not be answered until `release_answers`."""
 
-    def left_on_host(self) -> list[str]:
-        """Return the run folders, half-written files and uploads on the host."""
-        base = self.host.root / "data/cosmos"
-        found = {*base.glob("runs/*"), *base.rglob("*.part"), *base.glob("cas/.incoming/*")}
-        found -= {base / "runs/.lock", *base.glob("scripts/.*.damaged.*.part")}  # stay for a day
-        return sorted(p.relative_to(base).as_posix() for p in found)
-
-    def left_in_project(self) -> list[str]:
-        """Return the half-written files in the project."""
-        return sorted(p.relative_to(self.home).as_posix() for p in self.home.rglob("*.part"))
+    def release_answers(self) -> None:  # noqa: B027
+        """Let it be answered."""
 
     # Large files on a slow link ---------------------------------------------------------------
+
+    @abstractmethod
+    def files(self) -> Path:
+        """Return the directory with `cas` and `runs`, where orders are executed."""
 
     def enlarge_input(self) -> None:
         """Make the scene's colour pass a large file; call this before `enter_run`."""
@@ -248,13 +223,54 @@ class Place:
         """Let the model make a large file."""
         (self.models / "padding").write_text(str(LARGE))
 
+    def slow_link(self) -> None:  # noqa: B027
+        """Let a large file take seconds."""
+
+    def usual_link(self) -> None:  # noqa: B027
+        """Let files be as fast as usual."""
+
     def upload_begun(self) -> bool:
-        """Whether a part of a large input is on the host."""
-        return any(_bytes_in(self.host.root / "data/cosmos/cas"))
+        """Whether a part of a large input has arrived."""
+        return any(_bytes_in(self.files() / "cas"))
 
     def download_begun(self) -> bool:
         """Whether a part of the output is in the project."""
         return any(_bytes_in(self.settings.outputs / f"run_{self.run_id}"))
+
+    # What is left -----------------------------------------------------------------------------
+
+    def containers(self, *, running: bool = False) -> list[str]:
+        """Return what the carrier has still of orders; `running`: only what runs."""
+        return []
+
+    def left_there(self) -> list[str]:
+        """Return the run folders, half-written files and uploads where orders are executed."""
+        base = self.files()
+        found = {*base.glob("runs/*"), *base.rglob("*.part"), *base.glob("cas/.incoming/*")}
+        found -= {base / "runs/.lock", *base.glob("scripts/.*.damaged.*.part")}  # stay for a day
+        return sorted(p.relative_to(base).as_posix() for p in found)
+
+    def left_in_project(self) -> list[str]:
+        """Return the half-written files in the project."""
+        return sorted(p.relative_to(self.home).as_posix() for p in self.home.rglob("*.part"))
+
+    # Strikes that every kind of place knows ---------------------------------------------------
+
+    @abstractmethod
+    def end_order(self) -> None:
+        """End the order that runs, as another user may do."""
+
+    def remove_folder(self) -> None:
+        """Remove the run folder, as somebody who tidies up."""
+        shutil.rmtree(self.files() / "runs" / str(self.run.batch_id))
+
+
+def stand_in_at(models: Path) -> Path:
+    """Write the model's program for a place whose files are ours; return its path."""
+    (models / "starts").mkdir(parents=True)
+    program = models / "model.py"
+    program.write_text(_PROGRAM.format(root=str(ROOT), models=str(models)))
+    return program
 
 
 def _bytes_in(directory: Path) -> Iterator[int]:

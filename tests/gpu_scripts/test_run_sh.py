@@ -81,6 +81,17 @@ def test_log_exit_code_and_result_are_recorded(shell: list[str], folder: Path) -
     assert left == {"outputs", "pid", "boot_id", "run.log", "result.json", "exit_code"}
 
 
+def test_python_writes_nothing_beside_the_modules_that_it_imports(
+    shell: list[str], folder: Path, tmp_path: Path
+) -> None:
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    (sent / "some_module.py").touch()
+    program = ("env", f"PYTHONPATH={sent}", sys.executable, "-c", "import some_module")
+    assert run(shell, folder, *program, PYTHONDONTWRITEBYTECODE="").returncode == 0, log(folder)
+    assert [path.name for path in sent.iterdir()] == ["some_module.py"]
+
+
 @pytest.mark.parametrize("code", [1, 3, 42, 255])
 def test_the_programs_exit_code_is_kept(shell: list[str], folder: Path, code: int) -> None:
     assert run(shell, folder, "sh", "-c", f"exit {code}").returncode == code

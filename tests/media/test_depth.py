@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.asked import DepthHoles
 from cosmos_pipelines.media.depth import grey_reader, range_of
 from cosmos_pipelines.media.depth_range import (
     MOST_CUT,
-    DepthHoles,
     DepthRange,
-    DepthValues,
+    Direction,
     range_of_counts,
 )
 from tests.media import renders
@@ -56,7 +56,7 @@ def test_a_clip_of_background_only_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 65534), st.integers(0, 65534), st.sampled_from(["distance", "nearness"]))
-def test_nearer_is_never_darker(a: int, b: int, values: DepthValues) -> None:
+def test_nearer_is_never_darker(a: int, b: int, values: Direction) -> None:
     low, high = sorted((a, b))
     table = DepthRange(low, high, values).table(65535)
     steps = np.diff(table.astype(int))
@@ -67,7 +67,7 @@ def test_nearer_is_never_darker(a: int, b: int, values: DepthValues) -> None:
 
 def counted(pixels: renders.Array, holes: DepthHoles | None = None, **how: object) -> DepthRange:
     largest = int(np.iinfo(pixels.dtype).max)
-    values: DepthValues = how.get("values", "distance")  # type: ignore[assignment]
+    values: Direction = how.get("values", "distance")  # type: ignore[assignment]
     found = range_of_counts(np.bincount(pixels.ravel(), minlength=largest + 1), 0, values, holes)
     assert found
     return found
@@ -151,7 +151,7 @@ def test_something_small_but_no_outlier_keeps_its_place() -> None:
     st.sampled_from([None, "far", "near", "none"]),
 )
 def test_little_is_cut_off_and_only_where_much_is_gained(
-    pixels: list[int], values: DepthValues, holes: DepthHoles | None
+    pixels: list[int], values: Direction, holes: DepthHoles | None
 ) -> None:
     counts = np.bincount(pixels, minlength=65536)
     found = range_of_counts(counts, 0, values, holes)

@@ -150,3 +150,13 @@ def test_a_directory_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         tmp_path / "closed" / "a.mp4",
     )
     assert "a.mp4 cannot be written: Permission denied" in said
+
+
+@pytest.mark.parametrize("first", [1, 5, 30, 47])
+def test_a_video_is_decoded_from_any_frame_on(tmp_path: Path, first: int) -> None:
+    """With B-frames, and key frames far apart."""
+    encode([np.full((32, 32, 3), 4 * i, np.uint8) for i in range(48)], tmp_path / "a.mp4", fps=30)
+    whole = list(pictures_of(tmp_path / "a.mp4"))
+    part = list(pictures_of(tmp_path / "a.mp4", first=first))
+    assert len(part) == 48 - first
+    assert all(np.array_equal(a, b) for a, b in zip(part, whole[first:], strict=True))

@@ -5,18 +5,22 @@ import os
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import sha256_of
+from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.decode import pictures_of
 from cosmos_pipelines.media.encode import EXACT
 from cosmos_pipelines.media.prepare import load_scene, prepare_scene
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.media.segmentation import id_colours
+from tests.media import exr_parts as exr
 from tests.media import renders
+from tests.media.exr_parts import Part
 
 
 def names(directory: Path) -> list[str]:
@@ -51,7 +55,7 @@ def test_sequences_become_a_scene_that_can_be_loaded(tmp_path: Path) -> None:
 
 def test_scene_json_says_what_from_where_and_with_which_hash(tmp_path: Path) -> None:
     source = renders.render(tmp_path / "renders")
-    made = prepare_scene(source, tmp_path / "city", name="The city", fps=Fraction(30))
+    made = prepare_scene(source, tmp_path / "city", Asked(fps=Fraction(30)), name="The city")
     record = json.loads((tmp_path / "city/scene.json").read_text())
     assert record == {k: v for k, v in made.items() if k not in ("path", "unchanged")}
     assert record["name"] == "The city"
@@ -84,6 +88,10 @@ def test_ids_become_distinguishable_colours_that_are_recorded(tmp_path: Path) ->
     colours = made["passes"]["segmentation"]["id_colours"]
     assert colours == {str(i): "#" + bytes(id_colours()[i]).hex() for i in ids.tolist()}
     assert colours["0"] == "#000000"
+    legend = made["passes"]["segmentation"]["legend"]
+    assert {one["name"]: one["color"] for one in legend} == colours
+    assert sum(one["area"] for one in legend) == pytest.approx(1)
+    assert {one["frames"] for one in legend} == {6}
     assert made["passes"]["segmentation"]["max_error"] == 0
     want = id_colours()[ids[renders.segments(2)[..., 0] % 5]]
     assert np.array_equal(decoded(tmp_path / "city/segmentation.mp4")[2], want)
@@ -107,7 +115,7 @@ def test_depth_is_normalised_over_the_clip_with_near_bright(tmp_path: Path) -> N
 
 def test_depth_that_grows_towards_the_camera_can_be_said(tmp_path: Path) -> None:
     source = renders.render(tmp_path / "renders")
-    made = prepare_scene(source, tmp_path / "city", depth_values="nearness")
+    made = prepare_scene(source, tmp_path / "city", Asked(depth_values="nearness"))
     assert made["passes"]["depth"]["depth"]["value_of_white"] == 65535
     assert decoded(tmp_path / "city/depth.mp4")[:, 0].min() > 240
 
@@ -140,16 +148,16 @@ def test_only_a_changed_pass_is_encoded_again(tmp_path: Path) -> None:
 def test_another_rate_name_or_a_damaged_result_is_noticed(tmp_path: Path) -> None:
     source = renders.render(tmp_path / "renders")
     prepare_scene(source, tmp_path / "city")
-    assert prepare_scene(source, tmp_path / "city", fps=Fraction(25))["fps"] == "25"
+    assert prepare_scene(source, tmp_path / "city", Asked(fps=Fraction(25)))["fps"] == "25"
     inode = (tmp_path / "city/color.mp4").stat().st_ino
-    named = prepare_scene(source, tmp_path / "city", fps=Fraction(25), name="Town")
+    named = prepare_scene(source, tmp_path / "city", Asked(fps=Fraction(25)), name="Town")
     assert (named["name"], named["unchanged"]) == ("Town", False)
     assert (tmp_path / "city/color.mp4").stat().st_ino == inode
     (tmp_path / "city/color.mp4").write_bytes(b"spoilt")
     with pytest.raises(MediaError, match=r"color\.mp4 is there already .* was changed since"):
-        prepare_scene(source, tmp_path / "city", fps=Fraction(25))
+        prepare_scene(source, tmp_path / "city", Asked(fps=Fraction(25)))
     (tmp_path / "city/color.mp4").unlink()
-    assert not prepare_scene(source, tmp_path / "city", fps=Fraction(25))["unchanged"]
+    assert not prepare_scene(source, tmp_path / "city", Asked(fps=Fraction(25)))["unchanged"]
     assert probe(tmp_path / "city/color.mp4").frames == 6
 
 
@@ -252,3 +260,54 @@ def test_the_same_renders_give_the_same_bytes(tmp_path: Path) -> None:
         assert entry["sha256"] == two["passes"][name]["sha256"]
         assert entry["source"] == two["passes"][name]["source"]
     assert load_scene(tmp_path / "one").digest == load_scene(tmp_path / "two").digest
+
+
+def test_an_option_makes_only_those_passes_anew_that_depend_on_it(tmp_path: Path) -> None:
+    source, dest = tmp_path / "renders", tmp_path / "city"
+    for i in range(3):
+        ramp = np.add.outer(np.arange(48), np.arange(64)) / 50 + 1 + i
+        values = {**dict.fromkeys(("R", "G", "B"), ramp / 5), "Z": ramp, "id": np.rint(ramp)}
+        exr.write(source / f"shot.{i:04}.exr", Part(values, {"Z": "float", "id": "uint"}))
+    first = prepare_scene(source, dest)["passes"]
+    options: dict[str, tuple[dict[str, Any], set[str]]] = {
+        "exposure": ({"exposure": 1.0}, {"color"}),
+        "space": ({"exposure": 1.0, "colorspace_else": "acescg"}, {"color"}),
+        "near": ({"exposure": 1.0, "near": 0.5}, {"color", "depth"}),
+        "rate": ({"exposure": 1.0, "near": 0.5, "fps": Fraction(24)}, set()),
+        "segments": ({"exposure": 1.0, "near": 0.5, "segments": "objects"}, {"segmentation"}),
+        "back": ({}, {"color", "depth", "segmentation"}),
+        "other rate": ({"fps": Fraction(30)}, {"color", "depth", "segmentation"}),
+    }
+    for name, (given, remade) in options.items():
+        inodes = {p.stem: p.stat().st_ino for p in dest.glob("*.mp4")}
+        told: set[str] = set()
+        made = prepare_scene(source, dest, Asked(**given), progress=lambda n, *_, t=told: t.add(n))
+        new = {p.stem for p in dest.glob("*.mp4") if p.stat().st_ino != inodes[p.stem]}
+        assert (told, new, made["unchanged"]) == (remade, remade, False), name
+        assert prepare_scene(source, dest, Asked(**given))["unchanged"], name
+        if name == "back":
+            assert [e["sha256"] for e in made["passes"].values()] == [
+                e["sha256"] for e in first.values()
+            ]
+
+
+def test_another_layer_of_the_same_files_is_another_pass(tmp_path: Path) -> None:
+    source, dest, told = tmp_path / "renders", tmp_path / "city", set[str]()
+    ramp = np.add.outer(np.arange(48), np.arange(64)) / 50 + 1
+    values = {**dict.fromkeys(("R", "G", "B"), ramp / 5), "a.Z": ramp, "b.Z": ramp[::-1]}
+    exr.write(source / "shot.0001.exr", Part(values, {"a.Z": "float", "b.Z": "float"}))
+    prepare_scene(source, dest, Asked(passes=("depth=a",)))
+    prepare_scene(
+        source, dest, Asked(passes=("depth=b",)), progress=lambda name, *_: told.add(name)
+    )
+    assert told == {"depth"}
+
+
+def test_copied_files_are_not_encoded_again_with_an_option_of_another_pass(tmp_path: Path) -> None:
+    source, told = renders.render(tmp_path / "renders"), set[str]()
+    prepare_scene(source, tmp_path / "city")
+    for path in source.iterdir():
+        os.utime(path, ns=(1, 1))
+    given = Asked(depth_values="nearness")
+    prepare_scene(source, tmp_path / "city", given, progress=lambda name, *_: told.add(name))
+    assert told == {"depth"}

@@ -68,7 +68,7 @@ def replace(name: str, pixels: renders.Array) -> Callable[[Path], None]:
         (background_only, "every value is 65535"),
         (shaded_ids, "different values so far are no segment ids"),
         (replace("depth.0002.png", renders.colour(0)), "depth.####.png mixes 16-bit grey and"),
-        (lambda d: renders.video(d / "depth.mp4"), "candidates for the pass depth"),
+        (lambda d: renders.video(d / "depth.mp4", frames=4), "candidates for the pass depth"),
     ],
 )  # fmt: skip
 def test_unusable_sequences_are_refused_in_one_line(
@@ -229,3 +229,29 @@ def test_a_file_where_the_scene_shall_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "city").write_text("mine")
     with pytest.raises(MediaError, match="city is not a directory"):
         prepare_scene(source, tmp_path / "city")
+
+
+@pytest.mark.parametrize(
+    ("begin", "refused"), [(1002, True), (999, True), (1001, False), (1, False)], ids=str
+)
+def test_passes_that_share_some_frames_only_are_not_paired_one_off(
+    tmp_path: Path, begin: int, refused: bool
+) -> None:
+    renders.sequence(tmp_path / "r", "color.%04d.png", renders.colour, range(1001, 1005))
+    renders.sequence(tmp_path / "r", "depth.%04d.png", renders.distance, range(begin, begin + 4))
+    if not refused:
+        assert prepare_scene(tmp_path / "r", tmp_path / "city")["frames"] == 4
+        return
+    said = rf"of other frames: color\.####\.png 1001 to 1004, depth\.####\.png {begin} to"
+    with pytest.raises(MediaError, match=said):
+        prepare_scene(tmp_path / "r", tmp_path / "city")
+    assert not (tmp_path / "city").exists()
+
+
+def test_frames_that_are_counted_from_0_and_from_1_are_paired_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    renders.sequence(tmp_path / "r", "color.%04d.png", renders.colour, range(4))
+    renders.sequence(tmp_path / "r", "depth.%04d.png", renders.distance, range(1, 5))
+    made = prepare_scene(tmp_path / "r", tmp_path / "city")
+    assert "numbering starts at 0 and 1: frames are paired in order" in made["notes"]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cosmos_pipelines.errors import InputError, MediaError
+from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.decode import pictures_of
 from cosmos_pipelines.media.encode import EXACT, encode
 from cosmos_pipelines.media.prepare import load_scene, prepare_scene
@@ -98,7 +99,7 @@ def test_a_turned_video_that_lies_in_the_scene_gets_an_upright_one_beside_it(
 def test_the_upright_one_follows_its_source_and_what_was_asked(tmp_path: Path) -> None:
     city = tmp_path / "city"
     turned(city / "color.mp4", LEFT)
-    prepare_scene(city, city, fps=Fraction(30))
+    prepare_scene(city, city, Asked(fps=Fraction(30)))
     assert load_scene(city).fps == 30
     first = load_scene(city).digest
     turned(city / "color.mp4", (-1, 0, 0, -1), frames=5)
@@ -135,10 +136,12 @@ def test_a_step_is_taken_when_asked_and_said(tmp_path: Path, numbers: range) -> 
     step = numbers.step
     renders.sequence(tmp_path / "r", "color.%05d.png", renders.colour, numbers)
     renders.sequence(tmp_path / "r", "depth.%05d.png", renders.distance, numbers)
-    said = rf"color\.####\.png lacks .*; depth.*each {step}[a-z]+ was rendered, say `--step {step}`"
+    said = (
+        rf"color\.####\.png lacks .*; depth.*one frame in {step} was rendered, say `--step {step}`"
+    )
     with pytest.raises(MediaError, match=said):
         prepare_scene(tmp_path / "r", tmp_path / "city")
-    made = prepare_scene(tmp_path / "r", tmp_path / "city", step=step)
+    made = prepare_scene(tmp_path / "r", tmp_path / "city", Asked(step=step))
     assert made["frames"] == len(numbers)
     note = f"color.####.png: its numbers go in steps of {step}: the frames play one after the other"
     assert note in made["notes"]
@@ -149,13 +152,13 @@ def test_a_step_is_taken_when_asked_and_said(tmp_path: Path, numbers: range) -> 
 def test_what_is_missing_from_a_step_is_named(tmp_path: Path) -> None:
     renders.sequence(tmp_path / "r", "color.%04d.png", renders.colour, [1, 3, 9, 11, 15])
     with pytest.raises(MediaError, match=r"color\.####\.png lacks 5-7 by 2, 13\. Render them"):
-        prepare_scene(tmp_path / "r", tmp_path / "city", step=2)
+        prepare_scene(tmp_path / "r", tmp_path / "city", Asked(step=2))
 
 
 def test_a_sequence_that_does_not_go_in_the_step_is_refused(tmp_path: Path) -> None:
     renders.sequence(tmp_path / "r", "color.%04d.png", renders.colour)
     with pytest.raises(MediaError, match=r"goes from 1 to 2, not in steps of 2\. Leave `--step 2`"):
-        prepare_scene(tmp_path / "r", tmp_path / "city", step=2)
+        prepare_scene(tmp_path / "r", tmp_path / "city", Asked(step=2))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +180,7 @@ def test_an_argument_that_does_not_exist_is_named_with_the_choices(
 ) -> None:
     renders.render(tmp_path / "r")
     with pytest.raises(InputError) as e:
-        prepare_scene(tmp_path / "r", tmp_path / "city", **argument)  # type: ignore[arg-type]
+        prepare_scene(tmp_path / "r", tmp_path / "city", Asked(**argument))  # type: ignore[arg-type]
     assert said in str(e.value)
     assert not (tmp_path / "city").exists()
 
@@ -185,7 +188,7 @@ def test_an_argument_that_does_not_exist_is_named_with_the_choices(
 def depth_notes(directory: Path, pixels: renders.Array, **how: object) -> list[str]:
     renders.sequence(directory / "r", "color.%04d.png", renders.colour, [1])
     renders.sequence(directory / "r", "depth.%04d.png", lambda i: pixels, [1])
-    made = prepare_scene(directory / "r", directory / "city", **how)  # type: ignore[arg-type]
+    made = prepare_scene(directory / "r", directory / "city", Asked(**how))  # type: ignore[arg-type]
     return [n.partition(": ")[2] for n in made["notes"] if n.startswith("depth.")]
 
 
@@ -267,13 +270,13 @@ def test_24_and_23_976_are_two_rates_until_one_is_wanted(tmp_path: Path) -> None
     with_rate(tmp_path / "r/depth.mp4", "24")
     with pytest.raises(MediaError, match=r"differ in rate: .* shall play: `--fps RATE`"):
         prepare_scene(tmp_path / "r", tmp_path / "city")
-    made = prepare_scene(tmp_path / "r", tmp_path / "city", fps=Fraction(24))
+    made = prepare_scene(tmp_path / "r", tmp_path / "city", Asked(fps=Fraction(24)))
     assert {p["fps"] for p in made["passes"].values()} == {"24"}
 
 
 def test_a_wanted_rate_plays_the_same_frames_of_a_video(tmp_path: Path) -> None:
     with_rate(tmp_path / "r/color.mp4", "30000/1001", frames=30)
-    made = prepare_scene(tmp_path / "r", tmp_path / "city", fps=Fraction(30))
+    made = prepare_scene(tmp_path / "r", tmp_path / "city", Asked(fps=Fraction(30)))
     assert (made["fps"], made["frames"]) == ("30", 30)
     assert (
         "color.mp4: the same 30 frames play at 30 a second instead of 30000/1001: "
@@ -305,7 +308,7 @@ def test_a_rate_that_varies_becomes_constant_with_the_same_frames_and_it_is_said
     assert made["fps"] in ("30", "30000/1001")
     [note] = [n for n in made["notes"] if "its rate varies" in n]
     assert f"the same 30 frames play at a constant {made['fps']} a second" in note
-    made = prepare_scene(tmp_path / "r", tmp_path / "city", fps=Fraction(25))
+    made = prepare_scene(tmp_path / "r", tmp_path / "city", Asked(fps=Fraction(25)))
     assert (made["frames"], made["fps"]) == (30, "25")
 
 

@@ -14,6 +14,7 @@ from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media.prepare import prepare_scene
 from cosmos_pipelines.media.scene import load_scene
+from cosmos_pipelines.media.scene_file import read_scene_file
 from cosmos_pipelines.media.sequence import find_passes
 from tests.media import renders
 
@@ -267,3 +268,37 @@ def test_a_record_of_a_version_that_told_less_of_its_passes_can_still_be_used(
     again = prepare_scene(source, city, description="another")
     assert any("larger values are farther" in note for note in again["notes"])
     assert any("decoded colours differ" in note for note in again["notes"])
+
+
+SEGMENT = {"name": "car", "color": "#ff0000", "area": 0.5, "frames": 3}
+
+
+@pytest.mark.parametrize(
+    "legend",
+    [
+        [SEGMENT | {"color": "red"}],
+        [SEGMENT | {"color": "#FF0000;x"}],
+        [SEGMENT | {"area": 1.5}],
+        [SEGMENT | {"area": float("nan")}],
+        [SEGMENT | {"frames": -1}],
+        [SEGMENT | {"name": 5}],
+        [SEGMENT | {"name": "x" * 1001}],
+        [SEGMENT | {"id": 5}],
+        [{"name": "car"}],
+        [SEGMENT] * 4097,
+        {"car": SEGMENT},
+        "car",
+    ],
+    ids=range(12),
+)
+def test_a_legend_says_what_ours_would(tmp_path: Path, legend: Any) -> None:
+    city = forged(tmp_path / "city", segmentation=entry("segmentation.mp4", legend=legend))
+    said = refused(city)
+    assert "scene.json" in said
+    assert len(said) < 1000
+
+
+def test_a_legend_is_kept_as_it_was_written(tmp_path: Path) -> None:
+    legend = [SEGMENT, SEGMENT | {"name": "tree", "id": "79b62f5e"}]
+    city = forged(tmp_path / "city", segmentation=entry("segmentation.mp4", legend=legend))
+    assert read_scene_file(city)["passes"]["segmentation"]["legend"] == legend

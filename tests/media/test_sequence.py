@@ -85,7 +85,7 @@ def test_two_candidates_for_one_pass_are_both_named(tmp_path: Path) -> None:
 
 def test_a_clear_name_wins_over_a_weak_one(tmp_path: Path) -> None:
     touch(tmp_path, "beauty.0001.png", "image.0001.png")
-    found = survey(tmp_path)
+    found = survey(tmp_path).scene()
     assert found.passes["color"].label == "beauty.####.png"
     assert found.ignored == ("image.####.png",)
 
@@ -93,12 +93,11 @@ def test_a_clear_name_wins_over_a_weak_one(tmp_path: Path) -> None:
 def test_what_is_no_pass_is_ignored_but_named(tmp_path: Path) -> None:
     touch(
         tmp_path, "color.0001.png", "diffuse_color.0001.png", "normals/0001.png", "notes.txt",
-        "depth.0001.exr", "color_preview.png", ".hidden.png", "city.mp4",
+        "color_preview.png", ".hidden.png", "city.mp4",
     )  # fmt: skip
-    assert survey(tmp_path).ignored == (
+    assert survey(tmp_path).scene().ignored == (
         "city.mp4",
         "color_preview.png (no frame number)",
-        "depth.####.exr (not PNG)",
         "diffuse_color.####.png",
         "normals/####.png",
     )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosmos_pipelines.media.prepare import prepare_scene
 from cosmos_pipelines.media.settling import (
     FACTOR,
     MARKER,
@@ -151,3 +152,12 @@ def test_videos_beside_pictures_are_not_whole_by_themselves(tmp_path: Path) -> N
     frames(tmp_path, "depth", 1000)
     assert not all_whole(tmp_path, look_at(tmp_path))
     assert not all_whole(tmp_path / "nothing", SceneLook("x"))
+
+
+def test_a_directory_that_was_prepared_as_one_scene_stays_that_wherever_its_files_lie(
+    tmp_path: Path,
+) -> None:
+    renders.sequence(tmp_path / "take", "color.%04d.png", renders.colour)
+    assert set(look_at(tmp_path).scenes) == {"take"}
+    prepare_scene(tmp_path, tmp_path)
+    assert not look_at(tmp_path).scenes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,15 +16,17 @@ from cosmos_pipelines.runs.known_places import PlaceState, remember
 from cosmos_pipelines.settings import Settings
 from tests.catalog.rows import OWNER, add_run, complete, fail
 from tests.support.project import settings_in
+from tests.support.templates import lay_catalog
 
 NONE = timedelta()
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, sqlite_template: Path) -> Iterator[Catalog]:
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
     """An empty catalog; tests/catalog/test_notices.py asks both databases."""
-    shutil.copy(sqlite_template, tmp_path / "cosmos.db")
-    with Catalog.open(f"sqlite:///{tmp_path / 'cosmos.db'}") as opened:
+    url = f"sqlite:///{tmp_path / 'cosmos.db'}"
+    lay_catalog(url)
+    with Catalog.open(url) as opened:
         yield opened
 
 
@@ -139,6 +141,32 @@ def test_a_disk_that_is_nearly_full_is_told_once_until_it_has_room_again(
     assert told(catalog) == []
     look(catalog, full, None)
     assert len(told(catalog)) == 1
+
+
+def test_a_disk_of_a_host_that_is_nearly_full_is_told_once_until_it_has_room_again(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    settings = watching(
+        tmp_path / "films", "disk_full", more=f"disk_free_gib = 0\nhost_disk_free_gib = 30\n{HOSTS}"
+    )
+    now = datetime.now(UTC)
+
+    def seen(gib: int | None, up: bool = True) -> list[str]:
+        free = None if gib is None else gib << 30
+        state = PlaceState("gpu1", up, looked_at=now, away_since=None if up else now)
+        remember(settings, settings.places["gpu1"], replace(state, free_bytes=free))
+        remember(settings, settings.places["local"], PlaceState("local", True, looked_at=now))
+        look(catalog, settings, None, now)
+        return told(catalog)
+
+    assert seen(None) == seen(31) == seen(2, up=False) == []
+    assert seen(29) == [
+        "29.0 GiB free below cosmos on 127.0.0.1 (gpu1). `cosmos clean` makes room."
+    ]
+    assert seen(2) == seen(None) == seen(31) == seen(40) == []
+    assert len(seen(29)) == 1
+    look(catalog, watching(tmp_path / "films", "disk_full", more="disk_free_gib = 0\n"), None)
+    assert catalog.open_notices("disk_full") == {}
 
 
 HOSTS = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,33 +16,26 @@ import pytest
 from cosmos_pipelines.assets.partitions import PROMPTS, VIDEOS
 from cosmos_pipelines.assets.recheck import RECHECK
 from cosmos_pipelines.catalog.deletion import plan_deletion
+from cosmos_pipelines.catalog.queue import NewLoad
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.materialize import materialize_runs
 from cosmos_pipelines.operate.clean import clean
 from cosmos_pipelines.resources.instance import TEMPLATE, open_instance
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.scenes import scene_preview
+from cosmos_pipelines.runs.scene_state import scene_preview
 from tests.runs.test_execute import elsewhere, pending
 from tests.support.dagster_project import metadata_of, run_job
-from tests.support.project import Project, make_project
-from tests.support.stand_in_engine import registered
+from tests.support.project import Project
 from tests.support.together import meet, together
 from tests.support.waiting import until
 
-MONTH = 30 * 24 * 3600
-
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with one scene, in which the stand-in is an engine."""
-    with registered():
-        made = make_project(tmp_path / "home")
-        made.scene()
-        yield made
-        for order in made.backend.active():
-            handle = made.backend.find(order)
-            assert handle is not None
-            made.backend.cancel(handle, 0)
+def project(staged: Project) -> Project:
+    return staged
+
+
+MONTH = 30 * 24 * 3600
 
 
 def cleaned(project: Project, older_s: float = 0, *, dry_run: bool = False) -> dict[str, set[str]]:
@@ -54,6 +46,20 @@ def cleaned(project: Project, older_s: float = 0, *, dry_run: bool = False) -> d
     for one in done.removed:
         found.setdefault(one.kind, set()).add(one.id)
     return found
+
+
+def test_records_of_ended_loads_go_after_a_while_and_a_dry_run_says_which(
+    project: Project,
+) -> None:
+    run = project.catalog.add_run("transfer", "stand_in", "local", {}, queued=True)
+    load = project.catalog.claim_load(NewLoad("local", "stand_in", "transfer", (run.id,)), "us")
+    assert load is not None
+    project.catalog.end_load(load.id)
+    assert cleaned(project, MONTH) == {}
+    assert cleaned(project, dry_run=True) == {"ended loads": {load.id}}
+    assert cleaned(project) == {"ended loads": {load.id}}
+    assert cleaned(project) == {}
+    assert [one.id for one in project.catalog.ready_runs()] == [run.id]
 
 
 def execute(project: Project, *texts: str) -> list[Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
+
+import pytest
 
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.operate import place_looks
@@ -42,6 +45,8 @@ def test_gpus_and_engines_of_a_host_are_found_and_kept_while_it_is_away(
     assert seen.gpus == tuple(KnownGpu(i, "NVIDIA H100", 81559) for i in (1, 2))
     assert seen.engines["preview"] is seen.engines["cosmos_transfer1"] is None
     assert seen.engines["cosmos3"] == "it is not set up there"
+    disk = os.statvfs(own)
+    assert seen.free_bytes == pytest.approx(disk.f_bavail * disk.f_frsize, abs=1 << 30)
 
     (own / "setup.json").write_text(json.dumps({"smoke": {"passed": False}}))
     gpu1.docker("rmi", setup.image)

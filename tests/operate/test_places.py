@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,12 @@ from cosmos_pipelines.operate.kill import kill_stray
 from cosmos_pipelines.operate.status import status
 from tests.runs.test_execute import elsewhere, pending
 from tests.support.project import Project, make_project, settings_in
-from tests.support.stand_in_engine import registered
 from tests.support.waiting import until
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with one scene, in which the stand-in is an engine."""
-    with registered():
-        made = make_project(tmp_path / "home")
-        made.scene()
-        yield made
-        for order in made.backend.active():
-            handle = made.backend.find(order)
-            assert handle is not None
-            made.backend.cancel(handle, 0)
+def project(staged: Project) -> Project:
+    return staged
 
 
 def seen(project: Project) -> list[tuple[str, str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,13 @@ import pytest
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operate.queue import planned_loads, queue_now
+from cosmos_pipelines.operate.queue_plan import MOST
 from cosmos_pipelines.settings import Settings
 from tests.catalog.rows import add_prompt
 from tests.runs.test_remaining import CITY
-from tests.support.project import settings_in
+from tests.support.counting import counting
+from tests.support.many import fill
+from tests.support.project import make_project, settings_in
 
 PRICED = '[hosts.gpu1]\nhost = "192.0.2.1"\ngpus = [0]\nprice_per_gpu_hour = 36.0\n'
 There = tuple[Catalog, Settings]
@@ -29,11 +32,11 @@ def there(tmp_path: Path) -> Iterator[There]:
         yield catalog, settings
 
 
-def run_of(catalog: Catalog, *, queued: bool = False) -> Run:
+def run_of(catalog: Catalog, *, queued: bool = False, tags: Sequence[str] = ()) -> Run:
     """A video of the city on the host; all differ in nothing."""
     config = {"num_steps": 35, "weights": {"depth": 1.0}}
     prompt = add_prompt(catalog)
-    row = {"prompt_id": prompt.id, "queued": queued}
+    row = {"prompt_id": prompt.id, "queued": queued, "tags": [*tags]}
     return catalog.add_run("transfer", "cosmos_transfer1", "gpu1", config, **row)
 
 
@@ -83,3 +86,57 @@ def test_behind_a_run_of_which_nothing_is_known_no_time_is_said(there: There) ->
     run_of(there[0], queued=True)
     (load,) = planned_loads(*there)["loads"]
     assert (load["start_s"], load["end_s"]) == (None, None)
+
+
+def test_what_runs_has_a_lane_and_what_waits_starts_behind_it(there: There) -> None:
+    for _ in range(3):
+        made(there[0])
+    working, sent = run_of(there[0]), run_of(there[0])
+    for run in (working, sent):
+        assert there[0].claim(run.id, "p")
+    assert there[0].advance(working.id, "p", "uploading", "running", host="192.0.2.1")
+    run_of(there[0], queued=True)
+    plan = planned_loads(*there)
+    gpu = {"place": "gpu1", "number": 1, "of": 1}
+    assert gpu in plan["lanes"]
+    one, two = plan["active"]
+    assert (one["run_ids"], one["started"], one["start_s"]) == ([working.id], True, 0)
+    assert (two["run_ids"], two["started"], two["start_s"]) == ([sent.id], False, one["end_s"])
+    assert one["cost"] == pytest.approx(1.6)
+    (load,) = plan["loads"]
+    assert load["lanes"] == one["lanes"] == two["lanes"] == [plan["lanes"].index(gpu)]
+    assert load["start_s"] == two["end_s"] == pytest.approx(320, abs=2)
+    assert load["start_p90_s"] > load["start_s"]
+
+
+def test_a_run_that_is_downloaded_has_no_gpu_any_more(there: There) -> None:
+    for _ in range(3):
+        made(there[0])
+    run = run_of(there[0])
+    assert there[0].claim(run.id, "p")
+    assert there[0].advance(run.id, "p", "uploading", "running", host="192.0.2.1")
+    assert there[0].advance(run.id, "p", "running", "downloading")
+    run_of(there[0], queued=True)
+    plan = planned_loads(*there)
+    assert plan["active"] == []
+    assert plan["loads"][0]["start_s"] == 0
+
+
+def test_of_a_long_queue_only_what_is_planned_and_shown_is_read(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "home")
+    fill(project, n_scenes=5, n_waiting=MOST + 1500, n_ended=0)
+    there = project.catalog, project.settings
+    with counting(project.settings) as counts:
+        plan = planned_loads(*there)
+    assert counts["run row"] == MOST
+    assert plan["not_planned"] == 1500
+    assert sum(len(load["run_ids"]) for load in plan["loads"]) == MOST
+    with counting(project.settings) as counts:
+        found = queue_now(*there, 100, MOST + 1400)
+    assert counts["run row"] == MOST + 100
+    assert [run["position"] for run in found["waiting"]] == [*range(MOST + 1401, MOST + 1501)]
+    assert found["waiting"][0]["start_s"] is None
+    with counting(project.settings) as counts:
+        queue_now(*there, 100, 0)
+    assert counts["run row"] == 100
+    project.catalog.close()

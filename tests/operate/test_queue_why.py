@@ -25,5 +25,5 @@ def test_of_a_run_for_any_place_each_place_that_cannot_take_it_is_named(staged: 
     (run,) = [run for run in staged.catalog.list_runs() if run.any_place]
     said = [reason["said"] for reason in why_waiting(staged.catalog, settings, run.id)["reasons"]]
     (places,) = [sentence for sentence in said if "No place can take it" in sentence]
-    assert "gpu1 has been away" in places and "No route to host" in places
+    assert "gpu1 is away" in places and "No route to host" in places
     assert "gpu2 cannot run stand_in: no image" in places

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
+from tests.support.made_once import made_once
 from tests.support.project import make_project
 from tests.support.review_page import review_page
 
@@ -38,7 +39,12 @@ class Gallery:
 @pytest.fixture(scope="session")
 def made_gallery(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A project with four videos (12 frames of 160x96), an enhanced prompt and a 4K video."""
-    project = make_project(tmp_path_factory.mktemp("gallery") / "films")
+    home, made = made_once(tmp_path_factory, "films", _make)
+    return home, made | {"videos": {(p, r): run for p, r, run in made["videos"]}}
+
+
+def _make(home: Path) -> dict[str, Any]:
+    project = make_project(home)
     directory = project.scene("street", frames=12, width=160, height=96)
     with CosmosAPI(settings=project.settings) as api:
         for name, fields in RECIPES.items():
@@ -48,12 +54,11 @@ def made_gallery(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
         runs = [api.create_run(prompts[p], recipe=r, tags=["batch:first"]) for p, r in cells]
         done = api.execute_runs([run["id"] for run in runs])
         assert [run["status"] for run in done] == ["completed"] * 4, done
-        videos = {cell: run["id"] for cell, run in zip(cells, runs, strict=True)}
+        videos = [(*cell, run["id"]) for cell, run in zip(cells, runs, strict=True)]
         enhanced = api.enhance_prompt(prompts["noon"])["id"]
-        larger = api.upscale_run(videos["noon", "soft"])["id"]
+        larger = api.upscale_run(runs[cells.index(("noon", "soft"))]["id"])["id"]
     project.catalog.close()
-    made = {"prompts": prompts, "videos": videos, "enhanced": enhanced, "larger": larger}
-    return project.settings.home, made
+    return {"prompts": prompts, "videos": videos, "enhanced": enhanced, "larger": larger}
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import json
 import threading
 from typing import Any
 
-import httpx
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.errors import CosmosError, InputError
 from tests.page.conftest import Gallery
+from tests.support import web
 
 NOBODY = "rs_" + "0" * 32
 NOON, RAIN = ("noon", "soft"), ("rain", "soft")
@@ -22,12 +22,12 @@ NOON, RAIN = ("noon", "soft"), ("rain", "soft")
 @pytest.fixture
 def ask(gallery: Gallery) -> Any:
     """Send an action as a page of ours does; returns status and JSON."""
-    page = httpx.get(f"{gallery.url}/cosmos/").text
+    page = web.get(f"{gallery.url}/cosmos/").text
     token = page.split('name="cosmos-token" content="')[1].split('"')[0]
     headers = {"X-Cosmos-Token": token, "Accept": "application/json", "Origin": gallery.url}
 
     def send(path: str, **data: Any) -> tuple[int, Any]:
-        answer = httpx.post(
+        answer = web.post(
             f"{gallery.url}/cosmos/runs/{path}", json=data, headers=headers, timeout=60
         )
         return answer.status_code, answer.json()
@@ -46,7 +46,7 @@ def test_of_many_runs_the_unknown_ones_are_named_and_the_others_changed(
     ):
         status, done = ask(path, ids=[NOBODY, run_id], **data)
         assert (status, done["changed"], [f["id"] for f in done["failed"]]) == (200, 1, [NOBODY])
-    state = httpx.get(f"{gallery.url}/cosmos/runs/state", params={"ids": f"{run_id},{NOBODY}"})
+    state = web.get(f"{gallery.url}/cosmos/runs/state", params={"ids": f"{run_id},{NOBODY}"})
     marks = {
         "status": "completed",
         "rating": 4,

@@ -17,6 +17,7 @@ from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_tables import Ui
 from tests.page.conftest import Gallery
+from tests.support import web
 from tests.support.review_page import review_page
 from tests.support.waiting import LONG_S
 
@@ -70,7 +71,7 @@ def test_the_review_page_alone_prints_its_link_logs_no_token_and_ends_at_once(
     assert (here.host, here.path, here.port) == ("127.0.0.1", "/cosmos/", alone.port)
     assert (others.host, others.query) == (socket.gethostname().lower(), here.query)
     token = here.params["token"]
-    with httpx.Client(base_url=f"http://127.0.0.1:{alone.port}") as client:
+    with web.client(base_url=f"http://127.0.0.1:{alone.port}") as client:
         assert client.get("/").status_code == 401
         assert client.get("/cosmos/", params={"token": f"{token}x"}).status_code == 401
         assert client.get("/graphql", params={"token": token}).status_code == 303
@@ -95,14 +96,14 @@ def test_other_paths_lead_to_dagsters_page_where_the_settings_name_it(tmp_path: 
     ui = Ui(dagster_url="http://studio:3100/dagster/")
     settings = Settings(home=tmp_path, ui=ui)
     with CosmosAPI(settings=settings) as api, review_page(api, alone=True) as url:
-        answer = httpx.get(f"{url}/assets/inference_videos?view=partitions&partition=a")
+        answer = web.get(f"{url}/assets/inference_videos?view=partitions&partition=a")
         assert answer.headers["location"] == (
             "http://studio:3100/dagster/assets/inference_videos?view=partitions&partition=a"
         )
-        away = httpx.get(f"{url}//evil.example/x").headers["location"]
+        away = web.get(f"{url}//evil.example/x").headers["location"]
         assert away == "http://studio:3100/dagster//evil.example/x"
-        assert 'href="http://studio:3100/dagster/"' in httpx.get(f"{url}/cosmos/").text
-        assert httpx.get(f"{url}/").headers["location"] == "/cosmos/"
+        assert 'href="http://studio:3100/dagster/"' in web.get(f"{url}/cosmos/").text
+        assert web.get(f"{url}/").headers["location"] == "/cosmos/"
 
 
 @pytest.mark.parametrize("dagster", [None, "http://dagster.example:3000/there"])
@@ -111,7 +112,7 @@ def test_without_dagster_here_its_links_lead_to_its_address_or_are_left_out(
 ) -> None:
     told = gallery.api.settings.model_copy(update={"ui": Ui(dagster_url=dagster)})
     with CosmosAPI(settings=told) as api, review_page(api, alone=True) as url:
-        page = httpx.get(f"{url}/cosmos/run/{gallery.larger}").text
+        page = web.get(f"{url}/cosmos/run/{gallery.larger}").text
     links = re.findall(r'href="([^"]*/(?:assets|runs)/[^"]*)"', page)
     assert all(dagster and link.startswith(f"{dagster}/") for link in links)
     assert bool(links) is bool(dagster)

@@ -10,6 +10,7 @@ import pytest
 
 from cosmos_pipelines.page.site import SCREENS
 from tests.page.conftest import Gallery
+from tests.support import web
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -20,7 +21,7 @@ def test_the_page_of_one_machine_frames_nowhere_and_is_no_others_picture(gallery
     for path in ("/cosmos/", "/cosmos", f"/cosmos/video/{run}.mp4", f"/cosmos/still/run/{run}.jpg",
                  "/cosmos/nowhere", "/cosmos/strip", "/cosmos/static/x/icon.svg",
                  "/cosmos/events"):  # fmt: skip
-        with httpx.stream("GET", f"{gallery.url}{path}") as answer:
+        with web.stream("GET", f"{gallery.url}{path}") as answer:
             found = answer.headers
         assert "frame-ancestors 'none'" in found["content-security-policy"], path
         assert "default-src 'none'" in found["content-security-policy"]

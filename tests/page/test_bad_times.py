@@ -9,13 +9,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.catalog import database, migrate, turn
 from cosmos_pipelines.settings import Settings
 from tests.page.conftest import Gallery
+from tests.support import web
 from tests.support.postgres import running_server, stopped
 from tests.support.review_page import review_page
 from tests.support.waiting import until
@@ -30,18 +30,18 @@ NOWHERE = "rs_00000000000000000000000000000000"
 def all_say(url: str, words: str) -> None:
     """Assert that what asks the catalog answers 503 and one line with these words."""
     for path in ("", "strip", f"run/{NOWHERE}", f"video/{NOWHERE}.mp4"):
-        answer = httpx.get(f"{url}/cosmos/{path}", headers=JSON, timeout=30)
+        answer = web.get(f"{url}/cosmos/{path}", headers=JSON)
         assert answer.status_code == 503, (path, answer.text)
         assert words in answer.json()["error"]
         assert "\n" not in answer.json()["error"]
-        shown = httpx.get(f"{url}/cosmos/{path}", timeout=30).text
+        shown = web.get(f"{url}/cosmos/{path}").text
         assert words in shown
         assert "Traceback" not in shown
 
 
 def is_well(url: str) -> bool:
     """Whether the wall is there."""
-    return httpx.get(f"{url}/cosmos/", timeout=30).status_code == 200
+    return web.get(f"{url}/cosmos/").status_code == 200
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_fault_of_ours_is_one_line_on_the_page_and_a_traceback_in_the_log(
         other.execute("ALTER TABLE runs RENAME TO runs_of_old")
     for path in ("", "wall/ids", f"run/{NOWHERE}", f"still/run/{NOWHERE}.jpg"):
         caplog.clear()
-        answer = httpx.get(f"{gallery.url}/cosmos/{path}")
+        answer = web.get(f"{gallery.url}/cosmos/{path}")
         assert answer.status_code == 500, path
         assert "The server has failed at this." in answer.text
         assert not [
@@ -111,7 +111,7 @@ def test_a_fault_of_ours_is_one_line_on_the_page_and_a_traceback_in_the_log(
         ]
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         until(lambda: "no such table: runs" in caplog.text, "the traceback")
-        said = httpx.get(f"{gallery.url}/cosmos/{path}", headers=JSON)
+        said = web.get(f"{gallery.url}/cosmos/{path}", headers=JSON)
         assert (said.status_code, said.json()["error"]) == (500, "The server has failed at this.")
 
 

@@ -14,6 +14,7 @@ from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.errors import InputError, UnknownId
 from cosmos_pipelines.page.site import version
 from tests.page.conftest import Gallery
+from tests.support import web
 from tests.support.numbered import READ, numbered_video
 from tests.support.project import make_project
 from tests.support.review_page import review_page
@@ -245,7 +246,7 @@ def test_without_webcodecs_videos_show_the_same_frame_and_the_page_says_how(
         tab.keyboard.press(key)
         until(lambda frame=frame: shown(tab) == frame, f"frame {frame}")
         assert numbers(tab) == [frame] * 3
-    assert "WebCodecs needs HTTPS" in tab.locator("#inexact").inner_text()
+    tab.locator("#inexact", has_text="WebCodecs needs HTTPS").wait_for()
 
 
 def test_a_video_is_added_and_taken_out_by_links_that_keep_the_view(
@@ -271,11 +272,13 @@ def test_a_run_whose_file_was_deleted_is_said_in_its_tile_and_the_others_go_on(
     path.unlink()
     tab.reload()
     until(lambda: shown(tab) == 0, "a frame of the others")
-    troubles = tab.locator(".tile .player-trouble").all_inner_texts()
-    assert [bool(text) for text in troubles] == [False, True, False, False, True, True]
+    said = tab.locator(".tile .player-trouble")
+    bad = [False, True, False, False, True, True]
+    until(lambda: [bool(text) for text in said.all_inner_texts()] == bad, "three troubles")
+    troubles = said.all_inner_texts()
     assert "is gone" in troubles[1] and "made a prompt" in troubles[4]
     assert "There is no run" in troubles[5]
-    assert tab.locator(".tile").nth(1).locator(".player-poster").is_visible()
+    tab.locator(".tile").nth(1).locator(".player-poster").wait_for()
     tab.keyboard.press(".")
     until(lambda: shown(tab) == 1, "a step")
 
@@ -321,7 +324,7 @@ def test_only_settings_that_differ_are_listed_and_keys_act_on_the_marked_run(
 )
 def test_too_few_and_too_many_videos_are_said(scenes: Scenes, count: int, said: str) -> None:
     names = [*NINE, "scene:fast/color"][:count]
-    answer = httpx.get(address(scenes.url, *names))
+    answer = web.get(address(scenes.url, *names))
     assert answer.status_code == 200
     assert said in " ".join(answer.text.split())
     assert answer.text.count('class="tile"') == min(count, 9)
@@ -331,7 +334,7 @@ def test_a_pass_is_served_in_ranges_and_only_as_it_was_measured(
     scenes: Scenes, tmp_path: Path
 ) -> None:
     url = f"{scenes.url}/cosmos/scene/shots/three/depth.mp4"
-    part = httpx.get(url, headers={"Range": "bytes=4-7"})
+    part = web.get(url, headers={"Range": "bytes=4-7"})
     assert (part.status_code, part.content) == (206, b"ftyp")
     for wrong in (
         "shots/three/edge",
@@ -340,7 +343,7 @@ def test_a_pass_is_served_in_ranges_and_only_as_it_was_measured(
         "shots/three/%2e%2e/three/depth",
         "x/%00",
     ):
-        assert httpx.get(f"{scenes.url}/cosmos/scene/{wrong}.mp4").status_code == 404
+        assert web.get(f"{scenes.url}/cosmos/scene/{wrong}.mp4").status_code == 404
     with pytest.raises(UnknownId, match="edge"):
         scenes.api.video_of_pass("one/edge")
     path = scenes.api.video_of_pass("one/segmentation")

@@ -6,12 +6,21 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
+from cosmos_pipelines.assets.partitions import SCENES
+from cosmos_pipelines.media.settling import MARKER
+from cosmos_pipelines.page.screens.scenes import nearest_directory
+from cosmos_pipelines.resources.daemon_side import PARTITION
 from cosmos_pipelines.resources.instance import open_instance
+from tests.media import renders
+from tests.support import web
+from tests.support.dagster_project import materialize
 from tests.support.idle_daemon import project_with_idle_daemon
 from tests.support.project import Project, make_project
+from tests.support.review_page import review_page
 from tests.support.waiting import until
 
 
@@ -28,10 +37,60 @@ def requested(project: Project) -> int:
         return len([r for r in instance.get_runs() if "cosmos/first_run" in r.tags])
 
 
+def test_a_directory_whose_preparation_failed_is_told_with_the_reason(project: Project) -> None:
+    torn = renders.render(project.settings.inputs / "torn", frames=3)
+    whole = (torn / "color.0002.png").read_bytes()
+    (torn / "color.0002.png").write_bytes(whole[:-20])
+    (torn / MARKER).touch()
+    with CosmosAPI(settings=project.settings) as api:
+
+        def told() -> dict[str, tuple[str, str]]:
+            found = api.not_taken()["directories"]
+            return {one["name"]: (one["state"], one["said"]) for one in found}
+
+        with open_instance(project.settings, captures=False) as instance:
+            torn_runs = dg.RunsFilter(tags={PARTITION: "torn"})
+            until(lambda: instance.get_runs(torn_runs), "the sensor to ask for its Dagster run")
+            assert told() == {}  # it waits
+            assert not materialize(project, instance, SCENES, "torn").success
+        state, said = told()["torn"]
+        assert state == "failed"
+        assert "color.0002.png" in said
+        assert "truncated" in said
+        with review_page(api) as url:
+            listed = web.get(f"{url}/cosmos/scenes/not-taken").text
+        assert "color.0002.png" in listed
+        assert f"?prepare={torn}" in listed
+
+
+def test_a_refused_directory_that_somebody_prepared_is_told_no_more(project: Project) -> None:
+    shot = renders.render(project.settings.inputs / "shot", frames=3)
+    renders.sequence(shot, "instance_segmentation_%04d.png", renders.segments, range(1, 4))
+    (shot / MARKER).touch()
+    with CosmosAPI(settings=project.settings) as api:
+
+        def told() -> list[str]:
+            return [one["said"] for one in api.not_taken()["directories"]]
+
+        until(told, "the refusal")
+        assert "Say which: `--pass segmentation=" in told()[0]
+        api.prepare_scene(shot, passes=["segmentation=instance_segmentation"])
+        assert told() == []
+
+
+def test_what_is_not_taken_leads_to_the_nearest_directory_that_is_there(tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    (drop / "clip_0").mkdir(parents=True)
+    assert nearest_directory(tmp_path, "drop/clip_0") == drop / "clip_0"
+    assert nearest_directory(tmp_path, "drop/demo_0_cam") == drop
+    assert nearest_directory(tmp_path, "gone") == tmp_path
+
+
 def test_a_queue_without_a_daemon_is_paused_too(tmp_path: Path) -> None:
     settings = make_project(tmp_path / "home").settings
     with CosmosAPI(settings=settings) as api:
         nothing = {"alive": None, "beat": None, "sensor": None}
+        nothing |= {"workers": []}
         assert api.daemon_state() == nothing | {"pauses": []}
         assert api.not_taken() == {"known": False, "directories": []}
         pause = api.pause_queue(reason="the host is needed")

@@ -14,6 +14,7 @@ from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.page.access import access_of
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_tables import Ui
+from tests.support import web
 from tests.support.guarded import Behind, socket_opens
 from tests.support.review_page import review_page
 
@@ -56,7 +57,7 @@ def test_a_token_file_lets_in_whoever_has_its_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("0123456789abcdef\n")
     settings = Settings(home=tmp_path, ui=Ui(token_file=Path("token")))
     with CosmosAPI(settings=settings) as api, review_page(api) as url:
-        answer = httpx.get(f"{url}/cosmos/?token=0123456789abcdef")
+        answer = web.get(f"{url}/cosmos/?token=0123456789abcdef")
         assert (answer.status_code, answer.headers["location"]) == (303, "/cosmos/")
         assert "0123456789abcdef" not in repr(access_of(settings, "127.0.0.1", 1))
 
@@ -70,13 +71,13 @@ EVERYTHING = ["/", "/cosmos/", "/cosmos/events", "/cosmos/strip", "/graphql", "/
 def test_nothing_is_shown_without_the_token(shut: str, behind: Behind, path: str) -> None:
     cookie = f"cosmos_{httpx.URL(shut).port}"
     for headers in ({}, {"Cookie": f"{cookie}=wrong"}, {"Authorization": "Bearer x"}, HTML):
-        answer = httpx.get(f"{shut}{path}", headers=headers)
+        answer = web.get(f"{shut}{path}", headers=headers)
         assert answer.status_code == 401
         assert "cosmos-token" not in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         if path != "/cosmos/enter":
-            answer = httpx.request(method, f"{shut}{path}", headers={"Origin": shut})
+            answer = web.request(method, f"{shut}{path}", headers={"Origin": shut})
             assert answer.status_code == 401
     assert behind.reached == []
 
@@ -92,7 +93,7 @@ def test_a_link_lets_in_and_leaves_no_token_in_the_address(
     shut: str, page_api: CosmosAPI, behind: Behind
 ) -> None:
     token = token_of(page_api, shut)
-    with httpx.Client(base_url=shut) as client:
+    with web.client(base_url=shut) as client:
         opened = client.get(f"/cosmos/?words=two%20words&token={token}&page=2")
         assert (opened.status_code, opened.headers["location"]) == (
             303, "/cosmos/?words=two+words&page=2",
@@ -122,7 +123,7 @@ def test_a_link_with_a_token_leads_to_no_other_server(
     place = asked.getresponse().headers["location"]
     assert place.startswith("/evil.example")
     fields = {"token": token, "next": path}
-    entered = httpx.post(f"{shut}/cosmos/enter", data=fields, headers={"Origin": shut})
+    entered = web.post(f"{shut}/cosmos/enter", data=fields, headers={"Origin": shut})
     assert (entered.status_code, entered.headers["location"][:6]) == (303, "/evil.")
 
 
@@ -130,8 +131,8 @@ def test_a_wrong_token_says_nothing_but_that(shut: str, page_api: CosmosAPI) -> 
     right = token_of(page_api, shut)
     said = set()
     for wrong in ("x", right[:-1], right[::-1], "ü", "", right + "0"):
-        linked = httpx.get(f"{shut}/cosmos/", params={"token": wrong}, headers=HTML)
-        entered = httpx.post(
+        linked = web.get(f"{shut}/cosmos/", params={"token": wrong}, headers=HTML)
+        entered = web.post(
             f"{shut}/cosmos/enter",
             data={"token": wrong, "next": "/cosmos/"},
             headers={**HTML, "Origin": shut},
@@ -141,7 +142,7 @@ def test_a_wrong_token_says_nothing_but_that(shut: str, page_api: CosmosAPI) -> 
         said |= {linked.text, entered.text}
     assert len(said) == 1
     elsewhere = {"Origin": "http://evil.example"}
-    sent = httpx.post(f"{shut}/cosmos/enter", data={"token": right}, headers=elsewhere)
+    sent = web.post(f"{shut}/cosmos/enter", data={"token": right}, headers=elsewhere)
     assert (sent.status_code, "set-cookie" in sent.headers) == (403, False)
 
 
@@ -149,7 +150,7 @@ def test_the_way_in_is_the_form_alone(shut: str, page_api: CosmosAPI) -> None:
     form_token = access_of(page_api.settings, "0.0.0.0", 1).form_token
     for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
         sent = {**headers, "Origin": shut, "X-Cosmos-Token": form_token}
-        answer = httpx.post(f"{shut}/cosmos/enter", headers=sent, content=b"a=1")
+        answer = web.post(f"{shut}/cosmos/enter", headers=sent, content=b"a=1")
         assert answer.status_code == 401
 
 

@@ -6,11 +6,11 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from cosmos_pipelines.page.site import SCREENS, STATIC
 from tests.page.conftest import Gallery
+from tests.support import web
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_every_link_of_every_screen_is_answered(gallery: Gallery, tab: Page) -> 
         until(lambda: tab.evaluate("document.readyState") == "complete", path)
         tab.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         found.update((link, path) for link in tab.evaluate(links) if "/cosmos/" in link)
-    with httpx.Client() as client:
+    with web.client() as client:
         bad = {link: path for link, path in found.items() if client.get(link).status_code != 200}
     assert bad == {}
 
@@ -79,7 +79,7 @@ def test_a_change_of_the_catalog_reaches_an_open_page(gallery: Gallery, tab: Pag
 def test_an_unknown_run_is_said_in_the_form_that_was_asked_for(
     gallery: Gallery, accept: str
 ) -> None:
-    answer = httpx.get(f"{gallery.url}/cosmos/run/rs_nope", headers={"Accept": accept})
+    answer = web.get(f"{gallery.url}/cosmos/run/rs_nope", headers={"Accept": accept})
     assert answer.status_code == 404
     assert "There is no run" in answer.text
     assert answer.headers["content-type"].startswith(accept)

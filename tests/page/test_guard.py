@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +22,10 @@ from cosmos_pipelines.page.access import SECRET, access_of
 from cosmos_pipelines.page.guard import Guard
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_tables import Ui
+from tests.support import web
 from tests.support.guarded import Behind, socket_opens
 from tests.support.review_page import visitor
+from tests.support.together import together
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -41,7 +42,7 @@ def test_a_name_that_is_not_ours_is_refused_in_one_line(
     open_page: str, behind: Behind, host: str, path: str
 ) -> None:
     port = httpx.URL(open_page).port
-    answer = httpx.get(f"{open_page}{path}", headers={"Host": host.format(port=port)})
+    answer = web.get(f"{open_page}{path}", headers={"Host": host.format(port=port)})
     assert answer.status_code == 421 if host else answer.status_code in (400, 421)
     assert len(answer.text.strip().splitlines()) == 1
     assert behind.reached == []
@@ -50,7 +51,7 @@ def test_a_name_that_is_not_ours_is_refused_in_one_line(
 def test_every_name_of_this_machine_is_ours(open_page: str) -> None:
     port = httpx.URL(open_page).port
     for name in ("localhost", "LOCALHOST", "127.0.0.1", "[::1]"):
-        answer = httpx.get(f"{open_page}/cosmos/", headers={"Host": f"{name}:{port}"})
+        answer = web.get(f"{open_page}/cosmos/", headers={"Host": f"{name}:{port}"})
         assert answer.status_code == 200, name
 
 
@@ -78,7 +79,7 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 def test_a_program_of_this_machine_asks_dagster_without_a_token(
     open_page: str, behind: Behind
 ) -> None:
-    assert httpx.post(f"{open_page}/graphql", json={"query": "{x}"}).json() == {"data": "yes"}
+    assert web.post(f"{open_page}/graphql", json={"query": "{x}"}).json() == {"data": "yes"}
     assert socket_opens(open_page)
     assert behind.reached == ["POST /graphql", "websocket"]
 
@@ -101,7 +102,7 @@ def test_another_site_starts_nothing_through_a_browser(
     sent = {name: value.format(url=open_page) for name, value in headers.items()}
     token = visitor(open_page).headers["X-Cosmos-Token"]
     for path in ("/graphql", "/report_asset_materialization/x", "/cosmos/compare"):
-        answer = httpx.post(f"{open_page}{path}", headers={**sent, "X-Cosmos-Token": token})
+        answer = web.post(f"{open_page}{path}", headers={**sent, "X-Cosmos-Token": token})
         assert answer.status_code == 403
     assert not socket_opens(open_page, **sent)
     assert behind.reached == []
@@ -110,9 +111,9 @@ def test_another_site_starts_nothing_through_a_browser(
 def test_a_query_in_an_address_reaches_dagster_from_nobody(open_page: str, behind: Behind) -> None:
     for path in ("/graphql", "/graphql/"):
         query = f"{open_page}{path}?query=mutation{{terminateRun}}"
-        assert httpx.get(query, headers={"Accept": "image/*"}).status_code == 405
+        assert web.get(query, headers={"Accept": "image/*"}).status_code == 405
     assert behind.reached == []
-    httpx.get(f"{open_page}/graphql", headers=HTML)  # the form to ask with
+    web.get(f"{open_page}/graphql", headers=HTML)  # the form to ask with
     assert behind.reached == ["GET /graphql"]
 
 
@@ -136,13 +137,13 @@ def test_a_change_needs_a_page_of_ours_and_its_token(open_page: str) -> None:
     ):
         raw = {name: value.encode() for name, value in headers.items()}
         for method in ("POST", "DELETE", "PATCH"):
-            answer = httpx.request(method, f"{open_page}/cosmos/compare", headers=raw, content=body)
+            answer = web.request(method, f"{open_page}/cosmos/compare", headers=raw, content=body)
             assert answer.status_code == status, (headers, answer.text)
 
 
 def test_a_stale_page_is_told_to_reload(open_page: str) -> None:
     headers = {"Origin": open_page, "X-Cosmos-Token": "stale", "Accept": "application/json"}
-    said = httpx.post(f"{open_page}/cosmos/compare", headers=headers, json={}).json()
+    said = web.post(f"{open_page}/cosmos/compare", headers=headers, json={}).json()
     assert said["hint"] == "Reload the page."
 
 
@@ -165,16 +166,23 @@ def test_a_form_reaches_its_route_whole(tmp_path: Path) -> None:
     assert answer.json()["body"].count("wall") == 20_000
 
 
-def _token(home: str) -> str:
-    return access_of(Settings(home=Path(home)), "127.0.0.1", 3000).form_token
+def _token(home: Path) -> str:
+    return access_of(Settings(home=home), "127.0.0.1", 3000).form_token
+
+
+def write_token(number: int, home: str, answers: str) -> None:
+    (Path(answers) / str(number)).write_text(_token(Path(home)))
 
 
 def test_one_secret_is_made_by_processes_at_once_and_outlives_them(tmp_path: Path) -> None:
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        made = pool.map(_token, [str(tmp_path)] * 8, chunksize=1)
-    assert len({*made, _token(str(tmp_path))}) == 1
-    assert stat.S_IMODE((tmp_path / SECRET).stat().st_mode) == 0o600
-    assert [path.name for path in (tmp_path / SECRET).parent.iterdir()] == [SECRET.name]
+    home, answers = tmp_path / "films", tmp_path / "answers"
+    home.mkdir()
+    answers.mkdir()
+    assert together(f"{__name__}:write_token", home, answers) == [0] * 8
+    made = {path.read_text() for path in answers.iterdir()}
+    assert made == {_token(home)}
+    assert stat.S_IMODE((home / SECRET).stat().st_mode) == 0o600
+    assert [path.name for path in (home / SECRET).parent.iterdir()] == [SECRET.name]
 
 
 def test_a_secret_that_others_can_read_lets_nobody_in(tmp_path: Path) -> None:

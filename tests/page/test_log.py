@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import random
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.lines import Lines
 from cosmos_pipelines.operate import log_index
 from cosmos_pipelines.operate.log_index import BLOCK, LineIndex
 from cosmos_pipelines.page.site import version
-from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.log import log_file
 from tests.page.conftest import Gallery
-from tests.support.dagster_project import add_run
-from tests.support.project import Project
-from tests.support.review_page import review_page
+from tests.page.run_at_work import AtWork
+from tests.support import web
 from tests.support.waiting import LONG_S, until
 
 if TYPE_CHECKING:
@@ -169,13 +161,13 @@ def test_only_the_logs_of_the_run_are_read_and_only_so_much(
     gallery: Gallery, path: str, status: int
 ) -> None:
     run_id = write_log(gallery, b"x" * (3 << 20))
-    answer = httpx.get(f"{gallery.url}/cosmos/log/{run_id}/{path}")
+    answer = web.get(f"{gallery.url}/cosmos/log/{run_id}/{path}")
     assert answer.status_code == status
     assert len(answer.content) <= 1 << 20
     link = log_file(gallery.api.settings.outputs, gallery.larger)
     link.unlink()
     link.symlink_to(gallery.api.settings.home / "cosmos.toml")
-    outside = httpx.get(f"{gallery.url}/cosmos/log/{gallery.larger}/run.log")
+    outside = web.get(f"{gallery.url}/cosmos/log/{gallery.larger}/run.log")
     assert outside.status_code == 404
 
 
@@ -273,48 +265,16 @@ def test_errors_are_found_one_after_the_other_and_a_link_leads_there(filtered: P
     assert marked.count() == 4
 
 
-@dataclass
-class Growing:
-    """A run of a real program that goes on while a file is there, and its page."""
-
-    api: CosmosAPI
-    url: str
-    run_id: str
-    hold: Path
-    thread: threading.Thread
-
-    def let_go(self) -> None:
-        self.hold.unlink(missing_ok=True)
-        self.thread.join(LONG_S)
-
-
-@pytest.fixture
-def growing(staged: Project, tmp_path: Path) -> Iterator[Growing]:
-    """A run that has printed its first lines and waits."""
-    hold = tmp_path / "hold"
-    hold.touch()
-    run = add_run(staged, f"wait {hold}")
-    project: dict[str, Any] = {
-        "catalog": staged.catalog, "settings": staged.settings, "backend": staged.backend,
-    }  # fmt: skip
-    thread = threading.Thread(target=execute_runs, args=([run.id],), kwargs=project)
-    with CosmosAPI(settings=staged.settings) as api, review_page(api) as url:
-        found = Growing(api, url, run.id, hold, thread)
-        yield found
-        if thread.ident:
-            found.let_go()
-
-
-def test_a_line_of_a_real_program_is_on_the_page_while_it_runs(growing: Growing, tab: Page) -> None:
-    tab.goto(f"{growing.url}/cosmos/run/{growing.run_id}#log")
+def test_a_line_of_a_real_program_is_on_the_page_while_it_runs(at_work: AtWork, tab: Page) -> None:
+    tab.goto(f"{at_work.url}/cosmos/run/{at_work.run_id}#log")
     tab.get_by_text("This run has no log yet").wait_for()
-    growing.thread.start()
+    at_work.thread.start()
     tab.locator(".log-text", has_text="frame 1/6").wait_for(timeout=LONG_S * 1000)
-    assert growing.api.get_run(growing.run_id)["status"] == "running"
+    assert at_work.api.get_run(at_work.run_id)["status"] == "running"
     assert tab.locator("[data-log-follow]").is_checked()
-    growing.let_go()
+    at_work.let_go()
     tab.locator(".log-text", has_text="frame 6/6").wait_for()
-    with growing.api.log_path(growing.run_id, "run.log").open() as log:
+    with at_work.api.log_path(at_work.run_id, "run.log").open() as log:
         assert rows(tab) == log.read().splitlines()
 
 
@@ -325,25 +285,25 @@ HIDE = """hidden => {
 
 
 def test_a_hidden_page_ends_its_stream_and_catches_up_from_its_byte(
-    growing: Growing, tab: Page
+    at_work: AtWork, tab: Page
 ) -> None:
     follows: list[str] = []
     ended: list[str] = []
     tab.on("request", lambda r: follows.append(r.url) if "/follow" in r.url else None)
     tab.on("requestfailed", lambda r: ended.append(r.url) if "/follow" in r.url else None)
-    growing.thread.start()
-    until(lambda: growing.api.logs_of_run(growing.run_id)["files"], "the log")
-    tab.goto(f"{growing.url}/cosmos/run/{growing.run_id}#log")
+    at_work.thread.start()
+    until(lambda: at_work.api.logs_of_run(at_work.run_id)["files"], "the log")
+    tab.goto(f"{at_work.url}/cosmos/run/{at_work.run_id}#log")
     tab.locator(".log-text", has_text="frame 1/6").wait_for(timeout=LONG_S * 1000)
     until(lambda: tab.evaluate("1") and follows, "the stream")
     tab.evaluate(HIDE, True)
     until(lambda: tab.evaluate("1") and ended == follows, "the end of the stream")
-    size = growing.api.log_index(growing.run_id, "run.log")["size"]
-    growing.let_go()
+    size = at_work.api.log_index(at_work.run_id, "run.log")["size"]
+    at_work.let_go()
     tab.evaluate(HIDE, False)
     tab.locator(".log-text", has_text="frame 6/6").wait_for()
     assert f"offset={size}&" in follows[-1]
-    with growing.api.log_path(growing.run_id, "run.log").open() as log:
+    with at_work.api.log_path(at_work.run_id, "run.log").open() as log:
         assert rows(tab) == log.read().splitlines()
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.page.groups import grouped, seeds_of
+from tests.media import renders
 from tests.page.conftest import Gallery
+from tests.support import web
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -44,7 +49,7 @@ def test_a_sweep_is_picked_told_live_queued_under_a_name_and_undone(
     tab.check("[name=recipe][value=hard]")
     tab.fill("#seeds", "1-2, 9")
     tab.locator("#queue", has_text="Queue 6 runs").wait_for()
-    assert "6 runs in 1 load of a model" in tab.inner_text("#plan").replace("\n", " ")
+    tab.locator("#plan", has_text="6 runs in 1 load of a model").wait_for()
     tab.fill("#batch_name", "Night test")
     tab.click("#queue")
     tab.locator("#queued", has_text="6 runs queued.").wait_for()
@@ -54,10 +59,45 @@ def test_a_sweep_is_picked_told_live_queued_under_a_name_and_undone(
     assert all(run["tags"] == ["batch:night test"] and run["queued_at"] for run in runs)
     wall = tab.locator("#queued a", has_text="wall").get_attribute("href")
     assert wall == "/cosmos/?batch=night+test"
-    assert "cosmos ui" in tab.inner_text("#queued")  # here is no daemon, and that is said
+    tab.locator("#queued", has_text="cosmos ui").wait_for()  # here is no daemon, which is said
     tab.click("text=Undo")
     tab.locator("#queued", has_text="6 cancelled.").wait_for()
     assert waiting(gallery) == []
+
+
+def test_the_4k_of_each_video_is_told_and_queued_behind_it_once(
+    gallery: Gallery, tab: Page
+) -> None:
+    prompt = gallery.prompts["rain"]
+    tab.goto(f"{gallery.url}/cosmos/new?prompt={prompt}&recipe=soft&seeds=51-52")
+    tab.locator("#queue", has_text="Queue 2 runs").wait_for()
+    tab.get_by_label("Also the 4K of each video").check()
+    tab.locator("#queue", has_text="Queue 4 runs").wait_for()
+    assert "4 runs (2 videos and their 4K) in 2 loads" in tab.inner_text("#plan .total")
+    assert "then its 4K: PREVIEW" in tab.locator(".cells .cell").first.inner_text()
+    tab.reload()  # the choice is in the address
+    tab.locator("#queue:enabled", has_text="Queue 4 runs").click()
+    tab.locator("#queued", has_text="4 runs queued.").wait_for()
+    tab.reload()
+    tab.locator("#queue:enabled", has_text="Queue 4 runs").click()
+    tab.locator("#queued", has_text="before: 4 pending").wait_for()
+    runs = waiting(gallery)
+    videos = {run["id"] for run in runs if run["model_type"] == "transfer"}
+    assert {run["parent_run_id"] for run in runs if run["model_type"] == "upscale"} == videos
+    assert (len(videos), len(runs)) == (2, 4)
+    tab.click("text=Undo")
+    tab.locator("#queued", has_text="4 cancelled.").wait_for()
+
+
+def test_a_video_whose_4k_is_refused_is_refused_with_the_reason(gallery: Gallery) -> None:
+    prompt = gallery.prompts["noon"]
+    file = gallery.api.settings.home / "cosmos.toml"
+    file.write_text('[execution]\nupscale_engine = "cosmos3"\n')
+    with CosmosAPI(gallery.api.settings.home) as api:
+        plan = api.plan_order([prompt], upscale=True)
+        assert (plan["runs"], plan["refused"], plan["loads"]) == (0, 1, [])
+        assert plan["cells"][0]["refusal"].startswith("Its 4K is refused: ")
+        assert api.plan_order([prompt])["runs"] == 1
 
 
 def test_an_order_is_queued_once_by_clicks_a_reload_a_way_back_and_a_copied_tab(
@@ -103,8 +143,8 @@ def test_a_refused_cell_says_why_and_does_not_stop_the_others(gallery: Gallery, 
     tab.goto(f"{gallery.url}/cosmos/new?prompt={prompt}&recipe=soft&recipe=wrong&seeds=5")
     tab.locator("#queue", has_text="Queue 1 of 2 runs").wait_for()
     refused = tab.locator(".cell.is-refused")
+    refused.get_by_text("Cosmos 3 has no sigma_max").wait_for()
     assert refused.count() == 1
-    assert "Cosmos 3 has no sigma_max" in refused.inner_text()
     tab.click("#queue")
     tab.locator("#queued", has_text="1 run queued.").wait_for()
     assert [run["recipe"] for run in waiting(gallery)] == ["soft"]
@@ -126,8 +166,8 @@ def test_a_refused_value_is_said_beside_its_field_and_kept(gallery: Gallery, tab
     tab.fill("#set-num_steps", "many")
     tab.fill("#seeds", "4-1")
     tab.locator("#set-num_steps-problem", has_text="valid integer").wait_for()
-    assert "ends before it begins" in tab.inner_text("#seeds-problem")
-    assert tab.locator("#queue").is_disabled()
+    tab.locator("#seeds-problem", has_text="ends before it begins").wait_for()
+    tab.locator("#queue:disabled").wait_for()
     tab.reload()
     assert tab.input_value("#set-num_steps") == "many"
     tab.select_option("#engine", "cosmos_transfer1")
@@ -146,7 +186,26 @@ def test_a_run_again_with_changes_fills_the_form(gallery: Gallery, tab: Page) ->
     old = gallery.api.get_run(gallery.videos["noon", "soft"])
     assert run["execution_config"] == {**old["execution_config"], "seed": 2}
     tab.goto(f"{gallery.url}/cosmos/new?run=rs_nothing")
-    assert "There is no run" in tab.inner_text(".refusal")
+    tab.locator(".refusal", has_text="There is no run").wait_for()
+
+
+def test_a_scene_leads_to_its_own_prompts_and_to_a_new_one(
+    gallery: Gallery, tab: Page, tmp_path: Path
+) -> None:
+    gallery.api.prepare_scene(renders.render(tmp_path / "r", frames=2), name="bridge")
+    tab.goto(f"{gallery.url}/cosmos/scene-page/street")
+    tab.get_by_role("link", name="Order", exact=True).last.click()
+    assert tab.get_by_label("Scene", exact=True).input_value() == "street"
+    tab.locator("#prompts-found li").first.wait_for()
+    tab.goto(f"{gallery.url}/cosmos/new?scene=bridge")
+    tab.get_by_text("bridge has no prompt yet.").wait_for()
+    assert tab.locator("#prompts-found li").count() == 0
+    tab.get_by_role("link", name="Write one").click()
+    chosen = tab.get_by_role("radio", name="bridge")
+    until(chosen.is_checked, "the scene of the new prompt")
+    tab.goto(f"{gallery.url}/cosmos/scene-page/bridge")
+    tab.get_by_role("link", name="New prompt").click()
+    until(chosen.is_checked, "the scene of the new prompt")
 
 
 def test_names_of_prompts_and_recipes_are_text(gallery: Gallery, tab: Page) -> None:
@@ -179,12 +238,12 @@ def test_a_request_of_another_form_is_refused_in_words(
 def test_recipes_and_defaults_are_written_as_people_say_them(gallery: Gallery, tab: Page) -> None:
     tab.goto(f"{gallery.url}/cosmos/new")
     recipe = tab.locator("#pick-recipes li", has_text="soft")
-    assert "weights depth 1.0" in recipe.inner_text()
+    recipe.get_by_text("weights depth 1.0").wait_for()
     tab.locator("#set-use_distilled option", has_text="default (no)").wait_for(state="attached")
 
 
 def test_every_field_of_a_transfer_stands_in_the_form_with_its_sentence(gallery: Gallery) -> None:
-    text = httpx.get(f"{gallery.url}/cosmos/new").text
+    text = web.get(f"{gallery.url}/cosmos/new").text
     for name, field in Transfer.model_fields.items():
         if name == "seed":  # the list of seeds takes its place
             continue

@@ -130,7 +130,7 @@ def test_without_webcodecs_steps_are_exact_and_the_page_says_how_it_shows_them(
     made = [["step", 1], ["step", 1], ["step", -1], ["seek", 30], ["seek", FRAMES - 1], ["seek", 0]]
     seen = steps(tab, made)
     assert [frame for frame, _ in seen] == [number for _, number in seen]
-    assert "WebCodecs needs HTTPS" in tab.locator("#it .player-note").inner_text()
+    tab.locator("#it .player-note", has_text="WebCodecs needs HTTPS").wait_for()
     tab.keyboard.press("l")
     until(lambda: tab.evaluate(SHOWN) > 5, "that it plays")
 
@@ -147,11 +147,12 @@ def test_keys_step_play_and_switch_the_source_at_the_same_frame(url: str, tab: P
     tab.keyboard.press("]")
     until(lambda: tab.evaluate("window.last?.source") == "depth", "the depth pass")
     assert tab.evaluate("window.last") == {"frame": 1, "source": "depth"}
-    assert tab.locator("#it [aria-pressed=true]", has_text="depth").count() == 1
+    tab.locator("#it [aria-pressed=true]", has_text="depth").wait_for()
     tab.keyboard.press(" ")
     until(lambda: tab.evaluate(SHOWN) > 4, "that it plays")
     tab.keyboard.press("k")
-    assert tab.get_by_label("Play or pause (Space)").inner_text() == "Play"
+    button = tab.get_by_label("Play or pause (Space)")
+    until(lambda: button.inner_text() == "Play", "that it stands")
 
 
 def test_in_and_out_points_are_looped(url: str, tab: Page) -> None:
@@ -190,7 +191,7 @@ def test_a_video_that_cannot_be_decoded_is_said_with_its_poster(
     poster = "/cosmos/preview/scene/count.webp"
     mount(tab, url, {**source("hevc"), "url": f"{url}/cosmos/video/hevc.mp4", "poster": poster})
     assert "cannot" in tab.evaluate(TROUBLE)
-    assert tab.locator("#it .player-poster").is_visible()
+    tab.locator("#it .player-poster").wait_for()
 
 
 def test_a_video_that_was_cut_off_says_how_many_frames_are_there(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.operations.text import LONGEST
 from tests.page.conftest import Gallery
+from tests.support import web
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ def test_a_prompt_is_found_by_its_words_and_told_what_was_made_of_it(
 ) -> None:
     gallery.api.rate(gallery.videos["rain", "hard"], 4)
     tab.goto(f"{gallery.url}/cosmos/prompts")
-    assert tab.locator(".prompt").count() == 3
+    until(lambda: tab.locator(".prompt").count() == 3, "the prompts")
     tab.fill("#words", "neon")
     tab.wait_for_url("**/prompts?words=neon")
     only = tab.locator(".prompt")
     until(lambda: only.count() == 1, "the found prompt")
     for fact in ("street", "2 videos", "best 4 of 5"):
-        assert fact in only.inner_text()
+        tab.locator(".prompt", has_text=fact).wait_for()
     tab.reload()
-    assert tab.locator(".prompt").count() == 1
+    until(lambda: only.count() == 1, "the found prompt")
     only.get_by_role("checkbox").check()
     tab.click("#order")
     tab.wait_for_url(f"**/cosmos/new?prompt={gallery.prompts['rain']}**")
@@ -44,7 +44,7 @@ def test_pages_of_prompts_have_each_prompt_once(gallery: Gallery) -> None:
     }
     found, address = list[str](), "/cosmos/prompts/rows?scene=street"
     while address:
-        text = httpx.get(gallery.url + address).text
+        text = web.get(gallery.url + address).text
         found += re.findall(r'data-prompt="(\w+)"', text)
         more = re.search(r'hx-get="([^"]+)"', text)
         address = more[1].replace("&amp;", "&") if more else ""
@@ -54,7 +54,7 @@ def test_pages_of_prompts_have_each_prompt_once(gallery: Gallery) -> None:
 
 @pytest.mark.parametrize("query", ["after=nonsense", "words=%00%FF...", "scene=../../etc"])
 def test_a_nonsense_address_of_the_list_is_answered_in_words(gallery: Gallery, query: str) -> None:
-    answer = httpx.get(f"{gallery.url}/cosmos/prompts?{query}")
+    answer = web.get(f"{gallery.url}/cosmos/prompts?{query}")
     assert answer.status_code == 200
     assert "No prompt" in answer.text or 'class="refusal"' in answer.text
 
@@ -67,8 +67,9 @@ def test_a_new_prompt_is_counted_named_and_warned_of_while_it_is_typed(
     tab.fill("#text", "  Low fog over the *harbour*  ")
     tab.locator("#name", has_text="low_fog_harbour").wait_for()
     assert tab.locator("#same a").get_attribute("href") is None
-    assert tab.inner_text("#text-count") == f"26 of {LONGEST:,} characters"
-    assert "asterisk" in tab.inner_text("#text-warnings")
+    counted = f"26 of {LONGEST:,} characters"
+    until(lambda: tab.inner_text("#text-count") == counted, counted)
+    tab.locator("#text-warnings", has_text="asterisk").wait_for()
     tab.fill("#text", "x" * (LONGEST + 1))
     tab.locator("#text-problem", has_text="10,001 characters").wait_for()
     tab.click("text=Save the prompt")
@@ -96,7 +97,7 @@ def test_what_was_typed_outlives_a_reload_and_a_server_that_is_gone(
     assert tab.input_value("#text") == "A storm that nobody types twice"
     assert tab.input_value("#negative_prompt") == "blue sky"
     tab.click("#discard")
-    assert tab.input_value("#text") == ""
+    until(lambda: tab.input_value("#text") == "", "an empty field")
 
 
 def test_an_edited_prompt_is_new_knows_its_origin_and_shows_the_difference(
@@ -107,8 +108,8 @@ def test_an_edited_prompt_is_new_knows_its_origin_and_shows_the_difference(
     tab.fill("#text", "A busy city street at noon, clear sky and rain")
     tab.click("text=Save the prompt")
     tab.wait_for_url("**/cosmos/prompt/ps_*")
-    assert "Edited from" in tab.inner_text("#difference-title")
-    assert "quiet" in tab.inner_text(".difference del")
+    tab.locator("#difference-title", has_text="Edited from").wait_for()
+    tab.locator(".difference del", has_text="quiet").wait_for()
     inserted = tab.locator(".difference ins").all_text_contents()
     assert inserted == ["inserted: busy end", "inserted:  and rain end"]
     made = gallery.api.story_of_prompt(tab.url.rsplit("/", 1)[1])
@@ -130,7 +131,7 @@ def test_enhance_twice_from_one_page_queues_one_run(gallery: Gallery, tab: Page)
 
 
 def test_a_prompt_leads_to_its_scene(gallery: Gallery) -> None:
-    page = httpx.get(f"{gallery.url}/cosmos/prompt/{gallery.prompts['noon']}").text
+    page = web.get(f"{gallery.url}/cosmos/prompt/{gallery.prompts['noon']}").text
     assert '<a href="/cosmos/scene-page/street">street</a>' in page
 
 

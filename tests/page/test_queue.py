@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
@@ -19,6 +18,7 @@ from cosmos_pipelines.page.sparkline import lines_of
 from cosmos_pipelines.settings import load_settings
 from tests.page.conftest import Gallery
 from tests.runs.test_execute import elsewhere, pending
+from tests.support import web
 from tests.support.project import Project, settings_in
 from tests.support.review_page import review_page
 from tests.support.waiting import until
@@ -63,11 +63,11 @@ def test_a_run_shows_how_far_it_is_and_is_stopped_after_a_question_that_names_th
         tab.goto(f"{url}/cosmos/queue")
         row = tab.locator(f'.queue-run[data-run="{first.id}"]')
         row.get_by_text("frame 1 of 6").wait_for()
-        assert tab.locator(".queue-run").count() == 2
+        until(lambda: tab.locator(".queue-run").count() == 2, "both runs")
         row.get_by_role("button", name="Stop").click()
         question = tab.get_by_role("dialog", name="Stop these runs?")
         question.get_by_text("share one load").wait_for()
-        assert question.locator("li").count() == 2
+        until(lambda: question.locator("li").count() == 2, "both runs of the load")
         question.get_by_role("button", name="Stop them").click()
         tab.get_by_text("Nothing runs.").wait_for()
         assert {api.get_run(run.id)["status"] for run in (first, second)} == {"cancelled"}
@@ -92,7 +92,7 @@ def test_what_waits_is_in_the_order_of_its_start_and_the_selected_are_cancelled(
     api.rate(gallery.videos["noon", "soft"], 5)  # news: the selection outlives the new list
     tab.get_by_role("button", name="Cancel the selected (2)").click()
     question = tab.get_by_role("dialog", name="Stop these runs?")
-    assert question.locator("li").count() == 2
+    until(lambda: question.locator("li").count() == 2, "the selected runs")
     tab.keyboard.press("Escape")
     assert [run["id"] for run in api.look_at_queue()["waiting"]] == made
     tab.get_by_role("button", name="Cancel the selected (2)").click()
@@ -155,7 +155,7 @@ def test_on_a_narrow_screen_what_waits_and_the_loads_to_come_are_whole(
     assert link.is_visible()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 400
     waits = tab.locator(f'#queue-runs tr[data-run="{made[0]}"] td').nth(6)
-    assert re.fullmatch(r"\d+ s", waits.inner_text())
+    until(lambda: re.fullmatch(r"\d+ s", waits.inner_text()), "how long it has waited")
     gallery.api.cancel_waiting(made)
 
 
@@ -164,9 +164,8 @@ def test_a_run_that_no_place_can_take_is_named_there_with_the_reason(
 ) -> None:
     run = gallery.api.create_run(gallery.prompts["noon"], seed=77, queue=True, backend="auto")
     tab.goto(f"{gallery.url}/cosmos/queue")
-    said = tab.locator("#queue-plan p.is-paused")
-    said.wait_for()
-    assert "seed 77: It waits for local, which has not been asked" in said.inner_text()
+    why = "seed 77: It waits for local, which has not been asked"
+    tab.locator("#queue-plan p.is-paused", has_text=why).wait_for()
     gallery.api.cancel_waiting([run["id"]])
 
 
@@ -214,8 +213,8 @@ def test_a_button_mends_what_was_left_behind_with_the_command_that_it_names(
 
 
 def test_no_other_command_than_those_of_the_list_can_be_given(gallery: Gallery) -> None:
-    until(lambda: httpx.get(f"{gallery.url}/cosmos/strip") and True, "a look")
-    answer = httpx.post(
+    until(lambda: web.get(f"{gallery.url}/cosmos/strip") and True, "a look")
+    answer = web.post(
         f"{gallery.url}/cosmos/queue/mend",
         data={"do": f"cosmos kill {gallery.larger}"},
         headers={"Accept": "application/json"},

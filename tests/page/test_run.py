@@ -5,15 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import threading
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from html import unescape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
@@ -21,11 +16,13 @@ from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.cli import main
 from cosmos_pipelines.runs.execute import execute_runs
 from tests.page.conftest import Gallery
+from tests.page.run_at_work import AtWork
+from tests.support import web
 from tests.support.dagster_project import add_run
 from tests.support.many_runs import copy_run
 from tests.support.project import Project, write_video
 from tests.support.review_page import review_page
-from tests.support.waiting import LONG_S
+from tests.support.waiting import LONG_S, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -35,7 +32,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 def page_of(gallery: Gallery, run_id: str, part: str = "") -> str:
     """The page of a run, as it is sent."""
-    answer = httpx.get(f"{gallery.url}/cosmos/run/{run_id}{part}")
+    answer = web.get(f"{gallery.url}/cosmos/run/{run_id}{part}")
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -73,9 +70,9 @@ def test_a_4k_is_compared_with_the_video_that_it_was_made_of(gallery: Gallery) -
 
 
 def test_an_old_link_to_the_player_leads_to_the_run(gallery: Gallery) -> None:
-    answer = httpx.get(f"{gallery.url}/cosmos/player/{gallery.larger}")
+    answer = web.get(f"{gallery.url}/cosmos/player/{gallery.larger}")
     assert answer.headers["location"] == f"/cosmos/run/{gallery.larger}"
-    unknown = httpx.get(f"{gallery.url}/cosmos/player/%3Cscript%3E")
+    unknown = web.get(f"{gallery.url}/cosmos/player/%3Cscript%3E")
     assert (unknown.status_code, "<script>" in unknown.text.split("<main")[1]) == (404, False)
 
 
@@ -216,62 +213,28 @@ def test_the_command_and_the_python_lines_make_the_same_run_again(
     assert {name: made["run"][name] for name in said} == wanted
 
 
-@dataclass
-class Working:
-    """The page of a run of a real program that waits after its first frame."""
-
-    api: CosmosAPI
-    url: str
-    run_id: str
-    hold: Path
-    thread: threading.Thread
-
-    def let_go(self) -> None:
-        self.hold.unlink(missing_ok=True)
-        self.thread.join(LONG_S)
-
-
-@pytest.fixture
-def working(staged: Project, tmp_path: Path) -> Iterator[Working]:
-    """A run of the stand-in, which this machine executes, and its page."""
-    hold = tmp_path / "hold"
-    hold.touch()
-    run = add_run(staged, f"wait {hold}")
-    executed = threading.Thread(
-        target=execute_runs,
-        args=([run.id],),
-        kwargs={
-            "catalog": staged.catalog, "settings": staged.settings, "backend": staged.backend,
-        },
-    )  # fmt: skip
-    with CosmosAPI(settings=staged.settings) as api, review_page(api) as url:
-        found = Working(api, url, run.id, hold, executed)
-        yield found
-        if executed.ident:
-            found.let_go()
-
-
 def test_an_open_page_follows_its_run_from_the_order_to_the_video(
-    working: Working, tab: Page
+    at_work: AtWork, tab: Page
 ) -> None:
-    tab.goto(f"{working.url}/cosmos/run/{working.run_id}")
+    tab.goto(f"{at_work.url}/cosmos/run/{at_work.run_id}")
     tab.get_by_text("There is no video yet").wait_for()
     tab.get_by_text("it has not been started").wait_for()
     assert tab.locator(".run-head a[href='/cosmos/queue']").count() == 1
-    working.thread.start()
+    at_work.thread.start()
     tab.locator(".run-head progress[value]").wait_for(timeout=LONG_S * 1000)
     tab.locator(".badge.is-running").wait_for()
-    working.let_go()
+    at_work.let_go()
     tab.locator(".run-head .badge.is-completed").wait_for(timeout=LONG_S * 1000)
-    tab.locator(f"[data-player][data-sources*='/cosmos/video/{working.run_id}.mp4']").wait_for()
-    assert tab.locator(".run-head progress, .run-head a[href='/cosmos/queue']").count() == 0
+    tab.locator(f"[data-player][data-sources*='/cosmos/video/{at_work.run_id}.mp4']").wait_for()
+    left = tab.locator(".run-head progress, .run-head a[href='/cosmos/queue']")
+    until(lambda: left.count() == 0, "a head without progress")
 
 
 def test_a_failed_run_says_why_with_its_evidence_and_what_to_do(staged: Project) -> None:
     run = add_run(staged, "paint")
     execute_runs([run.id], catalog=staged.catalog, settings=staged.settings, backend=staged.backend)
     with CosmosAPI(settings=staged.settings) as api, review_page(api) as url:
-        text = httpx.get(f"{url}/cosmos/run/{run.id}").text
+        text = web.get(f"{url}/cosmos/run/{run.id}").text
     assert "run-box is-failed" in text
     assert "painted red" in text
     assert f"cosmos logs {run.id}" in text

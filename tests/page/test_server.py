@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import psutil
 import pytest
 from starlette.applications import Starlette
@@ -30,12 +29,15 @@ from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
+from tests.support import web
+from tests.support.processes import has_ended
 from tests.support.project import Project, make_project
 from tests.support.waiting import LONG_S, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.xdist_group("server")  # one worker starts the page and its daemon, once
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -43,7 +45,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
     """A project with one completed preview run."""
     project = make_project(tmp_path_factory.mktemp("page") / "home")
-    project.scene("shots/city", frames=12, width=160, height=96)
+    project.scene("shots/city", frames=4, width=160, height=96)
     scene = project.settings.inputs / "shots" / "city"
     prompt, _ = register_prompt(project.catalog, project.settings, "A <b>quiet</b> city", scene)
     planned = plan_transfer(project.catalog, project.settings, prompt.id, {})
@@ -163,8 +165,8 @@ def served(made: tuple[Project, Run]) -> Iterator[Served]:
 
 
 def test_dagster_and_our_routes_are_on_one_port(served: Served, made: tuple[Project, Run]) -> None:
-    assert httpx.get(f"{served.url}/server_info").json()["dagster_version"]
-    assert httpx.get(f"{served.url}/cosmos/preview/run/{made[1].id}.webp").status_code == 200
+    assert web.get(f"{served.url}/server_info").json()["dagster_version"]
+    assert web.get(f"{served.url}/cosmos/preview/run/{made[1].id}.webp").status_code == 200
 
 
 SHOWS_A_FRAME = """player =>
@@ -215,7 +217,7 @@ def launched(page: Served, recipe: str) -> str:
     form = {"prompts": ["typed wrong"], "recipes": [recipe]}
     config = {"ops": {"register_runs": {"config": form}}}
     query = {"query": LAUNCH, "variables": {"config": config}}
-    answer = httpx.post(f"{page.url}/graphql", json=query, timeout=LONG_S).json()
+    answer = web.post(f"{page.url}/graphql", json=query).json()
     return str(answer["data"]["launchRun"])
 
 
@@ -237,7 +239,7 @@ BACKFILL = """mutation($params: LaunchBackfillParams!) {
 def asked(page: Served, query: str, **variables: object) -> dict[str, Any]:
     """The page's answer to a query."""
     body = {"query": query, "variables": variables}
-    (answer,) = httpx.post(f"{page.url}/graphql", json=body, timeout=LONG_S).json()["data"].values()
+    (answer,) = web.post(f"{page.url}/graphql", json=body).json()["data"].values()
     return dict(answer)
 
 
@@ -247,18 +249,27 @@ def none_missing(page: Served, asset: str) -> bool:
     return bool(stats["numPartitions"] == stats["numMaterialized"])
 
 
-@pytest.mark.parametrize("asset", ["upscaled_videos", "enhanced_prompts"])
-def test_a_backfill_of_what_is_missing_on_the_page_leaves_nothing_missing(
-    served: Served, made: tuple[Project, Run], asset: str
-) -> None:
+ASSETS = ("upscaled_videos", "enhanced_prompts")
+
+
+@pytest.fixture(scope="module")
+def backfills(served: Served, made: tuple[Project, Run]) -> None:
+    """One of each, asked for at once: Dagster's daemon looks for new ones every half a minute."""
     project, done = made
     planned = plan_transfer(project.catalog, project.settings, str(done.prompt_id), {"seed": 8})
     enter(project.catalog, project.settings, planned)  # waits for somebody to execute it
-    assert not none_missing(served, asset)
-    keys = asked(served, NODE, asset=asset)["partitionKeys"]
-    wanted = {"partitionNames": keys, "assetSelection": [{"path": [asset]}]}
-    said = asked(served, BACKFILL, params=wanted)
-    assert said["__typename"] == "LaunchBackfillSuccess"
+    for asset in ASSETS:
+        assert not none_missing(served, asset)
+        keys = asked(served, NODE, asset=asset)["partitionKeys"]
+        wanted = {"partitionNames": keys, "assetSelection": [{"path": [asset]}]}
+        said = asked(served, BACKFILL, params=wanted)
+        assert said["__typename"] == "LaunchBackfillSuccess"
+
+
+@pytest.mark.parametrize("asset", ASSETS)
+def test_a_backfill_of_what_is_missing_on_the_page_leaves_nothing_missing(
+    served: Served, backfills: None, asset: str
+) -> None:
     until(lambda: none_missing(served, asset), f"the end of the backfill of {asset}")
 
 
@@ -284,7 +295,7 @@ def test_ctrl_c_ends_the_page_and_its_daemon(served: Served) -> None:
     daemon = until(served.daemon, "the daemon")
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(LONG_S) == 0
-    assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
+    assert has_ended(daemon)
 
 
 def test_the_daemon_ends_with_a_page_that_is_killed(made: tuple[Project, Run]) -> None:
@@ -293,7 +304,4 @@ def test_the_daemon_ends_with_a_page_that_is_killed(made: tuple[Project, Run]) -
     until(lambda: Path(f"/proc/{daemon.pid}/fd/0").exists(), "its stdin")
     page.process.kill()
     page.process.wait()
-    until(
-        lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE,
-        "the end of the daemon",
-    )
+    until(lambda: has_ended(daemon), "the end of the daemon")

@@ -41,7 +41,6 @@ def test_a_person_drops_a_scene_orders_a_sweep_judges_it_and_finds_the_best_by_w
     studio: tuple[Served, CosmosAPI], tab: Page
 ) -> None:
     served, api = studio
-    tab.set_default_timeout(LONG_S * 1000)
     cosmos = f"{served.url}/cosmos"
 
     tab.goto(f"{cosmos}/")

@@ -6,12 +6,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.catalog.store import Catalog
 from tests.page.conftest import Gallery
+from tests.support import web
 from tests.support.counting import counting
 from tests.support.project import make_project
 from tests.support.review_page import review_page
@@ -31,7 +31,7 @@ def failed_run(catalog: Catalog) -> str:
 
 def strip_of(url: str) -> str:
     """The text of the strip."""
-    return httpx.get(f"{url}/cosmos/strip").text
+    return web.get(f"{url}/cosmos/strip").text
 
 
 def test_failed_runs_count_until_this_browser_has_seen_the_list_of_failed_runs(
@@ -99,7 +99,7 @@ def test_a_project_without_a_daemon_says_that_nothing_will_be_started(
 
 
 def test_a_time_that_is_none_is_refused_in_words(gallery: Gallery) -> None:
-    answer = httpx.get(f"{gallery.url}/cosmos/strip", params={"since": "<b>soon</b>"})
+    answer = web.get(f"{gallery.url}/cosmos/strip", params={"since": "<b>soon</b>"})
     assert answer.status_code == 400
     assert "is no time" in answer.text
     assert "<b>soon" not in answer.text

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx
 import pytest
 from sqlalchemy import update
 
@@ -14,6 +13,7 @@ from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.catalog.tables import runs
 from cosmos_pipelines.page.wall_query import WallQuery
 from tests.page.conftest import Gallery
+from tests.support import web
 from tests.support.many_runs import copy_run
 from tests.support.project import make_project
 from tests.support.review_page import review_page
@@ -22,11 +22,11 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 
 def wall(gallery: Gallery, query: str = "", status: int = 200) -> str:
-    answer = httpx.get(f"{gallery.url}/cosmos/{query}")
+    answer = web.get(f"{gallery.url}/cosmos/{query}")
     assert answer.status_code == status, answer.text
     return answer.text
 
@@ -146,11 +146,11 @@ def test_a_wrong_address_is_refused_in_words_with_a_way_out(gallery: Gallery, qu
 def test_an_empty_project_says_what_to_do_next(tmp_path: Path) -> None:
     project = make_project(tmp_path / "films")
     with CosmosAPI(settings=project.settings) as api, review_page(api) as url:
-        page = httpx.get(f"{url}/cosmos/").text
+        page = web.get(f"{url}/cosmos/").text
         assert "cosmos demo" in page
         assert str(project.settings.inputs) in page
         prompt = api.create_prompt("A street", project.scene("street"))
-        assert "order videos of them" in httpx.get(f"{url}/cosmos/").text
+        assert "order videos of them" in web.get(f"{url}/cosmos/").text
         assert prompt["id"]
 
 
@@ -167,13 +167,13 @@ def test_an_address_is_read_and_written_without_loss() -> None:
 
 def test_the_values_of_a_filter_are_offered(gallery: Gallery) -> None:
     ask = f"{gallery.url}/cosmos/wall/values"
-    values = {v["value"]: v["number"] for v in httpx.get(f"{ask}?name=recipe").json()}
+    values = {v["value"]: v["number"] for v in web.get(f"{ask}?name=recipe").json()}
     assert values == {"soft": 2, "hard": 2}
-    assert [v["value"] for v in httpx.get(f"{ask}?name=words&text=quiet%20cit").json()] == [
+    assert [v["value"] for v in web.get(f"{ask}?name=words&text=quiet%20cit").json()] == [
         "quiet city"
     ]
-    assert httpx.get(f"{ask}?name=batch").json()[0]["value"] == "first"
-    assert httpx.get(f"{ask}?name=nothing").json() == []
+    assert web.get(f"{ask}?name=batch").json()[0]["value"] == "first"
+    assert web.get(f"{ask}?name=nothing").json() == []
 
 
 # --- in a browser ---------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_a_still_plays_its_loop_under_the_keyboard_and_says_when_it_is_gone(
     tab.locator(f"[data-run={ids[0]}] img.loop").wait_for()
     tab.keyboard.press("ArrowRight")
     tab.locator(f"[data-run={ids[1]}] img.loop").wait_for()
-    assert tab.locator("img.loop").count() == 1
+    when(tab, "document.querySelectorAll('img.loop').length === 1")
     tab.keyboard.press("l")
     when(tab, "document.querySelectorAll('img.loop').length === 3")
     tab.keyboard.press("l")
@@ -246,10 +246,10 @@ def test_a_still_plays_its_loop_under_the_keyboard_and_says_when_it_is_gone(
     tab.keyboard.press("Home")
     tab.keyboard.press("ArrowRight")
     when(tab, f"document.activeElement.dataset.run === '{ids[1]}'")
-    assert tab.locator(f"[data-run={ids[0]}] img.loop").count() == 0
+    until(lambda: tab.locator(f"[data-run={ids[0]}] img.loop").count() == 0, "a still")
     line = tab.locator(f"[data-run={gallery.videos['rain', 'hard']}] .tile-line")
     line.wait_for()
-    assert line.text_content() == "Its picture is not there any more."
+    until(lambda: line.text_content() == "Its picture is not there any more.", "the line")
 
 
 def test_changes_come_in_place_and_new_runs_wait_for_a_click(gallery: Gallery, tab: Page) -> None:
@@ -278,7 +278,7 @@ def test_a_waiting_tile_says_its_new_number_when_the_run_before_it_begins(
     tab.locator(f"[data-run={second}]", has_text="number 2 in the queue").wait_for()
     assert gallery.api.catalog.claim(first, "here")
     tab.locator(f"[data-run={second}]", has_text="number 1 in the queue").wait_for()
-    assert tab.locator(f"[data-run={first}] progress").count() == 1
+    tab.locator(f"[data-run={first}] progress").wait_for(state="attached")
 
 
 def test_keys_move_between_the_cells_of_a_sweep_that_have_a_run(
@@ -301,7 +301,7 @@ def test_keys_move_between_the_cells_of_a_sweep_that_have_a_run(
     assert tab.evaluate(now) is not None
     gallery.api.rate(gallery.videos["rain", "soft"], 4)
     tab.locator(f"[data-run={gallery.videos['rain', 'soft']}] .stars").wait_for()
-    assert tab.locator("#grid [aria-current=true]").count() == 1
+    until(lambda: tab.locator("#grid [aria-current=true]").count() == 1, "the current run")
     tab.locator(".wall-views a", has_text="Seeds").click()
     when(tab, "document.querySelector('#grid thead').textContent.includes('7')")
     assert "across=seed" in tab.url
@@ -314,7 +314,7 @@ def test_many_runs_are_scrolled_with_few_elements_and_the_place_survives_a_visit
     copy_run(gallery.api.catalog, run, 3000, request_key=None)
     tab.goto(f"{gallery.url}/cosmos/")
     here(tab)
-    assert tab.locator("#count").text_content() == "3,005 tiles"
+    until(lambda: tab.locator("#count").text_content() == "3,005 tiles", "the number")
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("End")
     when(tab, "document.activeElement.getAttribute('aria-posinset') === '3005'")
@@ -337,6 +337,27 @@ def test_a_name_that_is_markup_stays_text(gallery: Gallery, tab: Page) -> None:
     run = gallery.api.create_run(prompt["id"], tags=["<b>x</b>"])
     tab.goto(f"{gallery.url}/cosmos/?words=img&tag=%3Cb%3Ex%3C%2Fb%3E")
     assert here(tab) == [run["id"]]
-    assert text in (tab.locator(f"[data-run={run['id']}]").text_content() or "")
+    tab.locator(f"[data-run={run['id']}]", has_text=text).wait_for()
     assert tab.locator(".tile b, .tile img").count() == 0
     assert tab.locator(".chip").count() == 2
+
+
+def test_what_changes_while_a_page_is_on_its_way_is_told_when_its_stream_begins(
+    gallery: Gallery, tab: Page
+) -> None:
+    first, second = (
+        gallery.api.create_run(gallery.prompts["noon"], queue=True, seed=n)["id"] for n in (8, 9)
+    )
+    begun = []
+
+    def begin(route: Route) -> None:
+        if not begun:
+            begun.append(gallery.api.catalog.claim(first, "here") is not None)
+        route.continue_()
+
+    tab.route("**/cosmos/events*", begin)
+    tab.goto(f"{gallery.url}/cosmos/?status=pending&status=uploading")
+    tab.locator(f"[data-run={first}] progress").wait_for(state="attached")
+    assert begun == [True]
+    assert "in the queue" not in (tab.locator(f"[data-run={first}]").text_content() or "")
+    tab.locator(f"[data-run={second}]", has_text="in the queue").wait_for()

@@ -1,4 +1,4 @@
-"""Fixtures of the rig. Tests with these fixtures run on one worker: `xdist_group("rig")`."""
+"""Fixtures of the rig. Tests with hosts run on one worker, those with a Slurm cluster on one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from tests.rig.host import Host
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put all tests of the rig on one worker, so that a session starts one fleet."""
+    """A session starts one fleet, on one worker, and one cluster, which another may start."""
     for item in items:
-        if {"fleet", "slurm_session"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("rig"))
+        names = getattr(item, "fixturenames", ())
+        for fixture in ("fleet", "slurm_session"):
+            if fixture in names:
+                item.add_marker(pytest.mark.xdist_group(fixture))
+                break
 
 
 @pytest.fixture(scope="session")

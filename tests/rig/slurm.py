@@ -105,6 +105,10 @@ class Cluster:
             self.start_node(node)
         until(self._idle, "two nodes", 30)
 
+    def login_environment(self, sshd: Path) -> str:
+        """The line of sshd's configuration for a login node, whose files are in `sshd`."""
+        return f"SetEnv HOME={sshd}/home SLURM_CONF={self.conf}\n"
+
     def _run(self, name: str, *argv: str) -> None:
         with (self.base / f"{name}.out").open("ab") as out:
             self._daemons[name] = subprocess.Popen(
@@ -135,6 +139,14 @@ class Cluster:
         self._daemons[name].kill()
         self._daemons.pop(name).wait()
 
+    def halt(self, name: str) -> None:
+        """Let slurmctld, or the slurmd of a node, hang."""
+        self._daemons[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let it continue."""
+        self._daemons[name].send_signal(signal.SIGCONT)
+
     def lose(self, node: str) -> None:
         """Let Slurm lose a node of which only slurmd has died: its job's processes live on."""
         self.kill(node)
@@ -143,6 +155,8 @@ class Cluster:
     def heal(self) -> None:
         """End all jobs, and start what does not run."""
         killed = len(self._daemons) < len(NODES) + 2
+        for name in self._daemons:
+            self.resume(name)
         if "slurmctld" not in self._daemons:
             self.start_controller()
         self.ask("scancel", "--full", "--signal=KILL", "--user=root")
@@ -222,11 +236,7 @@ def running_cluster() -> Iterator[tuple[Cluster, Sshd]]:
         stack.callback(shutil.rmtree, base, ignore_errors=True)
         stack.callback(cluster.stop)
         cluster.start()
-
-        def environment(sshd: Path) -> str:
-            return f"SetEnv HOME={sshd}/home SLURM_CONF={cluster.conf}\n"
-
-        yield cluster, stack.enter_context(running_sshd(environment))
+        yield cluster, stack.enter_context(running_sshd(cluster.login_environment))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.runs.execute import execute_runs
 from tests.runs.test_execute import elsewhere, pending
-from tests.support.project import Project, make_project
-from tests.support.stand_in_engine import registered
+from tests.support.project import Project
 from tests.support.waiting import until
+
+
+@pytest.fixture
+def project(staged: Project) -> Project:
+    return staged
 
 
 class Puzzling(LocalBackend):
@@ -67,20 +72,6 @@ class Locked(Catalog):
         if new == "running":
             raise CosmosError("The catalog is locked.")
         return super().advance(run_id, owner, old, new, **given)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with one scene, in which the stand-in is an engine."""
-    with registered():
-        made = make_project(tmp_path / "home")
-        made.scene()
-        yield made
-        for order in made.backend.active():
-            handle = made.backend.find(order)
-            assert handle is not None
-            made.backend.cancel(handle, 0)
-        made.catalog.close()
 
 
 @pytest.fixture
@@ -146,8 +137,15 @@ def test_what_was_asked_to_stop_is_stopped_and_begun_anew(project: Project, gate
     assert handle is not None
     assert not project.backend.asked_to_stop(handle)
     (Path(handle.run_dir) / "stop").write_text("cancelled")
-    gate.unlink()
-    done = execute(project, run)
+
+    def open_for_the_next() -> None:
+        until(lambda: not project.backend.active(), "the end of what was asked to stop")
+        gate.unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(open_for_the_next)
+        done = execute(project, run)
+        opened.result()
     assert done.status == "completed"
     assert done.batch_id != run.id
 
@@ -216,6 +214,6 @@ def test_an_order_whose_run_was_given_up_names_its_run_and_is_no_stray_order(
 
 def test_recover_goes_on_with_a_run_that_was_given_up(project: Project, gate: Path) -> None:
     run = given_up(project, gate)
-    gate.unlink()
-    (done,) = CosmosAPI(project.settings.home).recover()
+    with CosmosAPI(project.settings.home) as cosmos:
+        (done,) = cosmos.recover(on_line=lambda *_: gate.unlink(missing_ok=True))
     assert (done["id"], done["status"], done["batch_id"]) == (run.id, "completed", run.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.catalog.rows import OWNER, add_run, begin, fail
 from tests.support.dagster_project import add_run as add_staged
 from tests.support.project import Project, settings_in
 from tests.support.rooms import free_room
+from tests.support.templates import lay_catalog
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 TOMORROW = NOON + timedelta(days=1)
@@ -37,10 +37,11 @@ host = "gpu2.example"
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, sqlite_template: Path) -> Iterator[Catalog]:
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
     """An empty catalog; tests/catalog/test_gpu_times.py asks both databases."""
-    shutil.copy(sqlite_template, tmp_path / "cosmos.db")
-    with Catalog.open(f"sqlite:///{tmp_path / 'cosmos.db'}") as opened:
+    url = f"sqlite:///{tmp_path / 'cosmos.db'}"
+    lay_catalog(url)
+    with Catalog.open(url) as opened:
         yield opened
 
 

@@ -11,7 +11,15 @@ import pytest
 
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.runs.inputs import current_scene, measured, register_scene, scene_preview
+from cosmos_pipelines.media.asked import Asked
+from cosmos_pipelines.runs.inputs import (
+    current_scene,
+    measured,
+    prepare,
+    register_scene,
+    scene_preview,
+)
+from tests.media.lerobot import TASKS, write_v2
 from tests.runs.test_execute import execute, pending, project
 from tests.support.counting import counting
 from tests.support.project import Project, write_video
@@ -140,3 +148,14 @@ def test_a_video_is_measured_again_when_it_is_another(project: Project, tmp_path
         assert (first, counts["deep probe"]) == (again, 1)
         write_video(file, frames=8)
         assert (measured(file).frames, counts["deep probe"]) == (8, 2)
+
+
+def test_the_task_of_an_episode_is_a_prompt_of_its_scene(project: Project, tmp_path: Path) -> None:
+    root = write_v2(tmp_path / "cups")
+    catalog, settings = project.catalog, project.settings
+    made = prepare(catalog, settings, root, asked=Asked(scene="episode_000001_top"))
+    assert made["key"] == "cups/episode_000001_top"
+    prompt = catalog.get_prompt(made["prompt"])
+    assert (prompt.text, prompt.scene) == (TASKS[1], made["key"])
+    again = prepare(catalog, settings, root, asked=Asked(scene="episode_000001_top"))
+    assert again["prompt"] == made["prompt"]

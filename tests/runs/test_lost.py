@@ -188,3 +188,26 @@ def test_a_run_that_another_process_has_taken_meanwhile_is_not_taken(project: Pr
     assert catalog.adopt(run.id, "b", now=ENDED.replace(year=2001), seen="a")
     assert catalog.adopt(run.id, "c", seen="a") is None
     assert catalog.adopt(run.id, "c", seen="b")
+
+
+def test_where_lost_runs_are_wanted_what_ended_or_went_on_meanwhile_is_left_alone(
+    project: Project,
+) -> None:
+    lost, failed = claimed(project, GONE), claimed(project, GONE)
+    held, waiting = claimed(project, owner_of_another_boot()), pending(project)
+    assert project.catalog.advance(
+        failed.id, GONE, "uploading", "failed", error_kind="model_failed", error_message="no"
+    )
+    ended = execute_runs(
+        [lost.id, failed.id, held.id, waiting.id],
+        catalog=project.catalog,
+        settings=project.settings,
+        backend=project.backend,
+        only_lost=True,
+    )
+    assert [(run.status, run.attempt) for run in ended] == [
+        ("completed", 1),
+        ("failed", 1),
+        ("uploading", 1),
+        ("pending", 1),
+    ]

@@ -27,7 +27,9 @@ def settings(tmp_path: Path) -> Settings:
     return project.settings
 
 
-def planned(catalog: Catalog, settings: Settings, prompts: int, seeds: int) -> list[Cell]:
+def planned(
+    catalog: Catalog, settings: Settings, prompts: int, seeds: int, *, upscale: bool = False
+) -> list[Cell]:
     """The cells of a sweep with a recipe that is possible and one that is not."""
     made = [
         register_prompt(catalog, settings, f"Fog number {n} over the city", "city")[0].id
@@ -36,7 +38,8 @@ def planned(catalog: Catalog, settings: Settings, prompts: int, seeds: int) -> l
     catalog.put_recipe("soft", "preview", "transfer", {"weights": {"depth": 1.0}})
     catalog.put_recipe("wrong", "cosmos3", "transfer", {"sigma_max": 3.0})
     recipes = ["soft", "wrong"]
-    return plan_cells(catalog, settings, made, recipes, range(seeds), {}, looking="foresee")
+    how: Any = {"looking": "foresee", "upscale": upscale}
+    return plan_cells(catalog, settings, made, recipes, range(seeds), {}, **how)
 
 
 def queue(catalog: Catalog, settings: Settings, cells: list[Cell], **given: Any) -> dict[str, Any]:
@@ -61,6 +64,21 @@ def test_one_key_sent_by_many_threads_at_once_orders_once(
     assert queue(catalog, settings, planned(catalog, settings, 2, 5), key="other-key")["new"] == 10
 
 
+def test_the_4k_of_an_order_that_is_sent_twice_are_behind_the_videos_of_the_first_time(
+    catalog: Catalog, settings: Settings
+) -> None:
+    alone = queue(catalog, settings, planned(catalog, settings, 2, 2))
+    first = queue(catalog, settings, planned(catalog, settings, 2, 2, upscale=True))
+    again = queue(catalog, settings, planned(catalog, settings, 2, 2, upscale=True))
+    assert (alone["new"], first["new"], again["new"]) == (4, 4, 0)
+    assert first["runs"][:4] == alone["runs"]
+    assert again["runs"] == first["runs"]
+    runs = catalog.find_runs(first["runs"])
+    parents = [runs[run_id].parent_run_id for run_id in first["runs"]]
+    assert parents == [None] * 4 + alone["runs"]
+    assert all(run.queued_at for run in runs.values())
+
+
 def test_a_refused_cell_is_told_and_the_others_are_queued_in_one_transaction(
     catalog: Catalog, settings: Settings
 ) -> None:
@@ -75,7 +93,7 @@ def test_a_refused_cell_is_told_and_the_others_are_queued_in_one_transaction(
     assert catalog.list_runs() == []
     answer = queue(catalog, settings, cells, shown=4)
     assert answer["new"] == len(catalog.list_runs(tag="batch:fog")) == 4
-    with pytest.raises(InputError, match="All 4 runs are refused"):
+    with pytest.raises(InputError, match="All 4 videos are refused"):
         queue(catalog, settings, [cell for cell in cells if cell.refusal])
 
 

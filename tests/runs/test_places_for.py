@@ -130,6 +130,22 @@ def test_a_run_that_names_its_place_waits_for_it_and_says_so(settings: Settings)
     assert gone.said == "It waits for sold, which is not in cosmos.toml any more."
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        pytest.param(0, "is away", id="just now"),
+        pytest.param(0.4, "is away", id="less than a second"),
+        pytest.param(1, "has been away for 1 s", id="a second"),
+    ],
+)
+def test_a_place_that_has_just_gone_is_not_said_to_be_away_for_0_seconds(
+    settings: Settings, seconds: float, said: str
+) -> None:
+    known = {**ALL, "rented": away("rented", seconds)}
+    choice = places_for(settings, Needs("m", "rented"), known, now=NOW)
+    assert choice.said == f"It waits for rented, which {said}: it does not answer."
+
+
 def test_a_run_for_any_place_goes_past_one_that_is_away(settings: Settings) -> None:
     known = {**ALL, "own": away("own", 1)}
     assert places_for(settings, Needs("m"), known, now=NOW).places == ("rented", "dear")

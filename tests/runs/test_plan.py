@@ -9,7 +9,8 @@ import pytest
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.plan import job_of, plan_enhance, plan_transfer, plan_upscale
+from cosmos_pipelines.runs.jobs import job_of
+from cosmos_pipelines.runs.plan import plan_enhance, plan_transfer, plan_upscale
 from cosmos_pipelines.settings import Settings
 from tests.runs.test_execute import execute
 from tests.support.project import Project, make_project, write_video

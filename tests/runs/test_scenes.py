@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from cosmos_pipelines.assets.partitions import SCENES
 from cosmos_pipelines.catalog.records import SceneRow
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import sha256_of
+from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.runs.enter import enter
@@ -252,7 +254,12 @@ def test_pictures_that_are_newer_than_the_user_s_own_mp4_are_refused(project: Pr
 def test_how_a_scene_was_prepared_is_kept_when_it_is_made_anew(project: Project) -> None:
     renders.render(project.settings.inputs / "slow", frames=5)
     directory = project.settings.inputs / "slow"
-    prepare(project.catalog, project.settings, directory, fps=12, depth_values="nearness")
+    prepare(
+        project.catalog,
+        project.settings,
+        directory,
+        asked=Asked(fps=Fraction(12), depth_values="nearness"),
+    )
     renders.render(directory, frames=8)
     facts = current_scene(project.catalog, project.settings, "slow").facts
     assert {(one["frames"], one["fps"]) for one in facts.values()} == {(8, "12")}

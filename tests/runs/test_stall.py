@@ -111,6 +111,21 @@ def test_a_batch_that_hangs_keeps_what_it_made_and_makes_the_rest_in_a_second_at
     assert log.count("seems to hang") == log.count("Stopping") == 1
 
 
+def test_a_run_that_always_hangs_does_not_keep_its_mates_from_their_second_attempt(
+    project: Project, load: Callable[[str | None], None]
+) -> None:
+    load("0")
+    runs = [pending(project, text) for text in ("works", "hang", "works too", "works as well")]
+    ended = execute(project, runs, 0.4, 0.8)
+    assert [(run.status, run.error_kind, run.attempt) for run in ended] == [
+        ("completed", None, 1),
+        ("failed", "stalled", 2),
+        ("completed", None, 2),
+        ("completed", None, 2),
+    ]
+    assert ended[2].batch_id == ended[3].batch_id != ended[1].batch_id
+
+
 def test_a_run_that_stalls_a_second_time_stays_failed_and_says_what_to_do(
     project: Project, load: Callable[[str | None], None]
 ) -> None:

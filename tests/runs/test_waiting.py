@@ -114,14 +114,43 @@ def test_a_run_that_was_killed_in_the_moment_of_its_start_is_stopped(
     assert project.backend.active() == []
 
 
-def test_a_run_on_a_host_waits_for_its_gpu_and_goes_on_when_it_is_free(
-    remote: RemoteProject,
-) -> None:
+def take_gpu(remote: RemoteProject) -> None:
+    """Let a container of others take the host's GPU, for which our model asks."""
     ENGINES["stand_in"] = OnGpu(program=STAND_IN)
     remote.host.docker(
         "run", "--detach", "--pull=never", "--entrypoint=/bin/sleep", "--name=cosmos-theirs",
         "--label=cosmos.order_id=theirs", "--gpus=device=0", "cosmos-rig/preview:1", "600",
     )  # fmt: skip
+
+
+def test_kill_of_a_run_that_was_sent_to_a_host_leaves_nothing_there_and_frees_nothing_of_others(
+    remote: RemoteProject,
+) -> None:
+    take_gpu(remote)
+    run = remote.pending("works")
+
+    def waits() -> bool:
+        progress = remote.catalog.get_run(run.id).progress or {}
+        return str(progress.get("text", "")).startswith("waits: ")
+
+    with ThreadPoolExecutor() as pool:
+        work = pool.submit(remote.execute, run)
+        until(waits, "the run to wait")
+        sent = list((remote.host.root / "data/cosmos/cas").glob("[0-9a-f]*"))
+        assert len(sent) == 3
+        (killed,) = kill(remote.catalog, remote.settings, run.id)
+        assert (killed.status, killed.leased_by) == ("cancelled", None)
+        (ended,) = work.result()
+    assert (ended.status, ended.started_at) == ("cancelled", None)
+    assert remote.host.docker("ps", "--format={{.Names}}").split() == ["cosmos-theirs"]
+    assert remote.containers() == ["cosmos-theirs"]
+    assert remote.left_on_host() == []
+
+
+def test_a_run_on_a_host_waits_for_its_gpu_and_goes_on_when_it_is_free(
+    remote: RemoteProject,
+) -> None:
+    take_gpu(remote)
     run = remote.pending("works")
 
     class Freed(type(remote.backend)):  # type: ignore[misc]

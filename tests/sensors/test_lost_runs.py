@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from cosmos_pipelines.assets.jobs import BATCH
+from cosmos_pipelines.assets.jobs import BATCH, BY, LOST
 from cosmos_pipelines.assets.partitions import VIDEOS, latest
 from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.sensors.lost_runs import lost_runs
@@ -53,6 +53,28 @@ def test_a_run_whose_process_was_killed_is_finished_by_the_next_dagster_run(
     log = staged.settings.outputs / f"run_{run.id}" / "logs" / "run.log"
     assert log.read_text().count("frame 1/6") == 1  # never started twice
     assert latest(instance, VIDEOS, run.id) is not None
+
+
+def test_a_run_that_another_dispatcher_has_adopted_meanwhile_fails_no_dagster_run(
+    staged: Project, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    run = add_run(staged, f"wait {gate}")
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.orchestrator", str(staged.settings.home), run.id],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert any("frame 1/" in line for line in other.stdout)
+        told = {"tags": {BY: LOST}, "run_ids": [run.id]}
+        result = run_job(staged, instance, BATCH, "execute_batch", **told)
+        gate.unlink()
+        other.communicate()
+    assert result.success, failure_of(result)
+    assert staged.catalog.get_run(run.id).status == "completed"
 
 
 def test_the_dagster_run_of_a_dead_process_gives_back_its_place(

@@ -12,9 +12,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cosmos_pipelines import demo
 from cosmos_pipelines.assets.partitions import SCENES
 from cosmos_pipelines.files import part_of
+from cosmos_pipelines.media.asked import Asked
+from cosmos_pipelines.media.demo_scene import render_demo
 from cosmos_pipelines.media.prepare import prepare_scene
 from cosmos_pipelines.media.settling import MARKER
 from cosmos_pipelines.runs.inputs import register_scene
@@ -130,6 +131,15 @@ def test_a_video_of_another_kind_waits_for_the_set_time(empty: Project, looks: L
     directory = empty.scene("city")
     (directory / "depth.mp4").rename(directory / "depth.mov.mkv")
     assert looks.all(SETTLE_S - 2) == []
+
+
+def test_a_frame_that_is_missing_in_one_pass_is_named(empty: Project, looks: Looks) -> None:
+    directory = renders.render(empty.settings.inputs / "city")
+    (directory / "depth.0004.png").unlink()
+    (directory / MARKER).touch()
+    assert looks.all(3) == []
+    assert "color.####.png has 6, depth.####.png has 5" in looks.said
+    assert "depth.####.png lacks 4." in looks.said
 
 
 def test_passes_of_unequal_length_are_not_settled(empty: Project, looks: Looks) -> None:
@@ -325,6 +335,27 @@ def test_a_prepared_scene_that_is_brought_here_alone_is_watched_like_any_other(
     assert looks.all(3) == ["city"]
 
 
+def test_files_that_were_chosen_elsewhere_are_not_looked_for_in_the_prepared_scene(
+    empty: Project, looks: Looks, tmp_path: Path
+) -> None:
+    source = renders.render(tmp_path / "renders")
+    renders.sequence(source, "instance_seg.%04d.png", renders.segments)
+    for number in (2, 4, 6):
+        for file in source.glob(f"*.{number:04}.png"):
+            file.unlink()
+    asked = Asked(passes=("segmentation=instance_seg",), step=2)
+    prepare_scene(source, tmp_path / "made", asked)
+    shutil.copytree(tmp_path / "made", empty.settings.inputs / "city")
+    assert looks.all(3) == ["city"]
+    assert "nothing called" not in looks.said
+    row = register_scene(empty.catalog, empty.settings, empty.settings.inputs / "city")
+    assert {name: facts["frames"] for name, facts in row.facts.items()} == {
+        "color": 3,
+        "depth": 3,
+        "segmentation": 3,
+    }
+
+
 def test_what_is_being_prepared_in_a_directory_does_not_make_it_look_new(
     empty: Project, looks: Looks
 ) -> None:
@@ -393,10 +424,10 @@ def test_a_directory_that_may_not_be_read_does_not_stop_the_others(
     empty.scene("b")
     real = module.find_passes
 
-    def trouble(directory: Path) -> Any:
+    def trouble(directory: Path, *asked: Any) -> Any:
         if directory.name == "a":
             raise OSError("the disk makes a noise")
-        return real(directory)
+        return real(directory, *asked)
 
     monkeypatch.setattr(module, "find_passes", trouble)
     looks.once()
@@ -487,14 +518,14 @@ def test_what_a_prepared_scene_asks_for_is_read(
     if how == "brought here":
         prepare_scene(renders.render(tmp_path / "renders"), directory)
     elif how == "the demo's":
-        demo.render(directory)
+        render_demo(directory, frames=8, width=320, height=176)
     else:
         step = 5 if how == "numbered in steps" else 1
         renders.render(directory)
         for path in sorted(directory.iterdir(), reverse=True):
             name, number, end = path.name.split(".")
             path.rename(directory / f"{name}.{int(number) * step:04}.{end}")
-        prepare_scene(directory, directory, step=step)
+        prepare_scene(directory, directory, Asked(step=step))
     (directory / "prompt.txt").write_text("A rainy street")
     assert "city" in looks.all(3600, every=600)
     if not empty.catalog.list_prompts():  # a Dagster run was asked for
@@ -608,3 +639,15 @@ def test_a_scene_of_videos_is_recorded_once_and_needs_no_dagster_run(
         [dg.AssetCheckKey(SCENES, "there")]
     )
     assert len(checks) == 1
+
+
+def test_a_scene_of_videos_that_is_rendered_again_needs_no_dagster_run_either(
+    empty: Project, looks: Looks
+) -> None:
+    empty.scene("city")
+    looks.all(3)
+    empty.scene("city", frames=7)
+    looks.once()
+    assert looks.once() == ["city"]
+    assert looks.requested == []
+    assert looks.said.startswith("Registered city.")

@@ -19,8 +19,8 @@ from tests.support.processes import gone_owner
 from tests.support.project import Project
 from tests.support.queue_looks import Looks
 
-WAITING_RUNS = 10_000
-ENDED_RUNS = 100_000
+WAITING_RUNS = 2_000
+ENDED_RUNS = 20_000
 QUIET, PLANNED = 20, 40
 """Statements of a look that finds no room for a load, and of one that plans the next loads."""
 COLUMNS = {"status": "completed", "queued_at": None, "outputs": {"video": "outputs/none.mp4"}}
@@ -28,7 +28,7 @@ COLUMNS = {"status": "completed", "queued_at": None, "outputs": {"video": "outpu
 
 @pytest.fixture(params=BOTH)
 def crowded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with 10,000 waiting and 100,000 ended runs, on both databases."""
+    """A project with 2,000 waiting and 20,000 ended runs, on both databases."""
     if request.param == "postgresql":
         monkeypatch.setenv("COSMOS_DATABASE_URL", request.getfixturevalue("postgres_url"))
     project: Project = request.getfixturevalue("staged")
@@ -39,7 +39,7 @@ def crowded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return project
 
 
-def test_a_look_at_10000_waiting_and_100000_ended_runs_reads_no_file_and_asks_a_few_times(
+def test_a_look_at_2000_waiting_and_20000_ended_runs_reads_no_file_and_asks_a_few_times(
     crowded: Project, looks: Looks
 ) -> None:
     _assert_queue_is_cheap(crowded, looks)

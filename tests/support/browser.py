@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.waiting import LONG_S
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -31,10 +33,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[Page]:
-    """A window of 1400 x 900; errors of scripts and broken policies fail the test."""
+    """A window of 1400 x 900, as patient as `until`; a script's error or a broken policy fails."""
     from playwright.sync_api import Error
 
     context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(LONG_S * 1000)  # Playwright's own is too short for a busy machine
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

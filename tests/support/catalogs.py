@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from cosmos_pipelines.catalog import Catalog
 from tests.support.postgres import fresh_database
+from tests.support.templates import lay_catalog
 
 BOTH = ["sqlite", "postgresql"]
 
@@ -24,14 +25,6 @@ def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty catalog's file."""
-    path = tmp_path_factory.mktemp("template") / "cosmos.db"
-    Catalog.open(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> Iterator[str]:
     """Name of a database that holds an empty catalog."""
     with fresh_database(postgres_server) as url:
@@ -39,16 +32,22 @@ def postgres_template(postgres_server: str) -> Iterator[str]:
         yield str(make_url(url).database)
 
 
-@pytest.fixture(params=BOTH)
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    """An empty catalog, on both databases in turn."""
+@contextmanager
+def empty_catalog(request: pytest.FixtureRequest, directory: Path) -> Iterator[Catalog]:
+    """An empty catalog on the database that is the fixture's parameter; SQLite's file below."""
     if request.param == "sqlite":
-        path = tmp_path / "outputs" / "cosmos.db"
-        path.parent.mkdir()
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        with Catalog.open(f"sqlite:///{path}") as opened:
+        url = f"sqlite:///{directory / 'outputs' / 'cosmos.db'}"
+        lay_catalog(url)
+        with Catalog.open(url) as opened:
             yield opened
         return
     server, template = map(request.getfixturevalue, ("postgres_server", "postgres_template"))
     with fresh_database(server, template) as url, Catalog.open(url) as opened:
+        yield opened
+
+
+@pytest.fixture(params=BOTH)
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+    """An empty catalog, on both databases in turn."""
+    with empty_catalog(request, tmp_path) as opened:
         yield opened

@@ -19,6 +19,7 @@ from tests.rig.host import Host
 from tests.support.cosmos_models import FAMILY
 from tests.support.gpu_host import SETTINGS, RemoteProject
 from tests.support.project import settings_in, write_video
+from tests.support.templates import lay_catalog
 
 REMOTE_DIR: Final = "data/cosmos"
 PASSES: Final = ("color", "depth", "segmentation", "edge", "vis")
@@ -55,6 +56,7 @@ def cosmos_host(home: Path, fleet: Fleet, host: Host, engine: str, more: str = "
     for i, name in enumerate(PASSES):
         write_video(settings.inputs / "city" / f"{name}.mp4", seed=40 * i, frames=FRAMES)
     backend = host_backend(settings)
+    lay_catalog(settings.catalog_url)
     return RemoteProject(settings, Catalog.open(settings.catalog_url), backend, host)
 
 

@@ -10,6 +10,7 @@ from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.store import Catalog
 from tests.models.trees import checkout, fake_checkpoints, fake_hub
 from tests.support.project import Project, settings_in, write_video
+from tests.support.templates import lay_catalog
 
 FAMILY: Final = {
     "cosmos_transfer1": "transfer1",
@@ -46,6 +47,7 @@ def cosmos_project(
     settings = settings_in(home, text)
     backend = backend_for(settings)
     assert isinstance(backend, LocalBackend)
+    lay_catalog(settings.catalog_url)
     return Project(settings, Catalog.open(settings.catalog_url), backend)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -51,7 +52,12 @@ def materialize(
 
 
 def run_job(
-    project: Project, instance: dg.DagsterInstance, name: str, op: str, **config: Any
+    project: Project,
+    instance: dg.DagsterInstance,
+    name: str,
+    op: str,
+    tags: Mapping[str, str] | None = None,
+    **config: Any,
 ) -> dg.ExecuteInProcessResult:
     """Execute a job with a filled form."""
     return (
@@ -60,6 +66,7 @@ def run_job(
         .execute_in_process(
             instance=instance,
             run_config=QUIET | {"ops": {op: {"config": config}}},
+            tags=tags,
             raise_on_error=False,
         )
     )

@@ -24,6 +24,7 @@ from tests.rig.fleet import Fleet
 from tests.rig.host import Host
 from tests.support.project import PASSES, settings_in, write_video
 from tests.support.stand_in_engine import PROGRAM, registered
+from tests.support.templates import lay_catalog
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = "/data/models"
@@ -113,6 +114,7 @@ def remote_project(
     for i, name in enumerate(PASSES):
         write_video(settings.inputs / "city" / f"{name}.mp4", seed=40 * i)
     backend = host_backend(settings)
+    lay_catalog(settings.catalog_url)
     return RemoteProject(settings, Catalog.open(settings.catalog_url), backend, host)
 
 

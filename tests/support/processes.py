@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 
 from cosmos_pipelines.backends.owner import owner_name
@@ -19,6 +20,14 @@ from cosmos_pipelines.identity import Identity, own_identity
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONTAINER: Final = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 TIME_NAMESPACE: Final = ("unshare", "--time", "--boottime", "100000", "--fork", "--kill-child")
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether a process executes no more; it may still wait for its parent to look at it."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def gone_owner(later: int = 1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from cosmos_pipelines.backends.registry import backend_for
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.settings import Settings, load_settings
+from tests.support.templates import lay_catalog
 
 PASSES = ("color", "depth", "segmentation")
 
@@ -68,7 +70,14 @@ def make_project(home: Path) -> Project:
     settings = settings_in(home, "[execution]\ngrace_s = 2\n")
     backend = backend_for(settings)
     assert isinstance(backend, LocalBackend)
+    lay_catalog(settings.catalog_url)
     return Project(settings, Catalog.open(settings.catalog_url), backend)
+
+
+def copy_of(home: Path, to: Path) -> Project:
+    """Copy a project that `make_project` made, with its catalog, Dagster's records and results."""
+    shutil.copytree(home, to)
+    return make_project(to)
 
 
 def settings_in(home: Path, text: str) -> Settings:

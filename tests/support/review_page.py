@@ -14,12 +14,13 @@ from starlette.types import ASGIApp
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.page.access import access_of
 from cosmos_pipelines.page.server import application, server_of
+from tests.support import web
 from tests.support.waiting import LONG_S, until
 
 
 def visitor(url: str) -> httpx.Client:
     """A client that may change what is below /cosmos/, as a page of this server may."""
-    client = httpx.Client(base_url=url, headers={"Origin": url})
+    client = web.client(base_url=url, headers={"Origin": url})
     page = client.get("/cosmos/compare").text
     client.headers["X-Cosmos-Token"] = page.split('name="cosmos-token" content="')[1].split('"')[0]
     return client

@@ -54,22 +54,57 @@ Host loop
 """
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Sshd:
     """The server's address, and the files for a login."""
 
-    pid: int
     port: int
     user: str
     base: Path
     """Directory of `key`, `known_hosts` and `config`, a client's configuration with host `loop`."""
     home: Path
     """The home directory of the user who logs in; empty at the start."""
+    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def config(self) -> Path:
         """Path of the configuration for `ssh -F`."""
         return self.base / "config"
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, lines: str = "") -> None:
+        """Start the server; `lines` of its configuration win over those that it has."""
+        config = self.base / "sshd_config"
+        if lines:
+            config = self.base / "sshd_config.changed"
+            config.write_text(_first(lines, (self.base / "sshd_config").read_text()))
+        Path("/run/sshd").mkdir(exist_ok=True)  # for privilege separation; needs root
+        with (self.base / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(PROGRAM), "-D", "-e", "-f", str(config)],
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+            )
+        process = self._process
+        until(
+            lambda: process.poll() is not None or _answers(self.port),
+            f"sshd on port {self.port}",
+        )
+        assert process.poll() is None, (self.base / "log").read_text()
+
+    def end(self) -> None:
+        """End the server with all connections."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                self.cut()
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
 
     def cut(self) -> None:
         """End all connections at once; the server and the started programs continue."""
@@ -92,13 +127,19 @@ def _write(base: Path, port: int, more: Callable[[Path], str]) -> Sshd:
     home = base / "home"
     home.mkdir()
     facts = {"port": port, "user": getpass.getuser(), "base": base, "home": home}
-    own = more(base)
-    # sshd takes the first line of most keywords, and the last of some (MaxStartups)
-    taken = {line.split()[0] for line in own.splitlines() if line.strip()}
-    rest = [x for x in _SERVER.format(**facts).splitlines() if x.split()[0] not in taken]
-    (base / "sshd_config").write_text(own + "\n".join(rest) + "\n" + _penalties())
+    (base / "sshd_config").write_text(_first(more(base), _SERVER.format(**facts) + _penalties()))
     (base / "config").write_text(_CLIENT.format(**facts))
-    return Sshd(0, port, facts["user"], base, home)
+    return Sshd(port, facts["user"], base, home)
+
+
+def _first(own: str, others: str) -> str:
+    """Join lines of a configuration, without the others of the same keywords.
+
+    sshd takes the first line of most keywords, and the last of some (MaxStartups).
+    """
+    taken = {line.split()[0] for line in own.splitlines() if line.strip()}
+    rest = [line for line in others.splitlines() if line and line.split()[0] not in taken]
+    return "\n".join([*own.splitlines(), *rest, ""])
 
 
 @cache
@@ -133,21 +174,12 @@ def running_sshd(more: Callable[[Path], str] = lambda _: "") -> Iterator[Sshd]:
     `more`: makes lines of its configuration, which win, when `Sshd.base` has the keys.
     """
     base = Path(tempfile.mkdtemp(prefix="sshd-"))
-    written = _write(base, _free_port(), more)
-    Path("/run/sshd").mkdir(exist_ok=True)  # for privilege separation; needs root
-    words = [str(PROGRAM), "-D", "-e", "-f", str(base / "sshd_config")]
-    with (base / "log").open("wb") as log:
-        server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=log)
-    sshd = Sshd(server.pid, written.port, written.user, base, written.home)
+    sshd = _write(base, _free_port(), more)
     try:
-        until(lambda: server.poll() is not None or _answers(sshd.port), f"sshd on port {sshd.port}")
-        assert server.poll() is None, (base / "log").read_text()
+        sshd.start()
         yield sshd
     finally:
-        if server.poll() is None:
-            sshd.cut()
-        server.terminate()
-        server.wait()
+        sshd.end()
         shutil.rmtree(base, ignore_errors=True)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.project import Project, make_project
 from tests.support.stand_in_engine import registered
+from tests.support.templates import lay_dagster
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def staged(tmp_path: Path) -> Iterator[Project]:
-    """A project with the scene `city` and the stand-in as an engine."""
+    """A project with the scene `city` and the stand-in as an engine; its orders end with it."""
     with registered():
         made = make_project(tmp_path / "home")
         made.scene()
         yield made
+        for order in made.backend.active():
+            handle = made.backend.find(order)
+            assert handle is not None
+            made.backend.cancel(handle, 0)
 
 
 @pytest.fixture
@@ -30,5 +35,6 @@ def instance(staged: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Da
     from cosmos_pipelines.resources.instance import open_instance
 
     monkeypatch.setattr("cosmos_pipelines.sensors.waiting.TICK_S", 0.0)
+    lay_dagster(staged.settings)
     with open_instance(staged.settings, captures=False) as opened:
         yield opened

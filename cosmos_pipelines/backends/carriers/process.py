@@ -53,6 +53,7 @@ def start(
 
     Raises:
         BackendError: `launch_failed`, the order could not be started.
+        OSError: no room on the disk of the run folder.
     """
     try:
         with _locked(run_dir / ALIVE) as alive:
@@ -73,6 +74,8 @@ def start(
                 return handle
             if ended:
                 message = messages.read_text(encoding="utf-8", errors="replace").strip()
+                if not message:
+                    messages.write_text("\n")  # fails on a full disk, where run.sh could not say so
                 raise BackendError(
                     "launch_failed", f"run.sh did not start {order_id}: {message or 'no message'}"
                 )

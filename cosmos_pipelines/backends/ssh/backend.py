@@ -34,6 +34,8 @@ from cosmos_pipelines.remote.files import transfer
 from cosmos_pipelines.remote.gpu import Gpu, GpuReader, GpuState
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 
+ENDING_S: Final = 30.0
+"""For how long a removal waits for the end of an order whose run folder is gone."""
 STOP_WAIT_S: Final = 60.0
 """Seconds to wait for an unreachable host before stopping or removing an order fails."""
 
@@ -184,9 +186,14 @@ class SshBackend(Backend):
         """See `Backend.discard`."""
         run_folder.check_order_id(order_id)
         name = self.carrier.name_of(order_id)
+        soon = time.monotonic() + ENDING_S
 
         def remove() -> None:
             seen = self.host.look(order_id)
+            # without the records of its end, only the carrier can tell that the order has ended
+            while seen.alive and seen.folder is None and time.monotonic() < soon:
+                time.sleep(1)
+                seen = self.host.look(order_id)
             if seen.alive:
                 raise StateError(
                     f"Order {order_id} is still running.", hint="Cancel it before removing it."

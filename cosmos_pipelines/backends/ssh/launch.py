@@ -56,6 +56,7 @@ class Launching:
         """
         run_folder.check(order)
         scripts = scripts_bundle(self.scripts)
+        damaged: list[str] = []
         for _ in range(LAUNCHES):
             try:
                 answer, seen_or_start = self.retry(lambda: self._arrive(order, scripts), wait_s)
@@ -71,17 +72,18 @@ class Launching:
                 raise busy
             root = answer.part("root")
             self._upload(order, root, wait_s)
-            if "scripts" not in answer.parts:
+            if "scripts" not in answer.parts or "scripts" in damaged:
                 self._bring(scripts, root, wait_s)
             self.sent.add(order.id)
             if busy:
                 raise busy
             if before_start is not None:
                 before_start()
-            seen = self._launch(order, scripts, answer, seen_or_start)
+            started = self._launch(order, scripts, answer, seen_or_start)
             self.sent.discard(order.id)  # of what is started, or not there any more
-            if seen is not None:
-                return seen
+            if isinstance(started, Seen):
+                return started
+            damaged = started
         raise BackendError(
             "launch_failed",
             f"Files of {order.id} on {self.host.host} were removed or damaged each of the "
@@ -92,8 +94,8 @@ class Launching:
 
     def _launch(
         self, order: Order, scripts: TarBundle, answer: Answer, start: Start
-    ) -> Seen | None:
-        """Start the order; None if files were removed or damaged."""
+    ) -> Seen | list[str]:
+        """Start the order; what is damaged if files were removed or damaged."""
         root, choose = answer.part("root"), self.host.carrier.choose_gpus(order)
         places = Places(
             root=root,
@@ -137,48 +139,54 @@ class Launching:
             )  # fmt: skip
 
     def _bring(self, scripts: TarBundle, root: str, wait_s: float | None) -> None:
-        argv = host_script.bring_scripts(root, scripts.name, uuid.uuid4().hex)
-        self.retry(lambda: self.host.ask(argv, input=scripts.tar, timeout_s=START_S), wait_s)
+        def bring() -> None:
+            argv = host_script.bring_scripts(root, scripts.name, uuid.uuid4().hex)
+            self.host.ask(argv, input=scripts.tar, timeout_s=START_S)
+
+        self.retry(bring, wait_s)
 
     def _start(
         self, order: Order, places: Places, start_argv: list[str], bundle: bytes
-    ) -> Seen | None:
+    ) -> Seen | list[str]:
         """Start the order once; if an answer was lost, look at the order before asking again.
 
-        None: an input or the scripts have been removed since the order arrived, or were damaged
-        and have been removed.
+        A list: an input or the scripts have been removed since the order arrived, or those named in
+        it are damaged.
         """
         carrier = self.host.carrier
         name = carrier.name_of(order.id)
-        argv = host_script.start(
-            places.root,
-            order.id,
-            uuid.uuid4().hex,
-            places.scripts.rpartition("/")[2],
-            [(v.sha256, str(run_folder.inside(name))) for name, v in order.inputs.items()],
-            choose=carrier.choose_gpus(order),
-            chosen=places.gpus,
-            start=start_argv,
-            state=carrier.state(name),
-            remove=carrier.remove(name),
-            words=carrier.words(name),
-            ask_carrier=carrier.look(name),
-        )
         hash_s = sum(video.size for video in order.inputs.values()) / SLOW_DISK
         asked = False
 
-        def start() -> Seen | None:
+        def start() -> Seen | list[str]:
             nonlocal asked
             if asked and (seen := self.host.look(order.id)).started:
                 return seen
             asked = True
+            # with a name of its own on the host: what a power cut has left is in nobody's way
+            argv = host_script.start(
+                places.root,
+                order.id,
+                uuid.uuid4().hex,
+                places.scripts.rpartition("/")[2],
+                [(v.sha256, str(run_folder.inside(name))) for name, v in order.inputs.items()],
+                choose=carrier.choose_gpus(order),
+                chosen=places.gpus,
+                start=start_argv,
+                state=carrier.state(name),
+                remove=carrier.remove(name),
+                words=carrier.words(name),
+                ask_carrier=carrier.look(name),
+            )
             self.asked.add(order.id)
             answer = self.host.ask(argv, input=bundle, timeout_s=START_S + hash_s)
             self.asked.discard(order.id)  # it has answered
+            if "gone" in answer.parts:
+                return []
             if "damaged" in answer.parts:
-                self._tell_damaged(order, answer.parts["damaged"].split())
-            if "gone" in answer.parts or "damaged" in answer.parts:
-                return None
+                damaged = answer.parts["damaged"].split()
+                self._tell_damaged(order, damaged)
+                return damaged
             seen = answer.seen(order.id)
             if not seen.started:
                 why = answer.no_gpus(order) or answer.refused(order)

@@ -76,6 +76,12 @@ trap 'rm -rf -- "$new"' EXIT
 find . -mindepth 1 -maxdepth 1 -name '.*.part' -mtime +0 -exec rm -rf {} +
 mkdir -- "$new" && tar -x -o -m -f - -C "$new" && [ -e "$new/complete" ] || exit 73
 chmod -R a+rX -- "$new"
+cd ../runs && lock && cd ../scripts || exit 73
+if [ -d "$2" ] && [ "$(contents "$2")" != "$2" ]; then
+    # kept for a day: a container may still read them. A job that starts now finds the new ones.
+    aside=.$2.damaged.$3.part
+    mv -T -- "$2" "$aside" && mv -T -- "$new" "$2" && touch -- "$aside" || exit 73
+fi
 mv -T -- "$new" "$2" 2>/dev/null || [ -d "$2" ] || exit 73
 """
 
@@ -118,15 +124,7 @@ if [ "$#" -gt 0 ]; then
 fi
 sound() { [ "$(contents "$root/scripts/$scripts")" = "$scripts" ]; }
 [ -d "$root/scripts/$scripts" ] || gone scripts
-if ! sound; then
-    lock
-    if ! sound; then # nobody has brought them anew meanwhile
-        # for a day: a container may still read them
-        aside=$root/scripts/.$scripts.damaged.$token.part
-        mv -T -- "$root/scripts/$scripts" "$aside" && touch -- "$aside" || exit 73
-    fi
-    damaged_are scripts
-fi
+sound || damaged_are scripts
 begin() {
     [ -z "$gpus_lock" ] || { lock_gpus "$gpus_lock" && tell_gpus; } || return 0
     rm -rf -- "$id" && mv -T -- "$new" "$id" || exit 73
@@ -242,7 +240,7 @@ def arrive(
 
 
 def bring_scripts(root: str, name: str, token: str) -> list[str]:
-    """Unpack a tar of scripts, whose last member is `complete`."""
+    """Unpack a tar of scripts, whose last member is `complete`, in the place of damaged ones."""
     return script(_BRING_SCRIPTS, root, name, token)
 
 
@@ -260,9 +258,9 @@ def start(
     """Unpack a run folder, link its inputs (hash, name), start the order unless it was started.
 
     The part `gone` says that an input, or the scripts of this name, have been removed meanwhile;
-    `damaged`, which of them had another content than their name says, and were removed. Nothing is
-    started either after `no_gpus` (see `arrive`), `no_lock` (the lock's file cannot be used) and
-    `lock_held`.
+    `damaged`, which of them have another content than their name says; such inputs were removed,
+    scripts are replaced by `bring_scripts`. Nothing is started either after `no_gpus` (see
+    `arrive`), `no_lock` (the lock's file cannot be used) and `lock_held`.
 
     Args:
         choose: a program that prints the ids of free GPUs, run under a lock of the whole host.

@@ -66,6 +66,7 @@ def _form(site: Site, request: Request) -> Response:
         backends=site.api.list_backends(),
         recipes=[one for one in site.api.list_recipes() if one["model_type"] == "transfer"],
         scenes=[one["key"] for one in site.api.scenes_to_choose()],
+        scene=request.query_params.get("scene"),
         again=again,
         problem=problem,
     )
@@ -131,6 +132,7 @@ def _asked(site: Site, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
         "seeds": seeds,
         "engine": text(given, "engine") or None,
         "backend": text(given, "backend") or None,
+        "upscale": given.get("upscale") is True,
         **checked["values"],
     }, problems
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosmos_pipelines.errors import InputError
 from cosmos_pipelines.page.asked import asked, text
+from cosmos_pipelines.page.lanes import picture_of
 from cosmos_pipelines.page.site import Site
 
 if TYPE_CHECKING:
@@ -51,12 +52,24 @@ def routes(site: Site) -> list[Route]:
 
 
 def _plan(site: Site, request: Request) -> Response:
-    """The loads to come, by place."""
+    """The loads that run and those to come: a lane for each GPU, and a table."""
     plan = site.api.plan_queue()
-    names = [run_id for load in plan["loads"] for run_id in load["run_ids"]]
-    names += plan["unplaced"]
-    titles = {card["id"]: card["title"] for card in site.api.cards(names)}
-    return site.render(request, "parts/queue_plan.html", plan=plan, titles=titles)
+    names = [run_id for load in (*plan["active"], *plan["loads"]) for run_id in load["run_ids"]]
+    cards = {card["id"]: card for card in site.api.cards([*names, *plan["unplaced"]])}
+    unplaced: dict[str, list[str]] = {}
+    for run_id, why in plan["unplaced"].items():
+        unplaced.setdefault(why, []).append(run_id)
+    costs = [load["cost"] for load in plan["loads"] if load["cost"] is not None]
+    return site.render(
+        request,
+        "parts/queue_plan.html",
+        plan=plan,
+        picture=picture_of(plan, cards),
+        titles={run_id: card["title"] for run_id, card in cards.items()},
+        unplaced=unplaced,
+        cost=sum(costs),
+        no_cost=len(plan["loads"]) - len(costs),
+    )
 
 
 def _move(site: Site, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from cosmos_pipelines.errors import BackendError, LinkLost
@@ -64,12 +65,13 @@ class Session:
         """Yield standard output until the program ends; `b""` after `beat_s` of silence.
 
         Raises:
+            LinkLost: the connection ended while output came.
             ShellFailed: the login shell prints without end before the program.
         """
         self.channel.settimeout(beat_s)
         while True:
             try:
-                data = self.channel.recv(CHUNK)
+                data = self._received(self.channel.recv)
             except TimeoutError:
                 self._drain()
                 yield b""
@@ -97,7 +99,7 @@ class Session:
         self.channel.settimeout(LOOK_S)
         sender = None
         if given is None:
-            self.channel.shutdown_write()
+            self._end_of_input()
         else:
             parts = [given] if isinstance(given, bytes) else given
             sender = threading.Thread(
@@ -150,7 +152,29 @@ class Session:
 
     def close(self) -> None:
         """Close the channel."""
-        self.channel.close()
+        from paramiko import SSHException
+
+        with suppress(SSHException, EOFError, OSError):  # the connection is gone, and it with it
+            self.channel.close()
+
+    def _received(self, receive: Callable[[int], bytes]) -> bytes:
+        """What there is. paramiko answers with what may come next, which a dead link refuses."""
+        from paramiko import SSHException
+
+        try:
+            return receive(CHUNK)
+        except TimeoutError:
+            raise
+        except (SSHException, EOFError, OSError):
+            raise self.lost() from None
+
+    def _end_of_input(self) -> None:
+        from paramiko import SSHException
+
+        try:
+            self.channel.shutdown_write()
+        except (SSHException, EOFError, OSError):
+            raise self.lost() from None
 
     @property
     def _user(self) -> str:
@@ -158,7 +182,7 @@ class Session:
 
     def _drain(self) -> None:
         while self.channel.recv_stderr_ready():
-            self.stderr += self._err.own(self.channel.recv_stderr(CHUNK))
+            self.stderr += self._err.own(self._received(self.channel.recv_stderr))
             if self._err.too_noisy():
                 if not self._out.begun:
                     raise too_noisy(self._link.host, self._user)

@@ -14,7 +14,7 @@ from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.operations import Job, Video, operation_from
 from cosmos_pipelines.operations.base import Order
-from cosmos_pipelines.runs.scenes import scene_videos
+from cosmos_pipelines.runs.scene_state import scene_videos
 from cosmos_pipelines.settings import Settings
 
 

@@ -374,6 +374,21 @@ def test_a_power_cut_leaves_a_lost_run_that_can_be_run_again(remote: RemoteProje
     assert (done.status, done.attempt) == ("completed", 2)
 
 
+def test_an_order_starts_although_the_power_was_cut_in_the_middle_of_its_start(
+    remote: RemoteProject,
+) -> None:
+    remote.execute(remote.pending("first"))  # scripts and image are known
+    runs = remote.host.root / "data/cosmos/runs"
+    remote.host.console("sh", "-c", "flock /data/cosmos/runs/.lock sleep 600 >/dev/null 2>&1 &")
+    work = order("echo", "once")
+    with ThreadPoolExecutor() as pool:
+        launched = pool.submit(remote.backend.launch, work)
+        until(lambda: [*runs.glob(".*.part/order.json")], "the start waits for the lock")
+        remote.host.power_off()
+        remote.host.boot()
+        assert b"".join(remote.backend.follow(launched.result())) == b"once\n"
+
+
 @pytest.mark.parametrize("live_restore", [True, False])
 def test_a_restarted_engine_ends_a_run_only_without_live_restore(
     remote: RemoteProject, live_restore: bool

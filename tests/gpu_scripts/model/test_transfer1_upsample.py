@@ -16,7 +16,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.gpu_scripts.model.model_orders import Done, argv_of, lives, run_id, said, start
+from tests.gpu_scripts.model.model_orders import SCRIPTS, Done, argv_of, lives, run_id, said, start
 from tests.models import trees
 from tests.support.videos import write_video
 from tests.support.waiting import LONG_S, until
@@ -67,6 +67,36 @@ class PixtralPromptUpsampler:
             return json.dumps({**os.environ, "path": sys.path, "video": video})
         return f"  {prompt}, in more words\\n"
 """
+
+WITNESS = """
+import json, sys
+from pathlib import Path
+from model_log import Log
+from model_process import Processes
+from transfer1_request import read_prompts
+from transfer1_upsample import OURS, Enhancement
+
+request = read_prompts(Path(sys.argv[1]))
+
+class Witness(Log):
+    begun, noted = b"", []
+
+    def pass_on(self, data):
+        *lines, self.begun = (self.begun + data).split(b"\\n")
+        for line in lines:
+            match = OURS.match(line.decode())
+            if match and match[5]:
+                record = request.run / "finished.json"
+                on_record = record.exists() and json.loads(record.read_text())["outputs"]
+                self.noted.append([match[4], f"{match[4]}.txt" in (on_record or {})])
+        super().pass_on(data)
+
+witness = Witness()
+code = Enhancement(request, witness, Processes()).carry_out()
+(request.run / "noted.json").write_text(json.dumps(witness.noted))
+sys.exit(code)
+"""
+"""Notes of each prompt whether its text is on record when its whole line is passed on."""
 
 
 @pytest.fixture(scope="module")
@@ -303,10 +333,13 @@ def test_what_failed_is_told_again_at_the_end(host: Path, folder: Path) -> None:
 
 
 def test_a_text_is_on_record_before_it_is_told(host: Path, folder: Path) -> None:
-    argv = placed(host, folder, ["first"])
-    (folder / "finished.json").mkdir()
-    log = Done(folder, start(folder, argv, env_of(host, "ours")).wait(LONG_S)).log
-    assert log.index("finished.json cannot be written") < log.index("enhance: done in")
+    words = placed(host, folder, ["first", "second"])
+    argv = [words[0], "-c", WITNESS, words[-1]]
+    env = env_of(host, "ours", PYTHONPATH=str(SCRIPTS / "model"))
+    done = Done(folder, start(folder, argv, env).wait(LONG_S))
+    assert done.code == 0, done.log
+    noted = json.loads((folder / "noted.json").read_text())
+    assert noted == [[run_id(0), True], [run_id(1), True]]
 
 
 def test_an_answer_that_cannot_be_written_fails_its_prompt_alone(host: Path, folder: Path) -> None:

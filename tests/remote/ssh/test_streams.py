@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cosmos_pipelines.errors import LinkLost
@@ -50,6 +53,27 @@ def test_a_connection_outlives_half_a_gigabyte_and_the_ends_of_programs(
     assert size == 600_000_000
     assert loop.run(["echo", "on"], timeout_s=LONG_S).stdout == b"on\n"
     assert ends > 1
+
+
+def end_sending_to(server: Sshd) -> None:
+    """From now on nothing can be sent to it; what it sends still arrives."""
+    for one in psutil.Process().net_connections("tcp"):
+        if one.raddr and one.raddr.port == server.port:
+            with socket.socket(fileno=os.dup(one.fd)) as ours:
+                ours.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("end", [Sshd.cut, end_sending_to], ids=["both ways", "our way"])
+def test_a_link_that_is_cut_while_output_comes_is_lost_and_another_one_is_made(
+    loop: Connection, sshd: Sshd, end: Callable[[Sshd], None]
+) -> None:
+    for _ in range(8):
+        output = loop.stream(["head", "-c", "600000000", "/dev/zero"])
+        sum(len(next(output)) for _ in range(20))
+        end(sshd)
+        with pytest.raises(LinkLost, match="lost during `head -c`"):
+            list(output)
+    assert loop.run(["echo", "on"], timeout_s=LONG_S).stdout == b"on\n"
 
 
 def test_the_exit_code_and_what_was_said_come_back(way: Connection) -> None:

@@ -32,9 +32,10 @@ mount --rbind /dev dev
 mount -t tmpfs tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 
-# Disks: their content survives a power cut, memory does not.
-mount -o loop "$place/system.img" system
-mount -o loop "$place/data.img" data
+# Disks: their content survives a power cut, memory does not. This machine never loses its power:
+# nothing of theirs needs to reach its own disk (barrier=0), which each fsync of Docker waited for.
+mount -o loop,barrier=0 "$place/system.img" system
+mount -o loop,barrier=0 "$place/data.img" data
 mkdir -p system/docker system/home system/root system/ssh
 mount --bind system/docker var/lib/docker # overlay2 cannot lie on an overlay
 mount --bind system/home home

@@ -11,6 +11,7 @@ import pytest
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.runs.looks import Looks
+from cosmos_pipelines.runs.plan import plan_transfer, plan_upscale_of
 from tests.support.project import settings_in, write_video
 from tests.support.review_page import review_page, visitor
 
@@ -40,14 +41,18 @@ def api(tmp_path: Path) -> Iterator[CosmosAPI]:
 
 def a_run(api: CosmosAPI, prompt: str, **timing: Any) -> str:
     """A completed run of this prompt that took so long."""
+    return ended(api, api.create_run(prompt, backend="big")["id"], **timing)
+
+
+def ended(api: CosmosAPI, run: str, **timing: Any) -> str:
+    """Complete a run."""
     catalog = api.catalog
-    run = catalog.get_run(api.create_run(prompt, backend="big")["id"])
-    assert catalog.claim(run.id, "us")
-    assert catalog.advance(run.id, "us", "uploading", "running", host="10.0.0.2")
-    assert catalog.advance(run.id, "us", "running", "downloading")
+    assert catalog.claim(run, "us")
+    assert catalog.advance(run, "us", "uploading", "running", host="10.0.0.2")
+    assert catalog.advance(run, "us", "running", "downloading")
     outputs = {"video": "v", "timing": {**TOOK, **timing}}
-    assert catalog.advance(run.id, "us", "downloading", "completed", outputs=outputs)
-    return run.id
+    assert catalog.advance(run, "us", "downloading", "completed", outputs=outputs)
+    return run
 
 
 def test_time_and_money_stand_in_the_plan_the_queue_and_beside_the_truth(api: CosmosAPI) -> None:
@@ -92,3 +97,20 @@ def test_time_and_money_stand_in_the_plan_the_queue_and_beside_the_truth(api: Co
         assert "about 1.90 EUR" in html
         assert "1.00 EUR" in client.get("/cosmos/queue/runs").text
         assert "16 min 40 s; 1 min 40 s of it to load" in client.get(f"/cosmos/run/{made}").text
+
+
+def test_an_order_with_its_4k_is_told_with_the_time_and_the_money_of_both(api: CosmosAPI) -> None:
+    prompt = api.create_prompt("A street", api.settings.inputs / "city")["id"]
+    project = api.catalog, api.settings
+    video = plan_transfer(*project, prompt, {})
+    for plan in (video, plan_upscale_of(api.settings, video)):
+        cost = plan.engine.cost(plan.job)
+        assert cost is not None
+        kind = plan.job.operation.model_type
+        run = api.catalog.add_run(kind, plan.engine.name, "big", {}, prompt_id=prompt)
+        ended(api, run.id, **cost.model_dump())
+    alone = api.plan_order([prompt], backend="big")
+    both = api.plan_order([prompt], backend="big", upscale=True)
+    assert (alone["runs"], alone["seconds"], alone["money"]) == (1, 1000, 1.0)
+    assert (both["runs"], both["seconds"], both["money"]) == (2, 2000, 2.0)
+    assert [load["runs"] for load in both["loads"]] == [1, 1]

@@ -47,6 +47,8 @@ mine() {{
     return 0
 }}
 [ "$(sed -n 1p "$record" 2>/dev/null)" = "$job" ] && mine && [ ! -e "$run/pid" ] || exit 75
+# Its own number, in case the answer of sbatch was lost.
+[ -n "$(sed -n 5p "$record")" ] || printf '%s\n' "$SLURM_JOB_ID" >>"$record"
 exec >>"$run/start.log" 2>&1
 {before}
 child= asked=

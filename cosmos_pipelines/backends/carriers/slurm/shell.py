@@ -41,7 +41,10 @@ find_job() { # `slurm`: what Slurm knows of the job, empty if it has forgotten i
     if [ -z "$id" ]; then
         id=$(within 10 squeue -h -t all -n "$job" -o %A) || return 1
         id=$(printf '%s\n' "$id" | tail -n 1)
-        [ -n "$id" ] || return 0
+        case $id in
+            '') return 0 ;;
+            *[!0-9]*) echo "squeue said $id" >&2; id=; return 1 ;;
+        esac
     fi
     if said=$(within 10 scontrol -o show job "$id" 2>&1); then
         slurm=$(printf '%s\n' "$said" | grep '^JobId=' | tail -n 1)

@@ -30,4 +30,4 @@ bind("g p", "Go to the prompts", () => { location.href = "/cosmos/prompts"; });
 bind("g o", "Go to the order form", () => { location.href = "/cosmos/new"; });
 bind("g s", "Go to the scenes", () => { location.href = "/cosmos/scenes"; });
 bind("g q", "Go to the queue", () => { location.href = "/cosmos/queue"; });
-listen();
+document.addEventListener("DOMContentLoaded", listen);  // then the scripts of the screen hear the news

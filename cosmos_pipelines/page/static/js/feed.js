@@ -1,5 +1,5 @@
 // The news of the project as events of the body: `cosmos:change` (detail: [{kind, id, deleted}]) and
-// `cosmos:hello` (the stream has begun again: read anew). A hidden page closes its stream.
+// `cosmos:hello` (the stream has begun again, or much has changed: read anew). A hidden page closes its stream.
 // `cosmos:hosts` and `cosmos:job`: a place of runs, or work of the server, is not as it was.
 let source = null;
 
@@ -10,12 +10,12 @@ export function listen() {
 
 function open() {
   if (source || document.hidden) return;
-  source = new EventSource("/cosmos/events");
-  let first = true;
+  // what changed while the page was on its way is told first; later streams begin with a new reading
+  const made = seen ? null : document.querySelector("meta[name=cosmos-since]")?.content;
+  source = new EventSource(`/cosmos/events${made ? `?since=${made}` : ""}`);
   source.addEventListener("hello", () => {
     if (!troubled) trouble(null);
-    if (!first || seen) emit("hello", {});
-    first = false;
+    if (seen) emit("hello", {});
     seen = true;
   });
   for (const name of ["change", "hosts", "job"]) {

@@ -22,6 +22,7 @@ const order = () => ({
   seeds: part("seeds").value,
   engine: part("engine").value,
   backend: part("backend").value,
+  upscale: part("upscale").checked,
   filled: filled(),
 });
 
@@ -37,6 +38,7 @@ function fromAddress() {
     seeds: query.get("seeds") ?? again.seeds ?? "",
     engine: query.get("engine") ?? again.engine ?? "",
     backend: query.get("backend") ?? again.backend ?? "",
+    upscale: query.get("upscale") === "1",
     filled: settings,
   };
 }
@@ -50,6 +52,7 @@ function keep(now) {
   for (const name of ["seeds", "engine", "backend"]) {
     if (now[name] || run) query.set(name, now[name]);
   }
+  if (now.upscale) query.set("upscale", "1");
   if (Object.keys(now.filled).length || run) query.set("settings", JSON.stringify(now.filled));
   history.replaceState({ ...history.state, order: now }, "", `?${query}`);
 }
@@ -60,6 +63,7 @@ function put(state) {
   part("engine").value = state.engine;
   const place = [...part("backend").options].find((one) => one.dataset.name === state.backend);
   part("backend").value = place?.value ?? "";
+  part("upscale").checked = state.upscale === true;
   fill(state.filled);
 }
 
@@ -96,7 +100,7 @@ function show({ body, error }) {
     const said = wrong ? "A setting is refused: see the line beside it." : "Choose a prompt.";
     plan.replaceChildren(Object.assign(document.createElement("p"), { className: "muted", textContent: said }));
   }
-  const all = body.runs + body.refused;
+  const all = body.runs + body.refused * (part("upscale").checked ? 2 : 1);
   const of = body.refused ? `${body.runs} of ${all}` : `${body.runs}`;
   button.textContent = body.runs ? `Queue ${of} run${all === 1 ? "" : "s"}` : "Queue";
   button.disabled = body.runs === 0;

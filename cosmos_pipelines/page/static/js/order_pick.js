@@ -38,9 +38,17 @@ async function read(query) {
 async function find() {
   const found = await read(new URLSearchParams({ words: words.value, scene: scene.value }));
   if (!found) return;
-  if (!found.prompts.length && !more.textContent) more.textContent = "No prompt has these words.";
+  if (!found.prompts.length && !more.textContent) more.replaceChildren(...none());
   foundList.replaceChildren(...found.prompts.map(row));
   show();
+}
+
+function none() {
+  if (words.value.trim() || !scene.value) return ["No prompt has these words."];
+  const link = document.createElement("a");
+  link.href = `/cosmos/prompts/new?${new URLSearchParams({ scene: scene.value })}`;
+  link.textContent = "Write one";
+  return [`${scene.value} has no prompt yet. `, link, "."];
 }
 
 function row(prompt) {

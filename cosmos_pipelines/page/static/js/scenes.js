@@ -28,11 +28,34 @@ for (const picture of document.querySelectorAll(".scene-picture img, .pass-grid 
   if (picture.complete && picture.naturalWidth === 0 && picture.currentSrc) unreadable(picture);
 }
 
-const shown = document.querySelector("#show-prepare");
-shown?.addEventListener("click", () => {
-  const panel = document.querySelector("#prepare");
-  panel.hidden = !panel.hidden;
-  shown.setAttribute("aria-expanded", String(!panel.hidden));
-  if (!panel.hidden) panel.querySelector("input").focus();
+document.querySelector("#segment-words")?.addEventListener("input", (event) => {
+  const words = event.target.value.toLowerCase().split(/\s+/);
+  for (const row of document.querySelectorAll(".segments tbody tr")) {
+    const name = row.querySelector("th").textContent.toLowerCase();
+    row.hidden = !words.every((word) => name.includes(word));
+  }
 });
-if (shown) bind("n", "Prepare a scene", () => shown.click());
+
+// The dialog: what was typed stays while it is closed. What would be prepared is what was shown, so
+// a change of the form asks for another look first.
+const prepare = document.querySelector("#prepare");
+if (prepare) {
+  const show = () => {
+    if (prepare.open) return;
+    prepare.showModal();
+    prepare.querySelector("#f-directory").focus();
+  };
+  bind("n", "Prepare a scene", show);
+  document.querySelector("#show-prepare").addEventListener("click", show);
+  document.querySelector("#close-prepare").addEventListener("click", () => prepare.close());
+  prepare.addEventListener("input", (event) => {
+    const button = prepare.querySelector("#prepare-now");
+    if (!button || event.target.name === "description") return;
+    button.disabled = true;
+    prepare.querySelector("#look-first").hidden = false;
+  });
+  prepare.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful && event.target.classList.contains("prepare-now")) prepare.close();
+  });
+  if ("opened" in prepare.dataset) show();
+}

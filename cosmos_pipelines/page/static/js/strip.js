@@ -34,9 +34,9 @@ steady("cosmos:jobs", ["cosmos:job", "cosmos:hello"], 300);
 
 let before = "";
 document.body.addEventListener("cosmos:hosts", (event) => {
-  const { load, gpus, silent, alive, queue } = event.detail;
+  const { load, gpus, silent, alive, queue, workers } = event.detail;
   const box = document.querySelector("#strip [data-hosts]");
-  const others = JSON.stringify([gpus, silent, alive, queue]);
+  const others = JSON.stringify([gpus, silent, alive, queue, workers]);
   if (!box || others !== before) {  // not the load alone: the server writes the strip
     before = others;
     document.body.dispatchEvent(new CustomEvent("cosmos:counts"));

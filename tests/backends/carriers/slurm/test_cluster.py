@@ -111,13 +111,14 @@ def order(script: str, gpus: int = 1, **changed: Any) -> Order:
     return Order(id=run_id, run_ids=(run_id,), argv=argv, expected=(), gpus=gpus, **facts)
 
 
-def sbatch_that(directory: Path, script: str) -> str:
-    """A directory with a program sbatch of this script."""
-    program = directory / "bin" / "sbatch"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    return str(program.parent)
+def sbatch_that(directory: Path, script: str, **others: str) -> str:
+    """A directory with a program sbatch of this script, and with other programs."""
+    programs = directory / "bin"
+    programs.mkdir()
+    for name, text in {"sbatch": script, **others}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    return str(programs)
 
 
 WAITS = re.compile(r"Slurm job (\d+) waits: its start time has not come\.")
@@ -350,6 +351,23 @@ def test_a_wrapper_of_sbatch_that_prints_more_starts_nothing_twice(
     backend.launch(work)
     job = until(lambda: job_of(backend, work), "the job's number")
     assert job.isdigit()
+    once(at, cluster, work)
+    backend.close()
+
+
+def test_answers_that_are_no_job_number_end_no_run(
+    project: Callable[..., Project], cluster: Cluster, tmp_path: Path
+) -> None:
+    odd = 'printf "[\\n  {Id: "; exec /usr/bin/{0} "$@"'
+    names = ("sbatch", "squeue")
+    at = project()
+    programs = {name: odd.replace("{0}", name) for name in names}
+    backend = at.backend(bin=sbatch_that(tmp_path, programs.pop("sbatch"), **programs))
+    work = order("echo once >>count; sleep 60")
+    handle = backend.launch(work)
+    until((at.folder(work) / "count").exists, "the start")
+    assert backend.alive(handle)
+    assert job_of(backend, work).isdigit()  # the job itself has told it
     once(at, cluster, work)
     backend.close()
 

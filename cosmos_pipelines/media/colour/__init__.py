@@ -1,0 +1,1 @@
+"""What a person would see of a picture: display colours of scene-linear and other light."""

@@ -1,0 +1,1 @@
+"""A soak: slow writers, dispatchers that are killed, power cuts, models that fail and hang."""
