@@ -71,6 +71,6 @@ def connection(at_gpu1: Target) -> Iterator[Connection]:
 
 @pytest.fixture
 def impatient(at_gpu1: Target) -> Iterator[Connection]:
-    """A connection to the first host that gives up after 4 s."""
-    with Connection(replace(at_gpu1, connect_timeout_s=2, lost_after_s=4)) as connection:
+    """A connection to the first host that takes a silent link for lost after 4 s."""
+    with Connection(replace(at_gpu1, connect_timeout_s=20, lost_after_s=4)) as connection:
         yield connection

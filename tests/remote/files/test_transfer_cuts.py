@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,14 @@ CAS = "/home/ops/cosmos/cas"
 MIB = 1 << 20
 
 
-@pytest.fixture(params=["openssh", "paramiko"])
-def way(fleet: Fleet, gpu1: Host, request: pytest.FixtureRequest) -> Iterator[Connection]:
-    """A connection of the user ops to gpu1, which is lost after 4 s; its link has 80 Mbit/s."""
-    target = Target("gpu1", config_file=fleet.ssh_config, connect_timeout_s=2, lost_after_s=4)
+@contextmanager
+def over_80_mbit(fleet: Fleet, gpu1: Host, how: str, lost_after_s: float) -> Iterator[Connection]:
+    """A connection of the user ops to gpu1, whose link has 80 Mbit/s."""
+    target = Target(
+        "gpu1", config_file=fleet.ssh_config, connect_timeout_s=20, lost_after_s=lost_after_s
+    )
     shared = OpenSsh.of(target)
-    if request.param == "openssh":
+    if how == "openssh":
         assert shared.usable(), shared.problem
     else:
         without_openssh(shared)
@@ -38,6 +41,13 @@ def way(fleet: Fleet, gpu1: Host, request: pytest.FixtureRequest) -> Iterator[Co
         yield connection
     shared.close()
     OpenSsh.of.cache_clear()
+
+
+@pytest.fixture(params=["openssh", "paramiko"])
+def way(fleet: Fleet, gpu1: Host, request: pytest.FixtureRequest) -> Iterator[Connection]:
+    """A connection that is lost after 4 s."""
+    with over_80_mbit(fleet, gpu1, request.param, 4) as connection:
+        yield connection
 
 
 def test_files_go_there_and_back_and_belong_to_the_user(way: Connection, tmp_path: Path) -> None:
@@ -49,14 +59,24 @@ def test_files_go_there_and_back_and_belong_to_the_user(way: Connection, tmp_pat
     assert owner == b"ops\n"
 
 
-def test_a_short_cut_is_sat_out(way: Connection, gpu1: Host, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["openssh", "paramiko"])
+def test_a_short_cut_is_sat_out(
+    how: str, fleet: Fleet, gpu1: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter, "EVERY_S", 0.0)
     file = random_file(tmp_path / "a", 10 * MIB)
-    gpu1.cut()
     mending = threading.Timer(1, gpu1.mend)
-    mending.start()
-    put_files(way, [file], CAS)
-    mending.join()
-    get_file(way, f"{CAS}/{file.sha256}", tmp_path / "b", file.sha256)
+
+    def cut(progress: TransferProgress) -> None:
+        if progress.done > 2 * MIB and mending.ident is None:
+            gpu1.cut()
+            mending.start()
+
+    with over_80_mbit(fleet, gpu1, how, 15) as way:
+        put_files(way, [file], CAS, cut)
+        mending.join()
+        get_file(way, f"{CAS}/{file.sha256}", tmp_path / "b", file.sha256)
+    assert (tmp_path / "b").read_bytes() == file.path.read_bytes()
 
 
 def test_a_long_cut_is_told_and_both_ways_go_on_from_where_they_were(
