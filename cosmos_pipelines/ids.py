@@ -54,6 +54,12 @@ def order_id(run_ids: tuple[str, ...], attempt: int) -> str:
     return base if attempt <= 1 else f"{base}.{attempt}"
 
 
+def attempt_of_order(order: str) -> int:
+    """The attempt of its runs in which an order was started, as its name tells."""
+    _, point, number = order.partition(".")
+    return int(number) if point and number.isdecimal() else 1
+
+
 def is_prompt_id(text: str) -> bool:
     """Whether `text` has the form of a prompt id."""
     return PROMPT.fullmatch(text) is not None

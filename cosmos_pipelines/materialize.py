@@ -14,6 +14,7 @@ from cosmos_pipelines.backends.owner import owner_name
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError, DiskFull, StateError
+from cosmos_pipelines.runs.given_up import was_given_up
 from cosmos_pipelines.runs.log import OnLine
 from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.settings import Settings
@@ -54,12 +55,15 @@ def materialize_runs(
 def materialize_lost(
     catalog: Catalog, settings: Settings, run_ids: Sequence[str], *, on_line: OnLine | None = None
 ) -> None:
-    """Bring runs to their end whose process is gone; those that are not lost are left alone.
+    """Bring runs to their end whose process is gone, or that were given up; leave others alone.
+
+    What was given up is never started anew: its order is there, or the run says that it is lost.
 
     Raises:
         DiskFull, KeyboardInterrupt: as in `materialize_runs`.
     """
-    lost = [run for run in catalog.find_runs(run_ids).values() if looks_lost(run)]
+    found = catalog.find_runs(run_ids).values()
+    lost = [run for run in found if looks_lost(run) or was_given_up(run)]
     if lost:
         _execute(catalog, settings, lost, on_line, lost=True)
 

@@ -31,7 +31,8 @@ from cosmos_pipelines.engines import label_of
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operate.place_looks import look_again
 from cosmos_pipelines.person import person
-from cosmos_pipelines.runs.lost import end_lost_loads, lost_runs
+from cosmos_pipelines.runs.given_up import given_up_runs
+from cosmos_pipelines.runs.lost import end_lost_loads, looks_lost, lost_runs
 from cosmos_pipelines.runs.next_loads import next_loads
 from cosmos_pipelines.runs.room import room_of
 from cosmos_pipelines.settings import Settings, environment_of, load_settings
@@ -132,15 +133,16 @@ class Worker:
                 self._busy[load.id] = self._start(load.id)
 
     def _adopt(self) -> None:
-        """Go on with orders whose processes have died, each a few times."""
+        """Go on with orders whose processes have died, and given-up ones, each a few times."""
         orders: dict[str, list[Run]] = {}
-        for run in lost_runs(self.catalog):
+        for run in [*lost_runs(self.catalog), *given_up_runs(self.catalog, self.settings)]:
             orders.setdefault(run.batch_id or run.id, []).append(run)
         for order, runs in orders.items():
             if order in self._adopting or self._tries[order] >= TRIES:
                 continue
             self._tries[order] += 1
-            self.told(f"Taken over: {_counted(len(runs))} whose process has died.")
+            why = "process has died" if looks_lost(runs[0]) else "host answers again"
+            self.told(f"Taken over: {_counted(len(runs))} whose {why}.")
             self._adopting[order] = self._start(" ".join(run.id for run in runs))
 
     def _start(self, line: str) -> subprocess.Popen[str]:

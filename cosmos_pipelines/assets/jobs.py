@@ -27,6 +27,7 @@ from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.operations import Transfer
 from cosmos_pipelines.resources.dagster_resources import BackendResource, CatalogResource
 from cosmos_pipelines.runs.enter import enter_all
+from cosmos_pipelines.runs.given_up import was_given_up
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.lost import looks_lost
 from cosmos_pipelines.runs.plan import Planned
@@ -246,7 +247,8 @@ def _still_wanted(context: dg.OpExecutionContext, runs: list[Run], load: Load | 
     alone = [
         run
         for run in runs
-        if run.status in ("failed", "cancelled") or (run.status in ACTIVE and not looks_lost(run))
+        if (run.status in ("failed", "cancelled") and not was_given_up(run))
+        or (run.status in ACTIVE and not looks_lost(run))
     ]
     for run in alone:
         context.log.info(f"{run.id} is left alone: it is {run.status} since it was requested.")

@@ -258,6 +258,19 @@ class Lifecycle(Runs):
         statement = select(*COLUMNS).where(runs.c.status.in_(ACTIVE))
         return self._runs(statement.order_by(runs.c.created_at, runs.c.id))
 
+    def unreachable_runs(
+        self, backends: Iterable[str], ended_since: datetime, entered_since: datetime
+    ) -> list[Run]:
+        """Return the runs at these backends that have failed as `unreachable`, oldest first."""
+        statement = select(*COLUMNS).where(
+            runs.c.status == "failed",
+            runs.c.created_at >= entered_since,
+            runs.c.error_kind == "unreachable",
+            runs.c.completed_at >= ended_since,
+            runs.c.backend.in_(list(backends)),
+        )
+        return self._runs(statement.order_by(runs.c.created_at, runs.c.id))
+
     def _changed(self, statement: Update) -> Run | None:
         """Return the run after this UPDATE of one row; None if no row matched."""
         with self.write() as tx:

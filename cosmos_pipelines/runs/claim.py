@@ -6,7 +6,7 @@ is done is taken up; the rest is removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from loguru import logger
@@ -17,6 +17,7 @@ from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.errors import BackendError, StateError, Unreachable
 from cosmos_pipelines.operations.base import Order, Verdict
 from cosmos_pipelines.runs.context import RunContext
+from cosmos_pipelines.runs.given_up import was_given_up
 from cosmos_pipelines.runs.lease import LEASE_S
 from cosmos_pipelines.runs.lost import may_be_taken
 from cosmos_pipelines.runs.stall import may_start_again, note_again
@@ -110,7 +111,8 @@ def _claim_lost(
 ) -> list[Run]:
     """Take over the runs that are lost now; another process may have ended one since it was asked.
 
-    A run that failed meanwhile is not started again: nobody has asked for that.
+    A run that failed meanwhile is not started again: nobody has asked for that. One that was given
+    up while its host was away is gone on with, if its order is there.
     """
     begun: dict[str, Run] = {}
     for run_id in dict.fromkeys(run_ids):
@@ -119,11 +121,55 @@ def _claim_lost(
             continue
         if run.status in ACTIVE and may_be_taken(context.catalog, run, context.owner):
             begun |= {mate.id: mate for mate in _adopted(context, run, dagster_run_id)}
+        elif was_given_up(run):
+            begun |= {taken.id: taken for taken in _taken_up(context, run, dagster_run_id)}
         if run.id not in begun:
             now = context.catalog.find_run(run.id) or run
             said = now.status if now.status not in ACTIVE else "taken over by another process"
             logger.info("{id} is left alone: it is {said} by now", id=run.id, said=said)
     return list(begun.values())
+
+
+def _taken_up(context: RunContext, run: Run, dagster_run_id: str | None) -> Iterator[Run]:
+    """Lease a given-up run whose order is there; where nothing is there, the run says so."""
+    try:
+        missing = _missing(context, run)
+    except BackendError as e:
+        logger.warning("Run {id}: nobody can look at its order yet: {why}", id=run.id, why=e)
+        return
+    taken = context.catalog.claim(
+        run.id, context.owner, lease_s=LEASE_S, dagster_run_id=dagster_run_id
+    )
+    if taken is None:
+        return
+    if missing:
+        said = f"Its host answers again, but nobody can go on with the run: {missing}"
+        context.end(run.id, Verdict(kind="lost", message=said))
+        return
+    noted = context.catalog.advance(
+        run.id, context.owner, "uploading", "uploading", batch_id=run.batch_id
+    )
+    if noted is not None:
+        context.taken_up.add(run.id)
+        yield noted
+
+
+def _missing(context: RunContext, run: Run) -> str | None:
+    """Why nobody can go on with the order of a run, or bring home what it made; None: it is there.
+
+    Raises:
+        BackendError: nobody can look at the order now.
+    """
+    handle = context.backend.find(run.batch_id) if run.batch_id else None
+    if handle is None:
+        return "nothing is left of it there. Run it again."
+    try:
+        context.backend.order_of(handle)
+    except BackendError as e:
+        if e.kind != "lost":
+            raise
+        return str(e)
+    return None
 
 
 def claim_stalled(

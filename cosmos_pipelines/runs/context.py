@@ -58,7 +58,9 @@ class RunContext:
     load: Load | None = None
     """The load in which the runs were taken out of the queue; None: they were named."""
     only_lost: bool = False
-    """Only runs in work whose process is gone are taken."""
+    """Only runs in work whose process is gone are taken, and given-up runs whose order is there."""
+    taken_up: set[str] = field(default_factory=set)
+    """Given-up runs whose order we have seen: they are never started anew by us."""
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: what it took of its GPUs."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -65,7 +65,8 @@ def execute_runs(
     the model goes on with the others; `on_completed` is told of each. `load`: the load in which
     this process has these runs: those that have left it are left alone, and if the queue is paused
     before their order starts, they wait again. `only_lost`: only those are taken that are in work
-    and whose process is gone; what has ended or found another process meanwhile is left alone.
+    and whose process is gone, and those that failed while their host was away and whose order is
+    there; what has ended or found another process meanwhile is left alone.
 
     Raises:
         StateError: another live process is executing one of the runs.
@@ -235,7 +236,7 @@ def _adopt(context: RunContext, order_name: str | None, members: Sequence[Run]) 
         logger.error("Order {id}: {error}", id=order_name, error=e)
         error = e
     else:
-        if all(run.status == "uploading" for run in members):
+        if all(run.status == "uploading" and run.id not in context.taken_up for run in members):
             _start(context, members)
             return
     gone = Verdict(kind="lost", message="Nothing is left of it where it ran; run it again.")

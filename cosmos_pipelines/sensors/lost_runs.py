@@ -1,5 +1,7 @@
 """The sensor `lost_runs`: runs whose process died are adopted and brought to their end.
 
+So are runs that failed because their host was away, once the host answers again.
+
 The lease in the catalog tells: it is renewed by the process that executes a run, and ends with it.
 The container or subprocess may well go on; it is found by its name and followed, never started
 again. So a Dagster run that is cancelled, deleted or fails before it has adopted the work is
@@ -14,11 +16,12 @@ import dagster as dg
 from cosmos_pipelines.assets.jobs import BATCH, BY, LOST, batch_config, execute_runs_batch
 from cosmos_pipelines.assets.run_tags import dagster_tags
 from cosmos_pipelines.backends.owner import owner_name
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import ACTIVE, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.ids import content_hash
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
 from cosmos_pipelines.runs import lost
+from cosmos_pipelines.runs.given_up import given_up_runs
 from cosmos_pipelines.sensors.requests import (
     TRIES,
     Asked,
@@ -42,7 +45,8 @@ class AskedForLost(Asked):
     job=execute_runs_batch,
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Adopts runs whose process died, and frees their place in the GPU pool.",
+    description="Adopts runs whose process died, and frees their place in the GPU pool; goes on "
+    "with runs that failed while their host was away, once it answers.",
 )
 def lost_runs(
     context: dg.SensorEvaluationContext, catalog: CatalogResource
@@ -50,9 +54,9 @@ def lost_runs(
     """Request one Dagster run for each order that was left behind."""
     requests: list[dg.RunRequest] = []
     asked: dict[str, AskedForLost] = {}
-    with catalog.open() as (store, _):
+    with catalog.open() as (store, settings):
         groups: dict[str, list[Run]] = {}
-        for run in lost.lost_runs(store):
+        for run in [*lost.lost_runs(store), *given_up_runs(store, settings)]:
             groups.setdefault(run.batch_id or run.id, []).append(run)
         before = _asked_before(context, groups)
         became = fates(context.instance, before.values())
@@ -134,7 +138,10 @@ def _next(
 
 
 def _loss_of(runs: Sequence[Run]) -> str:
-    content = {run.id: [run.leased_by, run.updated_at.isoformat()] for run in runs}
+    content = {}
+    for run in runs:
+        since = run.updated_at if run.status in ACTIVE else run.completed_at
+        content[run.id] = [run.leased_by, since and since.isoformat()]
     return content_hash(content)[:12]
 
 
@@ -154,7 +161,7 @@ def _give_up(
 ) -> None:
     """Nobody adopts the runs: they say so, and `cosmos run` finds their work where it was left."""
     owner = owner_name()
-    for run in runs:
+    for run in (run for run in runs if run.status in ACTIVE):
         lost.may_be_taken(catalog, run, owner)
         said = (
             f"Its process died, and no Dagster run adopted it, {TRIES} times. {fate.said} "

@@ -28,7 +28,7 @@ backend = "ssh_docker"
 host = "{host}"
 ssh_config = "{config}"
 remote_dir = "/data/cosmos"
-connect_timeout_s = 2
+connect_timeout_s = 10
 {more}
 
 [docker]

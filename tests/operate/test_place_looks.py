@@ -24,7 +24,7 @@ ROW = "{0}, NVIDIA H100, 81559, 612, 3, 41, 92.10, 550.54.15, GPU-{0}"
 
 def settings_of(home: Path, fleet: Fleet, more: str = "") -> Settings:
     text = f'[hosts.big]\nhost = "gpu1"\nssh_config = "{fleet.ssh_config}"\n'
-    text += 'remote_dir = "/data/cosmos"\nconnect_timeout_s = 2\nlost_after_s = 4\n'
+    text += 'remote_dir = "/data/cosmos"\nconnect_timeout_s = 10\nlost_after_s = 4\n'
     return settings_in(home, text + 'image = "cosmos-rig/preview:1"\n' + more)
 
 

@@ -55,7 +55,7 @@ grace_s = 2
 host = "gpu1"
 ssh_config = "{config}"
 remote_dir = "/data/cosmos"
-connect_timeout_s = 3
+connect_timeout_s = 10
 lost_after_s = 4
 wait_s = 20
 
