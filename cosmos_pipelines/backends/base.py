@@ -84,7 +84,7 @@ class Backend(ABC):
 
     @property
     def sees_gpus(self) -> bool:
-        """Whether `gpus` tells the GPUs that orders get here, which a cluster's login node cannot."""
+        """Whether `gpus` tells the GPUs that orders get: a cluster's login node cannot."""
         return True
 
     @abstractmethod

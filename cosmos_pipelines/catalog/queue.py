@@ -30,7 +30,7 @@ from cosmos_pipelines.catalog.tables import loads, pauses, prompts, runs
 
 CLAIM_S: Final = 60.0
 """Seconds after which a claim that is not renewed ends."""
-_ENDED: Final = ("failed", "cancelled")
+_WITHOUT_RESULT: Final = ("failed", "cancelled")
 _PARENT: Final = runs.alias("parent")
 
 
@@ -256,7 +256,7 @@ class Queue(Moves, Loads, Pauses):
         statement = (
             select(runs.c.id, _PARENT.c.id.label("parent"), _PARENT.c.status.label("parent_status"))
             .join(_PARENT, _PARENT.c.id == runs.c.parent_run_id)
-            .where(_QUEUED, _lease_over(utc_now()), _PARENT.c.status.in_(_ENDED))
+            .where(_QUEUED, _lease_over(utc_now()), _PARENT.c.status.in_(_WITHOUT_RESULT))
         )
         if not self.rows(statement.limit(1)):
             return []
