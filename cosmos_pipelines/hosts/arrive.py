@@ -111,7 +111,7 @@ def arrive(target: EngineOnHost, *, code: bool = True) -> Arrived:
     )
 
 
-def _docker(host: HostFolder) -> docker_answers.Daemon:
+def _docker(host: HostFolder) -> docker_answers.DockerDaemon:
     done = host.connection.run(docker.info_argv(), timeout_s=LOOK_S)
     stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     daemon = docker_answers.parse_info(done.exit_code, stdout, stderr)

@@ -23,7 +23,7 @@ from cosmos_pipelines.backends.carriers.base import (
     Carrier,
     CarrierChecks,
     ListedOrder,
-    Places,
+    OrderPaths,
     Start,
 )
 from cosmos_pipelines.backends.checks import Check, Finding, ok
@@ -117,7 +117,7 @@ class Plain(Carrier):
         if answer is None:
             raise BackendError("launch_failed", f"There is no setsid on {host}: {stderr}")
 
-        def start(places: Places) -> list[str]:
+        def start(places: OrderPaths) -> list[str]:
             folder = self.folder(order.id, places)
             inside = {"run": folder, "scripts": places.scripts, "python": sys.executable}
             env = [f"{k}={v}" for k, v in order.environment(**inside).items()]

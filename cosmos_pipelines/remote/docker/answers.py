@@ -56,7 +56,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Daemon:
+class DockerDaemon:
     """The Docker daemon of a host."""
 
     version: str
@@ -218,7 +218,7 @@ def parse_image(exit_code: int, stdout: str, stderr: str) -> Image | Problem:
     return images[0] if images else parse_problem("No such image")
 
 
-def parse_info(exit_code: int, stdout: str, stderr: str) -> Daemon | Problem:
+def parse_info(exit_code: int, stdout: str, stderr: str) -> DockerDaemon | Problem:
     """Read the daemon that `info_argv` prints, or why the daemon does not answer.
 
     A client up to 28.0 ends with 0 then and prints `ServerErrors`; a newer one ends with 1, and
@@ -243,7 +243,7 @@ def parse_info(exit_code: int, stdout: str, stderr: str) -> Daemon | Problem:
             return parse_problem(stderr.strip() or _NO_ANSWER)
         if "ServerVersion" not in facts and {"host", "store"} <= facts.keys():
             return Problem("podman", *_PODMAN)
-        return Daemon(
+        return DockerDaemon(
             version=_text(facts["ServerVersion"]),
             root=_text(facts["DockerRootDir"]),
             runtimes=tuple(sorted(facts.get("Runtimes") or {})),

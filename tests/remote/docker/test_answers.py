@@ -82,7 +82,7 @@ def test_a_daemon_that_cannot_be_used_is_never_taken_for_one_that_can(name: str)
     case = ANSWERS[name]
     found = answers.parse_info(case["exit_code"], case["stdout"], case["stderr"])
     assert (found.kind if isinstance(found, answers.Problem) else None) == case["kind"]
-    if isinstance(found, answers.Daemon):
+    if isinstance(found, answers.DockerDaemon):
         assert (found.version, found.cpus) == ("24.0.9", 8)
         assert found.rootless == (found.context == "rootless") == (name == "rootless")
 
@@ -122,7 +122,7 @@ def test_the_daemon_tells_version_and_runtimes() -> None:
     text = json.dumps({"ServerVersion": "28.2.2", "DockerRootDir": "/var/lib/docker", "NCPU": 2,
                        "Runtimes": {"runc": {}, "nvidia": {}}, "LiveRestoreEnabled": True,
                        "MemTotal": 1024})  # fmt: skip
-    assert answers.parse_info(0, text, "") == answers.Daemon(
+    assert answers.parse_info(0, text, "") == answers.DockerDaemon(
         "28.2.2", "/var/lib/docker", ("nvidia", "runc"), True, 1024, 2
     )
 

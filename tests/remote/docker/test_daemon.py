@@ -10,7 +10,7 @@ import pytest
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     Container,
-    Daemon,
+    DockerDaemon,
     Problem,
     parse_images,
     parse_info,
@@ -160,7 +160,7 @@ def test_daemon_images_and_gpus_are_described(
     ops: Connection, spec: ContainerSpec, gpu1: Host
 ) -> None:
     daemon = parse_info(0, ask(ops, docker.info_argv()), "")
-    assert isinstance(daemon, Daemon)
+    assert isinstance(daemon, DockerDaemon)
     assert (daemon.root, daemon.live_restore) == ("/var/lib/docker", False)
     assert "runc" in daemon.runtimes
     (image,) = parse_images(ask(ops, docker.image_argv(spec.image)))
