@@ -25,7 +25,7 @@ from cosmos_pipelines.operations.base import Verdict
 from cosmos_pipelines.operations.rate import frame_rate
 from cosmos_pipelines.operations.text import clean_name, clean_text, tidy
 from cosmos_pipelines.remote import gpu
-from cosmos_pipelines.remote.docker import answers
+from cosmos_pipelines.remote.docker import answers, problems
 from cosmos_pipelines.remote.files.confine import confine
 from cosmos_pipelines.runs.inputs import check_scene_name
 from cosmos_pipelines.runs.redact import without_secrets
@@ -52,7 +52,7 @@ READ: dict[str, Callable[[str], Any]] = {
     "containers": answers.parse_inspect,
     "images": answers.parse_images,
     "engine": lambda text: answers.parse_info(0, text, ""),
-    "problem": answers.parse_problem,
+    "problem": problems.parse_problem,
     "gpus": lambda text: gpu.parse(0, text),
     "progress": progress_of,
     "smoke": lambda text: read_smoke(text, 0),

@@ -40,9 +40,9 @@ from cosmos_pipelines.remote.docker.answers import (
     Image,
     parse_images,
     parse_inspect,
-    parse_problem,
     parse_time,
 )
+from cosmos_pipelines.remote.docker.problems import parse_problem
 from cosmos_pipelines.settings import Docker
 
 LAST_LINES: Final = 200

@@ -18,11 +18,10 @@ from cosmos_pipelines.lines import plain
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     DockerDaemon,
-    Problem,
     parse_image,
     parse_info,
-    parse_problem,
 )
+from cosmos_pipelines.remote.docker.problems import Problem, parse_problem
 from cosmos_pipelines.remote.ssh.connection import Completed
 from cosmos_pipelines.settings import Docker
 

@@ -11,13 +11,12 @@ from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     Container,
     DockerDaemon,
-    Problem,
     parse_images,
     parse_info,
     parse_inspect,
-    parse_problem,
 )
 from cosmos_pipelines.remote.docker.commands import ContainerSpec, Mount
+from cosmos_pipelines.remote.docker.problems import Problem, parse_problem
 from cosmos_pipelines.remote.gpu import GpuReader
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
