@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends import run_folder
-from cosmos_pipelines.backends.ssh import script
+from cosmos_pipelines.backends.ssh import host_shell
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.foreign import decoded, parse_json, parse_toml
@@ -75,7 +75,7 @@ def test_any_text_is_read_or_refused(name: str, text: str) -> None:
 @some(200)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    for read in (script.parts, lambda d: decoded(d, "x"), lambda d: parse_json(d, "x")):
+    for read in (host_shell.parts, lambda d: decoded(d, "x"), lambda d: parse_json(d, "x")):
         try:
             read(data)
         except CosmosError as e:
