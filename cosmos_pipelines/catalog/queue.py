@@ -19,13 +19,14 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, case, or_, select, update
 
 from cosmos_pipelines import ids
+from cosmos_pipelines.catalog.add_runs import turn_of
 from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
 from cosmos_pipelines.catalog.loads import LOAD_COLUMNS, Loads, load_of
 from cosmos_pipelines.catalog.moves import Moves
 from cosmos_pipelines.catalog.new_run import AUTO
 from cosmos_pipelines.catalog.pauses import ALL, Pauses, engine_scope, paused_in, place_scope
 from cosmos_pipelines.catalog.records import Load, Run, utc_now
-from cosmos_pipelines.catalog.runs import COLUMNS, run_of, turn_of
+from cosmos_pipelines.catalog.runs import COLUMNS, run_of
 from cosmos_pipelines.catalog.tables import loads, pauses, prompts, runs
 
 CLAIM_S: Final = 60.0
