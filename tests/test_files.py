@@ -265,7 +265,7 @@ def test_what_has_settled_is_read_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert sha256_of(path, remember=True) == hashlib.sha256(b"abd").hexdigest()
 
 
-LOGS = {"daemon.py", "runs/log.py"}
+LOGS = {"runs/log.py"}
 DIRECTORIES = {"catalog/deletion.py", "catalog/integrity.py", "runs/bundle.py", "backends/local.py"}
 DIRECTORIES |= {"resources/first_use.py"}
 RENAMED_SCENES = {"runs/scenes.py"}
