@@ -23,6 +23,7 @@ _WITH_VIDEO = (
     runs.c.model_type != "enhance",
 )
 LEASE_S = 30
+"""Seconds after which a lease that is not renewed ends; renewed three times in that span."""
 BEST = 5
 LATEST: dict[str, str | None] = {"latest": None} | {f"latest-{kind}": kind for kind in MODEL_TYPES}
 
