@@ -8,6 +8,7 @@ their containers; the next daemon finds them again.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+from cosmos_pipelines.errors import CosmosError
+from cosmos_pipelines.files import writing
 from cosmos_pipelines.resources.instance import daemon_reference, open_instance
 from cosmos_pipelines.settings import Settings, environment_of, load_settings
 
@@ -26,7 +29,9 @@ LONGEST_PAUSE_S: Final = 60.0
 ASK_S: Final = 1
 """How often the daemon looks which sensors are due."""
 LOG_BYTES: Final = 10_000_000
-"""Beyond this, the next daemon begins a new log (Dagster writes every event of every run there)."""
+"""Beyond this the log begins anew (Dagster writes every event of every run there)."""
+LOG_LOOK_S: Final = 60.0
+"""Seconds between two looks at how long the log is."""
 WORKSPACE: Final = Path(__file__).with_name("workspace.yaml")
 """What page and daemon load; one file, so that both know the code by the same name."""
 
@@ -62,19 +67,29 @@ class Daemon:
             self._child = self._start()
             if self._ending.is_set():  # asked to end in this very moment
                 _end(self._child)
-            code = self._child.wait()
+            code = self._end_of(self._child)
             if self._ending.is_set():
                 return
-            log = self._settings.dagster_dir / "daemon.log"
-            self._say(f"Dagster's daemon ended with exit code {code}; see {log}. Starting another.")
+            said = f"Dagster's daemon ended with exit code {code}; see {self._log}."
+            self._say(f"{said} Starting another.")
             self._ending.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
+    @property
+    def _log(self) -> Path:
+        return self._settings.dagster_dir / "daemon.log"
+
+    def _end_of(self, child: subprocess.Popen[bytes]) -> int:
+        """Return the exit code when the daemon has ended; meanwhile its log stays bounded."""
+        while True:
+            try:
+                return child.wait(LOG_LOOK_S)
+            except subprocess.TimeoutExpired:
+                _bound(self._log)
+
     def _start(self) -> subprocess.Popen[bytes]:
-        file = self._settings.dagster_dir / "daemon.log"
-        if file.exists() and file.stat().st_size > LOG_BYTES:
-            file.replace(file.with_name("daemon.log.1"))
-        with file.open("ab") as log:
+        _bound(self._log)
+        with self._log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "cosmos_pipelines.daemon"],
                 stdin=subprocess.PIPE,
@@ -84,6 +99,18 @@ class Daemon:
                 env={**environment_of(self._settings)},
                 start_new_session=True,  # Ctrl-C in the page's terminal is the page's
             )
+
+
+def _bound(log: Path) -> None:
+    """Keep a long log as `daemon.log.1`, and begin it anew: all who have it open append to it."""
+    try:
+        if log.stat().st_size <= LOG_BYTES:
+            return
+        with suppress(CosmosError), writing(log.with_name("daemon.log.1")) as part:  # a full disk
+            shutil.copyfile(log, part)
+        os.truncate(log, 0)
+    except OSError:  # it is not there yet, or belongs to somebody else: the daemon goes on
+        return
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

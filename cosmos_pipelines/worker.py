@@ -46,7 +46,7 @@ AWAY_S: Final = 60.0
 TRIES: Final = 3
 """Processes that may end without having begun a run before the run has failed."""
 
-Told = Callable[[str], None]
+Tell = Callable[[str], None]
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Worker:
 
     catalog: Catalog
     settings: Settings
-    told: Told
+    tell: Tell
     owner: str = field(default_factory=owner_name)
     _busy: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     """By load: the process that executes it."""
@@ -129,7 +129,7 @@ class Worker:
         for wanted in next_loads(self.catalog, self.settings, room, self._say, alone=last):
             if load := self.catalog.claim_load(wanted, self.owner):
                 runs = _counted(len(load.run_ids))
-                self.told(f"Started at {load.place}: {runs} of {label_of(load.engine)}.")
+                self.tell(f"Started at {load.place}: {runs} of {label_of(load.engine)}.")
                 self._busy[load.id] = self._start(load.id)
 
     def _adopt(self) -> None:
@@ -142,7 +142,7 @@ class Worker:
                 continue
             self._tries[order] += 1
             why = "process has died" if looks_lost(runs[0]) else "host answers again"
-            self.told(f"Taken over: {_counted(len(runs))} whose {why}.")
+            self.tell(f"Taken over: {_counted(len(runs))} whose {why}.")
             self._adopting[order] = self._start(" ".join(run.id for run in runs))
 
     def _start(self, line: str) -> subprocess.Popen[str]:
@@ -173,7 +173,7 @@ class Worker:
                 continue
             runs = self.catalog.find_runs(load.run_ids).values()
             counts = Counter(run.status for run in runs).items()
-            self.told(f"Ended at {load.place}: {', '.join(f'{n} {now}' for now, n in counts)}.")
+            self.tell(f"Ended at {load.place}: {', '.join(f'{n} {now}' for now, n in counts)}.")
             for run in runs:
                 in_vain = load.said or child.returncode not in (0, -signal.SIGINT)
                 if run.status == "pending" and in_vain:

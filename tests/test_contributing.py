@@ -49,6 +49,12 @@ def test_the_picture_shows_every_room() -> None:
     assert {name for names, _ in floors() for name in names} == rooms()
 
 
+def test_the_map_names_every_room_inside_a_room() -> None:
+    text = MAP.read_text(encoding="utf-8")
+    inner = {p.parent.relative_to(PACKAGE).as_posix() for p in PACKAGE.glob("*/**/__init__.py")}
+    assert sorted(room for room in inner if "/" in room and f"`{room}/" not in text) == []
+
+
 def test_the_picture_says_who_may_import_dagster() -> None:
     allowed = CONTRACTS["Dagster is imported in its rooms only"]["ignore_imports"]
     starred = {name for _, stars in floors() for name in stars}

@@ -12,6 +12,7 @@ import dagster as dg
 import psutil
 import pytest
 
+from cosmos_pipelines import daemon
 from cosmos_pipelines.api.starting import why_not_started
 from cosmos_pipelines.definitions import PRELOAD
 from cosmos_pipelines.resources.daemon_side import daemon_side
@@ -154,3 +155,23 @@ def test_what_a_run_needs_is_imported_before_its_process_is_forked(tmp_path: Pat
     )  # fmt: skip
     imported = json.loads(done.stdout.splitlines()[-1])
     assert len(imported) <= MOST_MODULES, " ".join(imported)
+
+
+def test_the_log_of_a_daemon_that_lives_long_stays_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "LOG_BYTES", 2_000_000)
+    monkeypatch.setattr(daemon, "LOG_LOOK_S", 0.1)
+    settings = make_project(tmp_path / "home").settings
+    with open_instance(settings):
+        pass
+    log, older = (settings.dagster_dir / name for name in ("daemon.log", "daemon.log.1"))
+    with daemon.Daemon(settings, print) as lives, log.open("ab", buffering=0) as opened:
+        until(lambda: lives.pid, "the daemon")
+        for number in range(3):  # as a process of the daemon, which keeps the file open
+            opened.write(b"%d\n" % number * 1_200_000)
+            until(lambda: log.stat().st_size < 2_000_000, "a new beginning")
+        opened.write(b"the last line\n")
+        assert lives.pid is not None
+        assert older.read_bytes().endswith(b"2\n")
+        assert log.read_bytes().endswith(b"the last line\n")

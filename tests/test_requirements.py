@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
@@ -27,6 +30,8 @@ PRIVATE = {
     "typer": "cosmos_pipelines.cli.typer_private",
     "dagster": "cosmos_pipelines.resources.dagster_private",
 }
+USES = PRIVATE | {"paramiko": "cosmos_pipelines.remote.ssh.algorithms"}
+"""The modules that import private parts, and one that uses those of a public class."""
 
 
 def source(module: str) -> str:
@@ -61,16 +66,42 @@ def test_the_private_method_of_dagsters_launcher_is_there() -> None:
     )
 
 
-@pytest.mark.parametrize("library", PRIVATE)
+PARTS_OF_PARAMIKO = (
+    "transport.Transport._kex_info", "transport.Transport._cipher_info",
+    "transport.Transport._mac_info", "transport.Transport._send_message",
+    "transport.Transport._really_parse_kex_init",
+    "auth_handler.AuthHandler._parse_service_accept",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("part", PARTS_OF_PARAMIKO)
+def test_the_private_parts_of_paramiko_that_we_use_are_there(part: str) -> None:
+    module, owner, attribute = part.split(".")
+    assert attribute in source(USES["paramiko"])
+    assert hasattr(getattr(import_module(f"paramiko.{module}"), owner), attribute), (
+        f"paramiko {version('paramiko')} has no {part} any more: do without it, in "
+        f"{USES['paramiko']}"
+    )
+
+
+def test_no_other_file_uses_private_parts_of_what_connects() -> None:
+    words = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "SLF001"]
+    words += ["--output-format", "json", str(PACKAGE / "remote"), str(PACKAGE / "backends")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    found = {Path(one["filename"]).name for one in json.loads(done.stdout)}
+    assert found == {"algorithms.py"}
+
+
+@pytest.mark.parametrize("library", USES)
 def test_the_versions_with_which_private_parts_were_tried_are_told(library: str) -> None:
     lowest = next(s.version for s in REQUIRED[library].specifier if s.operator == ">=")
     lock = (ROOT / "uv.lock").read_text(encoding="utf-8")
     locked = re.search(rf'^name = "{library}"\nversion = "(.+)"$', lock, re.M)
-    told = re.search(r"Tried with \w+ (.+)\.\s", source(PRIVATE[library]))
+    told = re.search(r"Tried with \w+ (.+)\.\s", source(USES[library]))
     assert locked
     assert told
     assert told[1] == " and ".join(dict.fromkeys([lowest, locked[1]])), (
-        f"{PRIVATE[library]} was tried with {told[1]}, but {library} {lowest} is the lowest that "
+        f"{USES[library]} was tried with {told[1]}, but {library} {lowest} is the lowest that "
         f"is allowed and {locked[1]} the one in uv.lock: try both, then say so there."
     )
 

@@ -44,7 +44,7 @@ class Orders(Project):
         (prompt_id, prompt_name, recipe, seed, engine, chunks, steps, notes, upscale (None, or
         engine, chunks and notes of its 4K), refusal, hint).
         """
-        from cosmos_pipelines.runs.orders import told
+        from cosmos_pipelines.runs.orders import describe_cells
         from cosmos_pipelines.runs.sweep import plan_cells
 
         project = self.catalog, self.settings
@@ -58,7 +58,7 @@ class Orders(Project):
             upscale=upscale,
             looking="foresee",
         )
-        return told(*project, cells, backend)
+        return describe_cells(*project, cells, backend)
 
     def queue_order(
         self,

@@ -24,5 +24,5 @@ class Working(Project):
         """
         from cosmos_pipelines.worker import Worker
 
-        told = on_news or (lambda _: None)
-        Worker(self.catalog, self.settings, told).work(until_empty=until_empty)
+        tell = on_news or (lambda _: None)
+        Worker(self.catalog, self.settings, tell).work(until_empty=until_empty)

@@ -37,6 +37,7 @@ from cosmos_pipelines.assets.video_checks import checked
 from cosmos_pipelines.catalog.alone import alone
 from cosmos_pipelines.catalog.records import Change, Prompt, Run, SceneRow
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.resources.dagster_statuses import DAGSTER_OPEN
 from cosmos_pipelines.settings import Settings
 
 Row = Prompt | Run | SceneRow
@@ -46,11 +47,6 @@ _SETS_OF: Final = {
     "run": (RUN_KEYS, UPSCALE_KEYS, FILE_KEYS),
     "scene": (SCENE_KEYS,),
 }
-ENDED: Final = (
-    dg.DagsterRunStatus.SUCCESS,
-    dg.DagsterRunStatus.FAILURE,
-    dg.DagsterRunStatus.CANCELED,
-)
 _SETS: Final = 1
 """Raised when there is another partition set, which is then filled from the whole catalog once."""
 
@@ -253,8 +249,7 @@ def _id(row: Row) -> str:
 def _being_registered(instance: dg.DagsterInstance, scene: SceneRow) -> bool:
     """Whether a Dagster run of this scene's partition has not ended."""
     tags = {"dagster/partition": scene.key}
-    statuses = [status for status in dg.DagsterRunStatus if status not in ENDED]
-    return bool(instance.get_runs(dg.RunsFilter(tags=tags, statuses=statuses), limit=1))
+    return bool(instance.get_runs(dg.RunsFilter(tags=tags, statuses=DAGSTER_OPEN), limit=1))
 
 
 def _in_work(instance: dg.DagsterInstance, dagster_run_id: str | None) -> bool:

@@ -82,6 +82,11 @@ class Backend(ABC):
     patience_s: float | None = None
     """Seconds to wait for a place that goes away before an order is started; None: as after it."""
 
+    @property
+    def sees_gpus(self) -> bool:
+        """Whether `gpus` tells the GPUs that orders get: a cluster's login node cannot."""
+        return True
+
     @abstractmethod
     def launch(self, order: Order, before_start: Callable[[], None] | None = None) -> Handle:
         """Place the inputs, start the order and return at once; an order id starts at most once.

@@ -45,14 +45,14 @@ def questions(directory: str) -> Mapping[str, list[str]]:
     }
 
 
-def told(ask: Ask, directory: str) -> dict[str, str]:
+def answers(ask: Ask, directory: str) -> dict[str, str]:
     """Return the output of each of the `questions`; `ask` returns the reason if a program fails."""
     return {name: ask(argv)[-LONGEST:] for name, argv in questions(directory).items()}
 
 
 def here(directory: Path) -> dict[str, str]:
     """Return the state of this machine."""
-    return told(ask_here, str(directory))
+    return answers(ask_here, str(directory))
 
 
 def records(folder: Path) -> dict[str, str]:

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, func, literal, select, tuple_, update
 
+from cosmos_pipelines.catalog.add_runs import STEP_S
 from cosmos_pipelines.catalog.database import Transaction
 from cosmos_pipelines.catalog.lifecycle import Lifecycle
 from cosmos_pipelines.catalog.new_run import check_priority
 from cosmos_pipelines.catalog.records import Run
-from cosmos_pipelines.catalog.runs import STEP_S
 from cosmos_pipelines.catalog.tables import runs
 from cosmos_pipelines.errors import InputError, StateError
 

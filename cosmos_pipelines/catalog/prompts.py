@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Connection, Row, or_, select
 
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.columns import in_texts, json_of, storable, wanted_id
@@ -35,17 +36,20 @@ class Prompts(Database):
         text: str,
         negative_prompt: str | None,
         scene: str,
-        name: str,
+        name: str | None,
         parameters: Mapping[str, Any],
         parent_prompt_id: str | None = None,
         source_run_id: str | None = None,
     ) -> tuple[Prompt, bool]:
         """Add a prompt; if a prompt has the same content already, return its row and False.
 
+        `name`: None for one that is made of the text and that no other prompt has.
+
         Raises:
             InputError: an empty or too long text, or parameters that are not JSON.
             UnknownId: no prompt `parent_prompt_id`.
         """
+        from cosmos_pipelines.naming import smart_name
         from cosmos_pipelines.operations.text import clean_name, clean_text, visible
 
         text = clean_text(text)
@@ -54,7 +58,7 @@ class Prompts(Database):
             "text": text,
             "negative_prompt": clean_text(negative, "negative prompt") if negative else None,
             "scene": storable(scene),
-            "name": clean_name(name),
+            "name": None if name is None else clean_name(name),
             "parameters": storable(in_texts(visible, json_of(parameters))),
         }
         prompt_id, known = self._with_content(values)
@@ -64,6 +68,8 @@ class Prompts(Database):
             raise self.unknown_prompt(parent_prompt_id)
         values |= {"parent_prompt_id": parent_prompt_id, "source_run_id": source_run_id}
         with self.write() as tx:
+            if name is None:  # in here, so that no other process gives the same name meanwhile
+                values["name"] = smart_name(text, partial(_is_name, tx.connection))
             values |= {"id": prompt_id, "created_at": tx.now, **tx.stamp()}
             statement = self.insert(prompts).values(values)
             statement = statement.on_conflict_do_nothing(index_elements=["id"])
@@ -128,7 +134,8 @@ class Prompts(Database):
 
     def has_prompt_named(self, name: str) -> bool:
         """Whether a prompt has exactly this name."""
-        return bool(self.rows(select(prompts.c.id).where(prompts.c.name == name).limit(1)))
+        with self.read() as connection:
+            return _is_name(connection, name)
 
     def _with_content(self, values: Mapping[str, Any]) -> tuple[str, Prompt | None]:
         """The id that such a prompt has or will have, and the prompt if it is there."""
@@ -161,6 +168,11 @@ class Prompts(Database):
             begun = select(*COLUMNS).where(begins_with(self, prompts.c.id, start))
             rows = self.rows(begun.order_by(in_bytes(self, prompts.c.id)).limit(SHOWN + 1))
         return [prompt_of(row) for row in rows]
+
+
+def _is_name(connection: Connection, name: str) -> bool:
+    named = select(prompts.c.id).where(prompts.c.name == name).limit(1)
+    return connection.execute(named).first() is not None
 
 
 def _ambiguous(wanted: str, found: list[Prompt]) -> str:

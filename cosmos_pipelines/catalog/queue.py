@@ -19,18 +19,19 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, case, or_, select, update
 
 from cosmos_pipelines import ids
+from cosmos_pipelines.catalog.add_runs import turn_of
 from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
 from cosmos_pipelines.catalog.loads import LOAD_COLUMNS, Loads, load_of
 from cosmos_pipelines.catalog.moves import Moves
 from cosmos_pipelines.catalog.new_run import AUTO
 from cosmos_pipelines.catalog.pauses import ALL, Pauses, engine_scope, paused_in, place_scope
 from cosmos_pipelines.catalog.records import Load, Run, utc_now
-from cosmos_pipelines.catalog.runs import COLUMNS, run_of, turn_of
+from cosmos_pipelines.catalog.runs import COLUMNS, run_of
 from cosmos_pipelines.catalog.tables import loads, pauses, prompts, runs
 
 CLAIM_S: Final = 60.0
 """Seconds after which a claim that is not renewed ends."""
-_ENDED: Final = ("failed", "cancelled")
+_WITHOUT_RESULT: Final = ("failed", "cancelled")
 _PARENT: Final = runs.alias("parent")
 
 
@@ -256,7 +257,7 @@ class Queue(Moves, Loads, Pauses):
         statement = (
             select(runs.c.id, _PARENT.c.id.label("parent"), _PARENT.c.status.label("parent_status"))
             .join(_PARENT, _PARENT.c.id == runs.c.parent_run_id)
-            .where(_QUEUED, _lease_over(utc_now()), _PARENT.c.status.in_(_ENDED))
+            .where(_QUEUED, _lease_over(utc_now()), _PARENT.c.status.in_(_WITHOUT_RESULT))
         )
         if not self.rows(statement.limit(1)):
             return []

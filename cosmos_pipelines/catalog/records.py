@@ -138,7 +138,7 @@ class Run(_Record):
     progress: dict[str, Any] | None = None
     """`done` of `total`, and `text`: the progress of the run now, or at its end."""
     turn: float | None = None
-    """The place in the queue, smaller first; see `queue.turn_of`. None: it was never queued."""
+    """The place in the queue, smaller first; see `add_runs.turn_of`. None: it was never queued."""
     load_id: str | None = None
     """The load in which a dispatcher has taken the run out of the queue last."""
     ordered_by: str | None = None

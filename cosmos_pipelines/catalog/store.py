@@ -1,8 +1,8 @@
 """The catalog: one object for all records of prompts, scenes, recipes and runs.
 
-The parts of the catalog are in prompts.py, scenes.py, runs.py, review.py, lifecycle.py, queue.py,
-loads.py, pauses.py, changes.py, counts.py, notices.py, gpu_times.py and workers.py; search,
-deletion and integrity checks are functions in separate files.
+The parts of the catalog are in prompts.py, scenes.py, runs.py, add_runs.py, review.py,
+lifecycle.py, queue.py, loads.py, pauses.py, changes.py, counts.py, notices.py, gpu_times.py and
+workers.py; search, deletion and integrity checks are functions in separate files.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from cosmos_pipelines.catalog.add_runs import AddRuns
 from cosmos_pipelines.catalog.changes import Changes
 from cosmos_pipelines.catalog.counts import Counts
 from cosmos_pipelines.catalog.gpu_times import GpuTimes
@@ -21,7 +22,7 @@ from cosmos_pipelines.catalog.scenes import Scenes
 from cosmos_pipelines.catalog.workers import Workers
 
 
-class Catalog(Prompts, Scenes, Queue, Review, Changes, Counts, Notices, GpuTimes, Workers):
+class Catalog(Prompts, Scenes, AddRuns, Queue, Review, Changes, Counts, Notices, GpuTimes, Workers):
     """The catalog in one database. Safe for many processes and threads at once."""
 
     @classmethod

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from cosmos_pipelines.backends.checks import Check, Finding, fail, ok, warn
-from cosmos_pipelines.backends.ssh.script import parts
+from cosmos_pipelines.backends.ssh.host_shell import parts
 from cosmos_pipelines.doctor.host import HostChecks
 from cosmos_pipelines.doctor.image import ImageCheck
 from cosmos_pipelines.engines import Engine

@@ -25,6 +25,7 @@ from cosmos_pipelines.hosts.records import SetUp, read_set_up
 from cosmos_pipelines.remote.disk import free_bytes
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
+from cosmos_pipelines.remote.docker.problems import Problem
 
 Tell = Callable[[str], None]
 
@@ -111,11 +112,11 @@ def arrive(target: EngineOnHost, *, code: bool = True) -> Arrived:
     )
 
 
-def _docker(host: HostFolder) -> docker_answers.Daemon:
+def _docker(host: HostFolder) -> docker_answers.DockerDaemon:
     done = host.connection.run(docker.info_argv(), timeout_s=LOOK_S)
     stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     daemon = docker_answers.parse_info(done.exit_code, stdout, stderr)
-    if isinstance(daemon, docker_answers.Problem):
+    if isinstance(daemon, Problem):
         raise daemon.error(host.host)
     return daemon
 

@@ -17,7 +17,7 @@ from cosmos_pipelines.hosts import code_tar
 from cosmos_pipelines.hosts import setup_script as host_setup_script
 from cosmos_pipelines.hosts.arrive import Arrived, EngineOnHost
 from cosmos_pipelines.hosts.lines import stream_lines
-from cosmos_pipelines.remote.docker import answers as docker_answers
+from cosmos_pipelines.remote.docker.problems import parse_problem
 from cosmos_pipelines.remote.ssh.streams import feed
 
 COPY_S: Final = 300.0
@@ -95,7 +95,7 @@ def _in_use_error(target: EngineOnHost, using: Sequence[str]) -> StateError:
 
 
 def _docker_error(target: EngineOnHost, stderr: str) -> BackendError:
-    return docker_answers.parse_problem(stderr).error(target.host.host)
+    return parse_problem(stderr).error(target.host.host)
 
 
 def _check_replaced(target: EngineOnHost, code: int, stderr: str) -> None:

@@ -20,6 +20,7 @@ from cosmos_pipelines.hosts.records import SetUp
 from cosmos_pipelines.remote.docker import answers as docker_answers
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import Image
+from cosmos_pipelines.remote.docker.problems import parse_problem
 
 _CANDIDATE: Final = "cosmos-new-"
 """Begins the name of an image until the image has passed its smoke test."""
@@ -111,7 +112,7 @@ def _run_docker(target: EngineOnHost, argv: list[str]) -> None:
     done = target.host.connection.run(argv, timeout_s=LOOK_S)
     if done.exit_code != 0:
         stderr = done.stderr.decode(errors="replace")
-        raise docker_answers.parse_problem(stderr).error(target.host.host)
+        raise parse_problem(stderr).error(target.host.host)
 
 
 def _recipe(
@@ -131,7 +132,7 @@ def _recipe(
 
 
 def _build_error(target: EngineOnHost, last: str, code: int) -> BackendError:
-    problem = docker_answers.parse_problem(last)
+    problem = parse_problem(last)
     hint = problem.hint
     if problem.kind in ("no_image", "other"):
         hint = "--base IMAGE takes the base from a mirror, --image NAME takes your own image."

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cosmos_pipelines.backends.carriers.container import PROJECT_LABEL
-from cosmos_pipelines.backends.ssh.script import script
+from cosmos_pipelines.backends.ssh.host_shell import script
 from cosmos_pipelines.remote.docker import commands as docker
 
 WRONG: Final = 65

@@ -89,11 +89,11 @@ def usable_as_it_is(source: Source, plan: Plan) -> bool:
 
 def make(source: Source, target: Path, plan: Plan, step: Callable[[], None]) -> Facts:
     """As `make_all`, of one pass."""
-    return make_all([Job(source, target, step)], plan)[0]
+    return make_all([PassToMake(source, target, step)], plan)[0]
 
 
 @dataclass(frozen=True)
-class Job:
+class PassToMake:
     """A pass to make: of what, where to, and what to call after each of its `steps`."""
 
     source: Source
@@ -101,7 +101,7 @@ class Job:
     step: Callable[[], None]
 
 
-def make_all(jobs: Sequence[Job], plan: Plan) -> list[Facts]:
+def make_all(jobs: Sequence[PassToMake], plan: Plan) -> list[Facts]:
     """Write each target and return facts for scene.json: `made`, hash of the source, its own.
 
     What can be known of the sources is looked at first, and the whole range of depths: no video is
@@ -135,7 +135,7 @@ def make_all(jobs: Sequence[Job], plan: Plan) -> list[Facts]:
     return [facts[job.source.name] for job in jobs]
 
 
-def _ready(job: Job, plan: Plan) -> OfLayers | Callable[[], Facts]:
+def _ready(job: PassToMake, plan: Plan) -> OfLayers | Callable[[], Facts]:
     """What makes the pass, once all is known of its source that is to be known before."""
     source, target, step = job.source, job.target, job.step
     if usable_as_it_is(source, plan):

@@ -13,7 +13,7 @@ from cosmos_pipelines.files import write_json
 from cosmos_pipelines.foreign import absolute, as_text
 from cosmos_pipelines.media import encode_pass, scene
 from cosmos_pipelines.media.asked import AS_USUAL, Asked
-from cosmos_pipelines.media.encode_pass import Job, Plan
+from cosmos_pipelines.media.encode_pass import PassToMake, Plan
 from cosmos_pipelines.media.files import hash_of, saying_why_not_read
 from cosmos_pipelines.media.fingerprints import fingerprint, stamps_of
 from cosmos_pipelines.media.kept import how_made, still_valid
@@ -240,7 +240,7 @@ def _make_all(
 ) -> dict[str, Entry]:
     files = {s.name: _file_of(s, plan, staging.parent, beside) for s in sources}
     jobs = [
-        Job(s, staging / files[s.name], _steps(s.name, encode_pass.steps(s, plan), progress))
+        PassToMake(s, staging / files[s.name], _steps(s.name, encode_pass.steps(s, plan), progress))
         for s in sources
         if s.name not in kept and staging.parent / files[s.name] != s.found.files[0]
     ]

@@ -21,7 +21,7 @@ GATHER: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
-class Told:
+class SentMessage:
     """A message, and what became of it."""
 
     title: str
@@ -38,7 +38,7 @@ def tell(
     settings: Settings,
     addresses: Sequence[Address],
     gathered: timedelta = GATHER,
-) -> Told | None:
+) -> SentMessage | None:
     """Tell all that waits to be told in one message, if it is time; None: nothing was told.
 
     What no address has taken waits for the next time. What one of them has taken is told no more:
@@ -50,13 +50,13 @@ def tell(
         return None
     try:
         title, body, bad = digest(settings.home.name, taken, settings.ui.address)
-        told = Told(title, send(addresses, title, body, bad=bad))
+        message = SentMessage(title, send(addresses, title, body, bad=bad))
     except BaseException:
         catalog.give_back_notices(taken)
         raise
-    if not told.sent:
+    if not message.sent:
         catalog.give_back_notices(taken)
-    return told
+    return message
 
 
 def send_test(settings: Settings) -> list[Delivery]:

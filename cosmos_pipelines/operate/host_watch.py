@@ -20,7 +20,7 @@ from cosmos_pipelines.backends.registry import backend_for, host_of
 from cosmos_pipelines.catalog.records import Run, iso
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
-from cosmos_pipelines.operate.places import Place, ask_place, places_of
+from cosmos_pipelines.operate.places import BackendState, ask_place, places_of
 from cosmos_pipelines.operate.status import left_in
 from cosmos_pipelines.remote.gpu import GpuState
 from cosmos_pipelines.runs.lost import looks_lost
@@ -43,7 +43,7 @@ Sample = tuple[float, int | None, int | None, int | None]
 class _Watched:
     """What is known of one place."""
 
-    place: Place
+    place: BackendState
     before: Sequence[Run] = ()
     """The runs that were active when it was asked last."""
     answered_at: datetime | None = None
@@ -106,7 +106,7 @@ class HostWatch:
             self._watched.pop(name).ended.set()
         for name in names:
             if name not in self._watched:
-                watched = _Watched(Place(name, host_of(self._settings, name)))
+                watched = _Watched(BackendState(name, host_of(self._settings, name)))
                 self._watched[name] = watched
                 thread = threading.Thread(
                     target=self._keep_looking, args=(watched,), name=f"watch-{name}", daemon=True
@@ -130,7 +130,7 @@ class HostWatch:
             pause = min(2 * pause, LONGEST_S)
 
     def _look(self, backend: Backend, watched: _Watched) -> None:
-        place = Place(watched.place.backend, watched.place.host)
+        place = BackendState(watched.place.backend, watched.place.host)
         before = self._catalog.active_runs()
         ask_place(backend, place)
         if place.orders is None and place.gpus == GpuState(()):  # it did not answer at all
@@ -146,5 +146,5 @@ class HostWatch:
     def _silent(self, watched: _Watched, problem: str) -> None:
         """What was seen of a silent place is old: its GPUs are not shown as if they were now."""
         watched.silent_since = watched.silent_since or datetime.now(UTC)
-        watched.place = Place(watched.place.backend, watched.place.host, problem=problem)
+        watched.place = BackendState(watched.place.backend, watched.place.host, problem=problem)
         self._news.set()

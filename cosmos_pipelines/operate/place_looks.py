@@ -42,7 +42,7 @@ from cosmos_pipelines.runs.known_places import (
 )
 from cosmos_pipelines.runs.places_for import Needs, paused_places, places_for
 from cosmos_pipelines.settings import Settings
-from cosmos_pipelines.settings_hosts import SLURM, Place
+from cosmos_pipelines.settings_hosts import Place
 
 if TYPE_CHECKING:
     from cosmos_pipelines.backends.ssh.backend import SshBackend
@@ -157,7 +157,6 @@ def _looked(
     place: Place, backend: Backend, engines: Mapping[str, str | None], free: int | None
 ) -> PlaceState:
     backend.active()  # raises an error where its carrier does not work
-    sees = place.kind != SLURM
     state = backend.gpus()
     gpus = tuple(
         KnownGpu(gpu.index, gpu.name, gpu.memory_total_mib)
@@ -165,8 +164,8 @@ def _looked(
         if gpu.fault is None and (place.gpus == "all" or gpu.index in place.gpus)
     )
     now = datetime.now(UTC)
-    said = state.problem if sees else None
-    return PlaceState(place.name, True, gpus, sees, engines, now, None, said, free)
+    sees = backend.sees_gpus
+    return PlaceState(place.name, True, gpus, sees, engines, now, None, state.problem, free)
 
 
 def _engines(settings: Settings) -> Iterator[Engine]:

@@ -27,7 +27,7 @@ LOOK_S: Final = 5.0
 
 
 @dataclass
-class Place:
+class BackendState:
     """The state of a backend."""
 
     backend: str
@@ -74,9 +74,9 @@ def places_of(settings: Settings, runs: Iterable[Run]) -> list[str]:
     return list(dict.fromkeys([*places, *host_names(settings)]))
 
 
-def look_at(settings: Settings, names: Sequence[str]) -> dict[str, Place]:
+def look_at(settings: Settings, names: Sequence[str]) -> dict[str, BackendState]:
     """Return the state of these backends, asked at the same time."""
-    places = {name: Place(name, host_of(settings, name)) for name in names}
+    places = {name: BackendState(name, host_of(settings, name)) for name in names}
     asked = [
         threading.Thread(target=_asking(settings, place), name=f"look-{name}", daemon=True)
         for name, place in places.items()
@@ -87,8 +87,8 @@ def look_at(settings: Settings, names: Sequence[str]) -> dict[str, Place]:
     for thread, name in zip(asked, names, strict=True):
         within_s = LOOK_S + _connect_s(settings, name)
         thread.join(max(0, started + within_s - time.monotonic()))
-        if thread.is_alive():  # the thread may still write into its own Place, so make a new one
-            places[name] = Place(name, places[name].host)
+        if thread.is_alive():  # it may still write into the state that it has, so make a new one
+            places[name] = BackendState(name, places[name].host)
             places[name].problem = f"The backend {name} did not answer within {within_s:g} s."
     return places
 
@@ -98,7 +98,7 @@ def _connect_s(settings: Settings, name: str) -> float:
     return (settings.remote if place is None else place.remote).connect_timeout_s
 
 
-def _asking(settings: Settings, place: Place) -> Callable[[], None]:
+def _asking(settings: Settings, place: BackendState) -> Callable[[], None]:
     def ask() -> None:
         try:
             with closing(backend_for(settings, place.backend)) as backend:
@@ -109,7 +109,7 @@ def _asking(settings: Settings, place: Place) -> Callable[[], None]:
     return ask
 
 
-def ask_place(backend: Backend, place: Place) -> None:
+def ask_place(backend: Backend, place: BackendState) -> None:
     """Read the orders and the GPUs; the GPUs also if Docker cannot be used."""
     try:
         # The orders of a host's set-up belong to no run, but are not stray.
@@ -122,7 +122,7 @@ def ask_place(backend: Backend, place: Place) -> None:
 
 
 def left_behind(
-    places: Mapping[str, Place],
+    places: Mapping[str, BackendState],
     runs: Sequence[Run],
     lost: Collection[str],
     unowned: Collection[str],
@@ -160,7 +160,7 @@ def _vanished(run: Run, lost: bool) -> Left:
     return Left("vanished", run.id, run.backend, sentence, f"cosmos kill {run.id}")
 
 
-def _unowned(order: str, place: Place, run: Run | None) -> Left:
+def _unowned(order: str, place: BackendState, run: Run | None) -> Left:
     where = place.host or "this machine"
     if run is None:
         sentence = f"runs on {where} and belongs to no run"

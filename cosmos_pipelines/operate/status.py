@@ -10,7 +10,7 @@ from cosmos_pipelines.backends.registry import hosts_meant, place_words
 from cosmos_pipelines.catalog.records import Prompt, Run
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import ENGINES, label_of
-from cosmos_pipelines.operate.places import Left, Place, left_behind, look_at, places_of
+from cosmos_pipelines.operate.places import BackendState, Left, left_behind, look_at, places_of
 from cosmos_pipelines.operate.workers import living_workers
 from cosmos_pipelines.runs.budget import not_counted
 from cosmos_pipelines.runs.lost import looks_lost
@@ -58,7 +58,7 @@ def status(catalog: Catalog, settings: Settings, hosts: Sequence[str] = ()) -> d
 
 def left_in(
     catalog: Catalog,
-    found: Mapping[str, Place],
+    found: Mapping[str, BackendState],
     before: Sequence[Run],
     active: Sequence[Run],
     lost: set[str],

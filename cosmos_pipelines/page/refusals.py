@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cosmos_pipelines.errors import CatalogAway, CosmosError, UnknownId
+from cosmos_pipelines.foreign import as_text
 from cosmos_pipelines.page.routes import HEADERS
 from cosmos_pipelines.page.site import Site
 
@@ -49,7 +50,7 @@ def _refusal(site: Site, request: Request, status: int, error: str, hint: str | 
     from starlette.responses import JSONResponse
 
     if "application/json" in request.headers.get("accept", ""):
-        return JSONResponse({"error": error, "hint": hint}, status)
+        return JSONResponse({"error": as_text(error), "hint": hint and as_text(hint)}, status)
     part = request.headers.get("hx-request") == "true"
     template = "parts/refusal.html" if part else "refusal.html"
     away = status == 503

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.errors import CosmosError, InputError
+from cosmos_pipelines.foreign import as_text
 from cosmos_pipelines.page.feed import Feed
 from cosmos_pipelines.page.hosts_news import HostsNews
 from cosmos_pipelines.page.jobs import Jobs
@@ -78,7 +79,8 @@ class Site:
             "since": getattr(request.state, "since", None),
         }
         text = templates().get_template(template).render({**shared, **values})
-        return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+        # a name of a file that is no UTF-8 may be anywhere in it
+        return HTMLResponse(as_text(text), status, headers={"Cache-Control": "no-store"})
 
 
 def is_page(request: Request) -> bool:

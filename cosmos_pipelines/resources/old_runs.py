@@ -25,14 +25,10 @@ import dagster as dg
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.files import files_below, remove
 from cosmos_pipelines.resources.dagster_private import events_file
+from cosmos_pipelines.resources.dagster_statuses import DAGSTER_ENDED
 
 Kind = Literal["dagster runs", "dagster files", "captured output"]
 
-ENDED: Final = [
-    dg.DagsterRunStatus.SUCCESS,
-    dg.DagsterRunStatus.FAILURE,
-    dg.DagsterRunStatus.CANCELED,
-]
 PACKED: Final = 512
 """Bytes of a page of a packed file. Dagster's tables and indices, most of them empty, take a page
 each: 140 kB for a run of 12 events with pages of 4 KiB, 40 kB with these."""
@@ -110,7 +106,7 @@ def remove_old(instance: dg.DagsterInstance, old: OldRun) -> int:
 
 
 def _ended_before(instance: dg.DagsterInstance, before: datetime) -> Iterator[dg.DagsterRun]:
-    wanted = dg.RunsFilter(statuses=ENDED, updated_before=before)
+    wanted = dg.RunsFilter(statuses=DAGSTER_ENDED, updated_before=before)
     cursor = None
     while runs := instance.get_runs(wanted, limit=A_PAGE, cursor=cursor):
         yield from runs

@@ -14,11 +14,11 @@ from loguru import logger
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.catalog.records import ACTIVE, Run
+from cosmos_pipelines.catalog.runs import LEASE_S
 from cosmos_pipelines.errors import BackendError, StateError, Unreachable
 from cosmos_pipelines.operations.base import Order, Verdict
 from cosmos_pipelines.runs.context import RunContext
 from cosmos_pipelines.runs.given_up import was_given_up
-from cosmos_pipelines.runs.lease import LEASE_S
 from cosmos_pipelines.runs.lost import may_be_taken
 from cosmos_pipelines.runs.stall import may_start_again, note_again
 

@@ -177,7 +177,6 @@ def register_prompt(
         MediaError: one line that says what is wrong with the scene.
     """
     from cosmos_pipelines.catalog.columns import json_of
-    from cosmos_pipelines.naming import smart_name
     from cosmos_pipelines.operations.text import clean_name, clean_text
 
     text = clean_text(text)
@@ -192,7 +191,7 @@ def register_prompt(
         text,
         negative_prompt,
         row.key,
-        name or smart_name(text, catalog.has_prompt_named),
+        name,
         parameters,
         parent_prompt_id=parent,
     )

@@ -14,11 +14,10 @@ from typing import Final
 
 from loguru import logger
 
+from cosmos_pipelines.catalog.runs import LEASE_S
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 
-LEASE_S = 30
-"""Seconds after which a lease that is not renewed ends; renewed three times in that span."""
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """It counts sleep as well, and nobody sets it."""
 

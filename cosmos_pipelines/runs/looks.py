@@ -40,7 +40,7 @@ UNKNOWN_S: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Told:
+class JobFacts:
     """What an engine says of a job; of a job that is not known yet, what is usual."""
 
     cost: Cost | None = None
@@ -67,14 +67,14 @@ class Looks:
         self._measured: dict[str, bool] = {}
         self._jobs: dict[str, Job] = {}
         self._faults: dict[str, Exception] = {}
-        self._told: dict[str, Told] = {}
+        self._facts: dict[str, JobFacts] = {}
         self.nowhere: dict[str, str] = {}
         """By run for any place that none can take now, of those looked at: why, as a sentence."""
 
     def waiting(self, run: Run, alone: Collection[str] = ()) -> Waiting:
         """The run as the planner sees it, by what the catalog says. `alone`: see `next_loads`."""
         key = self._key(run)
-        known = self._told.get(run.id, Told())
+        known = self._facts.get(run.id, JobFacts())
         gpus = known.cost.gpus if known.cost else 1
         lone = run.id in alone or run.id in self._faults
         places = self._places(run, gpus)
@@ -113,7 +113,7 @@ class Looks:
             job = self._job_of(run, self._known_inputs(run))
             key = (*where, engine.batch_key(job))
             hash(key)
-            self._told[run.id] = Told(engine.cost(job), engine.mixed(job), _most(engine, job))
+            self._facts[run.id] = JobFacts(engine.cost(job), engine.mixed(job), _most(engine, job))
         except Exception as e:  # noqa: BLE001 - one run's fault never stops the others
             self._faults[run.id] = e
             return run.id

@@ -20,14 +20,14 @@ from cosmos_pipelines.runs.plan import Planned
 from cosmos_pipelines.runs.sweep import Cell
 from cosmos_pipelines.settings import Settings
 
-_TOLD: Final = (
+_OF_ESTIMATE: Final = (
     "seconds", "p90_s", "load_s", "upload_s", "download_s", "waited_s", "basis",
     "money", "p90_money", "currency",
 )  # fmt: skip
 """What a load tells of its estimate."""
 
 
-def told(
+def describe_cells(
     catalog: Catalog, settings: Settings, cells: Sequence[Cell], backend: str | None
 ) -> dict[str, Any]:
     """What the cells would become, as plain data; see `CosmosAPI.plan_order`."""
@@ -178,7 +178,7 @@ def _load(order: dict[str, Any]) -> dict[str, Any]:
         "backend": order["backend"],
         "runs": len(order["order"]["run_ids"]),
         "chunks": sum(cost["chunks"] for cost in costs.values()) or None,
-        **{name: expected.get(name) for name in _TOLD},
+        **{name: expected.get(name) for name in _OF_ESTIMATE},
         "said": expected.get("said", {}),
         "notes": order["notes"],
     }

@@ -154,7 +154,6 @@ def record_of(
 
 
 def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
-    from cosmos_pipelines.naming import smart_name
     from cosmos_pipelines.operations.text import clean_text
 
     prompt = context.prompt_of(run)
@@ -182,7 +181,7 @@ def _text(context: RunContext, run: Run, received: Path) -> dict[str, Any]:
             text,
             prompt.negative_prompt,
             prompt.scene,
-            smart_name(text, context.catalog.has_prompt_named),
+            None,
             prompt.parameters,
             parent_prompt_id=prompt.id,
             source_run_id=run.id,

@@ -26,7 +26,7 @@ NAMED: Final = 3
 
 
 @dataclass(frozen=True)
-class Place:
+class SceneToPrepare:
     """One scene. `source` and `asked`: with which it is prepared; `dest`: where it will lie."""
 
     found: FoundScene
@@ -36,14 +36,16 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Places:
+class ScenesToPrepare:
     """The scenes of a directory, one at least, and what lies beside them and is of none."""
 
-    scenes: list[Place]
+    scenes: list[SceneToPrepare]
     beside: tuple[Left, ...] = ()
 
 
-def places_of(settings: Settings, directory: Path, name: str | None, asked: Asked) -> Places:
+def places_of(
+    settings: Settings, directory: Path, name: str | None, asked: Asked
+) -> ScenesToPrepare:
     """The scenes in a directory, or the one that is asked for; one at least.
 
     A directory below the inputs root is prepared in place: a scene that has a directory of its own
@@ -73,7 +75,7 @@ def places_of(settings: Settings, directory: Path, name: str | None, asked: Aske
         known = known or _described(scenes, asked.scene)
         scenes = known or [survey_.scene(asked.scene)]
     places = [_place(one, source, base, asked, in_place=in_place) for one in scenes]
-    return Places(places, beside)
+    return ScenesToPrepare(places, beside)
 
 
 def _described(scenes: list[FoundScene], pattern: str) -> list[FoundScene]:
@@ -91,7 +93,9 @@ def _described(scenes: list[FoundScene], pattern: str) -> list[FoundScene]:
     return found
 
 
-def only_place(settings: Settings, directory: Path, name: str | None, asked: Asked) -> Place:
+def only_place(
+    settings: Settings, directory: Path, name: str | None, asked: Asked
+) -> SceneToPrepare:
     """As `places_of`, of a directory with one scene.
 
     Raises:
@@ -172,7 +176,7 @@ def _prepared_in(directory: Path) -> list[FoundScene]:
     return found
 
 
-def _wrong_place(settings: Settings, place: Place) -> dict[str, Any]:
+def _wrong_place(settings: Settings, place: SceneToPrepare) -> dict[str, Any]:
     try:
         scene_key(settings, place.dest)
     except CosmosError as e:
@@ -180,9 +184,11 @@ def _wrong_place(settings: Settings, place: Place) -> dict[str, Any]:
     return {}
 
 
-def _place(found: FoundScene, source: Path, base: Path, asked: Asked, *, in_place: bool) -> Place:
+def _place(
+    found: FoundScene, source: Path, base: Path, asked: Asked, *, in_place: bool
+) -> SceneToPrepare:
     if not found.name:
-        return Place(found, source, base, replace(asked, scene=None))
+        return SceneToPrepare(found, source, base, replace(asked, scene=None))
     beside = found.root / found.stem if found.stem else found.root
     dest = beside if in_place else base / found.name
-    return Place(found, found.root, dest, replace(asked, scene=found.stem or None))
+    return SceneToPrepare(found, found.root, dest, replace(asked, scene=found.stem or None))

@@ -27,11 +27,11 @@ def notices(context: dg.SensorEvaluationContext, catalog: CatalogResource) -> dg
         if not addresses:
             return dg.SkipReason(reached or "Nobody is told of anything: [notify] has no address.")
         context.update_cursor(look(store, settings, context.cursor))
-        told = tell(store, settings, addresses)
-    if told is None:
+        message = tell(store, settings, addresses)
+    if message is None:
         return dg.SkipReason(reached or "There is nothing new to tell.")
-    for one in told.deliveries:
+    for one in message.deliveries:
         if one.problem is not None:
             context.log.warning(as_text(f"{one.address} was not told: {one.problem}"))
-    number = sum(one.problem is None for one in told.deliveries)
-    return dg.SkipReason(as_text(f"Told {number} of {len(told.deliveries)}: {told.title}"))
+    number = sum(one.problem is None for one in message.deliveries)
+    return dg.SkipReason(as_text(f"Told {number} of {len(message.deliveries)}: {message.title}"))

@@ -15,6 +15,8 @@ from typing import Final, Literal, TypeVar
 
 import dagster as dg
 
+from cosmos_pipelines.resources.dagster_statuses import DAGSTER_OPEN
+
 RUN_KEY: Final = "dagster/run_key"
 TRIES: Final = 3
 """Dagster runs that are requested for the same work if they end before they have taken it."""
@@ -26,7 +28,7 @@ State = Literal["waits", "unsent", "cancelled", "died", "idle", "gone"]
 """`waits`: in Dagster's queue, or at work. `unsent`: created, but not put into Dagster's queue;
 a request with the same key does that. `idle`: ended as a success."""
 
-_ENDED: Final[Mapping[dg.DagsterRunStatus, State]] = {
+_STATES: Final[Mapping[dg.DagsterRunStatus, State]] = {
     dg.DagsterRunStatus.CANCELED: "cancelled",
     dg.DagsterRunStatus.FAILURE: "died",
     dg.DagsterRunStatus.SUCCESS: "idle",
@@ -117,7 +119,7 @@ def _unseen(entry: Asked) -> Fate:
 def _fate(run: dg.DagsterRun) -> Fate:
     if run.status == dg.DagsterRunStatus.NOT_STARTED:
         return Fate("unsent", run.run_id)
-    return Fate(_ENDED.get(run.status, "waits"), run.run_id)
+    return Fate(_STATES.get(run.status, "waits"), run.run_id)
 
 
 def unfinished(instance: dg.DagsterInstance, tag: str, value: str) -> Iterable[dg.DagsterRun]:
@@ -126,6 +128,5 @@ def unfinished(instance: dg.DagsterInstance, tag: str, value: str) -> Iterable[d
     Asked by status: with 100,000 Dagster runs of the same tag, Dagster's own query by tag and
     status reads them all.
     """
-    statuses = [status for status in dg.DagsterRunStatus if status not in _ENDED]
-    runs = instance.get_runs(dg.RunsFilter(statuses=statuses))
+    runs = instance.get_runs(dg.RunsFilter(statuses=DAGSTER_OPEN))
     return [run for run in runs if run.tags.get(tag) == value]

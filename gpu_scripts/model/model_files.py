@@ -9,7 +9,8 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,22 @@ def move(made: Path, target: Path) -> None:
         os.close(folder)
 
 
-def write_whole(target: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Yield a `.part` path beside `target`; it becomes `target` if the block raises nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     try:
-        part.write_bytes(content)
+        yield part
         move(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with whole_file(target) as part:
+        part.write_bytes(content)
 
 
 def sha256_of(path: Path) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from model_files import FULL, move
+from model_files import FULL, whole_file
 from model_judging import Failure
 from model_log import one_line
 from model_needs import Refused
@@ -90,18 +90,13 @@ class Ffmpeg:
         kept = "".join(f"[k{k}]" for k in range(len(made)))
         filters.append(f"{kept}concat=n={len(made)}:v=1:a=0,{_steady(sample.fps)}[v]")
         words += ["-filter_complex", ";".join(filters), "-map", "[v]", "-r", str(sample.fps)]
-        part = output.with_name(f"{output.name}.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        words += [*JOINED, "-movflags", "+faststart", "-f", "mp4", str(part)]
-        try:
+        with whole_file(output) as part:
+            words += [*JOINED, "-movflags", "+faststart", "-f", "mp4", str(part)]
             self._run(words, "model_failed", "joined")
             frames = self.frames(part)
             if frames != sum(sample.keep):
                 problem = f"The joined video has {frames} frames, not {sum(sample.keep)}"
                 raise PieceFailed("model_failed", f"{problem}.")
-            move(part, output)
-        finally:
-            part.unlink(missing_ok=True)
 
     def clip(self, source: Path, frames: int, longest: int, target: Path) -> None:
         """Write the first frames of a video, the longer side `longest` pixels, both sides even.

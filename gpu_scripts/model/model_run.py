@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import model_needs
-from model_files import not_written
+from model_files import not_written, write_whole
 from model_judging import Failure, Load, goes_on, judged, never_reached
 from model_load import LoadOfModel, folder_of
 from model_log import Log, one_line
@@ -196,7 +196,7 @@ class Order:
             path = Path(request.lines)
             name = str(path.with_name(f"{path.stem}.{number}{path.suffix}"))
             content = b"".join(self._lines[part.line] + b"\n" for part in parts)
-            (request.run / name).write_bytes(content)
+            write_whole(request.run / name, content)
             new[f"{run}/{request.lines}"] = f"{run}/{name}"
         kept = {part.sample.spec for part in parts}
         gone = {f"{run}/{s.spec}" for s in request.samples if s.spec and s.spec not in kept}

@@ -21,14 +21,13 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
 import av
 import numpy as np
-from model_files import Finished
+from model_files import Finished, whole_file
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -150,20 +149,6 @@ def say(line: str) -> None:
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, ValueError | BadRequest) else f"{type(error).__name__}: {text}"
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a `.part` path beside `path`; rename it to `path` if the block raises nothing."""
-    part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield part
-        with part.open("rb+") as f:
-            os.fsync(f.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def decoded(path: Path) -> Iterator[av.VideoFrame]:

@@ -23,7 +23,7 @@ from cosmos_pipelines.backends.carriers.base import (
     Carrier,
     CarrierChecks,
     ListedOrder,
-    Places,
+    OrderPaths,
     Start,
 )
 from cosmos_pipelines.backends.checks import Check, Finding, ok
@@ -32,6 +32,7 @@ from cosmos_pipelines.backends.ssh.backend import SshBackend
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.doctor.doctor import examine
 from cosmos_pipelines.errors import BackendError, Unreachable
+from cosmos_pipelines.operate.place_looks import look_at_place
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.operations import Order
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
@@ -116,7 +117,7 @@ class Plain(Carrier):
         if answer is None:
             raise BackendError("launch_failed", f"There is no setsid on {host}: {stderr}")
 
-        def start(places: Places) -> list[str]:
+        def start(places: OrderPaths) -> list[str]:
             folder = self.folder(order.id, places)
             inside = {"run": folder, "scripts": places.scripts, "python": sys.executable}
             env = [f"{k}={v}" for k, v in order.environment(**inside).items()]
@@ -297,3 +298,13 @@ def test_doctor_asks_the_carrier_what_it_needs(settings: Settings) -> None:
     assert found["image"].found == "no image is needed"
     assert "Docker" not in found
     assert found["write access"].result == "ok"
+
+
+def test_of_orders_that_run_on_other_machines_no_gpu_is_missing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = place_of(settings, NAME)
+    assert look_at_place(settings, place).sees_gpus
+    monkeypatch.setattr(Plain, "elsewhere", True)
+    found = look_at_place(settings, place)
+    assert (found.up, found.gpus, found.sees_gpus, found.said) == (True, (), False, None)

@@ -24,11 +24,11 @@ from hypothesis.stateful import (
 from sqlalchemy import delete, select, update
 
 from cosmos_pipelines.catalog import Catalog
+from cosmos_pipelines.catalog.add_runs import SHARE_S, STEP_S
 from cosmos_pipelines.catalog.new_run import new_run
 from cosmos_pipelines.catalog.pauses import ALL, engine_scope, place_scope
 from cosmos_pipelines.catalog.queue import NewLoad
 from cosmos_pipelines.catalog.records import ACTIVE, utc_now
-from cosmos_pipelines.catalog.runs import SHARE_S, STEP_S
 from cosmos_pipelines.catalog.tables import loads, pauses, runs
 from tests.fuzz.inputs import BY_HAND
 

@@ -71,6 +71,20 @@ def test_eight_writers_at_once_are_all_served_and_lose_nothing_of_each_other(
     assert len(catalog.list_prompts(limit=None)) == len(API) * ROUNDS + ROUNDS
 
 
+def name(number: int, url: str) -> None:
+    with Catalog.open(url) as catalog:
+        for n in range(ROUNDS):
+            assert catalog.add_prompt(f"A foggy street, {number}.{n}", None, "city", None, {})[1]
+
+
+def test_names_that_are_made_of_texts_at_once_are_each_given_once(catalog: Catalog) -> None:
+    url = catalog.url.render_as_string(hide_password=False)
+    assert together(f"{__name__}:name", url) == [0] * EIGHT
+    names = {prompt.name for prompt in catalog.list_prompts(limit=None)}
+    assert len(names) == EIGHT * ROUNDS
+    assert {"foggy_street", f"foggy_street_{EIGHT * ROUNDS}"} <= names
+
+
 def test_writers_are_served_by_a_server_whose_default_is_serializable(
     postgres_url: str, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cosmos_pipelines.backends.checks import Checked
-from cosmos_pipelines.backends.ssh.script import parts
+from cosmos_pipelines.backends.ssh.host_shell import parts
 from cosmos_pipelines.doctor.doctor import examine
 from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.hosts import setup_script

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from operator import methodcaller
 from typing import Any, Final
 
-from cosmos_pipelines.runs.lease import LEASE_S
+from cosmos_pipelines.catalog.runs import LEASE_S
 from tests.faults.place import Place
 
 BACKENDS: Final = ("local", "ssh_docker", "slurm")

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.runs import LEASE_S
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.lease import LEASE_S
 from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
 from tests.faults.model import pad

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cosmos_pipelines import batching
 from cosmos_pipelines.backends import run_folder
-from cosmos_pipelines.backends.ssh import script
+from cosmos_pipelines.backends.ssh import host_shell
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.errors import CosmosError, InputError
 from cosmos_pipelines.foreign import decoded, parse_json, parse_toml
@@ -25,7 +25,7 @@ from cosmos_pipelines.operations.base import Verdict
 from cosmos_pipelines.operations.rate import frame_rate
 from cosmos_pipelines.operations.text import clean_name, clean_text, tidy
 from cosmos_pipelines.remote import gpu
-from cosmos_pipelines.remote.docker import answers
+from cosmos_pipelines.remote.docker import answers, problems
 from cosmos_pipelines.remote.files.confine import confine
 from cosmos_pipelines.runs.inputs import check_scene_name
 from cosmos_pipelines.runs.redact import without_secrets
@@ -52,7 +52,7 @@ READ: dict[str, Callable[[str], Any]] = {
     "containers": answers.parse_inspect,
     "images": answers.parse_images,
     "engine": lambda text: answers.parse_info(0, text, ""),
-    "problem": answers.parse_problem,
+    "problem": problems.parse_problem,
     "gpus": lambda text: gpu.parse(0, text),
     "progress": progress_of,
     "smoke": lambda text: read_smoke(text, 0),
@@ -75,7 +75,7 @@ def test_any_text_is_read_or_refused(name: str, text: str) -> None:
 @some(200)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    for read in (script.parts, lambda d: decoded(d, "x"), lambda d: parse_json(d, "x")):
+    for read in (host_shell.parts, lambda d: decoded(d, "x"), lambda d: parse_json(d, "x")):
         try:
             read(data)
         except CosmosError as e:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.carriers.docker import DockerCarrier
-from cosmos_pipelines.backends.ssh import script
+from cosmos_pipelines.backends.ssh import host_shell
 from cosmos_pipelines.backends.ssh.folder import Answer
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.foreign import read_text
@@ -171,7 +171,7 @@ def test_a_token_and_a_text_are_what_they_should_be_or_refused(place: Path, data
     file.chmod(0o600)
     only_ours(lambda: token_of({}, file))
     only_ours(lambda: read_text(file, 100))
-    only_ours(lambda: script.parts(data))
+    only_ours(lambda: host_shell.parts(data))
 
 
 # --- scenes ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import sha256_of
 from cosmos_pipelines.media import encode_pass
 from cosmos_pipelines.media.asked import Asked
-from cosmos_pipelines.media.encode_pass import Job, Plan
+from cosmos_pipelines.media.encode_pass import PassToMake, Plan
 from cosmos_pipelines.media.prepare import prepare_scene
 from cosmos_pipelines.media.readers import oiio
 from cosmos_pipelines.media.readers.layers import Layer
@@ -80,13 +80,13 @@ def sources_of(directory: Path) -> list[Source]:
     return look_at(survey(directory).scene().passes.values())
 
 
-def jobs(directory: Path, sources: Sequence[Source], steps: Counter[str]) -> list[Job]:
+def jobs(directory: Path, sources: Sequence[Source], steps: Counter[str]) -> list[PassToMake]:
     directory.mkdir()
 
     def step(name: str) -> None:
         steps[name] += 1
 
-    return [Job(s, directory / f"{s.name}.mp4", lambda n=s.name: step(n)) for s in sources]  # type: ignore[misc]
+    return [PassToMake(s, directory / f"{s.name}.mp4", lambda n=s.name: step(n)) for s in sources]  # type: ignore[misc]
 
 
 LAYOUTS = {"one part": {}, "a part for each": {"parts": True}, "tiles": {"tile": 16}}

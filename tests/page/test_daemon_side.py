@@ -78,6 +78,23 @@ def test_a_refused_directory_that_somebody_prepared_is_told_no_more(project: Pro
         assert told() == []
 
 
+def test_a_directory_whose_name_is_no_utf_8_is_told_and_hides_no_other(project: Project) -> None:
+    for name in ("caf\udce9", "depth only"):
+        renders.sequence(project.settings.inputs / name, "depth.%04d.png", renders.distance)
+        (project.settings.inputs / name / MARKER).touch()
+    with CosmosAPI(settings=project.settings) as api, review_page(api) as url:
+
+        def listed() -> str:
+            answer = web.get(f"{url}/cosmos/scenes/not-taken")
+            assert answer.status_code == 200
+            return str(answer.text)
+
+        until(lambda: listed().count('<th scope="row"') == 2, "both to be told")
+        assert "caf\\udce9" in listed()
+        assert "There is no color pass (found: depth)." in listed()
+        assert listed().count("?prepare=") == 1
+
+
 def test_what_is_not_taken_leads_to_the_nearest_directory_that_is_there(tmp_path: Path) -> None:
     drop = tmp_path / "drop"
     (drop / "clip_0").mkdir(parents=True)

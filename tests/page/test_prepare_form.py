@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from tests.media.lerobot import many_episodes
 from tests.media.test_blender import BLENDER
 from tests.page.conftest import Gallery
 from tests.page.test_accessible import AXE, SERIOUS
+from tests.support.review_page import visitor
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -253,3 +255,19 @@ def test_a_pass_is_chosen_in_the_form(gallery: Gallery, tab: Page, tmp_path: Pat
     tab.get_by_role("button", name="Look again").click()
     tab.get_by_role("cell", name="instance_segmentation_####.png").wait_for()
     assert tab.get_by_label("Passes").input_value() == said
+
+
+@pytest.mark.parametrize("file", ["color.mp4", "nothing.txt"], ids=["a plan", "a refusal"])
+def test_a_file_whose_name_is_no_utf_8_is_shown_beside_what_is_taken(
+    gallery: Gallery, tmp_path: Path, file: str
+) -> None:
+    drop = tmp_path / "drop"
+    renders.video(drop / file, frames=3)
+    (drop / "caf\udce9.mp4").write_bytes(b"")
+    with closing(visitor(gallery.url)) as client:
+        for accept in ("text/html", "application/json"):
+            headers = {"accept": accept}
+            sent = {"directory": str(drop)}
+            answer = client.post("/cosmos/scenes/plan", data=sent, headers=headers)
+            assert answer.status_code == 200, answer.text
+            assert "caf\\udce9.mp4" in answer.text

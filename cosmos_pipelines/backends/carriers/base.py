@@ -34,7 +34,7 @@ WORDS: Final = 20
 
 
 @dataclass(frozen=True)
-class Places:
+class OrderPaths:
     """The directories and the user of an order on the host."""
 
     root: str
@@ -96,7 +96,7 @@ def project_of(home: Path) -> str:
     return hashlib.sha256(f"{socket.gethostname()}\0{home}".encode()).hexdigest()[:16]
 
 
-Start = Callable[[Places], list[str]]
+Start = Callable[[OrderPaths], list[str]]
 """Returns the command that starts an order, once the order's places are known."""
 
 Ask = Callable[[Sequence[str]], Completed]
@@ -139,7 +139,7 @@ class Carrier(ABC):
     def name_of(self, order_id: str) -> str:
         """Return the carrier's name for an order: a function of the order's id."""
 
-    def folder(self, order_id: str, places: Places) -> str:
+    def folder(self, order_id: str, places: OrderPaths) -> str:
         """Return the run folder's path for the order's program: the host's, unless mounted."""
         return f"{places.root}/runs/{order_id}"
 

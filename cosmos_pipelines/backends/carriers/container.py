@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import Final
 
-from cosmos_pipelines.backends.carriers.base import Places
+from cosmos_pipelines.backends.carriers.base import OrderPaths
 from cosmos_pipelines.errors import SettingsError
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.docker.answers import Image
@@ -43,7 +43,7 @@ def image_of(docker: Docker, engine: str, own: str | None = None) -> str:
     return image
 
 
-def labels_of(order: Order, places: Places, image: Image) -> Mapping[str, str]:
+def labels_of(order: Order, places: OrderPaths, image: Image) -> Mapping[str, str]:
     """Return the labels by which a container is found."""
     known = {f"cosmos.{key}": value for key, value in order.labels.items() if value}
     gpus = {GPUS_LABEL: places.gpus} if order.gpus and places.gpus else {}
@@ -61,7 +61,7 @@ def labels_of(order: Order, places: Places, image: Image) -> Mapping[str, str]:
     )
 
 
-def spec_of(order: Order, docker: Docker, image: Image, places: Places) -> ContainerSpec:
+def spec_of(order: Order, docker: Docker, image: Image, places: OrderPaths) -> ContainerSpec:
     """Return the container for an order whose files are in these places of the host."""
     folder = f"{places.root}/runs/{order.id}"
     inside = {"run": RUN, "scripts": SCRIPTS, "python": docker.python}

@@ -13,7 +13,7 @@ from cosmos_pipelines.backends.carriers.base import (
     Carried,
     Carrier,
     ListedOrder,
-    Places,
+    OrderPaths,
     Start,
     State,
 )
@@ -40,9 +40,9 @@ from cosmos_pipelines.remote.docker.answers import (
     Image,
     parse_images,
     parse_inspect,
-    parse_problem,
     parse_time,
 )
+from cosmos_pipelines.remote.docker.problems import parse_problem
 from cosmos_pipelines.settings import Docker
 
 LAST_LINES: Final = 200
@@ -122,7 +122,7 @@ class DockerCarrier(Carrier):
         """See `Carrier.name_of`."""
         return container_name(order_id)
 
-    def folder(self, order_id: str, places: Places) -> str:  # noqa: ARG002
+    def folder(self, order_id: str, places: OrderPaths) -> str:  # noqa: ARG002
         """See `Carrier.folder`: the run folder is mounted."""
         return RUN
 
@@ -142,7 +142,7 @@ class DockerCarrier(Carrier):
             )
         raise self.error(host, stderr)
 
-    def _start(self, order: Order, image: Image, places: Places) -> list[str]:
+    def _start(self, order: Order, image: Image, places: OrderPaths) -> list[str]:
         return docker.run_argv(spec_of(order, self.containers, image, places))
 
     def choose_gpus(self, order: Order) -> list[str] | None:

@@ -17,12 +17,11 @@ from cosmos_pipelines.foreign import whole
 from cosmos_pipelines.lines import plain
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
-    Daemon,
-    Problem,
+    DockerDaemon,
     parse_image,
     parse_info,
-    parse_problem,
 )
+from cosmos_pipelines.remote.docker.problems import Problem, parse_problem
 from cosmos_pipelines.remote.ssh.connection import Completed
 from cosmos_pipelines.settings import Docker
 
@@ -70,7 +69,7 @@ class DockerChecks(CarrierChecks):
         ]
 
     @cached_property
-    def _answer(self) -> Daemon | Problem:
+    def _answer(self) -> DockerDaemon | Problem:
         try:
             return parse_info(*_texts(self._ask(docker.info_argv())))
         except Unreachable:
@@ -79,9 +78,9 @@ class DockerChecks(CarrierChecks):
             return Problem("other", e.message, f"See `ssh {self._host} docker info`.")
 
     @property
-    def _daemon(self) -> Daemon:
+    def _daemon(self) -> DockerDaemon:
         """The daemon's answer; used only after the check `permission`."""
-        assert isinstance(self._answer, Daemon)
+        assert isinstance(self._answer, DockerDaemon)
         return self._answer
 
     def permission(self) -> Finding:

@@ -221,9 +221,14 @@ class SshBackend(Backend):
             raise BackendError(why.kind, why.message, hint=why.hint)  # the host itself answered
         return sorted(set(self.carrier.read_running(done.stdout.decode(errors="replace"))))
 
+    @property
+    def sees_gpus(self) -> bool:
+        """See `Backend.sees_gpus`."""
+        return not self.carrier.elsewhere
+
     def gpus(self, order: Order | None = None) -> GpuState:
         """See `Backend.gpus`."""
-        if self.carrier.elsewhere:
+        if not self.sees_gpus:
             return GpuState(())
         state = self._gpus.read()
         if order is None:

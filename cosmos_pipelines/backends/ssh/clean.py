@@ -12,8 +12,8 @@ from typing import Final, cast, get_args
 
 from cosmos_pipelines.backends.base import KeptOrder, SweptFile, SweptKind
 from cosmos_pipelines.backends.carriers.base import ListedOrder
-from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.backends.ssh.folder import Answer, HostFolder
+from cosmos_pipelines.backends.ssh.host_shell import script
 from cosmos_pipelines.foreign import whole
 
 SWEEP_S: Final = 600.0
@@ -132,7 +132,7 @@ def sweep(host: HostFolder, older_s: float, scripts: str, *, dry_run: bool) -> l
 
 
 def _ask(host: HostFolder, text: str, *words: str) -> Answer:
-    argv = host_script.script(text, *words, list_orders=host.carrier.list_orders())
+    argv = script(text, *words, list_orders=host.carrier.list_orders())
     return host.ask(argv, timeout_s=SWEEP_S)
 
 

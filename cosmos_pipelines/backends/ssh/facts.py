@@ -17,7 +17,7 @@ def examine(host: HostFolder, order_id: str | None) -> dict[str, str]:
     """Return texts by file name; also of an order, if given. A lost connection ends the list."""
     before = "".join(f"{line}\n" for line in host.connection.recent)
     ask = _Asking(host)
-    found = {"ssh.txt": before} | facts.told(ask, host.remote_dir)
+    found = {"ssh.txt": before} | facts.answers(ask, host.remote_dir)
     name = None if order_id is None else host.carrier.name_of(order_id)
     found |= {file: ask(argv) for file, argv in host.carrier.facts(name).items()}
     if order_id is not None:

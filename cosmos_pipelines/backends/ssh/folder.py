@@ -18,6 +18,7 @@ from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.backends.carriers.base import Carried, Carrier, Start
 from cosmos_pipelines.backends.ssh import script as host_script
+from cosmos_pipelines.backends.ssh.host_shell import parts
 from cosmos_pipelines.errors import (
     BackendError,
     GpusBusy,
@@ -131,7 +132,7 @@ class HostFolder:
         if done.exit_code != 0:
             raise self._refused(done)
         try:
-            return Answer(self.host, self.carrier, host_script.parts(done.stdout))
+            return Answer(self.host, self.carrier, parts(done.stdout))
         except BackendError as e:
             raise not_understood(self.host, e) from None
 

@@ -23,6 +23,7 @@ from cosmos_pipelines.backends import run_folder
 from cosmos_pipelines.backends.base import BEAT_S, Handle
 from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.backends.ssh.folder import Answer, HostFolder, Seen
+from cosmos_pipelines.backends.ssh.host_shell import parts
 from cosmos_pipelines.backends.ssh.retry import MAY_PASS, wait_out
 from cosmos_pipelines.errors import BackendError, CosmosError
 from cosmos_pipelines.remote.ssh.connection import Completed
@@ -140,9 +141,9 @@ class Following:
         """Return the order's state at the end of the stream, as the script reports it."""
         if done.exit_code == 0:
             try:
-                parts = host_script.parts(done.stderr)
-                if "carried" in parts and "folder" in parts:
-                    return Answer(self._host.host, self._host.carrier, parts).seen(
+                said = parts(done.stderr)
+                if "carried" in said and "folder" in said:
+                    return Answer(self._host.host, self._host.carrier, said).seen(
                         self._handle.order_id
                     )
             except BackendError as e:  # the host's shell printed something else as well

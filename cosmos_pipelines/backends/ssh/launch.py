@@ -11,7 +11,7 @@ from typing import Final
 from loguru import logger
 
 from cosmos_pipelines.backends import run_folder
-from cosmos_pipelines.backends.carriers.base import Places, Start
+from cosmos_pipelines.backends.carriers.base import OrderPaths, Start
 from cosmos_pipelines.backends.ssh import script as host_script
 from cosmos_pipelines.backends.ssh.folder import LOOK_S, Answer, HostFolder, Seen
 from cosmos_pipelines.backends.ssh.retry import Retry
@@ -97,7 +97,7 @@ class Launching:
     ) -> Seen | list[str]:
         """Start the order; what is damaged if files were removed or damaged."""
         root, choose = answer.part("root"), self.host.carrier.choose_gpus(order)
-        places = Places(
+        places = OrderPaths(
             root=root,
             scripts=f"{root}/scripts/{scripts.name}",
             user=answer.part("user"),
@@ -146,7 +146,7 @@ class Launching:
         self.retry(bring, wait_s)
 
     def _start(
-        self, order: Order, places: Places, start_argv: list[str], bundle: bytes
+        self, order: Order, places: OrderPaths, start_argv: list[str], bundle: bytes
     ) -> Seen | list[str]:
         """Start the order once; if an answer was lost, look at the order before asking again.
 

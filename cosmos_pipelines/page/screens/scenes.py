@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from cosmos_pipelines.errors import CosmosError, InputError, MediaError, UnknownId
-from cosmos_pipelines.foreign import expanded
+from cosmos_pipelines.foreign import as_text, expanded, is_utf8
 from cosmos_pipelines.page.call_form import fields_of
 from cosmos_pipelines.page.depth_picture import HEIGHT, STRIP, WIDTH, depth_picture
 from cosmos_pipelines.page.jobs import Report
@@ -89,7 +89,8 @@ class _Scenes:
     def not_taken(self, request: Request) -> Response:
         inputs, found = self._api.settings.inputs, self._api.not_taken()
         for told in found["directories"]:
-            told["directory"] = nearest_directory(inputs, told["name"])
+            place = nearest_directory(inputs, told["name"])
+            told["directory"] = place if is_utf8(place) else None  # no link can name it
         return self._site.render(request, "parts/not_taken.html", inputs=inputs, **found)
 
     def older(self, request: Request) -> Response:
@@ -159,7 +160,7 @@ class _Scenes:
         try:
             picture = self._api.picture_of_plan(name=query.get("pass", ""), **_with_passes(asked))
         except CosmosError as e:
-            return PlainTextResponse(e.message, status_code=404)
+            return PlainTextResponse(as_text(e.message), status_code=404)
         if picture is None:
             return PlainTextResponse("There is no such pass.", status_code=404)
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
@@ -219,7 +220,7 @@ class _Scenes:
                 request.path_params["key"], request.path_params["name"]
             )
         except (UnknownId, MediaError) as e:
-            return PlainTextResponse(e.message, status_code=404)
+            return PlainTextResponse(as_text(e.message), status_code=404)
         if picture is None:
             return PlainTextResponse("There is no such picture.", status_code=404)
         return FileResponse(picture, headers={"Cache-Control": "private, max-age=60"})

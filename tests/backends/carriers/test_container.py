@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.backends.carriers.base import Places, project_of
+from cosmos_pipelines.backends.carriers.base import OrderPaths, project_of
 from cosmos_pipelines.backends.carriers.container import image_of, spec_of
 from cosmos_pipelines.backends.ssh.script import start
 from cosmos_pipelines.backends.tar_bundle import scripts_bundle
@@ -30,7 +30,7 @@ def order(**fields: object) -> Order:
 
 def spec(docker: Docker, work: Order | None = None) -> ContainerSpec:
     """The container of an order."""
-    places = Places(
+    places = OrderPaths(
         root="/d", scripts="/d/scripts/1", user="1000:1000", project="p", gpus="{gpus,1}"
     )
     return spec_of(work or order(), docker, IMAGE, places)

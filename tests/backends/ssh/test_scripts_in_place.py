@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.backends.ssh import script
+from cosmos_pipelines.backends.ssh import host_shell, script
 from cosmos_pipelines.backends.tar_bundle import TarBundle, scripts_bundle
 
 ORDER = "rs_1"
@@ -48,7 +48,7 @@ def start(root: Path, bundle: TarBundle) -> dict[str, str]:
         state=absent, remove=nothing, words=nothing, ask_carrier=nothing,
     )  # fmt: skip
     done = subprocess.run(argv, input=packed.getvalue(), check=True, capture_output=True)
-    return script.parts(done.stdout)
+    return host_shell.parts(done.stdout)
 
 
 def state(root: Path, bundle: TarBundle) -> str:

@@ -10,14 +10,13 @@ import pytest
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     Container,
-    Daemon,
-    Problem,
+    DockerDaemon,
     parse_images,
     parse_info,
     parse_inspect,
-    parse_problem,
 )
 from cosmos_pipelines.remote.docker.commands import ContainerSpec, Mount
+from cosmos_pipelines.remote.docker.problems import Problem, parse_problem
 from cosmos_pipelines.remote.gpu import GpuReader
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from cosmos_pipelines.remote.ssh.openssh import OpenSsh
@@ -160,7 +159,7 @@ def test_daemon_images_and_gpus_are_described(
     ops: Connection, spec: ContainerSpec, gpu1: Host
 ) -> None:
     daemon = parse_info(0, ask(ops, docker.info_argv()), "")
-    assert isinstance(daemon, Daemon)
+    assert isinstance(daemon, DockerDaemon)
     assert (daemon.root, daemon.live_restore) == ("/var/lib/docker", False)
     assert "runc" in daemon.runtimes
     (image,) = parse_images(ask(ops, docker.image_argv(spec.image)))

@@ -20,7 +20,7 @@ from cosmos_pipelines.backends.carriers.base import (
     Carried,
     Carrier,
     ListedOrder,
-    Places,
+    OrderPaths,
     Start,
     State,
 )
@@ -87,7 +87,7 @@ class SlurmCarrier(Carrier):
             )  # fmt: skip
         return partial(self._start, order, limit_s)
 
-    def _start(self, order: Order, limit_s: float, places: Places) -> list[str]:
+    def _start(self, order: Order, limit_s: float, places: OrderPaths) -> list[str]:
         token = uuid.uuid4().hex[:12]
         script = script_of(
             order, self.slurm, self.place.docker, self._image(order), places,

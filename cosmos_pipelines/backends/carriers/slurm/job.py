@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from cosmos_pipelines.backends.carriers.base import Places
+from cosmos_pipelines.backends.carriers.base import OrderPaths
 from cosmos_pipelines.backends.carriers.container import (
     RUN,
     SCRIPTS,
@@ -118,7 +118,7 @@ def options_of(order: Order, slurm: Slurm, limit_s: float) -> list[str]:
 
 
 def script_of(
-    order: Order, slurm: Slurm, containers: Docker, image: str, places: Places, *,
+    order: Order, slurm: Slurm, containers: Docker, image: str, places: OrderPaths, *,
     token: str, beat_s: int,
 ) -> str:  # fmt: skip
     """Return the script of an order's job; `token`: of this start."""
@@ -139,7 +139,7 @@ def script_of(
 
 
 def _program(
-    order: Order, slurm: Slurm, containers: Docker, image: str, places: Places
+    order: Order, slurm: Slurm, containers: Docker, image: str, places: OrderPaths
 ) -> tuple[str, str, str]:
     """Return the command of run.sh, and commands for after its end and to end it at once."""
     if slurm.images == "docker":
@@ -153,7 +153,7 @@ def _program(
     return shlex.join(_words(order, containers, places, inside=False)), "", ""
 
 
-def _words(order: Order, containers: Docker, places: Places, *, inside: bool) -> list[str]:
+def _words(order: Order, containers: Docker, places: OrderPaths, *, inside: bool) -> list[str]:
     """Return run.sh with the order's command and environment; `inside`: in a container."""
     run = RUN if inside else f"{places.root}/runs/{order.id}"
     scripts = SCRIPTS if inside else places.scripts
@@ -169,7 +169,9 @@ def _words(order: Order, containers: Docker, places: Places, *, inside: bool) ->
     ]
 
 
-def _mounts(order: Order, containers: Docker, places: Places) -> Iterator[tuple[str, str, bool]]:
+def _mounts(
+    order: Order, containers: Docker, places: OrderPaths
+) -> Iterator[tuple[str, str, bool]]:
     """Yield source, target and whether it is read only."""
     folder = f"{places.root}/runs/{order.id}"
     yield folder, RUN, False
@@ -183,7 +185,7 @@ def _mounts(order: Order, containers: Docker, places: Places) -> Iterator[tuple[
         yield source, target, mode == ["ro"]
 
 
-def _in_docker(order: Order, containers: Docker, image: str, places: Places) -> str:
+def _in_docker(order: Order, containers: Docker, image: str, places: OrderPaths) -> str:
     spec = spec_of(order, containers, Image(image, (), 0), places)
     spec = replace(spec, gpus=None, argv=("-c", _WITH_CLIENT, "sh", *spec.argv))
     run, detach, *words = docker.run_argv(spec)[1:]
@@ -192,7 +194,9 @@ def _in_docker(order: Order, containers: Docker, image: str, places: Places) -> 
     return f"tail -f /dev/null | docker run --rm --interactive {gpus}{shlex.join(words)}"
 
 
-def _in_pyxis(order: Order, slurm: Slurm, containers: Docker, image: str, places: Places) -> str:
+def _in_pyxis(
+    order: Order, slurm: Slurm, containers: Docker, image: str, places: OrderPaths
+) -> str:
     mounts = ",".join(
         f"{source}:{target}{':ro' if read_only else ''}"
         for source, target, read_only in _mounts(order, containers, places)
@@ -207,7 +211,7 @@ def _in_pyxis(order: Order, slurm: Slurm, containers: Docker, image: str, places
     ])  # fmt: skip
 
 
-def _in_apptainer(order: Order, containers: Docker, image: str, places: Places) -> str:
+def _in_apptainer(order: Order, containers: Docker, image: str, places: OrderPaths) -> str:
     # /tmp of --containall has 64 MB; the environment of the job is not passed on
     binds = [
         word

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_pipelines.backends.carriers.base import Places
+from cosmos_pipelines.backends.carriers.base import OrderPaths
 from cosmos_pipelines.backends.carriers.slurm.job import script_of
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.remote.ssh.connection import Connection
@@ -43,7 +43,7 @@ class Node:
             argv=("sh", "-c", program), expected=(), gpus=1,
         )  # fmt: skip
         containers = Docker(ulimits=(), ipc=None, shm_size=None)
-        places = Places(FOLDER, f"{FOLDER}/scripts/x", self.user.stdout.decode().strip(), "p1")
+        places = OrderPaths(FOLDER, f"{FOLDER}/scripts/x", self.user.stdout.decode().strip(), "p1")
         text = script_of(
             order, Slurm(images="docker"), containers, "cosmos-rig/preview:1", places,
             token="t1", beat_s=1,

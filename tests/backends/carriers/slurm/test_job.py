@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from cosmos_pipelines.backends.carriers.base import Places
+from cosmos_pipelines.backends.carriers.base import OrderPaths
 from cosmos_pipelines.backends.carriers.slurm.job import (
     NOT_SHARED,
     NOT_WANTED,
@@ -34,10 +34,10 @@ ORDER = Order(
     gpus=2,
     directories=(Directory(name="code", source="code/x", target="/opt/code"),),
 )
-PLACES = Places("/shared/my runs", "/shared/my runs/scripts/ab", "1000:1000", "p1")
+PLACES = OrderPaths("/shared/my runs", "/shared/my runs/scripts/ab", "1000:1000", "p1")
 
 
-def script(images: Images, places: Places = PLACES, **changed: Any) -> str:
+def script(images: Images, places: OrderPaths = PLACES, **changed: Any) -> str:
     docker = Docker(python="/opt/python", mounts=("/data:/data:ro",))
     slurm = Slurm(images=images, **changed)
     return script_of(ORDER, slurm, docker, "/images/cosmos.img", places, token="t1", beat_s=5)
@@ -122,7 +122,7 @@ def test_without_image_the_program_sees_the_paths_of_the_node() -> None:
 
 def job(tmp_path: Path, record: str | None) -> subprocess.CompletedProcess[str]:
     """Execute a job's script, with this text as the record of the order's job."""
-    places = Places(str(tmp_path), str(tmp_path / "scripts"), "0:0", "p1")
+    places = OrderPaths(str(tmp_path), str(tmp_path / "scripts"), "0:0", "p1")
     if record is not None:
         (tmp_path / "slurm" / "cosmos-rs_1").write_text(record)
     text = script("none", places)
