@@ -422,14 +422,14 @@ def test_a_directory_that_may_not_be_read_does_not_stop_the_others(
 
     empty.scene("a")
     empty.scene("b")
-    real = module.find_passes
+    real = module.find_scene
 
     def trouble(directory: Path, *asked: Any) -> Any:
         if directory.name == "a":
             raise OSError("the disk makes a noise")
         return real(directory, *asked)
 
-    monkeypatch.setattr(module, "find_passes", trouble)
+    monkeypatch.setattr(module, "find_scene", trouble)
     looks.once()
     assert looks.once() == ["b"]
     assert "1 unusable" in looks.said or looks.all(2) == []
@@ -541,6 +541,7 @@ def test_each_directory_that_is_not_taken_is_named_with_the_reason(
 ) -> None:
     inputs = empty.settings.inputs
     renders.sequence(inputs / "depth only", "depth.%04d.png", renders.distance)
+    renders.sequence(inputs / "still", "beauty%0.0s.png", renders.colour, range(1))
     (inputs / "pipe").mkdir()
     os.mkfifo(inputs / "pipe" / "color.mp4")
     (inputs / "lost").mkdir()
@@ -553,12 +554,13 @@ def test_each_directory_that_is_not_taken_is_named_with_the_reason(
     empty.scene("whole")
     assert looks.all(120, every=10) == ["whole"]
     reasons = dict(line.split(": ", 1) for line in looks.said.splitlines()[1:])
-    assert reasons["depth only"] == "There is no color pass (found: depth)."
+    assert "has no color pass; it has depth.####.png." in reasons["depth only"]
+    assert "no color pass; not recognised: beauty.png (no frame number)." in reasons["still"]
     assert "UTF-8" in reasons["caf\\udce9"]
     assert "video" in reasons["broken"]
     assert reasons["pipe"] == "color.mp4 is a pipe (FIFO), not a file."
     assert reasons["lost"] == "color.mp4 cannot be read: No such file or directory."
-    assert set(reasons) == {"depth only", "broken", "caf\\udce9", "nested", "pipe", "lost"}
+    assert set(reasons) == {"depth only", "still", "broken", "caf\\udce9", "nested", "pipe", "lost"}
     assert looks.all(60, every=10) == []
     assert dict(line.split(": ", 1) for line in looks.said.splitlines()[1:]) == reasons
 
