@@ -16,6 +16,7 @@ from cosmos_pipelines.page.screens.scenes import nearest_directory
 from cosmos_pipelines.resources.daemon_side import PARTITION
 from cosmos_pipelines.resources.instance import open_instance
 from tests.media import renders
+from tests.media.lerobot import many_episodes
 from tests.support import web
 from tests.support.dagster_project import materialize
 from tests.support.idle_daemon import project_with_idle_daemon
@@ -75,6 +76,21 @@ def test_a_refused_directory_that_somebody_prepared_is_told_no_more(project: Pro
         until(told, "the refusal")
         assert "Say which: `--pass segmentation=" in told()[0]
         api.prepare_scene(shot, passes=["segmentation=instance_segmentation"])
+        assert told() == []
+
+
+def test_a_refused_directory_of_which_somebody_prepared_a_scene_is_told_no_more(
+    project: Project,
+) -> None:
+    data = many_episodes(project.settings.inputs / "cups", 2)
+    with CosmosAPI(settings=project.settings) as api:
+
+        def told() -> list[str]:
+            return [one["said"] for one in api.not_taken()["directories"]]
+
+        until(told, "the refusal")
+        assert "LeRobot data set" in told()[0]
+        api.prepare_scene(data, scene="episode_000001_top")
         assert told() == []
 
 

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from cosmos_pipelines.assets.partitions import SCENES
+from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import part_of
 from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.demo_scene import render_demo
@@ -20,6 +21,7 @@ from cosmos_pipelines.media.prepare import prepare_scene
 from cosmos_pipelines.media.settling import MARKER
 from cosmos_pipelines.runs.inputs import register_scene
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
+from cosmos_pipelines.sensors.looking import Looks as NewLooks
 from cosmos_pipelines.sensors.new_scenes import new_scenes
 from cosmos_pipelines.sensors.scene_memory import Memory
 from tests.media import renders
@@ -433,6 +435,26 @@ def test_a_directory_that_may_not_be_read_does_not_stop_the_others(
     looks.once()
     assert looks.once() == ["b"]
     assert "1 unusable" in looks.said or looks.all(2) == []
+
+
+def test_what_was_refused_is_looked_at_again_after_a_restart(
+    empty: Project, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cosmos_pipelines.sensors import new_scenes as sensor
+    from cosmos_pipelines.sensors import settled as module
+
+    empty.scene("a")
+
+    def unknown(*_: Any) -> Any:
+        raise MediaError("an older version does not know this")
+
+    with monkeypatch.context() as older:
+        older.setattr(module, "find_scene", unknown)
+        assert looks.all(4) == []
+        assert "1 unusable" in looks.said
+    assert looks.all(4) == []
+    monkeypatch.setattr(sensor, "LOOKS", NewLooks())
+    assert looks.all(3) == ["a"]
 
 
 def test_no_inputs_directory_is_no_error(empty: Project, looks: Looks) -> None:
