@@ -112,6 +112,17 @@ def test_what_was_asked_for_counts_more_than_what_a_file_says(tmp_path: Path) ->
     assert asked.facts()["colour"]["because"] == "as asked for"
 
 
+def test_pictures_of_several_spaces_are_refused_unless_one_is_named(tmp_path: Path) -> None:
+    picture = np.full((48, 64, 3), 0.3, np.float32)
+    for n in (1, 2, 3):
+        told = {"chromaticities": ACESCG} if n == 3 else {}
+        write_picture(tmp_path / f"r/color.{n:04}.exr", picture, **told)
+    with pytest.raises(MediaError, match=r"color\.0003\.exr says another colour space than color"):
+        prepare_scene(tmp_path / "r", tmp_path / "city")
+    assert not (tmp_path / "city/scene.json").exists()
+    prepare_scene(tmp_path / "r", tmp_path / "city", Asked(colorspace="acescg"))
+
+
 def test_an_assumed_space_and_the_view_are_told_and_kept(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "a.exr", light(0.1, 0.5, 0.2))
     plain = reader(path)

@@ -12,6 +12,11 @@ from cosmos_pipelines.media.files import hash_of
 BUILT_IN: Final = "ocio://cg-config-v4.0.0_aces-v2.0_ocio-v2.5"
 """Comes with OpenColorIO: ACES 2.0. Named by its version, so that a newer one changes no pixel."""
 
+SAYING: Final = ("colorInteropID", "oiio:ColorSpace", "colorspace", "acesImageContainerFlag")
+"""Attributes of a file that name its colour space, the surest one first."""
+CHROMATICITIES: Final = "chromaticities"
+"""The attribute with the colours of red, green, blue and white."""
+
 
 def config_named(asked: str | None) -> str:
     """The config asked for (a file or `ocio://...`), else that of $OCIO, else the built-in one."""
