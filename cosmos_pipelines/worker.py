@@ -46,6 +46,9 @@ AWAY_S: Final = 60.0
 TRIES: Final = 3
 """Processes that may end without having begun a run before the run has failed."""
 
+_BACK: Final = {"pending": "back in the queue"}
+"""What became of runs of a load that has not started, as when the queue was paused meanwhile."""
+
 Tell = Callable[[str], None]
 
 
@@ -172,7 +175,7 @@ class Worker:
                 del self._busy[load_id]
                 continue
             runs = self.catalog.find_runs(load.run_ids).values()
-            counts = Counter(run.status for run in runs).items()
+            counts = Counter(_BACK.get(run.status, run.status) for run in runs).items()
             self.tell(f"Ended at {load.place}: {', '.join(f'{n} {now}' for now, n in counts)}.")
             for run in runs:
                 in_vain = load.said or child.returncode not in (0, -signal.SIGINT)

@@ -60,6 +60,21 @@ def test_what_waits_is_made_what_fits_shares_a_load_and_tells_the_time_of_the_ne
     assert {(load.state, load.said) for load in loads.values()} == {("ended", None)}
 
 
+def test_runs_whose_queue_is_paused_before_they_start_are_back_in_it(api: CosmosAPI) -> None:
+    run = api.create_run("street", queue=True, seed=1, num_steps=3)["id"]
+    news: list[str] = []
+
+    def told(sentence: str) -> None:
+        if not news:
+            api.pause_queue()
+        news.append(sentence)
+
+    api.work_queue(on_news=told)
+    assert news[1:] == ["Ended at local: 1 back in the queue."]
+    assert api.get_run(run)["status"] == "pending"
+    assert [card["id"] for card in api.look_at_queue()["waiting"]] == [run]
+
+
 def test_several_workers_make_each_run_once(api: CosmosAPI) -> None:
     runs = [api.create_run("street", queue=True, seed=seed)["id"] for seed in range(1, 4)]
     command = [sys.executable, "-c", WORK, str(api.settings.home)]

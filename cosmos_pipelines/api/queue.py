@@ -56,8 +56,8 @@ class Queueing(Project):
 
         answer = why_waiting(self.catalog, self.settings, run_id)
         answer["workers"] = living_workers(self.catalog)
-        waits = answer["position"] is not None
-        if waits and (said := why_nobody_starts(self.catalog, self.settings)):
+        alone = answer["position"] is not None and not answer["workers"]
+        if alone and (said := why_nobody_starts(self.catalog, self.settings)):
             answer["reasons"].append({"said": said, "do": "cosmos queue work"})
         if not answer["reasons"]:
             answer["reasons"].append({"said": "It is the next one: it starts now.", "do": None})

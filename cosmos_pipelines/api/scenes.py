@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from cosmos_pipelines.api.arguments import Count, Id, Record, Words
@@ -102,11 +102,12 @@ class Scenes(Project):
         cursor = daemon_side(self.settings).scenes_cursor
         seen = seen_of(cursor) or {}
         known = self.catalog.find_scenes(seen)
+        others = {name: one for name, one in seen.items() if one.state != "taken"}
+        prepared = self._prepared_after(min((one.since for one in others.values()), default=None))
         directories = [
             {"name": name, "state": one.state, "said": one.said, "since": iso(_moment(one.since))}
-            for name, one in seen.items()
-            if one.state != "taken"
-            and not (name in known and known[name].updated_at > _moment(one.since))
+            for name, one in others.items()
+            if name not in prepared or prepared[name] <= _moment(one.since)
         ]
         missing = [name for name, one in seen.items() if one.state == "taken" and name not in known]
         directories += [
@@ -115,6 +116,15 @@ class Scenes(Project):
         ]
         directories.sort(key=lambda one: one["name"])
         return {"known": cursor is not None, "directories": directories}
+
+    def _prepared_after(self, since: float | None) -> dict[str, datetime]:
+        """When a scene was prepared last, by its key and each directory that it lies in."""
+        newest: dict[str, datetime] = {}
+        touched = self.catalog.scenes_touched(_moment(since)) if since is not None else {}
+        for key, at in touched.items():
+            for name in (key, *map(str, PurePosixPath(key).parents)):
+                newest[name] = max(at, newest.get(name, at))
+        return newest
 
 
 def _moment(seconds: float) -> datetime:

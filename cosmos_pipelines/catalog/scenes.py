@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -98,6 +99,12 @@ class Scenes(Database):
         """Return the scenes with exactly these keys, by key; unknown keys are left out."""
         rows = self.rows_with(select(*SCENE_COLUMNS), scenes.c.key, keys)
         return {row.key: SceneRow(**row._mapping) for row in rows}
+
+    def scenes_touched(self, after: datetime) -> dict[str, datetime]:
+        """Return when each scene was registered last, by key; only those after a moment."""
+        columns = (scenes.c.key, scenes.c.updated_at)
+        rows = self.rows(select(*columns).where(scenes.c.updated_at > after))
+        return {row.key: row.updated_at for row in rows}
 
     def scenes_like(self, *, path: str | None = None, digest: str | None = None) -> list[SceneRow]:
         """Scenes with this stored path, or with this content; the newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -20,6 +20,10 @@ from cosmos_pipelines.cli.output import (
     write_table,
 )
 from cosmos_pipelines.cli.parameters import Json, RunId, complete_runs, open_api
+from cosmos_pipelines.errors import CosmosError
+
+if TYPE_CHECKING:
+    from cosmos_pipelines.api import CosmosAPI
 
 app = new_app(cls=TyperGroup, help="Show, plan, pause and change the queue, or work on it.")
 
@@ -69,7 +73,8 @@ def queue(
     """
     if ctx.invoked_subcommand is not None:
         return
-    found = open_api(ctx).look_at_queue(limit)
+    api = open_api(ctx)
+    found = api.look_at_queue(limit)
     if as_json:
         write_json(found)
         return
@@ -77,6 +82,7 @@ def queue(
         say(_paused(pause))
     for worker in found["workers"]:
         say(one_line(at_work(worker)))
+    _tell_if_nothing_starts(api, found)
     if found["not_counted"]:
         say(found["not_counted"])
     rows = [*found["running"], *found["waiting"]]
@@ -157,7 +163,8 @@ def resume(
     ctx: typer.Context, host: Host = None, engine: Engine = None, as_json: Json = False
 ) -> None:
     """Start what waits again after `cosmos queue pause`, with the same options."""
-    left = open_api(ctx).resume_queue(host=host, engine=engine)
+    api = open_api(ctx)
+    left = api.resume_queue(host=host, engine=engine)
     if as_json:
         write_json(left)
         return
@@ -165,6 +172,7 @@ def resume(
         say(f"Still there: {_paused(one)}")
     if not left["pauses"]:
         say("Nothing is paused any more.")
+        _tell_if_nothing_starts(api, api.look_at_queue(limit=0))
 
 
 @app.command()
@@ -229,6 +237,18 @@ def work(
             "1 run waits" if left["waiting_in_all"] == 1 else f"{left['waiting_in_all']} runs wait"
         )
         say(f"{waits}, not to be started here now: `cosmos queue why RS_ID` says why.")
+
+
+def _tell_if_nothing_starts(api: CosmosAPI, found: Row) -> None:
+    """Say it where runs wait and neither a daemon nor a worker lives."""
+    if not found["waiting_in_all"] or found["workers"]:
+        return
+    try:
+        alive = api.daemon_state()["alive"]
+    except CosmosError:  # what cannot be known is not said
+        return
+    if not alive:
+        say("Nothing starts what waits: start `cosmos ui`, or give `cosmos queue work`.")
 
 
 def _load(load: Row, lanes: list[Row]) -> str:

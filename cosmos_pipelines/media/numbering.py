@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import PurePath
 
-_DIGITS = re.compile(r"(?:(?<![^\W_])-)?[0-9]+")
-"""A hyphen is a sign unless a letter or a digit stands before it: `a.-1`, but not `a-1`."""
+_DIGITS = re.compile(r"(?<![0-9])(?:(?<![^\W_])-)?[0-9]{1,19}(?![0-9])")
+"""A hyphen is a sign unless a letter or a digit stands before it: `a.-1`, but not `a-1`.
+Nanoseconds since 1970 have 19 digits; what has more (a hash, an id) is no frame number."""
 
 _VERSION = re.compile(r"(?<![^\W_])[vV]$")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from cosmos_pipelines.errors import MediaError
-from cosmos_pipelines.media.files import saying_why_not_read
+from cosmos_pipelines.media.files import check_regular, saying_why_not_read
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
@@ -59,6 +59,7 @@ def read_header(path: Path) -> Header:
     Raises:
         MediaError: missing, not readable, no PNG, or cut off.
     """
+    check_regular(path)
     with saying_why_not_read(path), path.open("rb") as file:
         start = file.read(26)
         if len(start) == 0:

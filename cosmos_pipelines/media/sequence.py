@@ -19,7 +19,17 @@ from cosmos_pipelines.media.lerobot.episode import episodes_of
 from cosmos_pipelines.media.pass_names import PASSES, recognise
 from cosmos_pipelines.media.scene_file import products, read_scene_file
 
-__all__ = ["PASSES", "VIDEOS", "FoundScene", "Pass", "Survey", "find_passes", "recognise", "survey"]
+__all__ = [
+    "PASSES",
+    "VIDEOS",
+    "FoundScene",
+    "Pass",
+    "Survey",
+    "find_passes",
+    "find_scene",
+    "recognise",
+    "survey",
+]
 
 NAMED: Final = 10
 """Scenes of a directory that a message names."""
@@ -141,15 +151,24 @@ def find_passes(
 ) -> dict[str, Pass]:
     """The passes of a scene in `directory`, by name (color, depth, ...) in the order of PASSES.
 
-    `name`: of a scene that is one of several there. `wanted`: as `survey`. Gaps in a sequence are
-    not raised (see `numbering.missing`). Videos that were prepared from pictures in the same
-    directory (scene.json says so) are not passes of it.
+    Gaps in a sequence are not raised (see `numbering.missing`). See `find_scene`.
+    """
+    return find_scene(directory, name, wanted).passes
+
+
+def find_scene(
+    directory: Path, name: str | None = None, wanted: Mapping[str, str] | None = None
+) -> FoundScene:
+    """The scene in `directory`; without passes where nothing there is one.
+
+    `name`: of a scene that is one of several there. `wanted`: as `survey`. Videos that were
+    prepared from pictures in the same directory (scene.json says so) are not passes of it.
 
     Raises:
         MediaError: missing, not readable, two candidates for one pass, a frame number twice.
     """
     made = products(directory, read_scene_file(directory))
-    return survey(directory, skip=made, wanted=wanted).scene(name).passes
+    return survey(directory, skip=made, wanted=wanted).scene(name)
 
 
 def survey(

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from cosmos_pipelines.errors import MediaError
+from cosmos_pipelines.media.colour.named import CHROMATICITIES, SAYING
 from cosmos_pipelines.media.numbering import missing, step_of, stretches_text
 from cosmos_pipelines.media.png_header import Header, read_header
 from cosmos_pipelines.media.probe import Probe, probe
@@ -37,6 +39,8 @@ class Source:
     first: PictureFacts | None = None
     """Of pictures that are no PNG: the header of the first one."""
     notes: tuple[str, ...] = ()
+    other_space: Path | None = None
+    """Of pictures that are no PNG: the first one that says another colour space than `first`."""
 
     @property
     def name(self) -> str:
@@ -173,8 +177,11 @@ def _look_at_layers(found: Pass) -> Source:
     """Compare the headers of all pictures with that of the first."""
     first = read_facts(found.files[0])
     wanted = [_layer(first, name) for name in found.layers]
+    other_space: Path | None = None
     for path in found.files[1:]:
         facts = read_facts(path)
+        if other_space is None and _says_of_colours(facts) != _says_of_colours(first):
+            other_space = path
         if (facts.width, facts.height) != (first.width, first.height):
             raise MediaError(
                 f"{path} is {facts.width}x{facts.height}, but {first.path.name} is "
@@ -195,7 +202,12 @@ def _look_at_layers(found: Pass) -> Source:
                     hint="Render all frames with one setting.",
                 )
     size, fps = (first.width, first.height), _rate_beside(found)
-    return Source(found, *size, len(found.files), fps, first=first)
+    return Source(found, *size, len(found.files), fps, first=first, other_space=other_space)
+
+
+def _says_of_colours(facts: PictureFacts) -> list[str]:
+    """What a picture says of its colour space."""
+    return [str(facts.attributes.get(name)) for name in (*SAYING, CHROMATICITIES)]
 
 
 def _rate_beside(found: Pass) -> Fraction | None:

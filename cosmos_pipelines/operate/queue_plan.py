@@ -111,7 +111,10 @@ def plan_queue(
         company_s=settings.queue.company_s,
         now=time.time(),
     )
-    in_order = sorted(schedule.loads, key=lambda load: load.start_s)
+    turn = {run.id: number for number, run in enumerate(waiting)}
+    in_order = sorted(
+        schedule.loads, key=lambda load: (load.start_s, min(turn[one] for one in load.run_ids))
+    )
     by_id = {run.id: run for run in waiting}
     estimates: dict[str, RunEstimate] = {}
     sure = []

@@ -40,6 +40,8 @@ class Found:
     """All directories that hold a scene, or may not be read; None: the same as before."""
     looks: dict[Path, SceneLook] = field(default_factory=dict)
     """Of those that were looked into."""
+    first: set[Path] = field(default_factory=set)
+    """Those that this process has not looked into before."""
     failed: dict[Path, str] = field(default_factory=dict)
     """Directories that could not be looked into, with the reason."""
     empty: list[Path] = field(default_factory=list)
@@ -138,6 +140,8 @@ class Looks:
                 self._left(directory, found)
                 return
             found.looks[directory] = look
+            if directory not in self._times:
+                found.first.add(directory)
             for name in look.inside:
                 self._add(directory / name)
         self._times[directory] = times

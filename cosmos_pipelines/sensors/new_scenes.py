@@ -104,7 +104,10 @@ def _look(context: dg.SensorEvaluationContext, catalog: CatalogResource, memory:
     end, decided = time.monotonic() + DECIDE_S, 0
     for one in _units(root, found):
         renamed = one.name not in memory.seen and one.look.stamp in gone
-        seen = _as_now(memory.seen.get(one.name), one.look)
+        known = memory.seen.get(one.name)
+        seen = _as_now(known, one.look)
+        if seen is known and known.state == "bad" and one.directory in found.first:
+            seen = replace(known, state="settling", tried=False)  # another version may take it
         if seen != memory.seen.get(one.name):
             memory.put(one.name, seen)
         in_time = time.monotonic() < end or not decided

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cosmos_pipelines.errors import InputError, MediaError
-from cosmos_pipelines.media.asked import AS_USUAL, Asked
+from cosmos_pipelines.media.asked import AS_USUAL
 from cosmos_pipelines.media.numbering import missing, stretches_text
+from cosmos_pipelines.media.prepare import require_color
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.media.renewal import asked_in
 from cosmos_pipelines.media.scene_file import read_scene_file
-from cosmos_pipelines.media.sequence import PASSES, Pass, find_passes
+from cosmos_pipelines.media.sequence import PASSES, FoundScene, Pass, find_scene
 from cosmos_pipelines.media.settling import MARKER, STILL_S, SceneLook, all_whole, quiet, wait_s
 from cosmos_pipelines.runs.locations import scene_key
 from cosmos_pipelines.runs.scene_requests import TOML, read_request_of
@@ -55,34 +56,29 @@ def decide(
         return False
     scene_key(settings, place)
     asked = asked_in(place, directory, read_scene_file(place)) if place.is_dir() else AS_USUAL
-    passes = _passes(directory, scene, asked)
+    found = find_scene(directory, scene, asked.wanted)
+    passes = _passes(directory, found, scene)
     lengths = {one.label: _frames(one) for one in passes.values()}
     if why := _not_whole(lengths, frames, alone=not look.marked):
         why = " ".join([why, *_gaps(passes, asked.step)])
         seen.state, seen.said = ("waiting", why) if sure else ("settling", "")
         return False
-    _refuse(passes, asked.step)
+    if "color" not in passes:
+        require_color(found)
+    for said in _gaps(passes, asked.step):
+        raise MediaError(said)
     seen.state, seen.before, seen.gap = "taken", look.written_s, max(look.gap_s, seen.gap)
     return True
 
 
-def _passes(directory: Path, scene: str | None, asked: Asked) -> dict[str, Pass]:
+def _passes(directory: Path, found: FoundScene, scene: str | None) -> dict[str, Pass]:
     """What was rendered, and finished videos of passes of which nothing else is there."""
-    found = find_passes(directory, scene, asked.wanted)
+    passes = dict(found.passes)
     for name in PASSES if scene is None else ():
         file = directory / f"{name}.mp4"
-        if name not in found and file.is_file():
-            found[name] = Pass(name, "video", file.name, (file,))
-    return found
-
-
-def _refuse(passes: Mapping[str, Pass], step: int) -> None:
-    """Raises MediaError where a quick look tells that this cannot become a scene."""
-    if "color" not in passes:
-        found = ", ".join(passes) or "nothing that is a pass"
-        raise MediaError(f"There is no color pass (found: {found}).")
-    for said in _gaps(passes, step):
-        raise MediaError(said)
+        if name not in passes and file.is_file():
+            passes[name] = Pass(name, "video", file.name, (file,))
+    return passes
 
 
 def _gaps(passes: Mapping[str, Pass], step: int) -> list[str]:

@@ -196,3 +196,12 @@ def test_scenes_are_read_in_turn(catalog: Catalog) -> None:
         catalog.put_scene(key, f"inputs/{key}", "d", {})
     assert [scene.key for scene in catalog.scenes_after("", 2)] == ["a", "b"]
     assert [scene.key for scene in catalog.scenes_after("b", 2)] == ["c"]
+
+
+def test_scenes_that_were_registered_after_a_moment_are_found(catalog: Catalog) -> None:
+    for key in ("a", "a/left", "b"):
+        catalog.put_scene(key, f"inputs/{key}", "d", {})
+    before = catalog.get_scene("a/left").updated_at
+    catalog.put_scene("a/left", "inputs/a/left", "d2", {})
+    (touched,) = catalog.scenes_touched(max(before, catalog.get_scene("b").updated_at)).items()
+    assert touched == ("a/left", catalog.get_scene("a/left").updated_at)

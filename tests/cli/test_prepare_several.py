@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,15 @@ def test_what_is_of_no_scene_is_told_when_the_scenes_are_made(
     for file in (clips / "damaged").iterdir():
         file.write_bytes(b"no picture")
     renders.video(clips / "takes" / "old.mp4")
+    (clips / "alone").mkdir()
+    shutil.copy(clips / "a" / "color.0001.png", clips / "alone" / "beauty.png")
     said = cosmos("prepare", clips)
     assert said.code == 2
     assert len(project.catalog.list_scenes()) == 2
     assert "ignored: takes/old.mp4 (nothing tells" in said.err
+    assert "ignored: alone/beauty.png (no frame number)" in said.err
+    (first, *_) = cosmos("prepare", clips, "--plan", "--json").json
+    assert {"files": "alone/beauty.png (no frame number)", "why": ""} in first["ignored"]
     assert "damaged: " in said.error
     assert "damaged/shot.0001.tif is not a TIFF picture" in said.error
 

@@ -101,10 +101,16 @@ def test_who_works_on_the_queue_is_told_while_it_lives(
     program = "from cosmos_pipelines.backends.owner import owner_name; print(owner_name())"
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
     project.catalog.sign_on(done.stdout.decode().strip(), "bob@laptop", "laptop")
-    assert "works on the queue" not in cosmos("queue").err
+    alone = cosmos("queue").err
+    assert "works on the queue" not in alone
+    assert "Nothing starts what waits: start `cosmos ui`, or give `cosmos queue work`." in alone
+    cosmos("queue", "pause")
+    assert "Nothing starts what waits" in cosmos("queue", "resume").err
     project.catalog.sign_on(owner_name(), "Ada", "studio")
     line = "Ada works on the queue on studio, for "
-    assert line in cosmos("queue").err
+    beside = cosmos("queue").err
+    assert line in beside
+    assert "Nothing starts what waits" not in beside
     assert line in cosmos("status").err
     why = cosmos("queue", "why", run).out
     assert line in why

@@ -112,6 +112,17 @@ def test_what_was_asked_for_counts_more_than_what_a_file_says(tmp_path: Path) ->
     assert asked.facts()["colour"]["because"] == "as asked for"
 
 
+def test_pictures_of_several_spaces_are_refused_unless_one_is_named(tmp_path: Path) -> None:
+    picture = np.full((48, 64, 3), 0.3, np.float32)
+    for n in (1, 2, 3):
+        told = {"chromaticities": ACESCG} if n == 3 else {}
+        write_picture(tmp_path / f"r/color.{n:04}.exr", picture, **told)
+    with pytest.raises(MediaError, match=r"color\.0003\.exr says another colour space than color"):
+        prepare_scene(tmp_path / "r", tmp_path / "city")
+    assert not (tmp_path / "city/scene.json").exists()
+    prepare_scene(tmp_path / "r", tmp_path / "city", Asked(colorspace="acescg"))
+
+
 def test_an_assumed_space_and_the_view_are_told_and_kept(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "a.exr", light(0.1, 0.5, 0.2))
     plain = reader(path)
@@ -264,6 +275,54 @@ def test_another_config_in_the_environment_or_in_its_file_shows_the_colours_anew
     config.setDescription("the same colours")
     file.write_text(config.serialize())
     assert (made(), made()) == (True, False)
+
+
+def table(file: Path, factor: float) -> None:
+    """Write a LUT (Iridas' cube) that makes values so much larger."""
+    file.parent.mkdir(exist_ok=True)
+    top = f"{factor} " * 3
+    file.write_text(f"LUT_1D_SIZE 2\nDOMAIN_MIN 0 0 0\nDOMAIN_MAX 1 1 1\n0 0 0\n{top}\n")
+
+
+@pytest.mark.parametrize("at", ["space", "look", "view", "display"])
+def test_another_table_that_the_config_names_shows_the_colours_anew(
+    tmp_path: Path, at: str
+) -> None:
+    config = own_config()
+    config.setSearchPath("$TABLES")
+    config.addEnvironmentVar("TABLES", "luts")
+    step = ocio.FileTransform("ours.cube", interpolation=ocio.INTERP_LINEAR)
+    steps = ocio.GroupTransform([step])
+    if at == "space":
+        config.addColorSpace(ocio.ColorSpace(name="shown", fromReference=steps))
+        config.addDisplayView("sRGB", "Graded", "shown")
+    elif at == "look":
+        config.addLook(ocio.Look("grade", "lin_rec709_scene", transform=steps))
+        config.addDisplayView("sRGB", "Graded", "lin_rec709_scene", "grade")
+    elif at == "view":
+        named = ocio.NamedTransform("shown", forwardTransform=steps)
+        config.addNamedTransform(named)
+        config.addDisplayView("sRGB", "Graded", "shown")
+    else:
+        display = ocio.REFERENCE_SPACE_DISPLAY
+        config.addColorSpace(ocio.ColorSpace(display, "screen", fromReference=steps))
+        way = ocio.MatrixTransform()
+        scene = ocio.ViewTransform(ocio.REFERENCE_SPACE_SCENE, "plain", fromReference=way)
+        config.addViewTransform(scene)
+        by = {"viewTransform": "plain", "displayColorSpaceName": "screen"}
+        config.addDisplayView("sRGB", "Graded", **by)
+    file, lut = tmp_path / "ours.ocio", tmp_path / "luts" / "ours.cube"
+    file.write_text(config.serialize())
+    source, asked = tmp_path / "renders", Asked(ocio=str(file), view="Graded")
+    write_picture(source / "color.0001.exr", np.full((48, 64, 3), 0.25, np.float32))
+
+    def shown(factor: float) -> tuple[bool, int]:
+        table(lut, factor)
+        made = prepare_scene(source, tmp_path / "city", asked)
+        (picture,) = pictures_of(tmp_path / "city/color.mp4")
+        return not made["unchanged"], round(int(picture[0, 0, 0]) / 64)
+
+    assert [shown(1), shown(1), shown(2), shown(3)] == [(True, 1), (False, 1), (True, 2), (True, 3)]
 
 
 def test_a_prepared_scene_says_how_its_colours_were_shown(tmp_path: Path) -> None:

@@ -53,6 +53,15 @@ def test_a_hyphen_after_a_letter_or_a_digit_is_no_sign(pattern: str) -> None:
     assert only(named(pattern, [1, 2, 3])).numbers == (1, 2, 3)
 
 
+def test_more_digits_than_those_of_nanoseconds_are_no_frame_number() -> None:
+    times = [1796028297521161005 + n * 40_000_000 for n in range(3)]
+    assert only([f"color.{n}.png" for n in times]).numbers == tuple(times)
+    hashes = [f"color_{10**29 + n}.png" for n in range(3)]
+    assert [(one.names, one.numbers) for one in sequences(hashes)] == [((h,), ()) for h in hashes]
+    found = only([f"color_{10**29}.{n}.png" for n in range(3)])
+    assert found.label == f"color_{10**29}.####.png"
+
+
 def test_a_range_over_zero_is_one_sequence_also_where_the_number_follows_a_letter() -> None:
     names = ["color-0002.png", "color-0001.png", "color0000.png", "color0001.png"]
     found = only(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,22 @@ def test_earlier_runs_tell_when_the_next_ones_end_and_what_they_cost(there: Ther
     assert (one["end_s"], two["end_s"], one["cost"]) == (160, 260, 1.3)
     (only,) = queue_now(*there, 1, 1)["waiting"]
     assert (only["id"], only["position"], only["end_s"]) == (second.id, 2, 260)
+
+
+def test_of_loads_that_start_together_the_one_with_the_first_run_is_the_first(
+    tmp_path: Path,
+) -> None:
+    settings = settings_in(tmp_path / "home", "[execution]\nlocal_slots = 2\n")
+    with Catalog.open(settings.catalog_url) as catalog:
+        passes = {**CITY, "depth": {**CITY["color"], "file": "depth.mp4"}}
+        catalog.put_scene("city", "inputs/videos/city", "d", passes)
+        config, prompt = {"weights": {"depth": 1.0}}, add_prompt(catalog)
+        row: dict[str, Any] = {"prompt_id": prompt.id, "queued": True}
+        runs = [catalog.add_run("transfer", "preview", "local", config, **row) for _ in range(13)]
+        loads = planned_loads(catalog, settings)["loads"]
+        waiting = [card["id"] for card in queue_now(catalog, settings, 20, 0)["waiting"]]
+    assert len(loads) == 2
+    assert loads[0]["run_ids"][0] == waiting[0] == runs[0].id
 
 
 def test_behind_a_run_of_which_nothing_is_known_no_time_is_said(there: There) -> None:

@@ -16,6 +16,7 @@ from cosmos_pipelines.page.screens.scenes import nearest_directory
 from cosmos_pipelines.resources.daemon_side import PARTITION
 from cosmos_pipelines.resources.instance import open_instance
 from tests.media import renders
+from tests.media.lerobot import many_episodes
 from tests.support import web
 from tests.support.dagster_project import materialize
 from tests.support.idle_daemon import project_with_idle_daemon
@@ -93,6 +94,21 @@ def test_a_directory_whose_name_is_no_utf_8_is_told_and_hides_no_other(project: 
         assert "caf\\udce9" in listed()
         assert "There is no color pass (found: depth)." in listed()
         assert listed().count("?prepare=") == 1
+
+
+def test_a_refused_directory_of_which_somebody_prepared_a_scene_is_told_no_more(
+    project: Project,
+) -> None:
+    data = many_episodes(project.settings.inputs / "cups", 2)
+    with CosmosAPI(settings=project.settings) as api:
+
+        def told() -> list[str]:
+            return [one["said"] for one in api.not_taken()["directories"]]
+
+        until(told, "the refusal")
+        assert "LeRobot data set" in told()[0]
+        api.prepare_scene(data, scene="episode_000001_top")
+        assert told() == []
 
 
 def test_what_is_not_taken_leads_to_the_nearest_directory_that_is_there(tmp_path: Path) -> None:

@@ -220,6 +220,8 @@ def test_what_would_be_taken_is_shown_with_pictures_before_anything_is_made(
     assert not (gallery.api.settings.inputs / "drop").exists()
     tab.get_by_role("button", name="Prepare 1 scene").click()
     tab.locator(".job .refusal", has_text="1 scene: drop/demo_0_cam.").wait_for()
+    tab.locator(".job-notes summary").click()
+    tab.locator(".job-notes li", has_text="demo_0_cam: demo_0_cam_ids_####.png").first.wait_for()
     assert set(gallery.api.get_scene("drop/demo_0_cam")["facts"]) == {
         "color",
         "depth",

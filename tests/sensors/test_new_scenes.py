@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from cosmos_pipelines.assets.partitions import SCENES
+from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.files import part_of
 from cosmos_pipelines.media.asked import Asked
 from cosmos_pipelines.media.demo_scene import render_demo
@@ -20,6 +21,7 @@ from cosmos_pipelines.media.prepare import prepare_scene
 from cosmos_pipelines.media.settling import MARKER
 from cosmos_pipelines.runs.inputs import register_scene
 from cosmos_pipelines.sensors.catalog_sync import catalog_sync
+from cosmos_pipelines.sensors.looking import Looks as NewLooks
 from cosmos_pipelines.sensors.new_scenes import new_scenes
 from cosmos_pipelines.sensors.scene_memory import Memory
 from tests.media import renders
@@ -422,17 +424,37 @@ def test_a_directory_that_may_not_be_read_does_not_stop_the_others(
 
     empty.scene("a")
     empty.scene("b")
-    real = module.find_passes
+    real = module.find_scene
 
     def trouble(directory: Path, *asked: Any) -> Any:
         if directory.name == "a":
             raise OSError("the disk makes a noise")
         return real(directory, *asked)
 
-    monkeypatch.setattr(module, "find_passes", trouble)
+    monkeypatch.setattr(module, "find_scene", trouble)
     looks.once()
     assert looks.once() == ["b"]
     assert "1 unusable" in looks.said or looks.all(2) == []
+
+
+def test_what_was_refused_is_looked_at_again_after_a_restart(
+    empty: Project, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cosmos_pipelines.sensors import new_scenes as sensor
+    from cosmos_pipelines.sensors import settled as module
+
+    empty.scene("a")
+
+    def unknown(*_: Any) -> Any:
+        raise MediaError("an older version does not know this")
+
+    with monkeypatch.context() as older:
+        older.setattr(module, "find_scene", unknown)
+        assert looks.all(4) == []
+        assert "1 unusable" in looks.said
+    assert looks.all(4) == []
+    monkeypatch.setattr(sensor, "LOOKS", NewLooks())
+    assert looks.all(3) == ["a"]
 
 
 def test_no_inputs_directory_is_no_error(empty: Project, looks: Looks) -> None:
@@ -541,6 +563,7 @@ def test_each_directory_that_is_not_taken_is_named_with_the_reason(
 ) -> None:
     inputs = empty.settings.inputs
     renders.sequence(inputs / "depth only", "depth.%04d.png", renders.distance)
+    renders.sequence(inputs / "still", "beauty%0.0s.png", renders.colour, range(1))
     (inputs / "pipe").mkdir()
     os.mkfifo(inputs / "pipe" / "color.mp4")
     (inputs / "lost").mkdir()
@@ -553,12 +576,13 @@ def test_each_directory_that_is_not_taken_is_named_with_the_reason(
     empty.scene("whole")
     assert looks.all(120, every=10) == ["whole"]
     reasons = dict(line.split(": ", 1) for line in looks.said.splitlines()[1:])
-    assert reasons["depth only"] == "There is no color pass (found: depth)."
+    assert "has no color pass; it has depth.####.png." in reasons["depth only"]
+    assert "no color pass; not recognised: beauty.png (no frame number)." in reasons["still"]
     assert "UTF-8" in reasons["caf\\udce9"]
     assert "video" in reasons["broken"]
     assert reasons["pipe"] == "color.mp4 is a pipe (FIFO), not a file."
     assert reasons["lost"] == "color.mp4 cannot be read: No such file or directory."
-    assert set(reasons) == {"depth only", "broken", "caf\\udce9", "nested", "pipe", "lost"}
+    assert set(reasons) == {"depth only", "still", "broken", "caf\\udce9", "nested", "pipe", "lost"}
     assert looks.all(60, every=10) == []
     assert dict(line.split(": ", 1) for line in looks.said.splitlines()[1:]) == reasons
 

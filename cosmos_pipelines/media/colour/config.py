@@ -36,6 +36,7 @@ class Colours:
             else:
                 with saying_why_not_read(Path(named)):
                     Path(named).stat()
+                ocio.ClearAllCaches()  # a table that was read before may be another now
                 config = ocio.Config.CreateFromFile(named)
             config.validate()
         except ocio.Exception as e:

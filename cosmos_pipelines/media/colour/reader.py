@@ -9,7 +9,8 @@ import numpy as np
 
 from cosmos_pipelines.errors import MediaError
 from cosmos_pipelines.media.asked import Asked
-from cosmos_pipelines.media.colour.space import SAYING, Space, is_of_display, said_of, space_of
+from cosmos_pipelines.media.colour.named import SAYING
+from cosmos_pipelines.media.colour.space import Space, is_of_display, said_of, space_of
 from cosmos_pipelines.media.pixels import Array, over_black
 from cosmos_pipelines.media.readers.layers import Layer, PictureFacts
 from cosmos_pipelines.media.readers.picture import ReadLayer, read_layer
@@ -41,9 +42,10 @@ class ColourReader:
 
         Raises:
             MediaError: a colour space, view or config that is asked for is not there, or cannot be
-                used with these pictures.
+                used with these pictures; they are of several spaces, and none is asked for.
         """
         assert source.first
+        _check_one_space(source, asked)
         layer = source.layers[0]
         space, colours, shown = _shown(source.first, layer, asked)
         processor = None
@@ -103,7 +105,18 @@ def check_colours(source: Source, asked: Asked) -> None:
         MediaError: as there.
     """
     assert source.first
+    _check_one_space(source, asked)
     _shown(source.first, source.layers[0], asked)
+
+
+def _check_one_space(source: Source, asked: Asked) -> None:
+    if source.other_space and source.layers[0].is_float and asked.colorspace is None:
+        first = source.found.files[0].name
+        raise MediaError(
+            f"{source.other_space} says another colour space than {first}.",
+            hint="Render all frames with one setting, or name the space of all: "
+            "`--colorspace acescg`.",
+        )
 
 
 def _shown(

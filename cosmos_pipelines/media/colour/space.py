@@ -8,13 +8,11 @@ from typing import Final
 
 from cosmos_pipelines.errors import MediaError, shown
 from cosmos_pipelines.media.colour.config import Colours
+from cosmos_pipelines.media.colour.named import CHROMATICITIES, SAYING
 from cosmos_pipelines.media.readers.layers import Layer, PictureFacts
 
 LINEAR_REC709: Final = "lin_rec709_scene"
 """What Blender, Unreal, V-Ray, Arnold and RenderMan write unless they are told otherwise."""
-
-SAYING: Final = ("colorInteropID", "oiio:ColorSpace", "colorspace", "acesImageContainerFlag")
-"""Attributes of a file that name its colour space, the surest one first."""
 
 _OLD_NAMES: Final = {
     "lin_srgb": LINEAR_REC709,
@@ -131,7 +129,7 @@ def is_of_display(name: str) -> bool:
 
 
 def _by_primaries(facts: PictureFacts, colours: Colours, layer: Layer) -> Space | None:
-    told = facts.attributes.get("chromaticities")
+    told = facts.attributes.get(CHROMATICITIES)
     if not layer.is_float or not isinstance(told, tuple) or len(told) != 8:
         return None
     for name, known in _PRIMARIES.items():

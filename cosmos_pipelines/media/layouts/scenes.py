@@ -83,8 +83,12 @@ def _parted(found: Iterable[Arranged], named: Iterable[Named]) -> tuple[list[Arr
     theirs = {item.label for one in scenes for item in one.items}
     theirs |= {left.label for one in scenes for left in one.left}
     none = [one.item for one in named if one.item.label not in theirs]
-    none = [item for item in none if item.kind != "other" or not scenes]
-    return scenes, [Left(item.label, _NOT_TOLD if scenes else "") for item in none]
+    return scenes, [Left(item.label, _why_none(item) if scenes else "") for item in none]
+
+
+def _why_none(item: Item) -> str:
+    """Why an item is of no scene; a still says it in its label."""
+    return "" if item.kind == "other" else _NOT_TOLD
 
 
 def _named(item: Item) -> Named:

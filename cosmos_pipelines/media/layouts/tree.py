@@ -90,7 +90,7 @@ def _entries(
                 continue
             name = entry.name.lower()
             try:
-                if name.endswith(_ENDS) and (entry.is_file() or _leads_nowhere(entry)):
+                if name.endswith(_ENDS) and _is_no_directory(entry):
                     folder.media.append(entry)
                 elif entry.name in also:
                     folder.others.append(entry)
@@ -103,6 +103,9 @@ def _entries(
     return folder, below
 
 
-def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
-    """Whether a link is broken: whoever reads it says so, and no frame is lost in silence."""
-    return entry.is_symlink() and not Path(entry.path).exists()
+def _is_no_directory(entry: os.DirEntry[str]) -> bool:
+    """A broken link and a pipe count as files: whoever reads them says so, and none is lost."""
+    try:
+        return not entry.is_dir()
+    except OSError:  # a link to itself
+        return True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cosmos_pipelines.errors import MediaError, named, shown
 from cosmos_pipelines.foreign import parse_json, read_json
 from cosmos_pipelines.media.readers.layers import PictureFacts
+from cosmos_pipelines.media.readers.picture import read_facts
 
 if TYPE_CHECKING:
     from cosmos_pipelines.media.segments.cryptomatte import Cryptomatte
@@ -42,16 +43,28 @@ def names_in(path: Path, matte: Cryptomatte) -> tuple[dict[int, str], str | None
 
 
 def manifests_beside(facts: PictureFacts, files: Iterable[Path]) -> tuple[Path, ...]:
-    """The manifests that lie beside pictures, as the first of them names them.
+    """The manifests that lie beside pictures, as each of them names its own.
 
-    `facts`: of the first of `files`. One that is called as its picture is there for each of them.
-    What is missing or lies elsewhere is left out: `names_in` tells it.
+    `facts`: of the first of `files`; where it names none, the headers of the others are not read.
+    What is missing or lies elsewhere is left out, and what cannot be read: `names_in` tells it.
     """
-    written = facts.attributes.items()
-    said = {str(value) for key, value in written if value and _FILE.fullmatch(key)}
-    first = facts.path.stem
-    found = {(path, one.replace(first, path.stem)) for path in files for one in said}
+    if not _said(facts):
+        return ()
+    found = {(path, one) for path in files for one in _said_in(path, facts)}
     return tuple(sorted(set(_there(found))))
+
+
+def _said_in(path: Path, first: PictureFacts) -> set[str]:
+    try:
+        return _said(first if path == first.path else read_facts(path))
+    except MediaError:
+        return set()
+
+
+def _said(facts: PictureFacts) -> set[str]:
+    """The names of manifests in a picture's header."""
+    written = facts.attributes.items()
+    return {str(value) for key, value in written if value and _FILE.fullmatch(key)}
 
 
 def _there(found: Iterable[tuple[Path, str]]) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -236,6 +237,18 @@ def test_a_broken_link_in_a_sequence_is_told_and_not_left_out(tmp_path: Path) ->
     color = find_passes(tmp_path)["color"]
     with pytest.raises(MediaError, match=r"There is no .*color\.0003\.png"):
         look_at([color])
+
+
+def test_what_is_called_as_a_frame_and_can_never_be_read_is_told(tmp_path: Path) -> None:
+    renders.sequence(tmp_path, "color.%04d.png", renders.colour, range(3))
+    last = tmp_path / "color.0003.png"
+    last.symlink_to(last.name)
+    with pytest.raises(MediaError, match=r"color\.0003\.png cannot be read: Too many levels"):
+        look_at([find_passes(tmp_path)["color"]])
+    last.unlink()
+    os.mkfifo(last)
+    with pytest.raises(MediaError, match=r"color\.0003\.png is a pipe"):
+        look_at([find_passes(tmp_path)["color"]])
 
 
 def test_label_files_lie_beside_the_segmentation(tmp_path: Path) -> None:

@@ -63,7 +63,11 @@ def test_other_labels_make_the_segmentation_anew_and_other_options_only_that_the
     assert second["passes"]["segmentation"]["sha256"] != sha["segmentation"]
 
 
-@pytest.mark.parametrize("called", ["names.json", "shot.0001.json"], ids=["one", "one a picture"])
+@pytest.mark.parametrize(
+    "called",
+    ["names.json", "shot.0001.json", "ids_0001.json"],
+    ids=["one", "one a picture", "called otherwise"],
+)
 def test_another_manifest_beside_the_pictures_makes_the_segmentation_anew(
     tmp_path: Path, called: str
 ) -> None:
