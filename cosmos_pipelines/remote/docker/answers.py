@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from cosmos_pipelines.errors import BackendError, ErrorKind, InputError
 from cosmos_pipelines.foreign import parse_json
@@ -15,6 +15,8 @@ from cosmos_pipelines.remote.gpu import MOST
 
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
+STATUSES: Final = frozenset(get_args(Status))
+"""With any other word nobody knows whether a container has processes."""
 ALIVE: Final = ("running", "paused", "restarting")
 """A container that has processes."""
 
@@ -260,6 +262,8 @@ def parse_info(exit_code: int, stdout: str, stderr: str) -> Daemon | Problem:
 def _container(facts: Mapping[str, Any]) -> Container:
     try:
         state, config = facts["State"], facts["Config"]
+        if state["Status"] not in STATUSES:
+            raise ValueError(state["Status"])
         return Container(
             id=_text(facts["Id"]),
             name=_text(facts["Name"]).removeprefix("/"),
