@@ -285,7 +285,7 @@ class SshBackend(Backend):
             raise (not_understood(self.host.host, e) if e.kind == "launch_failed" else e) from None
 
     def _look(self, order_id: str, *files: str) -> Seen:
-        return self._retry(lambda: self.host.look(order_id, *files))
+        return self._retry(lambda: self.host.look_at_begun(order_id, *files))
 
     def _handle(self, seen: Seen) -> Handle:
         self._note_clock(seen)
