@@ -61,7 +61,8 @@ class Link:
         self.host = target.host
         self.sessions = 0
         self.most = SESSIONS
-        """Most sessions that the server lets this connection have, as far as is known."""
+        """Most sessions that the server lets this connection have, as far as is known; 0: this
+        connection gets no more."""
         self.streams = 0
         self._transports: list[paramiko.Transport] = []
         self._first: socket.socket | None = None
