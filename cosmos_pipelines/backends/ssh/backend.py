@@ -147,7 +147,7 @@ class SshBackend(Backend):
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
             wanted.append(transfer.Wanted(remote, target, outputs[name], sizes.get(name)))
-        self._retry.transfer(lambda arrived: self._bring(wanted, arrived))
+        self._retry.transfer(lambda arrived: self._bring(handle.order_id, wanted, arrived))
 
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
@@ -276,10 +276,15 @@ class SshBackend(Backend):
                 hint=f"Run on {handle.host}: `{shlex.join(self.carrier.look(name))}`.",
             )
 
-    def _bring(self, wanted: Sequence[transfer.Wanted], arrived: Callable[[int], None]) -> None:
+    def _bring(
+        self, order_id: str, wanted: Sequence[transfer.Wanted], arrived: Callable[[int], None]
+    ) -> None:
         try:
             transfer.get_files(self.host.connection, wanted, arrived=arrived)
         except NotAllowed:
+            raise
+        except OutputMissing:
+            self.host.look_at_begun(order_id)  # raises if all run folders are missing now
             raise
         except BackendError as e:
             raise (not_understood(self.host.host, e) if e.kind == "launch_failed" else e) from None
