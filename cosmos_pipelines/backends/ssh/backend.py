@@ -83,10 +83,11 @@ class SshBackend(Backend):
         """See `Backend.may_have_started`."""
         return order_id in self._launching.asked
 
-    def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
+    def find(self, order_id: str, wait_s: float = 0, *, begun: bool = False) -> Handle | None:
         """See `Backend.find`."""
         self._retry.reached |= wait_s > 0  # the caller knows that the host was reached before
-        seen = self._retry(lambda: self.host.look(order_id), wait_s)
+        look = self.host.look_at_begun if begun else self.host.look
+        seen = self._retry(lambda: look(order_id), wait_s)
         return self._handle(seen) if seen.started else None
 
     def order_of(self, handle: Handle) -> Order:

@@ -192,6 +192,27 @@ def test_a_run_goes_on_while_the_disk_of_all_runs_is_away(remote: RemoteProject)
     assert remote.model_log(run).count("stand-in: 1 sample") == 1
 
 
+def test_nothing_is_told_of_a_run_of_which_nothing_is_there_but_whose_disk_is_away(
+    remote: RemoteProject,
+) -> None:
+    """As a job of Slurm, of which all that is known lies on that disk."""
+    run = remote.pending("hang")
+    process = remote.in_another_process(run)
+    assert process.stdout is not None
+    next(line for line in process.stdout if "stand-in: 1 sample" in line)
+    process.kill()
+    process.wait()
+    remote.host.docker("rm", "--force", f"cosmos-{run.id}")
+    remote.host.console("mv", "/data/cosmos", "/data/away")
+    with pytest.raises(BackendError, match=r"not known whether run .* was stopped; .* may still"):
+        kill(remote.catalog, remote.settings, run.id)
+    assert remote.catalog.get_run(run.id).status == "running"
+    assert remote.backend.find(run.id) is None
+    remote.host.console("mv", "/data/away", "/data/cosmos")
+    (stopped,) = kill(remote.catalog, remote.settings, run.id)
+    assert stopped.status != "running"
+
+
 def test_two_ctrl_c_with_the_link_cut_say_that_the_container_may_still_run(
     remote: RemoteProject,
 ) -> None:
