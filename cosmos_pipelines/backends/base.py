@@ -112,10 +112,13 @@ class Backend(ABC):
         return True
 
     @abstractmethod
-    def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
+    def find(self, order_id: str, wait_s: float = 0, *, begun: bool = False) -> Handle | None:
         """Return the handle of an order that runs or has ended; None if it never started here.
 
-        `wait_s`: how long to wait for a place that cannot be reached.
+        Args:
+            wait_s: how long to wait for a place that cannot be reached.
+            begun: the order was started here; a place that keeps nothing of any order is one that
+                cannot be reached.
         """
 
     @abstractmethod

@@ -98,7 +98,13 @@ class LocalBackend(Backend):
         finally:
             remove(prepared)
 
-    def find(self, order_id: str, wait_s: float = 0) -> Handle | None:  # noqa: ARG002
+    def find(
+        self,
+        order_id: str,
+        wait_s: float = 0,  # noqa: ARG002
+        *,
+        begun: bool = False,  # noqa: ARG002
+    ) -> Handle | None:
         """See `Backend.find`."""
         run_dir = self._dir(order_id)
         if not os.path.lexists(run_dir / run_folder.STARTED):

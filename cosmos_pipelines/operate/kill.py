@@ -244,7 +244,8 @@ def _stop_order(catalog: Catalog, settings: Settings, backend: Backend, run: Run
     handle, grace_s = None, settings.execution.grace_s
     deadline = time.monotonic() + grace_s
     while (run := catalog.get_run(run.id)).status in ACTIVE:
-        if handle is None and run.batch_id and (handle := backend.find(run.batch_id)):
+        begun = run.status != "uploading"
+        if handle is None and run.batch_id and (handle := backend.find(run.batch_id, begun=begun)):
             backend.cancel(handle, grace_s, reason="cancelled")
             deadline = time.monotonic() + grace_s
         unstarted = handle is None and not is_lost(catalog, run)

@@ -160,7 +160,7 @@ def _missing(context: RunContext, run: Run) -> str | None:
     Raises:
         BackendError: nobody can look at the order now.
     """
-    handle = context.backend.find(run.batch_id) if run.batch_id else None
+    handle = context.backend.find(run.batch_id, begun=True) if run.batch_id else None
     if handle is None:
         return "nothing is left of it there. Run it again."
     try:
@@ -230,7 +230,10 @@ def _goes_on_or_made(context: RunContext, run: Run) -> bool:
     Raises:
         BackendError: nobody can look at the order now.
     """
-    if run.batch_id is None or (handle := context.backend.find(run.batch_id)) is None:
+    if run.batch_id is None:
+        return False
+    handle = context.backend.find(run.batch_id, begun=run.started_at is not None)
+    if handle is None:
         return False
     order = _order_there(context, handle)
     if context.backend.alive(handle):

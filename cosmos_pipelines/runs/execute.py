@@ -223,7 +223,8 @@ def _adopt(context: RunContext, order_name: str | None, members: Sequence[Run]) 
     try:
         place = context.settings.places.get(context.backend.name)
         wait_s = (place.remote if place else context.settings.remote).wait_s
-        handle = context.backend.find(order_name, wait_s) if order_name else None
+        begun = any(run.status != "uploading" for run in members)
+        handle = context.backend.find(order_name, wait_s, begun=begun) if order_name else None
         if handle is not None:
             order = context.backend.order_of(handle)
             engine = context.settings.engine(order.engine)

@@ -278,5 +278,14 @@ class DockerPlace(Place):
         """Change the first byte of the scripts in place."""
         self.host.console("sh", "-c", f"set -- /data/cosmos/scripts/*/run.sh; {_SPOIL}")
 
+    def unmount_runs(self) -> None:
+        """Take the disk of all runs away, and let everybody look again."""
+        self.host.console("mv", "/data/cosmos", "/data/away")
+        self.end_connections()
+
+    def mount_runs(self) -> None:
+        """Give it back."""
+        self.host.console("mv", "/data/away", "/data/cosmos")
+
     def remove_folder(self) -> None:
         self.host.console("rm", "-rf", f"/data/cosmos/runs/{self.run.batch_id}")

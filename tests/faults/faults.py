@@ -237,6 +237,10 @@ FAULTS: Final = (
           ends=at({"running", "end to collect"}, "lost")
           | at({"start, answer lost"}, "lost", "launch_failed"),
           starts=twice(ALIVE | {"end to collect"})),
+    Fault("disk of all runs away for 5 s", call("unmount_runs"), call("mount_runs", after_s=5),
+          strikes_at=frozenset({"running", "end to collect", "during download"}),
+          otherwise="nothing has begun, or nothing is asked",
+          others={"local": "the disk here", "slurm": "the nodes lose it too"}),
     Fault("too many logins (MaxStartups)", call("occupy_logins"), call("free_logins"),
           late_relief=call("restart_sshd"), others=NO_LINK),
     Fault("one session only (MaxSessions 1)", call("one_session"),

@@ -21,6 +21,8 @@ ON_A_HOST = (
     ("two orchestrators at once", "start, answer lost"),
     ("stray line before the answers", "start, answer lost"),
     ("login refused", "running"),
+    ("disk of all runs away for 5 s", "end to collect"),
+    ("disk of all runs away for 5 s", "during download"),
     ("docker.sock forbidden for good", "end to collect"),
 )
 ON_A_CLUSTER = (

@@ -44,10 +44,10 @@ class Puzzling(LocalBackend):
         self._may_fail("launch")
         return super().launch(order, before_start)
 
-    def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
+    def find(self, order_id: str, wait_s: float = 0, *, begun: bool = False) -> Handle | None:
         """Find an order, or fail."""
         self._may_fail("find")
-        return super().find(order_id, wait_s)
+        return super().find(order_id, wait_s, begun=begun)
 
     def follow(self, handle: Handle, offset: int = 0) -> Generator[bytes]:
         """Follow an order until its first frame, or to its end."""

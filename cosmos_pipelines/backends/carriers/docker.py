@@ -36,6 +36,7 @@ from cosmos_pipelines.operations.base import OWN_CHECKPOINT, Order
 from cosmos_pipelines.remote.docker import commands as docker
 from cosmos_pipelines.remote.docker.answers import (
     ALIVE,
+    STATUSES,
     Container,
     Image,
     parse_images,
@@ -259,7 +260,7 @@ class DockerCarrier(Carrier):
                 orders.append(ListedOrder("", "", "running"))  # of somebody: nothing is known of it
                 continue
             _, order_id, project, runs, status, finished = words
-            state = _state_named(status)
+            state = _state_named(status) if status in STATUSES else "running"  # it may be
             ended_at = parse_time(finished) if state == "ended" else None
             run_ids = tuple(run for run in runs.split(",") if run)
             orders.append(ListedOrder(order_id, project, state, ended_at, run_ids))

@@ -83,10 +83,11 @@ class SshBackend(Backend):
         """See `Backend.may_have_started`."""
         return order_id in self._launching.asked
 
-    def find(self, order_id: str, wait_s: float = 0) -> Handle | None:
+    def find(self, order_id: str, wait_s: float = 0, *, begun: bool = False) -> Handle | None:
         """See `Backend.find`."""
         self._retry.reached |= wait_s > 0  # the caller knows that the host was reached before
-        seen = self._retry(lambda: self.host.look(order_id), wait_s)
+        look = self.host.look_at_begun if begun else self.host.look
+        seen = self._retry(lambda: look(order_id), wait_s)
         return self._handle(seen) if seen.started else None
 
     def order_of(self, handle: Handle) -> Order:
@@ -147,7 +148,7 @@ class SshBackend(Backend):
                 raise OutputMissing(f"Order {handle.order_id} made no {name!r}.")
             remote = f"{handle.run_dir}/outputs/{run_folder.inside(name)}"
             wanted.append(transfer.Wanted(remote, target, outputs[name], sizes.get(name)))
-        self._retry.transfer(lambda arrived: self._bring(wanted, arrived))
+        self._retry.transfer(lambda arrived: self._bring(handle.order_id, wanted, arrived))
 
     def cancel(
         self, handle: Handle, grace_s: float | None = None, reason: StopReason = "cancelled"
@@ -281,16 +282,21 @@ class SshBackend(Backend):
                 hint=f"Run on {handle.host}: `{shlex.join(self.carrier.look(name))}`.",
             )
 
-    def _bring(self, wanted: Sequence[transfer.Wanted], arrived: Callable[[int], None]) -> None:
+    def _bring(
+        self, order_id: str, wanted: Sequence[transfer.Wanted], arrived: Callable[[int], None]
+    ) -> None:
         try:
             transfer.get_files(self.host.connection, wanted, arrived=arrived)
         except NotAllowed:
+            raise
+        except OutputMissing:
+            self.host.look_at_begun(order_id)  # raises if all run folders are missing now
             raise
         except BackendError as e:
             raise (not_understood(self.host.host, e) if e.kind == "launch_failed" else e) from None
 
     def _look(self, order_id: str, *files: str) -> Seen:
-        return self._retry(lambda: self.host.look(order_id, *files))
+        return self._retry(lambda: self.host.look_at_begun(order_id, *files))
 
     def _handle(self, seen: Seen) -> Handle:
         self._note_clock(seen)

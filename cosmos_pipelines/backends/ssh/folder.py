@@ -65,6 +65,8 @@ class Seen:
     clock: Clock | None
     read_at: float
     """`time.monotonic()` of this machine."""
+    no_runs: str | None = None
+    """The directory of all run folders, if that is not there either."""
 
     @property
     def alive(self) -> bool:
@@ -149,6 +151,22 @@ class HostFolder:
         )
         return self.ask(argv, timeout_s=LOOK_S).seen(order_id)
 
+    def look_at_begun(self, order_id: str, *files: str, folder: str | None = None) -> Seen:
+        """Return the state of an order that has begun: see `look`.
+
+        Raises:
+            NotUnderstood: also if the directory of all run folders is not there: its disk may come
+                back, and what has begun goes on meanwhile.
+        """
+        seen = self.look(order_id, *files, folder=folder)
+        if seen.no_runs is not None:
+            raise NotUnderstood(
+                self.host,
+                f"On {self.host} the directory {seen.no_runs} is not there, with all runs.",
+                hint=f"Is the disk of {self.remote_dir} mounted there?",
+            )
+        return seen
+
     def folder_gone(self, path: str, seen: Seen) -> BackendError:
         """Return the error for an order whose run folder `path` is not there any more."""
         said = f"The run folder {path} on {self.host} is gone"
@@ -199,6 +217,7 @@ class Answer:
             log_size=self._number("size") if self.parts.get("size") else 0,
             clock=self._clock(),
             read_at=time.monotonic(),
+            no_runs=self.parts.get("no_runs"),
         )
 
     def start(self, order: Order) -> Start:

@@ -152,7 +152,8 @@ class Following:
 
     def _look(self, *files: str) -> Seen:
         self._blind = True
-        seen = self._host.look(self._handle.order_id, *files, folder=self._handle.run_dir)
+        order, folder = self._handle.order_id, self._handle.run_dir
+        seen = self._host.look_at_begun(order, *files, folder=folder)
         self._blind = False
         return seen
 

@@ -32,13 +32,19 @@ clock() {
 # The carrier is asked first: if the order has ended, its files do not change any more.
 look() { # FOLDER FILE...
     answer carried ask_carrier
-    cd -- "$1" 2>/dev/null || { part no_folder "$(ls -d -- "$1" 2>&1)"; return 0; }
+    cd -- "$1" 2>/dev/null || {
+        part no_folder "$(ls -d -- "$1" 2>&1)"
+        [ -d "${1%/*}" ] || part no_runs "${1%/*}"
+        return 0
+    }
     part folder "$(pwd -P)"
     shift
     for file do
         most=4200000 # one that is longer is told
         [ "$file" != order.json ] || most=17000000
-        [ ! -f "$file" ] || part "$file" "$(head -c "$most" -- "$file")"
+        [ -f "$file" ] || continue
+        found=$(head -c "$most" -- "$file") || exit 74 # one that cannot be read is not an empty one
+        part "$file" "$found"
     done
     part size "$(stat -c %s run.log 2>/dev/null || echo 0)"
 }

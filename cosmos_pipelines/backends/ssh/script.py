@@ -6,7 +6,8 @@ to its end when the connection is lost, except `follow`, which ends with the con
 
 A script answers in parts: see `host_shell`.
 
-Exit codes: 66 no such folder, 73 a folder cannot be written (the reason is on standard error).
+Exit codes, the reason on standard error: 66 no such folder, 73 a folder cannot be written, 74
+a file cannot be read.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from cosmos_pipelines.errors import BackendError, InputError
 from cosmos_pipelines.foreign import parse_json
@@ -16,6 +16,8 @@ from cosmos_pipelines.remote.gpu import MOST
 
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
+STATUSES: Final = frozenset(get_args(Status))
+"""With any other word nobody knows whether a container has processes."""
 ALIVE: Final = ("running", "paused", "restarting")
 """A container that has processes."""
 
@@ -156,6 +158,8 @@ def parse_info(exit_code: int, stdout: str, stderr: str) -> DockerDaemon | Probl
 def _container(facts: Mapping[str, Any]) -> Container:
     try:
         state, config = facts["State"], facts["Config"]
+        if state["Status"] not in STATUSES:
+            raise ValueError(state["Status"])
         return Container(
             id=_text(facts["Id"]),
             name=_text(facts["Name"]).removeprefix("/"),

@@ -160,6 +160,8 @@ class Connection:
                 self._give(link, stream)
                 link.most = max(1, link.sessions)
             except LinkLost:
+                # A session that the server opens too late is nobody's, and counts for its limit.
+                link.most = 0
                 self._give(link, stream)
                 if link.alive or time.monotonic() > until:
                     raise
@@ -198,7 +200,13 @@ class Connection:
         return not self._links or (another and len(self._links) < LINKS)
 
     def _with_room(self, stream: bool) -> Link | None:
-        """Return a link with room for one more session, and count the session; drop dead links."""
+        """Return a link with room for one more session, and count the session.
+
+        Dead links are dropped, and those that are used no more.
+        """
+        for link in self._links:
+            if not (link.most or link.sessions):
+                link.close()
         self._links = [link for link in self._links if link.alive]
         for link in self._links:
             if link.sessions < link.most and not (stream and link.streams >= STREAMS):

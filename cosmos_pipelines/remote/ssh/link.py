@@ -2,7 +2,9 @@
 
 This file adds to paramiko: no delay of small packets, a time limit for every step, jumps, and a
 check that the server is alive. The keepalive of paramiko expects no answer and so notices nothing;
-here the server must answer, and any data from the server counts as an answer.
+here the server must answer, and any data from the server counts as an answer. Time in which this
+process did not run (stopped, starved, a paused machine) is no silence: it has neither asked nor
+listened.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ STREAMS: Final = 5
 """Most sessions that may be open for long, so that short calls always find room."""
 ASKED: Final = 4
 """How many times a silent server is asked before the connection counts as lost."""
+LOOKS: Final = 16
+"""How many times this side looks whether data came before the connection counts as lost."""
 
 WINDOW: Final = 32 << 20
 """Bytes on the way to this machine: 1 Gbit/s over 250 ms; paramiko's 2 MiB give 0.07 Gbit/s."""
@@ -57,12 +61,14 @@ class Link:
         self.host = target.host
         self.sessions = 0
         self.most = SESSIONS
-        """Most sessions that the server lets this connection have, as far as is known."""
+        """Most sessions that the server lets this connection have, as far as is known; 0: this
+        connection gets no more."""
         self.streams = 0
         self._transports: list[paramiko.Transport] = []
         self._first: socket.socket | None = None
         self._target = target
         self._closed = threading.Event()
+        self._silent = ""
         try:
             for hop in self.hops:
                 self._add(hop)
@@ -81,6 +87,19 @@ class Link:
     def alive(self) -> bool:
         """Whether the connection can be used, as far as is known."""
         return all(transport.is_active() for transport in self._transports)
+
+    def why(self) -> str:
+        """Return why the connection has ended, in a few words; "" if that is not known."""
+        from paramiko import SSHException
+
+        if self._silent:
+            return self._silent
+        for transport in self._transports:
+            end = transport.saved_exception
+            # Others are of a login or a session that was refused before.
+            if type(end) is SSHException or isinstance(end, OSError):
+                return " ".join(str(getattr(end, "strerror", None) or end).split())
+        return ""
 
     def session(self, until: float) -> paramiko.Channel:
         """Open a channel; wait until `until` at most while the server has too many open.
@@ -212,15 +231,23 @@ class Link:
             self._closed.wait(quiet_s / 4)
 
     def _watch(self) -> None:
-        """End the connection when no data has come for too long."""
+        """End the connection when no data has come for too long while this process ran."""
+        limit = self._target.lost_after_s
+        look_s = limit / LOOKS
+        came, silent_s = self._last_data.at, 0.0
         while self.transport.is_active():
-            left = self._last_data.at + self._target.lost_after_s - time.monotonic()
-            if left <= 0:
+            before = time.monotonic()
+            self._closed.wait(look_s)
+            if self._last_data.at != came:
+                came, silent_s = self._last_data.at, 0.0
+                continue
+            silent_s += min(time.monotonic() - before, 2 * look_s)
+            if silent_s >= limit:
+                self._silent = f"nothing came for {limit:g} s"
                 assert self._first is not None
                 with contextlib.suppress(OSError):
                     self._first.shutdown(socket.SHUT_RDWR)  # wakes threads that read or write
                 self.close()
-            self._closed.wait(min(max(left, 0.0), 1.0))
 
 
 def _quicken(transport: paramiko.Transport) -> None:

@@ -147,8 +147,9 @@ class Session:
 
     def lost(self) -> LinkLost:
         """Return the error for a lost connection."""
-        host = self._link.host
-        return LinkLost(host, f"The connection to {host} was lost during `{self._words}`.")
+        host, why = self._link.host, self._link.why()
+        end = f": {why}." if why else "."
+        return LinkLost(host, f"The connection to {host} was lost during `{self._words}`{end}")
 
     def close(self) -> None:
         """Close the channel."""

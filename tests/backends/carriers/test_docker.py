@@ -9,6 +9,7 @@ import pytest
 from cosmos_pipelines.backends.carriers.base import project_of
 from cosmos_pipelines.backends.carriers.container import ORDER_LABEL, PROJECT_LABEL, RUNS_LABEL
 from cosmos_pipelines.backends.carriers.docker import DockerCarrier
+from cosmos_pipelines.errors import BackendError
 from cosmos_pipelines.operate.kill import kill_stray
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.settings import Docker
@@ -32,6 +33,22 @@ def test_a_malformed_label_is_passed_over_and_those_beside_it_are_read(label: st
     assert (known.order_id, known.project, known.state) == ("rs_1", "p", "ended")
     active = f"{json.dumps(['theirs', label])}\n{json.dumps(['cosmos-rs_1', 'rs_1'])}\nnoise\n"
     assert carrier().read_running(active) == ["rs_1"]
+
+
+@pytest.mark.parametrize("word", ["stopping", "Up 3 hours", "", "RUNNING"])
+def test_a_state_that_docker_never_named_before_is_no_end(word: str) -> None:
+    with pytest.raises(BackendError, match="Docker's answer cannot be read"):
+        carrier().read(json.dumps([container_in(word)]))
+    listed = json.dumps(["/cosmos-rs_1", "rs_1", "p", "rs_1", word, "0001-01-01T00:00:00Z"])
+    assert carrier().read_orders(listed)[0].state == "running"
+    assert carrier().read(json.dumps([container_in("exited")])).state == "ended"
+
+
+def container_in(state: str) -> dict[str, object]:
+    labels = {ORDER_LABEL: "rs_1"}
+    return {
+        "Id": "a1", "Name": "/cosmos-rs_1", "State": {"Status": state}, "Config": {"Labels": labels}
+    }  # fmt: skip
 
 
 def test_a_container_that_has_our_labels_and_another_name_is_not_ours() -> None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from cosmos_pipelines.backends.registry import host_backend
 from cosmos_pipelines.backends.ssh import folder
-from cosmos_pipelines.errors import BackendError, HostKeyChanged, LoginRefused, NotUnderstood
+from cosmos_pipelines.backends.ssh.follow import LONGEST_PAUSE_S
+from cosmos_pipelines.backends.ssh.script import look, parts
+from cosmos_pipelines.errors import (
+    BackendError,
+    HostKeyChanged,
+    LoginRefused,
+    NotUnderstood,
+    Unreachable,
+)
 from cosmos_pipelines.operate.kill import kill
 from tests.backends.ssh.test_backend import order, second_backend, wait_for_frame
 from tests.rig.host import Host
@@ -50,6 +63,21 @@ def test_an_answer_that_is_not_understood_says_nothing_of_the_order(
     remote.host.allow_docker()
     (remote.host.root / "usr/local/bin/docker").unlink(missing_ok=True)
     assert remote.backend.alive(handle)
+
+
+def test_a_record_that_cannot_be_read_is_no_empty_record(tmp_path: Path) -> None:
+    """A failing disk, a network disk that was mounted again."""
+    failing = tmp_path / "bin"
+    failing.mkdir()
+    (failing / "head").write_text("#!/bin/sh\necho head: Input/output error >&2\nexit 1\n")
+    (failing / "head").chmod(0o755)
+    (tmp_path / "exit_code").write_text("0\n")
+    argv = look(str(tmp_path), "exit_code", ask_carrier=["true"])
+    sound = subprocess.run(argv, capture_output=True, check=True)
+    assert parts(sound.stdout)["exit_code"] == "0"
+    env = {"PATH": f"{failing}:{os.environ['PATH']}"}
+    failed = subprocess.run(argv, capture_output=True, env=env, check=False)
+    assert (failed.returncode, failed.stderr) == (74, b"head: Input/output error\n")
 
 
 def test_a_stray_line_before_the_answers_of_docker_is_skipped(remote: RemoteProject) -> None:
@@ -136,6 +164,53 @@ def test_a_run_whose_folder_is_gone_says_that_its_container_still_runs(
     assert remote.backend.active() == [run.id]
     (stopped,) = kill(remote.catalog, remote.settings, run.id)
     assert (stopped.status, remote.backend.active()) == ("cancelled", [])
+
+
+def test_a_run_goes_on_while_the_disk_of_all_runs_is_away(remote: RemoteProject) -> None:
+    gate = remote.host.root / "data/models/gate"
+    gate.touch()
+    run = remote.pending("wait /models/gate")
+    process = remote.in_another_process(run)
+    wait_for_frame(process, 1)
+    remote.host.console("mv", "/data/cosmos", "/data/away")
+    remote.host.restart_sshd()
+    assert process.stdout is not None
+    next(line for line in process.stdout if "Lost sight" in line)
+    remote_now = remote.settings.remote.model_copy(update={"wait_s": 0})
+    other = host_backend(remote.settings.model_copy(update={"remote": remote_now}))
+    handle = other.find(run.id)
+    assert handle is not None
+    with pytest.raises(Unreachable, match="runs is not there, with all runs"):
+        other.alive(handle)
+    time.sleep(2 * LONGEST_PAUSE_S)  # the other process has looked, too
+    assert remote.catalog.get_run(run.id).status == "running"
+    remote.host.console("mv", "/data/away", "/data/cosmos")
+    gate.unlink()
+    process.communicate(timeout=LONG_S)
+    done = remote.catalog.get_run(run.id)
+    assert (done.status, done.attempt) == ("completed", 1)
+    assert remote.model_log(run).count("stand-in: 1 sample") == 1
+
+
+def test_nothing_is_told_of_a_run_of_which_nothing_is_there_but_whose_disk_is_away(
+    remote: RemoteProject,
+) -> None:
+    """As a job of Slurm, of which all that is known lies on that disk."""
+    run = remote.pending("hang")
+    process = remote.in_another_process(run)
+    assert process.stdout is not None
+    next(line for line in process.stdout if "stand-in: 1 sample" in line)
+    process.kill()
+    process.wait()
+    remote.host.docker("rm", "--force", f"cosmos-{run.id}")
+    remote.host.console("mv", "/data/cosmos", "/data/away")
+    with pytest.raises(BackendError, match=r"not known whether run .* was stopped; .* may still"):
+        kill(remote.catalog, remote.settings, run.id)
+    assert remote.catalog.get_run(run.id).status == "running"
+    assert remote.backend.find(run.id) is None
+    remote.host.console("mv", "/data/away", "/data/cosmos")
+    (stopped,) = kill(remote.catalog, remote.settings, run.id)
+    assert stopped.status != "running"
 
 
 def test_two_ctrl_c_with_the_link_cut_say_that_the_container_may_still_run(

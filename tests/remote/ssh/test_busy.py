@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
-from cosmos_pipelines.errors import Unreachable
+from cosmos_pipelines.errors import LinkLost, Unreachable
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from tests.support.sshd import PROGRAM, Sshd, running_sshd
 from tests.support.waiting import LONG_S, until
@@ -69,6 +70,23 @@ def test_short_calls_find_room_beside_streams_that_take_all_sessions_of_a_connec
                 assert connection.run(["echo", "in"], timeout_s=LONG_S).stdout == b"in\n"
             for stream in streams:
                 stream.close()
+
+
+def test_a_server_that_often_answers_too_late_is_not_left_with_sessions_of_nobody() -> None:
+    """It opens a session for each call that was given up; ten are its limit."""
+    with running_sshd(lambda _: "MaxSessions 3\n") as sshd:
+        target = Target("loop", config_file=sshd.config)
+        with Connection(target) as connection:
+            connection.open()
+            for _ in range(5):
+                servers = psutil.Process(sshd.pid).children()
+                for server in servers:
+                    server.suspend()
+                with pytest.raises(LinkLost):
+                    connection.run(["true"], timeout_s=0.5)
+                for server in servers:
+                    server.resume()
+                assert connection.run(["echo", "in"], timeout_s=LONG_S).stdout == b"in\n"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -74,6 +78,48 @@ def test_a_link_that_is_cut_while_output_comes_is_lost_and_another_one_is_made(
         with pytest.raises(LinkLost, match="lost during `head -c`"):
             list(output)
     assert loop.run(["echo", "on"], timeout_s=LONG_S).stdout == b"on\n"
+
+
+LISTEN = """
+import sys
+from cosmos_pipelines.remote.ssh.connection import Connection, Target
+from pathlib import Path
+with Connection(Target("loop", config_file=Path(sys.argv[1]), lost_after_s=2)) as loop:
+    wait = "echo first; until [ -e $0 ]; do sleep 0.1; done; echo second"
+    for line in loop.stream(["sh", "-c", wait, sys.argv[2]]):
+        print(line.decode(), end="", flush=True)
+"""
+
+
+def test_a_process_that_was_stopped_for_a_while_finds_its_links_as_they_were(
+    sshd: Sshd, tmp_path: Path
+) -> None:
+    """As Ctrl-Z and `fg`, a machine that was paused, or one that gives no time to a process."""
+    words = [sys.executable, "-c", LISTEN, str(sshd.config), str(tmp_path / "say")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        assert listener.stdout.readline() == "first\n"
+        for _ in range(3):
+            listener.send_signal(signal.SIGSTOP)
+            time.sleep(5)  # longer than the silence after which a link is lost
+            listener.send_signal(signal.SIGCONT)
+            time.sleep(0.5)
+        (tmp_path / "say").touch()
+        assert listener.stdout.read() == "second\n"
+    assert listener.returncode == 0
+
+
+def test_a_server_that_says_nothing_any_more_is_lost_for_that_reason(target: Target) -> None:
+    with Connection(replace(target, lost_after_s=2)) as loop:
+        stream = loop.stream(["sh", "-c", "echo $PPID; sleep 600"])
+        asker = psutil.Process(int(next(stream)))
+        server = next(x for x in (asker, *asker.parents()) if x.name().startswith("sshd"))
+        server.suspend()
+        try:
+            with pytest.raises(LinkLost, match="lost during `sh -c`: nothing came for 2 s"):
+                list(stream)
+        finally:
+            server.resume()
 
 
 def test_the_exit_code_and_what_was_said_come_back(way: Connection) -> None:

@@ -84,11 +84,13 @@ decide() { # sets `state`; fails, with a reason, if it is unknown
     fi
     find_job || return 1
     case $(word JobState) in
-        PENDING | CONFIGURING | REQUEUED | REQUEUE_FED | REQUEUE_HOLD | RESV_DEL_HOLD | SPECIAL_EXIT)
-            state=queued ;;
+        PENDING | CONFIGURING | REQUEUED | REQUEUE_FED | REQUEUE_HOLD | RESV_DEL_HOLD | SPECIAL_EXIT |\
+            POWER_UP_NODE | EXPEDITING) state=queued ;;
         RUNNING | COMPLETING | SUSPENDED | STOPPED | SIGNALING | RESIZING | STAGE_OUT) state=running ;;
         "") if [ -z "$id" ]; then state=created; else state=ended; fi ;;
-        *) state=ended ;;
+        BOOT_FAIL | CANCELLED | COMPLETED | DEADLINE | FAILED | LAUNCH_FAILED | NODE_FAIL |\
+            OUT_OF_MEMORY | PREEMPTED | RECONFIG_FAIL | REVOKED | TIMEOUT) state=ended ;;
+        *) [ -n "$forgotten" ] || { echo "Slurm named the state $(word JobState)" >&2; return 1; } ;;
     esac
     [ -z "$forgotten" ] || state=ended
     if [ "$state" = ended ]; then
