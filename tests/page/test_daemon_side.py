@@ -92,7 +92,7 @@ def test_a_directory_whose_name_is_no_utf_8_is_told_and_hides_no_other(project: 
 
         until(lambda: listed().count('<th scope="row"') == 2, "both to be told")
         assert "caf\\udce9" in listed()
-        assert "There is no color pass (found: depth)." in listed()
+        assert "depth only has no color pass" in listed()
         assert listed().count("?prepare=") == 1
 
 

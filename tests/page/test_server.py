@@ -270,7 +270,7 @@ def backfills(served: Served, made: tuple[Project, Run]) -> None:
 def test_a_backfill_of_what_is_missing_on_the_page_leaves_nothing_missing(
     served: Served, backfills: None, asset: str
 ) -> None:
-    until(lambda: none_missing(served, asset), f"the end of the backfill of {asset}")
+    until(lambda: none_missing(served, asset), f"the end of the backfill of {asset}", 240)
 
 
 def test_a_daemon_that_dies_is_started_again(served: Served) -> None:

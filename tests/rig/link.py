@@ -12,6 +12,14 @@ def _ip(*words: str, check: bool = True) -> None:
         raise RuntimeError(f"ip {' '.join(words)}: {done.stderr.strip()}")
 
 
+def _quiet(name: str) -> None:
+    """Let a link get no address of IPv6.
+
+    Addresses that come and go end the requests of browsers on this machine, which other tests use.
+    """
+    _ip("link", "set", name, "addrgenmode", "none")
+
+
 class Bridge:
     """The rig's network `10.77.<slot>.0/24`; this machine has the address `.1`."""
 
@@ -22,6 +30,7 @@ class Bridge:
     def create(self) -> None:
         """Make the bridge."""
         _ip("link", "add", self.name, "type", "bridge", "forward_delay", "0")
+        _quiet(self.name)
         _ip("addr", "add", f"10.77.{self.slot}.1/24", "dev", self.name)
         _ip("link", "set", self.name, "up")
 
@@ -45,6 +54,7 @@ class Link:
         _ip("netns", "add", self.name)
         _ip("link", "add", self.name, "type", "veth", "peer", "name", "eth0", "address", self._mac,
             "netns", self.name)  # fmt: skip
+        _quiet(self.name)
         _ip("link", "set", self.name, "master", self._bridge.name, "up")
         _ip("-n", self.name, "addr", "add", f"{self.address}/24", "dev", "eth0")
         _ip("-n", self.name, "link", "set", "eth0", "up")

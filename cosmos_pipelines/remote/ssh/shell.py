@@ -94,7 +94,7 @@ class Output:
         looked_at = max(0, len(self._before) - len(self._mark))
         self._before += data
         at = self._before.find(self._mark, looked_at)
-        self.begun = at >= 0
+        self.begun = 0 <= at <= MOST_NOISE  # however the bytes came in pieces
         if not self.begun:
             return b""
         own = bytes(self._before[at + len(self._mark) :])

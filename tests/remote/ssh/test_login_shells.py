@@ -222,6 +222,18 @@ def test_a_program_that_prints_the_command_does_not_print_the_mark() -> None:
     assert output.noise == made.line.encode()
 
 
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("piece", [1 << 10, MOST_NOISE, 1 << 20])
+def test_noise_of_over_64_kib_is_too_much_in_whatever_pieces_it_comes(
+    more: int, piece: int
+) -> None:
+    made = call(["echo"])
+    output = Output(made.out_mark)
+    sent = b"x" * (MOST_NOISE + more) + made.out_mark + b"own"
+    own = b"".join(output.own(sent[at : at + piece]) for at in range(0, len(sent), piece))
+    assert (own, output.too_noisy()) == ((b"", True) if more else (b"own", False))
+
+
 def test_the_host_s_ps_shows_the_words(host: ShellHost, ways: dict[str, Connection]) -> None:
     host.use("tcsh")
     show = ["sh", "-c", "tr '\\0' ' ' </proc/$PPID/cmdline"]

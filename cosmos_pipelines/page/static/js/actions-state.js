@@ -1,4 +1,6 @@
 // What each run on the screen is rated, tagged and judged: read once, and again when it changed.
+import { read } from "./read.js";
+
 const AT_ONCE = 100;
 const wanted = new Set();
 let reading = false;
@@ -65,7 +67,7 @@ export async function refresh(ids) {
 // Null while the server or its catalog does not answer: feed.js says so, and `cosmos:hello` asks anew.
 async function stateFrom(ids) {
   try {
-    const answer = await fetch(`/cosmos/runs/state?ids=${ids.join(",")}`, { headers: { Accept: "application/json" } });
+    const answer = await read(`/cosmos/runs/state?ids=${ids.join(",")}`, { headers: { Accept: "application/json" } });
     return answer.ok ? await answer.json() : null;
   } catch {
     return null;

@@ -1,10 +1,11 @@
 // A request whose answer belongs beside a field, not into a message: it is given back, never said.
 import { token } from "./post.js";
+import { read } from "./read.js";
 
 // Returns {body}, {error: sentence} or, if a newer request took its place, {gone: true}.
-export async function ask(path, data, { signal } = {}) {
+export async function ask(path, data, { signal, send = fetch } = {}) {
   try {
-    const answer = await fetch(path, {
+    const answer = await send(path, {
       method: "POST",
       body: JSON.stringify(data),
       headers: { Accept: "application/json", "Content-Type": "application/json", "X-Cosmos-Token": token() },
@@ -19,7 +20,7 @@ export async function ask(path, data, { signal } = {}) {
   }
 }
 
-// Asks after a pause; an older request that is still on its way is cancelled.
+// Asks after a pause for what the server only looks at; an older request that is still on its way is cancelled.
 export function asking(path, pauseMs) {
   let timer = 0;
   let running = null;
@@ -28,7 +29,7 @@ export function asking(path, pauseMs) {
     running?.abort();
     timer = setTimeout(async () => {
       running = new AbortController();
-      const answer = await ask(path, data, { signal: running.signal });
+      const answer = await ask(path, data, { signal: running.signal, send: read });
       if (!answer.gone) show(answer);
     }, pauseMs);
   };

@@ -1,4 +1,6 @@
 // The prompts of an order: found by words, chosen by boxes; those that are chosen stay in sight.
+import { read as send } from "./read.js";
+
 const chosen = new Map();
 const chosenList = document.querySelector("#prompts-chosen");
 const foundList = document.querySelector("#prompts-found");
@@ -25,7 +27,7 @@ async function read(query) {
   running = new AbortController();
   try {
     const headers = { Accept: "application/json" };
-    const answer = await fetch(`/cosmos/order/prompts?${query}`, { headers, signal: running.signal });
+    const answer = await send(`/cosmos/order/prompts?${query}`, { headers, signal: running.signal });
     const body = await answer.json();
     more.textContent = body.error ?? (body.more ? "More prompts are there: add words." : "");
     return body.error ? { prompts: [] } : body;

@@ -1,5 +1,6 @@
 // Requests that change something: JSON in, JSON out, with the token of this page.
 import { say } from "./toast.js";
+import { read } from "./read.js";
 
 export function token() {
   return document.querySelector("meta[name=cosmos-token]").content;
@@ -21,7 +22,8 @@ export async function get(path, options = {}) {
 async function ask(path, options) {
   try {
     const headers = { Accept: "application/json", "X-Cosmos-Token": token(), ...options.headers };
-    const answer = await fetch(path, { ...options, headers });
+    const send = options.method ? fetch : read;
+    const answer = await send(path, { ...options, headers });
     const body = await answer.json();
     if (answer.ok) return body;
     say([body.error, body.hint].filter(Boolean).join(" "), { bad: true });

@@ -2,6 +2,7 @@
 import { ask, asking } from "./ask.js";
 import { fill, filled, showAbilities, showCounts, showProblems } from "./settings.js";
 import { say } from "./toast.js";
+import { read } from "./read.js";
 
 const form = document.querySelector("#recipe");
 const engines = JSON.parse(form.dataset.engines);
@@ -113,17 +114,22 @@ async function remove(name) {
   });
 }
 
+let compared = 0;
+
 async function compare() {
+  const number = compared += 1;
   const names = [...document.querySelectorAll("[name=compare]:checked")].map((box) => box.value);
   const query = new URLSearchParams(names.map((name) => ["name", name]));
   try {
-    const answer = await fetch(`/cosmos/recipes/compare?${query}`, { headers: { "HX-Request": "true" } });
-    part("compared").innerHTML = await answer.text(); // made by our templates, which escape every text
+    const answer = await read(`/cosmos/recipes/compare?${query}`, { headers: { "HX-Request": "true" } });
+    const text = await answer.text();
+    if (number === compared) part("compared").innerHTML = text; // made by our templates, which escape every text
   } catch {
     part("list-problem").textContent = "The server does not answer. Is `cosmos ui` running?";
   }
 }
 
 document.querySelector("#recipes")?.addEventListener("change", compare);
+if (document.querySelector("[name=compare]:checked")) compare(); // chosen before this script came
 fill(JSON.parse(form.dataset.filled));
 changed();

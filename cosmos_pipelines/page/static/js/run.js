@@ -1,6 +1,7 @@
 // The parts of a run's page that change are fetched anew on news of the project: the head while the
 // run works, the rest once its status is another, the story when something was made of it.
 import { say } from "./toast.js";
+import { read } from "./read.js";
 
 const BETWEEN_MS = 700;
 const article = document.querySelector("article.run");
@@ -10,7 +11,7 @@ const waiting = new Map();
 const status = () => article.querySelector(".run-head")?.dataset.status;
 
 async function fetched(part) {
-  const answer = await fetch(`/cosmos/run/${runId}/${part}`, { headers: { "HX-Request": "true" } });
+  const answer = await read(`/cosmos/run/${runId}/${part}`, { headers: { "HX-Request": "true" } });
   if (answer.status === 404) {
     say("This run is not there any more.", { bad: true });
     return null;

@@ -1,6 +1,7 @@
 // A worker that reads a log in pieces and tells which lines are wanted. An expression of a user that
 // takes for ever keeps only this worker busy: the page ends it (see `busy`).
 import { asked, isWorse, split, Rules } from "./lines.js";
+import { read } from "../read.js";
 
 const PIECE = 1 << 18;
 const MOST = 1_000_000; // lines that are told
@@ -24,7 +25,7 @@ async function search(order) {
   let rest = "";
   let told = 0;
   for (;;) {
-    const answer = await fetch(`${order.url}/range?offset=${from}&size=${PIECE}`);
+    const answer = await read(`${order.url}/range?offset=${from}&size=${PIECE}`);
     if (!answer.ok) throw new Error("The log cannot be read any more.");
     const size = Number(answer.headers.get("X-Log-Size"));
     const bytes = new Uint8Array(await answer.arrayBuffer());

@@ -1,6 +1,7 @@
 // A run's log as it is on the server, and what is added to it: pushed while the page is seen. A hidden
 // page closes the stream and goes on from the same byte when it is seen again.
 import { BLOCK, Blocks } from "./blocks.js";
+import { read } from "../read.js";
 
 const AGAIN_MS = 1000;
 
@@ -25,7 +26,7 @@ export class Source {
   }
 
   async #count() {
-    const answer = await fetch(`${this.url}/index`);
+    const answer = await read(`${this.url}/index`);
     if (!answer.ok) throw new Error("The lines of this log could not be counted.");
     const index = await answer.json();
     if (index.generation !== this.generation || index.block !== BLOCK) return this.onReplaced();
@@ -37,7 +38,7 @@ export class Source {
   }
 
   async #range(offset, size) {
-    const answer = await fetch(`${this.url}/range?offset=${offset}&size=${size}`);
+    const answer = await read(`${this.url}/range?offset=${offset}&size=${size}`);
     if (!answer.ok) throw new Error("A part of this log could not be read.");
     const generation = Number(answer.headers.get("X-Log-Generation"));
     if (this.generation && generation !== this.generation) this.onReplaced();

@@ -1,5 +1,6 @@
 // What the wall asks the server for: always with the filters of its address.
 import { say } from "../toast.js";
+import { read } from "../read.js";
 
 // The query string of the wall with other names besides, or in their place.
 export function search(more = {}) {
@@ -15,7 +16,7 @@ export function search(more = {}) {
 export async function tilesOf(ids) {
   const query = new URLSearchParams(ids.map((id) => ["id", id]));
   try {
-    const answer = await fetch(`/cosmos/wall/tiles?${query}`);
+    const answer = await read(`/cosmos/wall/tiles?${query}`);
     if (!answer.ok) throw new Error(answer.statusText);
     const made = document.createElement("template");
     made.innerHTML = await answer.text();

@@ -12,6 +12,7 @@ import { toggleAll, update, watchLoops } from "./loops.js";
 import { News } from "./news.js";
 import { keepPlace, restorePlace } from "./place.js";
 import { Tiles } from "./tiles.js";
+import { read } from "../read.js";
 
 history.scrollRestoration = "manual";
 let field = null;
@@ -45,7 +46,7 @@ function mount() {
 }
 
 async function pageOf(url) {
-  const answer = await fetch(url, { headers: { Accept: "text/html" } });
+  const answer = await read(url, { headers: { Accept: "text/html" } });
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
