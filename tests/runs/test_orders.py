@@ -12,7 +12,7 @@ from sqlalchemy import event
 from cosmos_pipelines.catalog import Catalog
 from cosmos_pipelines.errors import InputError, StateError
 from cosmos_pipelines.runs.inputs import register_prompt
-from cosmos_pipelines.runs.orders import cancel_waiting, queue_cells, told
+from cosmos_pipelines.runs.orders import cancel_waiting, describe_cells, queue_cells
 from cosmos_pipelines.runs.sweep import Cell, plan_cells
 from cosmos_pipelines.settings import Settings
 from tests.support.project import make_project
@@ -83,7 +83,7 @@ def test_a_refused_cell_is_told_and_the_others_are_queued_in_one_transaction(
     catalog: Catalog, settings: Settings
 ) -> None:
     cells = planned(catalog, settings, 2, 2)
-    plan = told(catalog, settings, cells, None)
+    plan = describe_cells(catalog, settings, cells, None)
     assert (plan["runs"], plan["refused"], len(plan["loads"])) == (4, 4, 1)
     refused = [cell for cell in plan["cells"] if cell["refusal"]]
     assert {cell["recipe"] for cell in refused} == {"wrong"}
@@ -123,7 +123,7 @@ def test_forty_cells_are_told_with_as_many_reads_as_four(
 
         event.listen(catalog.engine, "before_cursor_execute", note)
         cells = plan_cells(catalog, settings, known, ["soft"], range(seeds), {}, looking="foresee")
-        assert told(catalog, settings, cells, None)["runs"] == prompts * seeds
+        assert describe_cells(catalog, settings, cells, None)["runs"] == prompts * seeds
         event.remove(catalog.engine, "before_cursor_execute", note)
         return len(asked)
 

@@ -15,7 +15,8 @@ import pytest
 from cosmos_pipelines.backends.registry import host_backend
 from cosmos_pipelines.backends.ssh import folder
 from cosmos_pipelines.backends.ssh.follow import LONGEST_PAUSE_S
-from cosmos_pipelines.backends.ssh.script import look, parts
+from cosmos_pipelines.backends.ssh.host_shell import parts
+from cosmos_pipelines.backends.ssh.script import look
 from cosmos_pipelines.errors import (
     BackendError,
     HostKeyChanged,
