@@ -45,6 +45,10 @@ def tab(browser: Browser) -> Iterator[Page]:
         "console",
         lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None,
     )
+    # what pytest shows of a test that fails
+    page.on("console", lambda line: print("console:", line.type, line.text))
+    page.on("requestfailed", lambda asked: print("no answer:", asked.url, asked.failure))
+    page.on("response", lambda got: got.ok or print("answer:", got.status, got.url))
     yield page
     found = [*wrong]
     with suppress(Error):
