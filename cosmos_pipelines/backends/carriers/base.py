@@ -134,6 +134,8 @@ class Carrier(ABC):
     """What the carrier makes of an order, for messages: container, job."""
     elsewhere: ClassVar[bool] = False
     """Whether orders run on other machines than the one that answers, whose GPUs are not theirs."""
+    remembers: ClassVar[bool] = False
+    """Whether it knows of an order also where the run folder is not there."""
 
     @abstractmethod
     def name_of(self, order_id: str) -> str:

@@ -115,6 +115,7 @@ class DockerCarrier(Carrier):
     """Runs orders as Docker containers, as set in `[docker]` of the settings."""
 
     noun: ClassVar[str] = "container"
+    remembers: ClassVar[bool] = True
 
     def __init__(self, containers: Docker) -> None:
         self.containers = containers

@@ -155,11 +155,12 @@ class HostFolder:
         """Return the state of an order that has begun: see `look`.
 
         Raises:
-            NotUnderstood: also if the directory of all run folders is not there: its disk may come
-                back, and what has begun goes on meanwhile.
+            NotUnderstood: also if the directory of all run folders is not there, and the carrier
+                does not know that there is no such order: the disk may come back, and what has
+                begun goes on meanwhile. A host that was made anew has neither.
         """
         seen = self.look(order_id, *files, folder=folder)
-        if seen.no_runs is not None:
+        if seen.no_runs is not None and (seen.carried or not self.carrier.remembers):
             raise NotUnderstood(
                 self.host,
                 f"On {self.host} the directory {seen.no_runs} is not there, with all runs.",

@@ -12,11 +12,13 @@ from typing import Final
 
 import pytest
 
+from cosmos_pipelines.backends.carriers.docker import DockerCarrier
 from cosmos_pipelines.backends.registry import host_backend
 from cosmos_pipelines.backends.ssh import folder
 from cosmos_pipelines.backends.ssh.follow import LONGEST_PAUSE_S
 from cosmos_pipelines.backends.ssh.host_shell import parts
 from cosmos_pipelines.backends.ssh.script import look
+from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import (
     BackendError,
     HostKeyChanged,
@@ -193,11 +195,9 @@ def test_a_run_goes_on_while_the_disk_of_all_runs_is_away(remote: RemoteProject)
     assert remote.model_log(run).count("stand-in: 1 sample") == 1
 
 
-def test_nothing_is_told_of_a_run_of_which_nothing_is_there_but_whose_disk_is_away(
-    remote: RemoteProject,
-) -> None:
-    """As a job of Slurm, of which all that is known lies on that disk."""
-    run = remote.pending("hang")
+def made_anew(remote: RemoteProject, text: str) -> Run:
+    """A run in work whose process is gone, as are its container and `remote_dir`."""
+    run = remote.pending(text)
     process = remote.in_another_process(run)
     assert process.stdout is not None
     next(line for line in process.stdout if "stand-in: 1 sample" in line)
@@ -205,6 +205,25 @@ def test_nothing_is_told_of_a_run_of_which_nothing_is_there_but_whose_disk_is_aw
     process.wait()
     remote.host.docker("rm", "--force", f"cosmos-{run.id}")
     remote.host.console("mv", "/data/cosmos", "/data/away")
+    return run
+
+
+def test_a_run_of_a_host_that_was_made_anew_is_lost_at_once_and_can_be_run_again(
+    remote: RemoteProject,
+) -> None:
+    run = made_anew(remote, "slow 0.1")
+    (lost,) = remote.execute(run)
+    assert (lost.status, lost.error_kind) == ("failed", "lost")
+    (done,) = remote.execute(run)
+    assert (done.status, done.attempt) == ("completed", 2)
+
+
+def test_nothing_is_told_of_a_run_of_which_nothing_is_there_but_whose_disk_is_away(
+    remote: RemoteProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a job of Slurm, of which all that is known lies on that disk."""
+    monkeypatch.setattr(DockerCarrier, "remembers", False)
+    run = made_anew(remote, "hang")
     with pytest.raises(BackendError, match=r"not known whether run .* was stopped; .* may still"):
         kill(remote.catalog, remote.settings, run.id)
     assert remote.catalog.get_run(run.id).status == "running"
