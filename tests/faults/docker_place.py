@@ -47,9 +47,7 @@ class DockerPlace(Place):
         self.host = host
         self._strangers: list[socket.socket] = []
         self._prepare_host()
-        text = SETTINGS.format(
-            config=fleet.ssh_config, wait_s=wait_s, lost_after_s=3, connect_timeout_s=10
-        )
+        text = SETTINGS.format(config=fleet.ssh_config, wait_s=wait_s, lost_after_s=3)
         text = text.replace("connect_timeout_s = 3", "connect_timeout_s = 2")
         text = text.replace(':/models:ro"]', ':/models:ro", "/home/ops/starts:/starts"]')
         self.make_project(text, catalog_apart=catalog_apart)

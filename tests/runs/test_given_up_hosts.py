@@ -33,7 +33,7 @@ from tests.support.waiting import until
 def remote(tmp_path: Path, fleet: Fleet, gpu1: Host) -> Iterator[RemoteProject]:
     """A project whose host is waited for two seconds."""
     with registered(program=STAND_IN):
-        remote = remote_project(tmp_path / "home", fleet, gpu1, wait_s=2, connect_timeout_s=4)
+        remote = remote_project(tmp_path / "home", fleet, gpu1, wait_s=2)
         yield remote
         remote.backend.close()
         remote.catalog.close()
@@ -46,7 +46,7 @@ def given_up(remote: RemoteProject, run: Run) -> Run:
     def on_line(_: str | None, line: str) -> None:
         if "frame" in line and not told:
             told.append(line)
-            remote.host.cut()
+            remote.host.stop_sshd()
 
     (away,) = execute_runs(
         [run.id],
@@ -61,8 +61,8 @@ def given_up(remote: RemoteProject, run: Run) -> Run:
 
 def mend(remote: RemoteProject) -> None:
     """Let the host be back, and be seen."""
-    remote.host.mend()
-    until(lambda: remote.host.port_open(22), "the mended link")
+    remote.host.start_sshd()
+    until(lambda: remote.host.port_open(22), "the login")
     look_now(remote.settings)
 
 
@@ -109,11 +109,9 @@ def test_a_host_that_lost_the_run_is_not_asked_again_and_starts_nothing(
     remote: RemoteProject,
 ) -> None:
     run = given_up(remote, remote.pending("slow 0.3"))
-    remote.host.mend()
-    until(lambda: remote.host.port_open(22), "the mended link")
     remote.host.docker("rm", "--force", f"cosmos-{run.id}")
     shutil.rmtree(remote.host.root / "data/cosmos/runs" / run.id)
-    look_now(remote.settings)
+    mend(remote)
     materialize_lost(remote.catalog, remote.settings, [run.id])
     lost = remote.catalog.get_run(run.id)
     assert (lost.status, lost.error_kind) == ("failed", "lost")

@@ -49,7 +49,7 @@ def cosmos_host(home: Path, fleet: Fleet, host: Host, engine: str, more: str = "
     `more`: further lines of the engine's table.
     """
     install(host, engine, home.with_name(engine))
-    text = SETTINGS.format(config=fleet.ssh_config, wait_s=30, lost_after_s=4, connect_timeout_s=10)
+    text = SETTINGS.format(config=fleet.ssh_config, wait_s=30, lost_after_s=4)
     text = text.replace('engine = "stand_in"', f'engine = "{engine}"')
     text += f"\n[{engine}]\nram_gib = 0\n{more}"
     settings = settings_in(home, text.replace('mounts = ["/data/models:/models:ro"]', ""))

@@ -40,7 +40,7 @@ grace_s = 2
 host = "gpu1"
 ssh_config = "{config}"
 remote_dir = "/data/cosmos"
-connect_timeout_s = {connect_timeout_s}
+connect_timeout_s = 10
 lost_after_s = {lost_after_s}
 wait_s = {wait_s}
 
@@ -102,25 +102,15 @@ class RemoteProject:
 
 
 def remote_project(
-    home: Path,
-    fleet: Fleet,
-    host: Host,
-    *,
-    wait_s: float = 60,
-    lost_after_s: float = 4,
-    connect_timeout_s: float = 10,
+    home: Path, fleet: Fleet, host: Host, *, wait_s: float = 60, lost_after_s: float = 4
 ) -> RemoteProject:
     """Make the project, with image and stand-in on the host."""
     host.image("preview")
     models = host.root / MODELS.lstrip("/")
     models.mkdir()
     (models / PROGRAM.name).write_bytes(PROGRAM.read_bytes())
-    seconds = {
-        "wait_s": wait_s,
-        "lost_after_s": lost_after_s,
-        "connect_timeout_s": connect_timeout_s,
-    }
-    settings = settings_in(home, SETTINGS.format(config=fleet.ssh_config, **seconds))
+    values = {"config": fleet.ssh_config, "wait_s": wait_s, "lost_after_s": lost_after_s}
+    settings = settings_in(home, SETTINGS.format(**values))
     for i, name in enumerate(PASSES):
         write_video(settings.inputs / "city" / f"{name}.mp4", seed=40 * i)
     backend = host_backend(settings)
