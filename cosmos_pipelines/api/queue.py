@@ -22,6 +22,8 @@ class Queueing(Project):
         from now, as the queue is planned) and `cost` (with its part of the load); each None where
         nothing tells. `waiting_in_all`, `pauses` (scope, paused_at, paused_by, reason),
         `workers` (who works on the queue without a daemon: person, machine, since, and `said`),
+        `daemon_gone` (Dagster's daemon has given no sign of life for 90 s, or never ran; False also
+        where only `daemon_state` can tell),
         `not_counted` (as in `budget_today`), `currency`.
         """
         from cosmos_pipelines.operate.queue import queue_now

@@ -20,10 +20,9 @@ from cosmos_pipelines.cli.output import (
     write_table,
 )
 from cosmos_pipelines.cli.parameters import Json, RunId, complete_runs, open_api
-from cosmos_pipelines.errors import CosmosError
 
 if TYPE_CHECKING:
-    from cosmos_pipelines.api import CosmosAPI
+    pass
 
 app = new_app(cls=TyperGroup, help="Show, plan, pause and change the queue, or work on it.")
 
@@ -82,7 +81,7 @@ def queue(
         say(_paused(pause))
     for worker in found["workers"]:
         say(one_line(at_work(worker)))
-    _tell_if_nothing_starts(api, found)
+    _tell_if_nothing_starts(found)
     if found["not_counted"]:
         say(found["not_counted"])
     rows = [*found["running"], *found["waiting"]]
@@ -172,7 +171,7 @@ def resume(
         say(f"Still there: {_paused(one)}")
     if not left["pauses"]:
         say("Nothing is paused any more.")
-        _tell_if_nothing_starts(api, api.look_at_queue(limit=0))
+        _tell_if_nothing_starts(api.look_at_queue(limit=0))
 
 
 @app.command()
@@ -239,15 +238,9 @@ def work(
         say(f"{waits}, not to be started here now: `cosmos queue why RS_ID` says why.")
 
 
-def _tell_if_nothing_starts(api: CosmosAPI, found: Row) -> None:
+def _tell_if_nothing_starts(found: Row) -> None:
     """Say it where runs wait and neither a daemon nor a worker lives."""
-    if not found["waiting_in_all"] or found["workers"]:
-        return
-    try:
-        alive = api.daemon_state()["alive"]
-    except CosmosError:  # what cannot be known is not said
-        return
-    if not alive:
+    if found["waiting_in_all"] and found["daemon_gone"] and not found["workers"]:
         say("Nothing starts what waits: start `cosmos ui`, or give `cosmos queue work`.")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.operate.daemon_gone import daemon_is_gone
 from cosmos_pipelines.operate.queue_plan import MOST, QueuePlan, plan_queue
 from cosmos_pipelines.operate.workers import living_workers
 from cosmos_pipelines.runs.budget import not_counted
@@ -29,6 +30,7 @@ def queue_now(catalog: Catalog, settings: Settings, limit: int, offset: int) -> 
         "waiting_in_all": catalog.count_queued(),
         "pauses": [pause.as_dict() for pause in catalog.list_pauses()],
         "workers": living_workers(catalog),
+        "daemon_gone": daemon_is_gone(settings),
         "not_counted": not_counted(settings),
         "currency": settings.queue.currency,
     }

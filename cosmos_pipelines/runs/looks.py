@@ -19,7 +19,6 @@ from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.engines import Engine
 from cosmos_pipelines.engines.base import Cost, Mixed
 from cosmos_pipelines.errors import InputError, StateError, shown
-from cosmos_pipelines.media.probe import probe, stamp_of
 from cosmos_pipelines.operations import Job, Video
 from cosmos_pipelines.runs.estimates.model import Estimates
 from cosmos_pipelines.runs.estimates.work import same_of, work_of_cost
@@ -168,6 +167,8 @@ class Looks:
         if run.source:
             return job
         if run.parent_run_id:
+            from cosmos_pipelines.media.probe import stamp_of  # as in `_glanced_at`
+
             video = Path(job.inputs["video"].path)
             if stamp_of(video).size != job.inputs["video"].size:
                 raise StateError(f"{shown(video)} has changed since it was made.")
@@ -215,6 +216,8 @@ def _most(engine: Engine, job: Job) -> int:
 
 def _glanced_at(path: Path) -> Video:
     """A video by its header. It is hashed and read to its end when its run starts."""
+    from cosmos_pipelines.media.probe import probe  # not for who only shows the queue
+
     p = probe(path)
     facts = {"size": p.size, "width": p.width, "height": p.height, "frames": p.frames}
     return Video(path=str(path), sha256="", fps=str(p.fps), **facts)

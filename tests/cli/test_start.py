@@ -55,6 +55,15 @@ def test_a_light_command_imports_nothing_heavy(words: list[str], project: Projec
     assert not imported_by(*words, home=project.settings.home) & HEAVY
 
 
+def test_a_look_at_the_queue_imports_neither_dagster_nor_a_library_of_pictures(
+    project: Project,
+) -> None:
+    waiting = add_prompt(project.catalog).id
+    add_run(project.catalog, prompt_id=waiting, queued=True)
+    heavy = {"dagster", "numpy", "av", "pandas", "PIL", "paramiko"}
+    assert not imported_by("queue", home=project.settings.home) & heavy
+
+
 @pytest.mark.parametrize("what", ["runs", "prompts", "recipes"])
 def test_a_listing_imports_what_it_needs_and_nothing_else(what: str, project: Project) -> None:
     add_run(project.catalog, prompt_id=add_prompt(project.catalog).id)
