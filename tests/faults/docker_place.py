@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -13,6 +12,7 @@ from tests.faults.place import Place
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host, until
 from tests.support.gpu_host import ROOT, SETTINGS
+from tests.support.strangers import stranger
 
 SLOW: Final = "2mbit"
 DOCKER: Final = """#!/bin/sh
@@ -149,16 +149,7 @@ class DockerPlace(Place):
     def occupy_logins(self) -> None:
         """Let sshd drop whoever comes, since another one is logging in for ever (MaxStartups)."""
         self._limit("MaxStartups", 1)
-        until(lambda: self._log_in_for_ever(self.host.address, 22), "room for a login")
-
-    def _log_in_for_ever(self, address: str, port: int) -> bool:
-        link = socket.create_connection((address, port), timeout=5)
-        with suppress(OSError):
-            if link.recv(4) == b"SSH-":
-                self._strangers.append(link)
-                return True
-        link.close()
-        return False
+        self._strangers.append(stranger(self.host.address, 22))
 
     def free_logins(self) -> None:
         """Let the other one go after 1 s."""

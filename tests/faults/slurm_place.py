@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -15,6 +15,7 @@ from tests.faults.place import Place, small_disk, stand_in_at
 from tests.rig.slurm import NODES, Cluster
 from tests.support.slow_way import slow_way
 from tests.support.sshd import running_sshd
+from tests.support.strangers import stranger
 from tests.support.waiting import until
 
 _SETTINGS: Final = """
@@ -151,16 +152,7 @@ class SlurmPlace(Place):
     def occupy_logins(self) -> None:
         """Let sshd drop whoever comes, since another one is logging in for ever (MaxStartups)."""
         self.restart_sshd("MaxStartups 1\n")
-        until(self._log_in_for_ever, "room for a login")
-
-    def _log_in_for_ever(self) -> bool:
-        link = socket.create_connection(("127.0.0.1", self._login.port), timeout=5)
-        with suppress(OSError):
-            if link.recv(4) == b"SSH-":
-                self._strangers.append(link)
-                return True
-        link.close()
-        return False
+        self._strangers.append(stranger("127.0.0.1", self._login.port))
 
     def free_logins(self) -> None:
         """Let the other one go after 1 s."""

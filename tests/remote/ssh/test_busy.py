@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -14,7 +14,8 @@ import pytest
 from cosmos_pipelines.errors import LinkLost, Unreachable
 from cosmos_pipelines.remote.ssh.connection import Connection, Target
 from tests.support.sshd import PROGRAM, Sshd, running_sshd
-from tests.support.waiting import LONG_S, until
+from tests.support.strangers import stranger
+from tests.support.waiting import LONG_S
 
 
 @pytest.fixture
@@ -26,27 +27,9 @@ def narrow() -> Iterator[Sshd]:
         yield sshd
 
 
-@contextmanager
-def stranger(sshd: Sshd) -> Iterator[socket.socket]:
-    """Somebody who is let in to log in, and does not."""
-    found: list[socket.socket] = []
-
-    def let_in() -> bool:
-        link = socket.create_connection(("127.0.0.1", sshd.port), timeout=5)
-        if link.recv(4) == b"SSH-":
-            found.append(link)
-            return True
-        link.close()
-        return False
-
-    until(let_in, "room for a login")
-    with found[0] as link:
-        yield link
-
-
 def test_a_server_with_too_many_logins_is_tried_again_until_it_has_room(narrow: Sshd) -> None:
     target = Target("loop", config_file=narrow.config, connect_timeout_s=LONG_S)
-    with stranger(narrow) as link, Connection(target) as connection:
+    with stranger("127.0.0.1", narrow.port) as link, Connection(target) as connection:
         leaving = threading.Timer(1, link.close)
         leaving.start()
         assert connection.run(["echo", "in"], timeout_s=LONG_S).stdout == b"in\n"
@@ -56,7 +39,11 @@ def test_a_server_with_too_many_logins_is_tried_again_until_it_has_room(narrow: 
 def test_the_words_of_a_server_without_room_are_told(narrow: Sshd) -> None:
     target = Target("loop", config_file=narrow.config, connect_timeout_s=1)
     says = "takes no login at the moment; it says 'Exceeded MaxStartups'"
-    with stranger(narrow), Connection(target) as connection, pytest.raises(Unreachable, match=says):
+    with (
+        stranger("127.0.0.1", narrow.port),
+        Connection(target) as connection,
+        pytest.raises(Unreachable, match=says),
+    ):
         connection.open()
 
 
