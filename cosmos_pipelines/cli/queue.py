@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -20,9 +20,6 @@ from cosmos_pipelines.cli.output import (
     write_table,
 )
 from cosmos_pipelines.cli.parameters import Json, RunId, complete_runs, open_api
-
-if TYPE_CHECKING:
-    pass
 
 app = new_app(cls=TyperGroup, help="Show, plan, pause and change the queue, or work on it.")
 

@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from tests.support.passing import Passing
 
 NO_LINGER = struct.pack("ii", 1, 0)
 """A socket with it is reset when it is closed."""
@@ -17,31 +19,21 @@ PAUSE_S = 0.005
 
 
 @dataclass
-class ResettingProxy:
-    """Passes connections on to a port of this machine; resets each after `limit` bytes."""
+class ResettingProxy(Passing):
+    """Resets each connection after `limit` bytes."""
 
-    to_port: int
-    limit: int
+    limit: int = 0
     """Bytes of both directions."""
-    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
     connections: int = 0
 
-    @property
-    def port(self) -> int:
-        """The port to connect to."""
-        return int(self.listener.getsockname()[1])
-
-    def serve(self) -> None:
-        """Serve until the listener is closed."""
-        with suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                self.connections += 1
-                server = socket.create_connection(("127.0.0.1", self.to_port))
-                left = [self.limit]
-                for up in (True, False):
-                    argv = (client, server, left, up)
-                    threading.Thread(target=self._pass_on, args=argv, daemon=True).start()
+    def accept(self, client: socket.socket) -> None:
+        """See `Passing.accept`."""
+        self.connections += 1
+        server = socket.create_connection(("127.0.0.1", self.to_port))
+        left = [self.limit]
+        for up in (True, False):
+            argv = (client, server, left, up)
+            threading.Thread(target=self._pass_on, args=argv, daemon=True).start()
 
     def _pass_on(
         self, client: socket.socket, server: socket.socket, left: list[int], up: bool
@@ -65,9 +57,5 @@ class ResettingProxy:
 def resetting(to_port: int, limit: int) -> Iterator[ResettingProxy]:
     """Serve the way during the block."""
     proxy = ResettingProxy(to_port, limit)
-    threading.Thread(target=proxy.serve, daemon=True).start()
-    try:
+    with proxy.serving():
         yield proxy
-    finally:
-        proxy.listener.shutdown(socket.SHUT_RDWR)
-        proxy.listener.close()

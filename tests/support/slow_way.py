@@ -10,31 +10,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.support.passing import Passing
+
 CHUNK: Final = 16 << 10
 
 
 @dataclass
-class Way:
-    """Passes connections on to a port of this machine."""
+class Way(Passing):
+    """Passes connections on as fast as it can, slowly, or not now."""
 
-    to_port: int
     slow: bool = False
     """Whether it passes on 256 KiB a second at most, in each direction of each connection."""
     open: threading.Event = field(default_factory=threading.Event)
     """Whether it passes on anything; what is not read yet waits, and no end gets an error."""
-    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
-    @property
-    def port(self) -> int:
-        """The port to connect to."""
-        return int(self.listener.getsockname()[1])
-
-    def serve(self) -> None:
-        """Serve until the listener is closed."""
-        with suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+    def accept(self, client: socket.socket) -> None:
+        """See `Passing.accept`."""
+        threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
         self.open.wait()
@@ -63,10 +55,8 @@ def slow_way(to_port: int) -> Iterator[Way]:
     """Serve a way during the block, which is open and as fast as it can be at first."""
     way = Way(to_port)
     way.open.set()
-    threading.Thread(target=way.serve, daemon=True).start()
-    try:
-        yield way
-    finally:
-        way.open.set()
-        way.listener.shutdown(socket.SHUT_RDWR)
-        way.listener.close()
+    with way.serving():
+        try:
+            yield way
+        finally:
+            way.open.set()
