@@ -38,24 +38,24 @@ def requested(project: Project) -> int:
         return len([r for r in instance.get_runs() if "cosmos/first_run" in r.tags])
 
 
+def refused(api: CosmosAPI) -> dict[str, str]:
+    """The directories that were refused or failed, with the reason; what settles yet has none."""
+    found = api.not_taken()["directories"]
+    return {one["name"]: one["said"] for one in found if one["state"] in ("bad", "failed")}
+
+
 def test_a_directory_whose_preparation_failed_is_told_with_the_reason(project: Project) -> None:
     torn = renders.render(project.settings.inputs / "torn", frames=3)
     whole = (torn / "color.0002.png").read_bytes()
     (torn / "color.0002.png").write_bytes(whole[:-20])
     (torn / MARKER).touch()
     with CosmosAPI(settings=project.settings) as api:
-
-        def told() -> dict[str, tuple[str, str]]:
-            found = api.not_taken()["directories"]
-            return {one["name"]: (one["state"], one["said"]) for one in found}
-
         with open_instance(project.settings, captures=False) as instance:
             torn_runs = dg.RunsFilter(tags={PARTITION: "torn"})
             until(lambda: instance.get_runs(torn_runs), "the sensor to ask for its Dagster run")
-            assert told() == {}  # it waits
+            assert refused(api) == {}  # it waits
             assert not materialize(project, instance, SCENES, "torn").success
-        state, said = told()["torn"]
-        assert state == "failed"
+        [said] = refused(api).values()
         assert "color.0002.png" in said
         assert "truncated" in said
         with review_page(api) as url:
@@ -69,14 +69,10 @@ def test_a_refused_directory_that_somebody_prepared_is_told_no_more(project: Pro
     renders.sequence(shot, "instance_segmentation_%04d.png", renders.segments, range(1, 4))
     (shot / MARKER).touch()
     with CosmosAPI(settings=project.settings) as api:
-
-        def told() -> list[str]:
-            return [one["said"] for one in api.not_taken()["directories"]]
-
-        until(told, "the refusal")
-        assert "Say which: `--pass segmentation=" in told()[0]
+        until(lambda: refused(api), "the refusal")
+        assert "Say which: `--pass segmentation=" in refused(api)["shot"]
         api.prepare_scene(shot, passes=["segmentation=instance_segmentation"])
-        assert told() == []
+        assert refused(api) == {}
 
 
 def test_a_directory_whose_name_is_no_utf_8_is_told_and_hides_no_other(project: Project) -> None:
@@ -101,14 +97,10 @@ def test_a_refused_directory_of_which_somebody_prepared_a_scene_is_told_no_more(
 ) -> None:
     data = many_episodes(project.settings.inputs / "cups", 2)
     with CosmosAPI(settings=project.settings) as api:
-
-        def told() -> list[str]:
-            return [one["said"] for one in api.not_taken()["directories"]]
-
-        until(told, "the refusal")
-        assert "LeRobot data set" in told()[0]
+        until(lambda: refused(api), "the refusal")
+        assert "LeRobot data set" in refused(api)["cups"]
         api.prepare_scene(data, scene="episode_000001_top")
-        assert told() == []
+        assert refused(api) == {}
 
 
 def test_what_is_not_taken_leads_to_the_nearest_directory_that_is_there(tmp_path: Path) -> None:
@@ -139,20 +131,15 @@ def test_a_paused_queue_starts_nothing_and_a_refused_directory_says_why(project:
         shutil.copy(color, project.settings.inputs / name / "depth.mp4")
 
     with CosmosAPI(settings=project.settings) as api:
-
-        def refused() -> dict[str, str]:
-            found = api.not_taken()["directories"]
-            return {one["name"]: one["said"] for one in found if one["state"] == "bad"}
-
         drop("bad")
         until(lambda: api.daemon_state()["sensor"] == "on", "a look at the queue")
         api.pause_queue()
-        until(lambda: "bad" in refused(), "the reason")
-        assert "no color pass" in refused()["bad"]
+        until(lambda: "bad" in refused(api), "the reason")
+        assert "no color pass" in refused(api)["bad"]
         prompt = api.create_prompt("A street", "city")
         api.create_run(prompt["id"], queue=True)
         drop("worse")
-        until(lambda: "worse" in refused(), "the daemon's next looks")
+        until(lambda: "worse" in refused(api), "the daemon's next looks")
         assert requested(project) == 0
         assert api.daemon_state()["alive"]
         assert api.resume_queue() == {"pauses": []}
