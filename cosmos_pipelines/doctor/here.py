@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -148,8 +149,8 @@ def preview() -> Finding:
 
     missing = [name for name in PREVIEW_NEEDS if find_spec(name) is None]
     if missing:
-        do = f"{sys.executable} -m pip install --force-reinstall cosmos-pipelines"
-        return fail(f"the Python packages {', '.join(missing)} are missing", do)
+        pip = [sys.executable, "-m", "pip", "install", "--force-reinstall", "cosmos-pipelines"]
+        return fail(f"the Python packages {', '.join(missing)} are missing", shlex.join(pip))
     if not (SCRIPTS / "run.sh").is_file():
         return fail(f"{SCRIPTS} has no run.sh", "Install Cosmos Pipelines again.")
     return ok(f"the libraries are installed, the scripts are in {SCRIPTS}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -133,8 +134,8 @@ def test_nothing_of_the_starters_environment_reaches_the_program(
 
 def test_the_three_place_holders_are_filled(backend: LocalBackend) -> None:
     handle = backend.launch(order("echo", "{run}", "{scripts}", "{python}"))
-    words = log_of(backend, handle).decode().split()
-    assert words == [handle.run_dir, str(ROOT / "gpu_scripts"), sys.executable]
+    said = log_of(backend, handle).decode()
+    assert said == f"{handle.run_dir} {ROOT / 'gpu_scripts'} {sys.executable}\n"
 
 
 def test_an_input_is_copied_once_and_survives_the_users_overwriting(
@@ -774,7 +775,8 @@ def test_a_start_on_its_way_when_its_launcher_is_killed_is_awaited(
 ) -> None:
     slow = tmp_path / "slow" / "run.sh"
     slow.parent.mkdir()
-    slow.write_text(f'echo $$ >{tmp_path}/pid\nsleep 0.5\nexec sh {ROOT}/gpu_scripts/run.sh "$@"\n')
+    run_sh = shlex.quote(str(ROOT / "gpu_scripts" / "run.sh"))
+    slow.write_text(f'echo $$ >{tmp_path}/pid\nsleep 0.5\nexec sh {run_sh} "$@"\n')
     work = script("echo once")
     dead = launcher(LocalBackend(backend.work, scripts=slow.parent), work)
     until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "a process")

@@ -252,7 +252,8 @@ def test_prompts_on_standard_input_may_begin_with_a_byte_order_mark(
 
 
 def test_prompts_come_through_a_pipe_of_the_shell(project: Project, prompt: str) -> None:
-    command = f"{sys.executable} -m cosmos_pipelines.cli --home {project.settings.home} inference"
+    home = project.settings.home
+    command = f"'{sys.executable}' -m cosmos_pipelines.cli --home {home} inference"
     said = spawn_shell(f"{command} --prompts-file <(echo {prompt}) --dry-run --json")
     assert len(said.json) == 1
 
