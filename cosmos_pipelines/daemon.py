@@ -7,14 +7,16 @@ their containers; the next daemon finds them again.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -30,6 +32,10 @@ ASK_S: Final = 1
 """How often the daemon looks which sensors are due."""
 LOG_BYTES: Final = 10_000_000
 """Beyond this the log begins anew (Dagster writes every event of every run there)."""
+LOCK: Final = "daemon.lock"
+"""A file in Dagster's directory, which the page whose daemon runs keeps locked."""
+LOOK_S: Final = 1.0
+"""Seconds between two looks at whether the daemon of another page has ended."""
 LOG_LOOK_S: Final = 60.0
 """Seconds between two looks at how long the log is."""
 WORKSPACE: Final = Path(__file__).with_name("workspace.yaml")
@@ -62,6 +68,21 @@ class Daemon:
         self._thread.join()
 
     def _keep(self) -> None:
+        with one_holder(self._settings.dagster_dir / LOCK) as mine:
+            if mine() or self._await(mine):
+                self._keep_one()
+
+    def _await(self, mine: Callable[[], bool]) -> bool:
+        """Wait until the daemon of another page has ended; False if this page ends before."""
+        said = "Another process of this machine keeps Dagster's daemon for this project"
+        self._say(f"{said}. This page uses that one, and starts its own when that one ends.")
+        while not self._ending.wait(LOOK_S):
+            if mine():
+                self._say("The other daemon has ended. Starting one.")
+                return True
+        return False
+
+    def _keep_one(self) -> None:
         pause = FIRST_PAUSE_S
         while not self._ending.is_set():
             self._child = self._start()
@@ -99,6 +120,25 @@ class Daemon:
                 env={**environment_of(self._settings)},
                 start_new_session=True,  # Ctrl-C in the page's terminal is the page's
             )
+
+
+@contextmanager
+def one_holder(path: Path) -> Iterator[Callable[[], bool]]:
+    """Give what tries to lock a file and says whether this process holds it; free it at the end.
+
+    A lock of POSIX: a process that is forked does not get it, and it ends with its process. On a
+    disk that knows no locks everybody holds it.
+    """
+    with path.open("ab") as file:
+
+        def mine() -> bool:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                return error.errno not in (errno.EACCES, errno.EAGAIN)
+            return True
+
+        yield mine
 
 
 def _bound(log: Path) -> None:

@@ -175,3 +175,53 @@ def test_the_log_of_a_daemon_that_lives_long_stays_bounded(
         assert lives.pid is not None
         assert older.read_bytes().endswith(b"2\n")
         assert log.read_bytes().endswith(b"the last line\n")
+
+
+HOLDS_ONE = """\
+from cosmos_pipelines.daemon import Daemon
+from cosmos_pipelines.settings import load_settings
+with Daemon(load_settings(), print):
+    input()
+"""
+
+
+def test_two_pages_of_a_project_have_one_daemon_and_the_second_page_starts_the_next(
+    tmp_path: Path,
+) -> None:
+    settings = make_project(tmp_path / "home").settings
+    with open_instance(settings):
+        pass
+    page = subprocess.Popen(
+        [sys.executable, "-c", HOLDS_ONE],
+        stdin=subprocess.PIPE, cwd=settings.home, env=environment_of(settings),
+    )  # fmt: skip
+    until((settings.dagster_dir / "daemon.log").exists, "the first daemon")
+    said: list[str] = []
+    with daemon.Daemon(settings, said.append) as second:
+        until(lambda: said, "a word of the other daemon")
+        assert "This page uses that one" in said[0]
+        assert second.pid is None
+        page.kill()
+        page.wait()
+        until(lambda: second.pid, "its own daemon")
+        assert said[1:] == ["The other daemon has ended. Starting one."]
+
+
+def test_a_page_ends_while_the_daemon_of_another_page_runs(tmp_path: Path) -> None:
+    settings = make_project(tmp_path / "home").settings
+    with open_instance(settings):
+        pass
+    holder = "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.lockf(f, fcntl.LOCK_EX)"
+    lock = settings.dagster_dir / daemon.LOCK
+    other = subprocess.Popen(
+        [sys.executable, "-c", f"{holder}; print(1, flush=True); input()", lock],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"1\n"
+    said: list[str] = []
+    with daemon.Daemon(settings, said.append):
+        until(lambda: said, "a word of the other daemon")
+    assert len(said) == 1
+    other.kill()
+    other.wait()
