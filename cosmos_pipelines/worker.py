@@ -31,7 +31,7 @@ from cosmos_pipelines.engines import label_of
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.operate.place_looks import look_again
 from cosmos_pipelines.person import person
-from cosmos_pipelines.runs.given_up import given_up_runs
+from cosmos_pipelines.runs.given_up import end_dependents, given_up_runs
 from cosmos_pipelines.runs.lost import end_lost_loads, looks_lost, lost_runs
 from cosmos_pipelines.runs.next_loads import next_loads
 from cosmos_pipelines.runs.room import room_of
@@ -126,7 +126,7 @@ class Worker:
     def _take(self) -> None:
         look_again(self.settings)
         end_lost_loads(self.catalog)
-        self.catalog.end_dependents()
+        end_dependents(self.catalog, self.settings)
         room = room_of(self.catalog, self.settings)
         last = {run_id for run_id, number in self._tries.items() if number >= TRIES - 1}
         for wanted in next_loads(self.catalog, self.settings, room, self._say, alone=last):

@@ -79,7 +79,7 @@ def in_state(project: Project, run: Run, status: str) -> Run:
         now = project.catalog.get_run(run.id)
         return now if now.status == status else None
 
-    found = until(look, f"{run.id} {status}", within_s=40)
+    found = until(look, f"{run.id} {status}")
     assert found is not None
     return found
 

@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, Select, case, or_, select, update
 from cosmos_pipelines import ids
 from cosmos_pipelines.catalog.add_runs import turn_of
 from cosmos_pipelines.catalog.database import AT_ONCE, Transaction
+from cosmos_pipelines.catalog.dependents import PARENT, QUEUED, Dependents, lease_over
 from cosmos_pipelines.catalog.loads import LOAD_COLUMNS, Loads, load_of
 from cosmos_pipelines.catalog.moves import Moves
 from cosmos_pipelines.catalog.new_run import AUTO
@@ -31,8 +32,6 @@ from cosmos_pipelines.catalog.tables import loads, pauses, prompts, runs
 
 CLAIM_S: Final = 60.0
 """Seconds after which a claim that is not renewed ends."""
-_WITHOUT_RESULT: Final = ("failed", "cancelled")
-_PARENT: Final = runs.alias("parent")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class NewLoad:
     plan: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Queue(Moves, Loads, Pauses):
+class Queue(Dependents, Moves, Loads, Pauses):
     """The catalog's part for the queue."""
 
     def ready_runs(
@@ -201,7 +200,7 @@ class Queue(Moves, Loads, Pauses):
 
     def waiting_backends(self) -> list[str]:
         """Return the places that waiting runs are ordered for, by name, without `auto`."""
-        named = select(runs.c.backend).where(_QUEUED, runs.c.any_place == 0).distinct()
+        named = select(runs.c.backend).where(QUEUED, runs.c.any_place == 0).distinct()
         return sorted(row.backend for row in self.rows(named))
 
     def places_of_scenes(self, scenes: Iterable[str]) -> dict[str, set[str]]:
@@ -245,25 +244,12 @@ class Queue(Moves, Loads, Pauses):
             for start in range(0, len(wanted), AT_ONCE):
                 some = runs.c.id.in_(wanted[start : start + AT_ONCE])
                 there = (runs.c.status == "pending", runs.c.queued_at.is_(None))
-                found = select(runs.c.id, runs.c.priority).where(some, *there, _lease_over(tx.now))
+                found = select(runs.c.id, runs.c.priority).where(some, *there, lease_over(tx.now))
                 for row in tx.connection.execute(found.order_by(runs.c.created_at, runs.c.id)):
                     turn = turn_of(tx.now, len(queued), row.priority)
                     self._stamp_each(tx, [row.id], {"queued_at": tx.now, "turn": turn})
                     queued.append(row.id)
         return queued
-
-    def end_dependents(self) -> list[Run]:
-        """Fail the waiting runs whose parent ended without a result; return them."""
-        statement = (
-            select(runs.c.id, _PARENT.c.id.label("parent"), _PARENT.c.status.label("parent_status"))
-            .join(_PARENT, _PARENT.c.id == runs.c.parent_run_id)
-            .where(_QUEUED, _lease_over(utc_now()), _PARENT.c.status.in_(_WITHOUT_RESULT))
-        )
-        if not self.rows(statement.limit(1)):
-            return []
-        with self.write() as tx:  # a parent may have been begun again since
-            found = tx.connection.execute(statement).all()
-            return [_fail_for_parent(tx, row) for row in found]
 
     def _drop_dead(self, tx: Transaction) -> list[str]:
         dead = (loads.c.state != "ended", loads.c.claimed_until <= tx.now)
@@ -291,35 +277,12 @@ class Queue(Moves, Loads, Pauses):
             tx.connection.execute(update(runs).where(runs.c.id == run_id).values(**values, **stamp))
 
 
-_SAID: Final = {"failed": "has failed", "cancelled": "was cancelled"}
-_QUEUED: Final = (runs.c.status == "pending") & runs.c.queued_at.is_not(None)
-
-
-def _fail_for_parent(tx: Transaction, row: Any) -> Run:
-    what = f"Run {row.parent}, which makes what this run is made of, {_SAID[row.parent_status]}."
-    values = {
-        "status": "failed",
-        "completed_at": tx.now,
-        "leased_by": None,
-        "leased_until": None,
-        "error_kind": "parent_failed",
-        "error_message": f"{what} `cosmos run {row.parent} {row.id}` executes both.",
-        **tx.stamp(),
-    }
-    change = update(runs).where(runs.c.id == row.id).values(values).returning(*COLUMNS)
-    return run_of(tx.connection.execute(change).one())
-
-
-def _lease_over(now: datetime) -> ColumnElement[bool]:
-    return or_(runs.c.leased_by.is_(None), runs.c.leased_until <= now)
-
-
 def _ready(now: datetime) -> Select[Any]:
-    made = or_(runs.c.parent_run_id.is_(None), _PARENT.c.status == "completed")
+    made = or_(runs.c.parent_run_id.is_(None), PARENT.c.status == "completed")
     return (
         select(*COLUMNS)
-        .outerjoin(_PARENT, _PARENT.c.id == runs.c.parent_run_id)
-        .where(_QUEUED, runs.c.load_id.is_(None), _lease_over(now), made)
+        .outerjoin(PARENT, PARENT.c.id == runs.c.parent_run_id)
+        .where(QUEUED, runs.c.load_id.is_(None), lease_over(now), made)
         .order_by(runs.c.turn, runs.c.id)
     )
 

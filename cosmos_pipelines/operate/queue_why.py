@@ -13,6 +13,7 @@ from cosmos_pipelines.catalog.pauses import ALL, engine_scope, place_scope
 from cosmos_pipelines.catalog.records import ACTIVE, Load, Pause, Run, to_the_minute, utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.operate.places import look_at
+from cosmos_pipelines.runs.given_up import KEPT_DAYS, may_be_gone_back_to
 from cosmos_pipelines.runs.looks import Looks
 from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_hosts import AUTO
@@ -60,7 +61,7 @@ def _of_a_waiting_run(
     for pause in catalog.list_pauses():
         if pause.scope in scopes:
             yield _paused(pause)
-    parent = list(_parent(catalog, run))
+    parent = list(_parent(catalog, settings, run))
     yield from parent
     if run.leased(utc_now()):
         yield f"{owner_shown(run.leased_by)} is about to start it.", None
@@ -96,9 +97,17 @@ def _paused(pause: Pause) -> Reason:
     return said, f"cosmos queue resume{option}"
 
 
-def _parent(catalog: Catalog, run: Run) -> Iterator[Reason]:
+def _parent(catalog: Catalog, settings: Settings, run: Run) -> Iterator[Reason]:
     parent = catalog.find_run(run.parent_run_id) if run.parent_run_id else None
     if parent is None or parent.status == "completed":
+        return
+    if may_be_gone_back_to(parent, settings, utc_now()):
+        said = (
+            f"Its video's run {parent.id} has failed since the host {parent.backend} was away. It "
+            f"goes on when the host answers again; if it does not within {KEPT_DAYS} days after "
+            "that, this run fails too."
+        )
+        yield said, "cosmos host list"
         return
     if parent.status in ("failed", "cancelled"):
         said = f"Its video's run {parent.id} is {parent.status}, so it will fail."

@@ -33,6 +33,25 @@ def was_given_up(run: Run) -> bool:
     )
 
 
+def may_be_gone_back_to(run: Run, settings: Settings, now: datetime) -> bool:
+    """Whether a run was given up lately, and is gone back to as soon as its host answers."""
+    place = settings.places.get(run.backend)
+    return (
+        was_given_up(run)
+        and place is not None
+        and place.address is not None
+        and run.completed_at is not None
+        and run.completed_at >= now - timedelta(days=KEPT_DAYS)
+        and run.created_at >= now - timedelta(days=ORDERED_DAYS)
+    )
+
+
+def end_dependents(catalog: Catalog, settings: Settings) -> list[Run]:
+    """Fail what waits for a run that ended without a result, and is not gone back to; return it."""
+    now = utc_now()
+    return catalog.end_dependents(lambda parent: may_be_gone_back_to(parent, settings, now))
+
+
 def given_up_runs(catalog: Catalog, settings: Settings, now: datetime | None = None) -> list[Run]:
     """Runs that were given up lately, at hosts that have answered since. No host is asked."""
     hosts = [name for name, place in settings.places.items() if place.address is not None]

@@ -30,6 +30,7 @@ from cosmos_pipelines.operate.place_looks import look_again
 from cosmos_pipelines.resources.daemon_side import queue_is_on
 from cosmos_pipelines.resources.dagster_private import instance_id
 from cosmos_pipelines.resources.dagster_resources import CatalogResource
+from cosmos_pipelines.runs.given_up import end_dependents
 from cosmos_pipelines.runs.lost import end_lost_loads
 from cosmos_pipelines.runs.next_loads import next_loads
 from cosmos_pipelines.runs.room import room_of
@@ -54,7 +55,7 @@ def dispatch_queue(
     with catalog.open() as (store, settings):
         look_again(settings)
         end_lost_loads(store)
-        store.end_dependents()
+        end_dependents(store, settings)
         tick = _Tick(context, store, f"dagster {instance_id(context.instance)}")
         tick.look_at_asked()
         there = bool(tick.requests) or wait_until(

@@ -116,6 +116,7 @@ def test_a_4k_waits_for_its_video_and_fails_with_it(catalog: Catalog) -> None:
             assert catalog.advance(run.id, "p", before, step, **fields)  # type: ignore[arg-type]
             before = step
     assert ready(catalog) == [larger[0].id]
+    assert catalog.end_dependents(lambda parent: parent.id == lost.id) == []
     (failed,) = catalog.end_dependents()
     assert (failed.id, failed.error_kind) == (larger[1].id, "parent_failed")
     assert catalog.end_dependents() == []

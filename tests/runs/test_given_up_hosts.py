@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,12 +15,17 @@ from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.assets.jobs import BATCH
 from cosmos_pipelines.assets.partitions import VIDEOS, latest
 from cosmos_pipelines.backends.local import LocalBackend
-from cosmos_pipelines.catalog.records import Run
+from cosmos_pipelines.catalog.records import Run, utc_now
 from cosmos_pipelines.materialize import materialize_lost
 from cosmos_pipelines.operate.place_looks import look_now
 from cosmos_pipelines.resources.instance import open_instance
 from cosmos_pipelines.runs.execute import execute_runs
-from cosmos_pipelines.runs.given_up import given_up_runs
+from cosmos_pipelines.runs.given_up import (
+    KEPT_DAYS,
+    end_dependents,
+    given_up_runs,
+    may_be_gone_back_to,
+)
 from cosmos_pipelines.sensors.lost_runs import lost_runs
 from tests.rig.fleet import Fleet
 from tests.rig.host import Host
@@ -76,6 +83,34 @@ def test_a_worker_goes_on_with_the_run_of_a_host_that_is_back(remote: RemoteProj
     assert (done.status, done.attempt, done.batch_id) == ("completed", 2, run.id)
     assert news == ["Taken over: 1 run whose host answers again."]
     assert remote.containers() == []
+
+
+def test_a_4k_waits_for_a_video_whose_host_is_away_and_is_made_when_it_is_back(
+    remote: RemoteProject,
+) -> None:
+    run = remote.pending(engine="preview")
+    with CosmosAPI(remote.settings.home) as cosmos:
+        larger = cosmos.create_upscale(run.id, queue=True)["id"]
+        given_up(remote, run)
+        assert end_dependents(remote.catalog, remote.settings) == []
+        assert "goes on when the host answers again" in str(cosmos.why_queued(larger))
+        mend(remote)
+        cosmos.work_queue(on_news=print)
+    ended = remote.catalog.get_runs([run.id, larger])
+    assert [one.status for one in ended] == ["completed"] * 2
+
+
+def test_a_4k_waits_no_more_for_a_video_that_nobody_goes_back_to(remote: RemoteProject) -> None:
+    run = remote.pending("slow 0.3")
+    with CosmosAPI(remote.settings.home) as cosmos:
+        larger = cosmos.create_upscale(run.id, engine="stand_in", queue=True)["id"]
+    away, now, settings = given_up(remote, run), utc_now(), remote.settings
+    assert may_be_gone_back_to(away, settings, now)
+    assert not may_be_gone_back_to(away, settings, now + timedelta(days=KEPT_DAYS, minutes=1))
+    assert not may_be_gone_back_to(replace(away, error_kind="lost"), settings, now)
+    nowhere = settings.model_copy(update={"remote": type(settings.remote)()})
+    (ended,) = end_dependents(remote.catalog, nowhere)
+    assert (ended.id, ended.error_kind) == (larger, "parent_failed")
 
 
 @pytest.fixture
