@@ -102,8 +102,7 @@ class Database:
             self.where = self.url.database
         self.engine = _engine(self.url, self.where)
         self.writer = self.engine.execution_options(cosmos_begin=WRITING)
-        alone = {"cosmos_begin": ""} if self.sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._single = self.engine.execution_options(**alone)
+        self._single = self.engine.execution_options(cosmos_begin="")
 
     @property
     def sqlite(self) -> bool:
@@ -117,8 +116,17 @@ class Database:
             yield connection
 
     def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
-        """Return the rows of one SELECT, which is its own transaction without BEGIN and COMMIT."""
-        with interrupts_first(self.engine), self._single.connect() as connection:
+        """Return the rows of one SELECT; on SQLite it is a transaction without BEGIN and COMMIT.
+
+        On PostgreSQL such a connection (AUTOCOMMIT) would save no statement: psycopg2 sends a SET
+        before and after. If the server ends just then, SQLAlchemy translates no error of the second
+        SET, and its pool never gets that connection back.
+        """
+        with (
+            interrupts_first(self.engine),
+            self._single.connect() as connection,
+            connection.begin(),
+        ):
             return connection.execute(statement).all()
 
     def rows_with(

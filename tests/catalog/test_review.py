@@ -19,8 +19,8 @@ def many(catalog: Catalog, number: int) -> list[str]:
 def test_a_thousand_runs_are_rated_in_one_transaction_and_each_is_news(catalog: Catalog) -> None:
     ids = many(catalog, 1000)
     begun: list[str] = []
-    event.listen(catalog.engine, "commit", lambda _: begun.append("commit"))
     cursor = str(catalog.newest_revision())
+    event.listen(catalog.engine, "commit", lambda _: begun.append("commit"))
     marked = catalog.rate_runs([*ids, NOBODY], 4)
     assert begun == ["commit", "commit"]  # 1,001 ids
     assert {run.rating for run in catalog.list_runs(limit=None)} == {4}
