@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +39,13 @@ _TEMPORARY: Final = "PYTEST_DEBUG_TEMPROOT"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put temporary directories into memory: each test waits for hundreds of fsyncs on a disk."""
+    """Put temporary directories into memory: each test waits for hundreds of fsyncs on a disk.
+
+    Let interrupts reach the programs of tests also where a shell ignores them: `make test &`.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if config.option.basetemp or _TEMPORARY in os.environ or not _IN_MEMORY.is_dir():
         return
     executable = not os.statvfs(_IN_MEMORY).f_flag & os.ST_NOEXEC
