@@ -90,14 +90,14 @@ def test_a_4k_waits_for_a_video_whose_host_is_away_and_is_made_when_it_is_back(
 ) -> None:
     run = remote.pending(engine="preview")
     with CosmosAPI(remote.settings.home) as cosmos:
-        larger = cosmos.create_upscale(run.id, queue=True)["id"]
+        larger = cosmos.create_upscale(run.id, engine="preview", queue=True)["id"]
         given_up(remote, run)
         assert end_dependents(remote.catalog, remote.settings) == []
         assert "goes on when the host answers again" in str(cosmos.why_queued(larger))
         mend(remote)
         cosmos.work_queue(on_news=print)
     ended = remote.catalog.get_runs([run.id, larger])
-    assert [one.status for one in ended] == ["completed"] * 2
+    assert [one.status for one in ended] == ["completed"] * 2, ended[1].error_message
 
 
 def test_a_4k_waits_no_more_for_a_video_that_nobody_goes_back_to(remote: RemoteProject) -> None:
