@@ -74,7 +74,7 @@ class Daemon:
 
     def _await(self, mine: Callable[[], bool]) -> bool:
         """Wait until the daemon of another page has ended; False if this page ends before."""
-        said = "Another process of this machine keeps Dagster's daemon for this project"
+        said = "Another `cosmos ui` keeps Dagster's daemon for this project"
         self._say(f"{said}. This page uses that one, and starts its own when that one ends.")
         while not self._ending.wait(LOOK_S):
             if mine():
