@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
+from loguru import logger
+
 from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.backends.registry import backend_for, host_of
 from cosmos_pipelines.catalog.records import Run, iso
@@ -32,6 +34,8 @@ LONGEST_S: Final = 60.0
 """Seconds between two looks at one that does not."""
 KEPT: Final = 120
 """Looks that are kept of each GPU: ten minutes."""
+ENDING_S: Final = 3.0
+"""Seconds for which looks that are under way are waited for at the end, not longer."""
 NEWS_S: Final = 0.5
 """Seconds after which `news` returns although nothing has come."""
 
@@ -68,6 +72,7 @@ class HostWatch:
     def __init__(self, catalog: Catalog, settings: Settings, every_s: float = EVERY_S) -> None:
         self._catalog, self._settings, self._every_s = catalog, settings, every_s
         self._watched: dict[str, _Watched] = {}
+        self._threads: list[threading.Thread] = []
         self._news = threading.Event()
 
     def __enter__(self) -> Self:
@@ -76,6 +81,9 @@ class HostWatch:
     def __exit__(self, *_: object) -> None:
         for watched in self._watched.values():
             watched.ended.set()
+        end = time.monotonic() + ENDING_S
+        for thread in self._threads:
+            thread.join(max(0, end - time.monotonic()))
 
     def news(self) -> dict[str, Any]:
         """Wait for an answer of a place, for half a second at most; return what is known.
@@ -111,6 +119,7 @@ class HostWatch:
                 thread = threading.Thread(
                     target=self._keep_looking, args=(watched,), name=f"watch-{name}", daemon=True
                 )
+                self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
                 thread.start()
 
     def _keep_looking(self, watched: _Watched) -> None:
@@ -126,6 +135,9 @@ class HostWatch:
                         watched.ended.wait(pause)
             except CosmosError as e:
                 self._silent(watched, str(e))
+            except Exception as e:  # noqa: BLE001 - a thread of its own; the next look may be better
+                logger.exception("{place} was not looked at.", place=watched.place.backend)
+                self._silent(watched, f"{type(e).__name__}: {e}")
             watched.ended.wait(pause)
             pause = min(2 * pause, LONGEST_S)
 

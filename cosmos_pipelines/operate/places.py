@@ -12,6 +12,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from loguru import logger
+
 from cosmos_pipelines.backends.base import Backend
 from cosmos_pipelines.backends.owner import owner_shown
 from cosmos_pipelines.backends.registry import backend_for, host_names, host_of, place_words
@@ -105,6 +107,9 @@ def _asking(settings: Settings, place: BackendState) -> Callable[[], None]:
                 ask_place(backend, place)
         except CosmosError as e:
             place.problem = str(e)
+        except Exception as e:  # noqa: BLE001 - a thread of its own; whoever asked is told
+            logger.opt(exception=e).debug("{place} was not looked at.", place=place.backend)
+            place.problem = f"{type(e).__name__}: {e}"
 
     return ask
 

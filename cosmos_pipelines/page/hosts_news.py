@@ -19,6 +19,8 @@ DAEMON_S: Final = 10.0
 STARTS_S: Final = 40.0
 """Seconds within which a daemon that starts with this server gives its first sign of life."""
 AGAIN_S: Final = 5.0
+ENDING_S: Final = 5.0
+"""Seconds for which the server waits for looks at its end."""
 
 
 class HostsNews:
@@ -44,8 +46,12 @@ class HostsNews:
                 self._thread.start()
 
     def end(self) -> None:
-        """Look no more: the server ends."""
+        """Look no more: the server ends. A look that is under way is waited for, not for long."""
         self._ended.set()
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(ENDING_S)
 
     def look_at_daemon(self) -> None:
         """Look at what the daemon left, now."""

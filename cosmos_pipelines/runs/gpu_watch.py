@@ -30,7 +30,7 @@ class GpuWatch:
         self._backend, self._order, self._every_s = backend, order, every_s
         self._peak, self._names = Peak(), dict[str, None]()
         self._ended = threading.Event()
-        self._watched, self._told = False, list[str]()
+        self._watched, self._told, self._failed = False, list[str](), False
         self._gap_s = 10 + 5 * every_s
         self._idle: tuple[float, float] | None = None
         """Since when, and until when as far as was looked, all its GPUs have done nothing."""
@@ -49,16 +49,22 @@ class GpuWatch:
     def _watch(self) -> None:
         while not self._ended.is_set():
             try:
-                state = self._backend.gpus(self._order)
+                self._look()
             except CosmosError as e:
                 logger.debug("No look at the GPUs: {error}", error=e)
                 self._idle = None
-            else:
-                self._note_load(state)
-                self._peak.add(state)
-                self._names |= dict.fromkeys(gpu.name for gpu in state.gpus)
-                self._warn(state)
+            except Exception:  # noqa: BLE001 - a thread of its own; the next look may be better
+                if not self._failed:
+                    logger.exception("The GPUs of the order were not looked at.")
+                self._failed, self._idle = True, None
             self._ended.wait(self._every_s)
+
+    def _look(self) -> None:
+        state = self._backend.gpus(self._order)
+        self._note_load(state)
+        self._peak.add(state)
+        self._names |= dict.fromkeys(gpu.name for gpu in state.gpus)
+        self._warn(state)
 
     def _note_load(self, state: GpuState) -> None:
         loads = [gpu.load_percent for gpu in state.gpus]

@@ -72,6 +72,8 @@ class Lease:
                     self._catalog.renew_loads([self._load_id], self._owner)
             except CosmosError as e:  # the lease lasts for two more tries
                 logger.warning("The leases were not renewed: {why}", why=e)
+            except Exception:  # noqa: BLE001 - whose lease is not renewed loses its runs
+                logger.exception("The leases were not renewed.")
 
 
 def _now() -> float:

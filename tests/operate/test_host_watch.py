@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
+from cosmos_pipelines.backends.local import LocalBackend
 from cosmos_pipelines.catalog.store import Catalog
+from cosmos_pipelines.operate import host_watch
 from cosmos_pipelines.operate.host_watch import HostWatch
 from cosmos_pipelines.settings import Settings
 from tests.support.project import settings_in
@@ -78,3 +81,38 @@ def test_a_host_has_a_history_over_one_connection_and_is_silent_when_it_is_gone(
         assert seen(watch)["gpus"] == []
         assert seen(watch)["problem"]
         assert seen(watch)["silent_since"] == since
+
+
+class Odd(LocalBackend):
+    """This machine, whose first look ends with an error that nobody has foreseen."""
+
+    looks = 0
+
+    def active(self) -> list[str]:
+        """Fail once."""
+        type(self).looks += 1
+        if self.looks == 1:
+            raise ValueError("an odd answer")
+        return super().active()
+
+
+def test_a_place_is_looked_at_again_after_an_error_that_nobody_has_foreseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_in(tmp_path / "home", "")
+    monkeypatch.setattr(host_watch, "backend_for", lambda *_: Odd(settings.work))
+    with (
+        Catalog.open(settings.catalog_url) as catalog,
+        HostWatch(catalog, settings, every_s=0.05) as watch,
+    ):
+        until(lambda: watch.news()["places"][0]["problem"], "its silence")
+        until(lambda: watch.news()["places"][0]["answered_at"], "an answer")
+    assert Odd.looks >= 2
+
+
+def test_nothing_is_looked_at_any_more_when_the_watching_has_ended(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "home", "")
+    with Catalog.open(settings.catalog_url) as catalog:
+        with HostWatch(catalog, settings, every_s=0.01) as watch:
+            until(lambda: watch.news()["places"][0]["answered_at"], "an answer")
+        assert not [one for one in threading.enumerate() if one.name == "watch-local"]

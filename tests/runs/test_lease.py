@@ -7,19 +7,19 @@ from datetime import datetime
 
 import pytest
 
-from cosmos_pipelines.catalog.records import utc_now
 from cosmos_pipelines.catalog.store import Catalog
 from cosmos_pipelines.errors import CosmosError
 from cosmos_pipelines.runs import lease
-from tests.rig.machine import until
 from tests.support.dagster_project import add_run
 from tests.support.project import Project
+from tests.support.waiting import until
 
 
-class Locked(Catalog):
-    """A catalog that is locked when a lease is to be renewed for the first time."""
+class Failing(Catalog):
+    """A catalog that fails when a lease is to be renewed for the first time."""
 
     asked = 0
+    error: Exception = CosmosError("The catalog is locked.")
 
     def renew(
         self,
@@ -32,20 +32,23 @@ class Locked(Catalog):
         """Renew, but not at first."""
         self.asked += 1
         if self.asked == 1:
-            raise CosmosError("The catalog is locked.")
+            raise self.error
         return super().renew(run_ids, owner, lease_s, now=now)
 
 
-def test_a_lease_is_renewed_after_the_catalog_was_locked_for_a_moment(
-    staged: Project, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [Failing.error, ValueError("odd")], ids=["locked", "unforeseen"])
+def test_a_lease_is_renewed_after_the_catalog_has_failed_once(
+    staged: Project, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    monkeypatch.setattr(Failing, "error", error)
     monkeypatch.setattr(lease, "LEASE_S", 0.6)
     run = add_run(staged, "works")
-    with Locked.open(staged.settings.catalog_url) as catalog:
-        assert catalog.claim(run.id, "me", lease_s=0.6)
+    with Failing.open(staged.settings.catalog_url) as catalog:
+        assert (claimed := catalog.claim(run.id, "me", lease_s=0.6))
         held = lease.Lease(catalog, "me")
         with held.keep([run.id]):
             until(lambda: catalog.asked >= 4, "the next renewals")
             left = catalog.get_run(run.id).leased_until
         assert left is not None
-        assert left > utc_now()
+        assert claimed.leased_until is not None
+        assert left > claimed.leased_until

@@ -18,6 +18,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.engines import ENGINES
 from cosmos_pipelines.operate.why import explain
 from cosmos_pipelines.operations.base import Job, Order
+from cosmos_pipelines.remote.gpu import GpuState
 from cosmos_pipelines.runs import gpu_watch
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.gpu_watch import GpuWatch
@@ -211,6 +212,32 @@ def test_a_process_that_stood_still_has_not_seen_its_gpus_idle(
         now = time.monotonic()
         monkeypatch.setattr(gpu_watch.time, "monotonic", lambda: now + 86400)
         assert watch.idle_s() is None
+
+
+class Odd(LocalBackend):
+    """A place whose first look at the GPUs ends with an error that nobody has foreseen."""
+
+    looks = 0
+
+    def gpus(self, order: Order | None = None) -> GpuState:
+        """Fail once."""
+        self.looks += 1
+        if self.looks == 1:
+            raise ValueError("an odd answer")
+        return super().gpus(order)
+
+
+def test_after_an_error_that_nobody_has_foreseen_the_gpus_are_looked_at_again(
+    project: Project, load: Callable[[str | None], None]
+) -> None:
+    load("0")
+    facts: dict[str, Any] = {"engine": "x", "model_type": "transfer", "inputs": {}, "expected": ()}
+    order = Order(id="rs_1", run_ids=("rs_1",), argv=("true",), gpus=1, **facts)
+    here = project.backend
+    odd = Odd(here.work, here.scripts, here.python, here.grace_s)
+    with GpuWatch(odd, order, every_s=0.05) as watch:
+        until(lambda: watch.idle_s() is not None, "a look at the GPUs")
+    assert odd.looks >= 2
 
 
 def test_a_run_that_hangs_on_a_host_is_ended_and_started_again_there(
