@@ -65,14 +65,19 @@ def test_a_link_cut_for_good_in_a_stream_is_lost_in_time(
 
 
 def test_a_link_cut_for_good_in_a_call_is_lost_in_time(impatient: Connection, gpu1: Host) -> None:
+    impatient.open()
     started = time.monotonic()
-    with after(0.5, gpu1.cut), pytest.raises(LinkLost, match="was lost during `sleep 600`"):
+    with (
+        after(0, lambda: until(lambda: gpu1.processes("sleep 600"), "the program"), gpu1.cut),
+        pytest.raises(LinkLost, match="was lost during `sleep 600`"),
+    ):
         impatient.run(["sleep", "600"], timeout_s=LONG_S)
     assert within(100, started)
 
 
 def test_a_link_cut_while_much_is_sent_is_lost_in_time(impatient: Connection, gpu1: Host) -> None:
     parts = (b"x" * 100_000 for _ in iter(int, 1))
+    impatient.open()
     started = time.monotonic()
     with after(0.5, gpu1.cut), pytest.raises(LinkLost):
         impatient.run(["sh", "-c", "cat > /dev/null"], timeout_s=LONG_S, input=parts)
