@@ -461,11 +461,15 @@ def test_a_disk_that_fills_up_here_does_not_stop_the_model_and_loses_nothing(
     assert project.backend.active() == []
 
 
-def test_the_log_can_be_followed_while_it_is_written(project: Project) -> None:
-    run = pending(project, "slow 0.1")
+def test_the_log_can_be_followed_while_it_is_written(project: Project, gate: Path) -> None:
+    run = pending(project, f"wait {gate}")
     process = elsewhere(project, run)
     until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
-    lines = list(log_lines(project.catalog, project.settings, run.id, follow=True))
+    lines = []
+    for line in log_lines(project.catalog, project.settings, run.id, follow=True):
+        lines.append(line)
+        if "frame 1/" in line:
+            gate.unlink()  # else it waits for ever
     process.communicate(timeout=LONG_S)
     assert [line.split()[-1] for line in lines if "frame" in line] == [
         f"{i}/6" for i in range(1, 7)
