@@ -33,7 +33,7 @@ SMI = """#!/bin/sh
 case $* in
 *--query-gpu=*) load=$(cat "{load}") || exit 255
     for run in "{runs}"/*; do
-        [ ! -d "$run" ] || [ -e "$run/exit_code" ] || [ -s "$run/run.log" ] || load=90
+        [ ! -d "$run" ] || [ -e "$run/exit_code" ] || [ -e "$run/idle" ] || load=90
     done
     echo "0, GPU-0, 81559, 60000, $load, 41, 92.10, 550.54.15, Simulated H100 80GB" ;;
 esac
@@ -66,7 +66,7 @@ def engine() -> Iterator[None]:
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
     """Set the load in percent that this machine's nvidia-smi shows; None: it fails.
 
-    Until the first line of a model's log it is high: a busy machine may take long to start it.
+    Until a model says that it is idle, the load is high: a busy machine may take long for it.
     """
     bin_, file = tmp_path / "bin", tmp_path / "load"
     bin_.mkdir()
@@ -106,7 +106,7 @@ def test_a_batch_that_hangs_keeps_what_it_made_and_makes_the_rest_in_a_second_at
     load("0")
     texts = ("works", f"hangs {tmp_path / 'hung'}", "works too")
     runs = [pending(project, text) for text in texts]
-    ended = execute(project, runs, 0.4, 1.5)
+    ended = execute(project, runs, 0.4, 0.8)
     assert [(run.status, run.attempt) for run in ended] == [
         ("completed", 1), ("completed", 2), ("completed", 2),
     ]  # fmt: skip
@@ -123,7 +123,7 @@ def test_a_run_that_always_hangs_does_not_keep_its_mates_from_their_second_attem
 ) -> None:
     load("0")
     runs = [pending(project, text) for text in ("works", "hang", "works too", "works as well")]
-    ended = execute(project, runs, 0.4, 1.5)
+    ended = execute(project, runs, 0.4, 0.8)
     assert [(run.status, run.error_kind, run.attempt) for run in ended] == [
         ("completed", None, 1),
         ("failed", "stalled", 2),
@@ -206,7 +206,7 @@ def test_gpus_that_do_nothing_while_the_log_grows_are_no_stall(
     project: Project, load: Callable[[str | None], None]
 ) -> None:
     load("0")
-    (ended,) = execute(project, [pending(project, "slow 0.5")], 2, 2)
+    (ended,) = execute(project, [pending(project, "slow 0.75")], 3, 3)
     assert (ended.status, ended.attempt, ended.notes) == ("completed", 1, [])
 
 
