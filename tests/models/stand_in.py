@@ -35,6 +35,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,8 @@ def make_video(sample: dict[str, Any], word: str, rest: str, label: str) -> None
 
 def tell_idle() -> None:
     """Note in the run folder that a GPU would do nothing from now on."""
-    Path("idle").touch()
+    with suppress(OSError):  # the folder may be gone, or its disk full
+        Path("idle").touch()
 
 
 def wait_while_there(file: Path) -> None:
