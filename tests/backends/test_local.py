@@ -36,9 +36,10 @@ from cosmos_pipelines.identity import stat_of
 from cosmos_pipelines.operations import Order, Video
 from cosmos_pipelines.remote import process
 from tests.support.processes import CONTAINER, needs, python_in
-from tests.support.waiting import until
+from tests.support.waiting import LONG_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
+UNTIL_GO = "while [ ! -e go ]; do sleep 0.01; done"
 _ids = itertools.count(1)
 
 
@@ -308,15 +309,12 @@ def test_a_program_that_does_not_exist_has_an_exit_code(backend: LocalBackend) -
 
 
 def test_log_lines_come_while_it_runs(backend: LocalBackend) -> None:
-    handle = backend.launch(
-        script("echo one; while [ ! -e go ]; do sleep 0.01; done; echo two; sleep 0.1")
-    )
+    handle = backend.launch(script(f"echo one; {UNTIL_GO}; echo two"))
     follow = backend.follow(handle)
-    assert next(follow) == b"one\n"
+    assert next(c for c in follow if c) == b"one\n"
     assert backend.alive(handle)
     (Path(handle.run_dir) / "go").touch()
-    assert next(c for c in follow if c) == b"two\n"
-    assert list(follow) == []
+    assert b"".join(follow) == b"two\n"
 
 
 def test_a_silent_run_lets_the_caller_look_at_its_clock(backend: LocalBackend) -> None:
@@ -357,8 +355,9 @@ echo made; sleep 60
 def test_what_a_running_order_has_finished_comes_home(
     backend: LocalBackend, tmp_path: Path
 ) -> None:
-    handle = backend.launch(script(f"sleep 0.5; {FINISHING}"))
+    handle = backend.launch(script(f"{UNTIL_GO}; {FINISHING}"))
     assert backend.finished(handle).outputs == {}
+    (Path(handle.run_dir) / "go").touch()
     wait_for_log(backend, handle, b"made\n")
     made = backend.finished(handle)
     assert (made.exit_code, made.samples) == (None, {"rs_1": {"seconds": 2.5}})
@@ -387,21 +386,27 @@ def test_cancel_asks_first_and_records_why(backend: LocalBackend) -> None:
     assert log_of(backend, handle) == b"up\nbye\n"  # asked once
 
 
-def test_a_program_is_asked_before_what_it_started(backend: LocalBackend) -> None:
+def test_a_program_is_asked_before_what_it_started(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PASSED_ON_S", LONG_S)
     work = "sleep 60 & trap 'sleep 0.3; kill -0 $! && echo alive; kill $!; exit 3' TERM"
     handle = backend.launch(script(f"{work}; echo up; while :; do sleep 0.01; done"))
     wait_for_log(backend, handle, b"up\n")
-    backend.cancel(handle)
+    backend.cancel(handle, 2 * LONG_S)
     assert log_of(backend, handle) == b"up\nalive\n"
     assert backend.outcome(handle).exit_code == 3
 
 
-def test_a_short_grace_is_shared_with_what_a_program_does_not_ask(backend: LocalBackend) -> None:
+def test_a_short_grace_is_shared_with_what_a_program_does_not_ask(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PASSED_ON_S", 4)  # of which nothing would be left for the child
     child = "trap 'sleep 0.2; echo tidy; exit' TERM; echo up; while :; do :; done"
     program = f"trap '' TERM; (trap - TERM; exec sh -c \"{child}\") & while ! wait $!; do :; done"
     handle = backend.launch(script(program))
     wait_for_log(backend, handle, b"up\n")
-    backend.cancel(handle, 1)
+    backend.cancel(handle, 4)
     assert log_of(backend, handle) == b"up\ntidy\n"
 
 
@@ -776,13 +781,19 @@ def test_a_start_on_its_way_when_its_launcher_is_killed_is_awaited(
     slow = tmp_path / "slow" / "run.sh"
     slow.parent.mkdir()
     run_sh = shlex.quote(str(ROOT / "gpu_scripts" / "run.sh"))
-    slow.write_text(f'echo $$ >{tmp_path}/pid\nsleep 0.5\nexec sh {run_sh} "$@"\n')
+    slow.write_text(
+        f'echo $$ >{tmp_path}/pid; cd {tmp_path}; {UNTIL_GO}; cd /\nexec sh {run_sh} "$@"\n'
+    )
     work = script("echo once")
     dead = launcher(LocalBackend(backend.work, scripts=slow.parent), work)
     until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "a process")
     dead.kill()
     dead.wait()
     assert backend.find(work.id) is None
-    handle = backend.launch(work)
+    with ThreadPoolExecutor(1) as pool:
+        launched = pool.submit(backend.launch, work)
+        until(lambda: [*backend.runs.glob("*.part")], "the wait for the start")
+        (tmp_path / "go").touch()
+        handle = launched.result()
     assert log_of(backend, handle) == b"once\n"
     assert int(handle.marks["pid"]) == int((tmp_path / "pid").read_text())

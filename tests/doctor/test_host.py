@@ -19,6 +19,7 @@ from tests.rig.host import Host
 from tests.support.gpu_host import RemoteProject
 from tests.support.login_shells import SHELLS, login_shell
 from tests.support.project import settings_in
+from tests.support.waiting import LONG_S
 
 SETTINGS = """
 [execution]
@@ -249,7 +250,7 @@ def test_a_container_that_sees_no_gpu_of_a_host_that_has_one_is_told(
     with Connection(settings.ssh_target(settings.places["ssh_docker"])) as connection:
         checks = DockerChecks(
             settings.docker, "gpu1", lambda: "root",
-            lambda argv: connection.run(argv, timeout_s=20), needs_gpu=True,
+            lambda argv: connection.run(argv, timeout_s=LONG_S), needs_gpu=True,
         )  # fmt: skip
         assert checks.image("preview", None, None)[0].result == "ok"
         gpu1.gpu(lost_inside=True)

@@ -42,8 +42,7 @@ class LocalPlace(Place):
     def close(self) -> None:
         """See `Place.close`; no process of an order is left."""
         super().close()
-        for process in self._processes():
-            process.kill()
+        self.end_order()
 
     # The model, and what is left: as in `Place` -----------------------------------------------
 
@@ -55,17 +54,18 @@ class LocalPlace(Place):
         return self.settings.work
 
     def containers(self, *, running: bool = False) -> list[str]:
-        return [" ".join(process.cmdline()) for process in self._processes()]
+        return [words for _, words in self._processes()]
 
     def end_order(self) -> None:
-        for process in self._processes():
-            process.kill()
+        for process, _ in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
-    def _processes(self) -> Iterator[psutil.Process]:
-        """Yield the processes of orders: run.sh and the model."""
+    def _processes(self) -> Iterator[tuple[psutil.Process, str]]:
+        """Yield the processes of orders, run.sh and the model, with their words."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 words = process.cmdline()
                 ours = self.stand_in in words or str(self.settings.work) in " ".join(words)
                 if ours and process.status() != psutil.STATUS_ZOMBIE:
-                    yield process
+                    yield process, " ".join(words)

@@ -25,11 +25,11 @@ from tests.faults.model import pad
 from tests.support.gpu_host import ROOT
 from tests.support.project import PASSES, settings_in, write_video
 from tests.support.stand_in_engine import registered
-from tests.support.waiting import until
+from tests.support.waiting import LONG_S, until
 
 LARGE: Final = 5 << 20
 """Bytes; a file of this size is sent and resumed alone, and takes seconds on a slow link."""
-END_S: Final = 60.0
+END_S: Final = LONG_S
 """Longest time in seconds to the end of an orchestrator."""
 
 _ONE_AT_A_TIME: Final = threading.Lock()

@@ -185,7 +185,11 @@ def test_int_ends_the_program_too(shell: list[str], folder: Path) -> None:
     assert script.wait(LONG_S) == 143
 
 
-FINISHES = 'trap "echo bye; printf x >outputs/last.txt; exit 7" TERM; echo up; sleep 1 & wait'
+FINISHES = """
+sleep 60 &
+trap "kill $! 2>/dev/null; echo bye; printf x >outputs/last.txt; exit 7" TERM
+echo up; wait
+"""
 
 
 def test_a_program_may_finish_its_work_after_term(shell: list[str], folder: Path) -> None:

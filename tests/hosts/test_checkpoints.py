@@ -49,9 +49,9 @@ class Weighed:
         (found,) = (self.bare.own / "huggingface" / "hub" / folder / "snapshots").glob(f"*/{name}")
         return found
 
-    def slow(self, cuts: int = 1) -> None:
-        """Let the next download break so often; after each it waits for two seconds."""
-        self.hub.cuts["large.pt"] = [100_000] * cuts
+    def slow(self) -> None:
+        """Let the next download break once; it waits for two seconds then."""
+        self.hub.cuts["large.pt"] = [100_000]
 
     def containers(self) -> list[str]:
         """Names of all containers there."""
@@ -187,7 +187,7 @@ def test_it_outlives_a_cut_link_and_who_asked_and_is_found_again(
     weighed: Weighed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", weighed.hub.token)
-    weighed.slow(3)
+    weighed.hub.goes_on.clear()
 
     def interrupt(line: str) -> None:
         if "are to be downloaded" in line:
@@ -204,7 +204,12 @@ def test_it_outlives_a_cut_link_and_who_asked_and_is_found_again(
     with pytest.raises(StateError, match=r"Another `checkpoints.py download` runs on gpu1") as e:
         weighed.do("verify")
     assert (e.value.exit_code, "end it with --stop" in str(e.value)) == (3, True)
-    result = weighed.do(on_line=told.append)
+
+    def tell(line: str) -> None:
+        told.append(line)
+        weighed.hub.goes_on.set()
+
+    result = weighed.do(on_line=tell)
     assert told[0].startswith("A download has been running on the host for ")
     assert (result["action"], result["well"]) == ("download", True)
     assert [x for x in told if "are to be downloaded" in x]
@@ -242,7 +247,7 @@ def test_it_is_no_stray_container_and_can_be_stopped(
     monkeypatch.setenv("HF_TOKEN", weighed.hub.token)
     with pytest.raises(StateError, match="No verify or download"):
         stop_checkpoints(weighed.settings, NAME)
-    weighed.slow(5)
+    weighed.hub.goes_on.clear()
     raised: list[BaseException] = []
 
     def ask() -> None:
@@ -262,7 +267,7 @@ def test_it_is_no_stray_container_and_can_be_stopped(
     asking.join()
     assert len(raised) == 1
     assert weighed.containers() == []
-    weighed.hub.cuts.clear()
+    weighed.hub.goes_on.set()
     assert weighed.do()["well"]
 
 
@@ -272,14 +277,15 @@ def test_another_user_of_the_same_docker_is_left_alone(
     monkeypatch.setenv("HF_TOKEN", weighed.hub.token)
     remote = weighed.settings.remote.model_copy(update={"remote_dir": "/data/other"})
     other = weighed.settings.model_copy(update={"remote": remote})
-    weighed.slow(5)
+    weighed.hub.goes_on.clear()
     asking = threading.Thread(target=weighed.do)
     asking.start()
-    until(lambda: bool(weighed.hub.downloads("large.pt")), "the download", 20)
+    until(lambda: bool(weighed.hub.downloads("large.pt")), "the download")
     with pytest.raises(StateError, match="No verify or download"):
         stop_checkpoints(other, NAME)
     assert checkpoints(other, NAME, "verify")["counts"] == {"missing": 3}
     assert len(weighed.containers()) == 1
+    weighed.hub.goes_on.set()
     asking.join()
     assert weighed.containers() == []
 

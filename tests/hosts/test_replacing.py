@@ -21,6 +21,8 @@ from tests.rig.fleet import Fleet
 from tests.rig.machine import until
 from tests.support.host_engine import DOCKERFILE, IMAGE, NAME, Ready, settings_for
 
+UNTIL_GO = "until [ -e /go ]; do sleep 0.1; done"
+
 
 def made(bare: Ready, told: list[str] | None = None, **request: Any) -> dict[str, Any]:
     """Set it up; `told` gets the lines."""
@@ -121,18 +123,23 @@ def test_docker_that_does_not_say_who_uses_the_code_is_a_failure(bare: Ready) ->
 def test_two_set_ups_at_once_wait_for_each_other(bare: Ready, tmp_path: Path) -> None:
     made(bare)
     slow, other = tmp_path / "slow", tmp_path / "other"
-    slow.write_text(DOCKERFILE.replace("RUN ", "RUN sleep 4 && echo slow && "))
+    slow.write_text(DOCKERFILE.replace("RUN ", f"RUN {UNTIL_GO} && echo slow && "))
     other.write_text(DOCKERFILE.replace("RUN ", "RUN echo other && "))
     first: list[str] = []
     results: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: results.append(made(bare, first, dockerfile=slow)))
     thread.start()
-    until(lambda: any("building" in line for line in first), "the build")
-    time.sleep(0.5)
-    second: list[str] = []
-    record = made(bare, second, dockerfile=other)
+    until(lambda: bare.host.processes(UNTIL_GO), "the build")
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if "another set-up of this engine runs on this host" in line:
+            for pid in bare.host.processes(UNTIL_GO):
+                bare.host.console("touch", f"/proc/{pid}/root/go")
+
+    record = set_up(bare.settings, NAME, SetupRequest(dockerfile=other), tell)
     thread.join()
-    assert any("another set-up of this engine runs on this host" in line for line in second)
     label = ['--format={{index .Config.Labels "cosmos.dockerfile"}}']
     for one in (*results, record):
         said = bare.host.docker("image", "inspect", *label, one["image_id"])

@@ -35,6 +35,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def make_video(sample: dict[str, Any], word: str, rest: str, label: str) -> None
             if word == "full" and i + 1 == int(rest):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if word == "slow":
+                tell_idle()
                 time.sleep(float(rest))
             frame = av.VideoFrame(width, height, "yuv420p")
             for plane in frame.planes:
@@ -89,8 +91,15 @@ def make_video(sample: dict[str, Any], word: str, rest: str, label: str) -> None
         out.mux(stream.encode())
 
 
+def tell_idle() -> None:
+    """Note in the run folder that a GPU would do nothing from now on."""
+    with suppress(OSError):  # the folder may be gone, or its disk full
+        Path("idle").touch()
+
+
 def wait_while_there(file: Path) -> None:
     """Wait until somebody removes a file."""
+    tell_idle()
     while file.exists():
         time.sleep(0.02)
 
@@ -115,6 +124,7 @@ def truncate(path: Path) -> None:
 
 def wait_for_ever(stubborn: bool) -> None:
     """Sleep until a signal ends us."""
+    tell_idle()
     if stubborn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("stubborn: TERM is ignored")

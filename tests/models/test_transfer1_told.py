@@ -10,7 +10,7 @@ import pytest
 
 from tests.models.running import Ended, Host, Transfer1, clip
 from tests.models.simulated import videos
-from tests.support.waiting import LONG_S
+from tests.support.waiting import LONG_S, until
 
 
 @pytest.fixture
@@ -54,6 +54,12 @@ def test_it_spoils_what_it_makes_as_told_for_one_or_for_all(work: Transfer1) -> 
     assert not list(work.made.rglob("*.txt"))
 
 
+def ignores(pid: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    ignored = next(line for line in status.splitlines() if line.startswith("SigIgn:"))
+    return bool(int(ignored.split()[1], 16) >> (number - 1) & 1)
+
+
 @pytest.mark.parametrize(("how", "end"), [("hang", signal.SIGTERM), ("stubborn", signal.SIGKILL)])
 def test_it_sleeps_as_told_until_a_signal(work: Transfer1, how: str, end: signal.Signals) -> None:
     work.spec["prompt"] = f"[sim:{how}]"
@@ -61,7 +67,8 @@ def test_it_sleeps_as_told_until_a_signal(work: Transfer1, how: str, end: signal
         assert process.stdout is not None
         while "Starting diffusion sampling" not in process.stdout.readline():
             assert process.poll() is None
-        time.sleep(0.3)
+        if how == "stubborn":
+            until(lambda: ignores(process.pid, signal.SIGTERM), "its stubbornness")
         process.terminate()
         time.sleep(0.3)
         process.kill()

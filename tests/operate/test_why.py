@@ -89,7 +89,7 @@ def test_a_run_that_was_never_started_says_so(project: Project) -> None:
 
 
 def test_a_run_in_work_says_what_it_does_and_one_left_behind_who_is_gone(project: Project) -> None:
-    run = pending(project, "slow 3")
+    run = pending(project, "hang")
     with elsewhere(project, run) as process:
         until(lambda: project.catalog.get_run(run.id).status == "running", "its start")
         log = project.run_directory(run) / "logs" / "run.log"

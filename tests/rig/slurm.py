@@ -103,7 +103,7 @@ class Cluster:
         self.start_controller("-c")
         for node in NODES:
             self.start_node(node)
-        until(self._idle, "two nodes", 30)
+        until(self._idle, "two nodes")
 
     def login_environment(self, sshd: Path) -> str:
         """The line of sshd's configuration for a login node, whose files are in `sshd`."""
@@ -169,7 +169,7 @@ class Cluster:
         for node in NODES:
             if node not in self._daemons:
                 self.start_node(node)
-        until(self._idle, "two nodes", 30)
+        until(self._idle, "two nodes")
 
     def _idle(self) -> bool:
         """Whether both nodes are idle; lets a lost one come back."""

@@ -20,9 +20,11 @@ from cosmos_pipelines.operate.kill import kill, kill_stray
 from cosmos_pipelines.operate.status import status
 from cosmos_pipelines.operations.base import Order
 from cosmos_pipelines.runs.execute import execute_runs
-from tests.runs.test_execute import elsewhere, pending
+from tests.runs.test_execute import elsewhere, gate, pending
 from tests.support.project import Project
 from tests.support.waiting import until
+
+__all__ = ["gate"]
 
 
 @pytest.fixture
@@ -72,14 +74,6 @@ class Locked(Catalog):
         if new == "running":
             raise CosmosError("The catalog is locked.")
         return super().advance(run_id, owner, old, new, **given)
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """The file that a model waits for after its first frame."""
-    file = tmp_path / "gate"
-    file.touch()
-    return file
 
 
 def execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
+from cosmos_pipelines.backends.base import Handle
 from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.media.probe import probe
 from cosmos_pipelines.runs.enter import enter
@@ -152,8 +153,23 @@ def test_prompts_are_enhanced_in_one_load_and_an_echo_is_a_failure(
 def test_a_run_that_hangs_is_stopped_and_its_finished_mates_stay(transfer1: RemoteProject) -> None:
     execution = transfer1.settings.execution.model_copy(update={"transfer_timeout_s": 4})
     tight = transfer1.settings.model_copy(update={"execution": execution})
-    project = RemoteProject(tight, transfer1.catalog, transfer1.backend, transfer1.host)
-    one, two = project.execute(*transfers(project, "one", "two [sim:hang]"))
+
+    class Patient(type(transfer1.backend)):  # type: ignore[misc]
+        """Its clock begins with the first run that is here."""
+
+        begun = False
+
+        def running_s(self, handle: Handle) -> float:
+            return float(super().running_s(handle)) if Patient.begun else 0.0
+
+    transfer1.backend.__class__ = Patient
+    one, two = execute_runs(
+        [run.id for run in transfers(transfer1, "one", "two [sim:hang]")],
+        catalog=transfer1.catalog,
+        settings=tight,
+        backend=transfer1.backend,
+        on_completed=lambda _: setattr(Patient, "begun", True),
+    )
     assert (one.status, two.status, two.error_kind) == ("completed", "failed", "timeout")
 
 

@@ -56,6 +56,16 @@ class NotHome(LocalBackend):
         super().collect(handle, names, outcome)
 
 
+class Patient(LocalBackend):
+    """Its clock begins with the first run that is here."""
+
+    begun = False
+
+    def running_s(self, handle: Handle) -> float:
+        """As long as the order has run, by this clock."""
+        return super().running_s(handle) if self.begun else 0.0
+
+
 class Busy(Catalog):
     """A catalog that another process holds whenever a run's progress is to be kept."""
 
@@ -182,7 +192,15 @@ def test_a_sample_says_its_own_failure_also_where_its_order_was_stopped_later(
     texts = ("one [sim:blocked bleeding]", "two", "three [sim:hang]")
     execution = project.settings.execution.model_copy(update={"transfer_timeout_s": 2})
     tight = project.settings.model_copy(update={"execution": execution})
-    ended = execute(project, *pending(project, *texts), settings=tight)
+    here = project.backend
+    backend = Patient(here.work, here.scripts, here.python, here.grace_s)
+    ended = execute(
+        project,
+        *pending(project, *texts),
+        backend=backend,
+        settings=tight,
+        on_completed=lambda _: setattr(backend, "begun", True),
+    )
     assert [run.error_kind for run in ended] == ["blocked", None, "timeout"]
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from cosmos_pipelines.catalog.records import Run
 from cosmos_pipelines.errors import StateError
 from cosmos_pipelines.runs.execute import execute_runs
 from cosmos_pipelines.runs.lost import end_lost_loads, is_lost, lost_runs
-from tests.runs.test_execute import pending, project
+from tests.runs.test_execute import gate, pending, project, wait_for_frame
 from tests.support.processes import (
     CONTAINER,
     ROOT,
@@ -29,7 +30,7 @@ from tests.support.processes import (
 from tests.support.project import Project
 from tests.support.waiting import until
 
-__all__ = ["project"]
+__all__ = ["gate", "project"]
 
 GONE = gone_owner()
 ENDED = datetime(2000, 1, 1, tzinfo=UTC)
@@ -101,14 +102,13 @@ def test_verify_tells_only_of_runs_whose_process_is_gone(project: Project) -> No
 
 
 def test_a_run_of_a_living_process_is_not_taken_over_after_the_clock_was_set(
-    project: Project,
+    project: Project, gate: Path
 ) -> None:
     """The process of the run lives; every lease has ended for who takes it."""
     words = [sys.executable, "-m", "tests.support.orchestrator", str(project.settings.home)]
-    run = pending(project, "slow 0.2")
+    run = pending(project, f"wait {gate}")
     process = subprocess.Popen([*words, run.id], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert any("frame 1/" in line for line in process.stdout)
+    wait_for_frame(process, 1)
     holder = project.catalog.get_run(run.id).leased_by
     assert holder
     assert project.catalog.renew([run.id], holder, now=ENDED) == 1
@@ -117,6 +117,7 @@ def test_a_run_of_a_living_process_is_not_taken_over_after_the_clock_was_set(
             [run.id], catalog=project.catalog, settings=project.settings, backend=project.backend
         )
     assert lost_runs(project.catalog) == []
+    gate.unlink()
     process.communicate()
     assert project.catalog.get_run(run.id).status == "completed"
 

@@ -33,6 +33,9 @@ from tests.support.waiting import until
 SMI = """#!/bin/sh
 case $* in
 *--query-gpu=*) load=$(cat "{load}") || exit 255
+    for run in "{runs}"/*; do
+        [ ! -d "$run" ] || [ -e "$run/exit_code" ] || [ -e "$run/idle" ] || load=90
+    done
     echo "0, GPU-0, 81559, 60000, $load, 41, 92.10, 550.54.15, Simulated H100 80GB" ;;
 esac
 """
@@ -62,10 +65,14 @@ def engine() -> Iterator[None]:
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
-    """Set the load in percent that this machine's nvidia-smi shows; None: it fails."""
+    """Set the load in percent that this machine's nvidia-smi shows; None: it fails.
+
+    Until a model says that it is idle, the load is high: a busy machine may take long for it.
+    """
     bin_, file = tmp_path / "bin", tmp_path / "load"
     bin_.mkdir()
-    (bin_ / "nvidia-smi").write_text(SMI.format(load=file))
+    runs = tmp_path / "home/.cosmos/host/runs"
+    (bin_ / "nvidia-smi").write_text(SMI.format(load=file, runs=runs))
     (bin_ / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
 
@@ -148,9 +155,12 @@ def test_a_stall_is_told_before_it_is_ended_and_taken_back_when_the_log_goes_on(
     waits.touch()
     run = pending(project, f"wait {waits}")
 
+    def stalled() -> dict[str, Any] | None:
+        shown = project.catalog.get_run(run.id).progress or {}
+        return shown if shown.get("done") and "hang" in shown["text"] else None
+
     def when_told() -> None:
-        until(lambda: project.catalog.get_run(run.id).notes, "the stall")
-        seen.append(project.catalog.get_run(run.id).progress)
+        seen.append(until(stalled, "the stall after the first frame"))
         waits.unlink()
 
     seen: list[dict[str, Any] | None] = []
@@ -197,7 +207,7 @@ def test_gpus_that_do_nothing_while_the_log_grows_are_no_stall(
     project: Project, load: Callable[[str | None], None]
 ) -> None:
     load("0")
-    (ended,) = execute(project, [pending(project, "slow 0.25")], 0.9, 0.9)
+    (ended,) = execute(project, [pending(project, "slow 0.75")], 3, 3)
     assert (ended.status, ended.attempt, ended.notes) == ("completed", 1, [])
 
 
@@ -244,13 +254,15 @@ def test_a_run_that_hangs_on_a_host_is_ended_and_started_again_there(
     remote: RemoteProject,
 ) -> None:
     ENGINES["stand_in"] = OnGpu(program=STAND_IN)
-    remote.host.gpu("0, Simulated H100 80GB, 81559, 60000, 1, 41, 92.10, 550.54.15, GPU-0\n")
+    row = "0, Simulated H100 80GB, 81559, 60000, {}, 41, 92.10, 550.54.15, GPU-0\n"
+    remote.host.gpu(row.format(90))
     runs = [remote.pending(text) for text in ("works", "hang")]
     ended = execute_runs(
         [run.id for run in runs],
         catalog=remote.catalog,
         settings=with_limits(remote.settings, 1, 1),
         backend=remote.backend,
+        on_line=lambda _, line: remote.host.gpu(row.format(1)) if "frame 6/" in line else None,
     )
     states = [(run.status, run.error_kind, run.attempt) for run in ended]
     assert states == [("completed", None, 1), ("failed", "stalled", 2)]

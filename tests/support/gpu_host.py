@@ -65,6 +65,15 @@ class RemoteProject:
         planned = plan_transfer(self.catalog, self.settings, prompt.id, fields, engine=engine)
         return enter(self.catalog, self.settings, planned)
 
+    def held(self) -> Run:
+        """Enter a run whose model waits after its first frame, until `go_on`."""
+        (self.host.root / "data/models/gate").touch()
+        return self.pending("wait /models/gate")
+
+    def go_on(self) -> None:
+        """Let the models of held runs go on."""
+        (self.host.root / "data/models/gate").unlink()
+
     def execute(self, *runs: Run) -> list[Run]:
         """Execute runs in this process."""
         return execute_runs(

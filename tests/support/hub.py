@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from tests.support.waiting import LONG_S
+
 LARGE = 1000
 """Least size in bytes of a large file: it is on the second server, with its SHA-256 as tag."""
 COMMIT = "c" * 40
@@ -52,6 +54,11 @@ class Hub:
     asked: list[Asked] = field(default_factory=list)
     endpoint: str = ""
     store: str = ""
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    """Until it is set, no large file comes; it is set at first."""
+
+    def __post_init__(self) -> None:
+        self.goes_on.set()
 
     def add(self, repo: str, files: dict[str, bytes]) -> None:
         """Add files to a repository, by path."""
@@ -152,6 +159,7 @@ class _Store(_Handler):
     def _answer(self) -> None:
         self._note()
         assert self.hub.asked[-1].token is None, "the store of large files got a token"
+        self.hub.goes_on.wait(LONG_S / 3)  # programs give up after a minute
         path = unquote(self.path).lstrip("/")
         for part, statuses in self.hub.failures.items():
             if part in path and statuses:

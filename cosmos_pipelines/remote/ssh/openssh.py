@@ -35,6 +35,8 @@ AGAIN_S: Final = 300.0
 END_S: Final = 2.0
 """Seconds that the end of the shared connection may take."""
 
+_ENDED: Final = "the shared connection ended as soon as it was there"
+
 SOCKET_LIMIT: Final = 104
 """Most bytes of a socket's path; ssh adds 17 while it makes the socket."""
 
@@ -149,6 +151,8 @@ class OpenSsh:
             if self.problem and time.monotonic() - self._failed_at < AGAIN_S:
                 return False
             self.problem = None if self._answers() else self._connect()
+            if self.problem == _ENDED:  # by another process, in the moment of its use
+                self.problem = self._connect()
             self._failed_at = time.monotonic()
             return self.problem is None
 
@@ -188,8 +192,8 @@ class OpenSsh:
                 stderr=errors,
                 check=False,
             )
-            if done.returncode == 0 and self._answers():
-                return None
+            if done.returncode == 0:
+                return None if self._answers() else _ENDED
             errors.seek(0)
             lines = errors.read().decode(errors="replace").split("\n")
             return next((line.strip() for line in lines if line.strip()), "ssh failed")

@@ -39,11 +39,12 @@ from tests.support.stand_in_engine import registered
 from tests.support.waiting import LONG_S
 
 _ids = itertools.count(1)
+UNTIL_GO = "until [ -e go ]; do sleep 0.1; done"
 FINISHING = """
 mkdir outputs; printf pixels > outputs/a.mp4
 printf '{"outputs":{"a.mp4":{"sha256":"%s","size":6}},"samples":{"rs_1":{"seconds":2.5}}}' \
     $(printf pixels | sha256sum | cut -c1-64) > finished.json
-echo made; sleep 1; echo again; sleep 60
+echo made; until [ -e go ]; do sleep 0.1; done; echo again; sleep 60
 """
 
 
@@ -111,12 +112,13 @@ def test_a_run_on_the_host_ends_with_a_verified_video_at_home(remote: RemoteProj
 
 
 def test_what_comes_home_and_what_was_there_belongs_to_no_root(remote: RemoteProject) -> None:
-    run = remote.pending("slow 0.3")
+    run = remote.held()
     process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     owners = remote.host.console("find", "/data/cosmos", "-printf", "%u\n").split()
     assert set(owners) == {b"ops"}
     assert b"outputs" in remote.host.console("ls", f"/data/cosmos/runs/{run.id}")
+    remote.go_on()
     process.communicate(timeout=LONG_S)
     assert remote.catalog.get_run(run.id).status == "completed"
 
@@ -174,12 +176,13 @@ def test_two_processes_start_one_container(remote: RemoteProject) -> None:
 
 
 def test_kill_9_of_ours_leaves_the_container_which_is_adopted(remote: RemoteProject) -> None:
-    run = remote.pending("slow 0.4")
+    run = remote.held()
     process = remote.in_another_process(run)
-    wait_for_frame(process, 2)
+    wait_for_frame(process, 1)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert remote.backend.active() == [run.id]
+    remote.go_on()
     (done,) = remote.execute(run)
     assert (done.status, done.attempt) == ("completed", 1)
     frames = [line.split()[-1] for line in remote.model_log(run).splitlines() if "frame" in line]
@@ -213,6 +216,7 @@ def test_what_a_running_order_has_finished_comes_home_while_its_log_is_followed(
     remote.backend.collect(handle, {"a.mp4": tmp_path / "video.mp4"}, made)
     assert (tmp_path / "video.mp4").read_bytes() == b"pixels"
     assert remote.backend.alive(handle)
+    (remote.host.root / handle.run_dir.lstrip("/") / "go").touch()
     assert wait_for(log, b"again\n") == b"again\n"
 
 
@@ -360,16 +364,17 @@ def test_want_of_memory_is_told_whoever_is_killed_for_it(remote: RemoteProject, 
 
 
 def test_a_power_cut_leaves_a_lost_run_that_can_be_run_again(remote: RemoteProject) -> None:
-    run = remote.pending("slow 0.5")
+    run = remote.held()
     process = remote.in_another_process(run)
-    wait_for_frame(process, 2)
+    wait_for_frame(process, 1)
     remote.host.console("sync")
     remote.host.power_off()
     remote.host.boot()
     process.communicate(timeout=LONG_S)
     lost = remote.catalog.get_run(run.id)
     assert (lost.status, lost.error_kind) == ("failed", "lost")
-    assert "frame 2/" in remote.model_log(run)
+    assert "frame 1/" in remote.model_log(run)
+    remote.go_on()
     (done,) = remote.execute(run)
     assert (done.status, done.attempt) == ("completed", 2)
 
@@ -555,7 +560,7 @@ def test_a_full_disk_on_the_host_is_said_and_a_second_try_completes(remote: Remo
 
 
 def test_ctrl_c_stops_the_container_and_records_cancelled(remote: RemoteProject) -> None:
-    run = remote.pending("slow 0.5")
+    run = remote.held()
     process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     process.send_signal(signal.SIGINT)
@@ -645,12 +650,13 @@ def test_scripts_that_are_damaged_on_the_host_are_sent_again(remote: RemoteProje
 def test_a_run_whose_folder_vanished_on_the_host_is_lost_and_can_be_run_again(
     remote: RemoteProject, container_too: bool
 ) -> None:
-    run = remote.pending("slow 0.3")
+    run = remote.held()
     process = remote.in_another_process(run)
-    wait_for_frame(process, 2)
+    wait_for_frame(process, 1)
     remote.host.console("rm", "-rf", f"/data/cosmos/runs/{run.id}")
     if container_too:
         remote.host.docker("rm", "--force", f"cosmos-{run.id}")
+    remote.go_on()
     process.communicate(timeout=LONG_S)
     lost = remote.catalog.get_run(run.id)
     assert (lost.status, lost.error_kind) == ("failed", "lost")
@@ -663,9 +669,7 @@ def test_a_container_without_its_folder_is_stopped_before_its_run_starts_again(
     remote: RemoteProject,
 ) -> None:
     """Its process is gone, too: nobody can collect what the container makes."""
-    gate = remote.host.root / "data/models/gate"
-    gate.touch()
-    run = remote.pending("wait /models/gate")
+    run = remote.held()
     process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     process.send_signal(signal.SIGKILL)
@@ -674,7 +678,7 @@ def test_a_container_without_its_folder_is_stopped_before_its_run_starts_again(
     (lost,) = remote.execute(run)
     assert (lost.status, lost.error_kind) == ("failed", "lost")
     assert remote.containers() == [f"cosmos-{run.id}"]
-    gate.unlink()
+    remote.go_on()
     (done,) = remote.execute(run)
     assert (done.status, done.attempt) == ("completed", 2)
     assert (remote.containers(), remote.left_on_host()) == ([], [])
@@ -687,13 +691,14 @@ def test_a_daemon_that_hangs_holds_no_line_of_the_log_back(
     monkeypatch.setattr("cosmos_pipelines.backends.ssh.follow.CLOCK_S", 0.1)
     monkeypatch.setattr("cosmos_pipelines.backends.ssh.folder.LOOK_S", LONG_S)
     handle = remote.backend.launch(
-        order("sh", "-c", "for i in $(seq 1 30); do echo line $i; sleep 0.1; done")
+        order("sh", "-c", f"echo line 1; {UNTIL_GO}; for i in $(seq 2 30); do echo line $i; done")
     )
     stream = remote.backend.follow(handle)
     got = wait_for(stream, b"line 1\n")
     dockerd = remote.host.pids("dockerd")
     remote.host.kill(*dockerd, number=signal.SIGSTOP)
     try:
+        (remote.host.root / handle.run_dir.lstrip("/") / "go").touch()
         got += wait_for(stream, b"line 30\n")
     finally:
         remote.host.kill(*dockerd, number=signal.SIGCONT)

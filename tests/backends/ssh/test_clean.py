@@ -96,13 +96,14 @@ def test_a_directory_below_the_login_users_home_is_cleaned_too(remote: RemotePro
 def test_a_run_in_work_loses_nothing_to_a_clean_also_if_its_process_died(
     remote: RemoteProject,
 ) -> None:
-    run = remote.pending("slow 0.5")
+    run = remote.held()
     process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     assert there(cleaned(remote)) == {}
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert there(cleaned(remote)) == {}
+    remote.go_on()
     (done,) = remote.execute(run)
     assert (done.status, done.attempt) == ("completed", 1)
 
@@ -166,10 +167,11 @@ def test_scripts_of_other_versions_go_when_no_order_runs_and_the_present_ones_st
         os.utime(places / name, (0, 0) if days else None)
     remote.host.console("chown", "-R", "ops:", "/data/cosmos/scripts")
     os.utime(places / present, (0, 0))
-    run = remote.pending("slow 0.5")
+    run = remote.held()
     process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     assert "scripts" not in there(cleaned(remote))
+    remote.go_on()
     process.communicate(timeout=LONG_S)
     assert there(cleaned(remote))["scripts"] == {"a" * 16}
     assert {p.name for p in places.iterdir()} == {present, "b" * 16}

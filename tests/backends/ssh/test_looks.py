@@ -131,9 +131,7 @@ def test_docker_that_may_not_be_used_at_the_first_contact_fails_at_once(
 def test_a_time_without_a_usable_answer_is_told_once_and_costs_nothing(
     remote: RemoteProject,
 ) -> None:
-    gate = remote.host.root / "data/models/gate"
-    gate.touch()
-    run = remote.pending("wait /models/gate")
+    run = remote.held()
     process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     remote.host.forbid_docker()
@@ -142,7 +140,7 @@ def test_a_time_without_a_usable_answer_is_told_once_and_costs_nothing(
     said = [next(line for line in process.stdout if "Lost sight" in line)]
     until(lambda: remote.host.processes("tail -c"), "another look")
     remote.host.allow_docker()
-    gate.unlink()
+    remote.go_on()
     said += process.communicate(timeout=LONG_S)[0].splitlines()
     assert [sum(words in line for line in said) for words in ("Lost sight", "Reached")] == [1, 1]
     done = remote.catalog.get_run(run.id)
@@ -170,9 +168,7 @@ def test_a_run_whose_folder_is_gone_says_that_its_container_still_runs(
 
 
 def test_a_run_goes_on_while_the_disk_of_all_runs_is_away(remote: RemoteProject) -> None:
-    gate = remote.host.root / "data/models/gate"
-    gate.touch()
-    run = remote.pending("wait /models/gate")
+    run = remote.held()
     process = remote.in_another_process(run)
     wait_for_frame(process, 1)
     remote.host.console("mv", "/data/cosmos", "/data/away")
@@ -188,19 +184,18 @@ def test_a_run_goes_on_while_the_disk_of_all_runs_is_away(remote: RemoteProject)
     time.sleep(2 * LONGEST_PAUSE_S)  # the other process has looked, too
     assert remote.catalog.get_run(run.id).status == "running"
     remote.host.console("mv", "/data/away", "/data/cosmos")
-    gate.unlink()
+    remote.go_on()
     process.communicate(timeout=LONG_S)
     done = remote.catalog.get_run(run.id)
     assert (done.status, done.attempt) == ("completed", 1)
     assert remote.model_log(run).count("stand-in: 1 sample") == 1
 
 
-def made_anew(remote: RemoteProject, text: str) -> Run:
+def made_anew(remote: RemoteProject) -> Run:
     """A run in work whose process is gone, as are its container and `remote_dir`."""
-    run = remote.pending(text)
+    run = remote.held()
     process = remote.in_another_process(run)
-    assert process.stdout is not None
-    next(line for line in process.stdout if "stand-in: 1 sample" in line)
+    wait_for_frame(process, 1)
     process.kill()
     process.wait()
     remote.host.docker("rm", "--force", f"cosmos-{run.id}")
@@ -211,9 +206,10 @@ def made_anew(remote: RemoteProject, text: str) -> Run:
 def test_a_run_of_a_host_that_was_made_anew_is_lost_at_once_and_can_be_run_again(
     remote: RemoteProject,
 ) -> None:
-    run = made_anew(remote, "slow 0.1")
+    run = made_anew(remote)
     (lost,) = remote.execute(run)
     assert (lost.status, lost.error_kind) == ("failed", "lost")
+    remote.go_on()
     (done,) = remote.execute(run)
     assert (done.status, done.attempt) == ("completed", 2)
 
@@ -223,7 +219,7 @@ def test_nothing_is_told_of_a_run_of_which_nothing_is_there_but_whose_disk_is_aw
 ) -> None:
     """As a job of Slurm, of which all that is known lies on that disk."""
     monkeypatch.setattr(DockerCarrier, "remembers", False)
-    run = made_anew(remote, "hang")
+    run = made_anew(remote)
     with pytest.raises(BackendError, match=r"not known whether run .* was stopped; .* may still"):
         kill(remote.catalog, remote.settings, run.id)
     assert remote.catalog.get_run(run.id).status == "running"
@@ -259,13 +255,14 @@ def test_two_ctrl_c_with_the_link_cut_say_that_the_container_may_still_run(
 def test_a_kill_while_docker_hangs_says_that_the_run_may_go_on(
     remote: RemoteProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "LOOK_S", 1.0)
     run = remote.pending("hang")
     process = remote.in_another_process(run)
     assert process.stdout is not None
     next(line for line in process.stdout if "stand-in: 1 sample" in line)
     remote.host.freeze_docker()
-    with pytest.raises(BackendError, match=r"not known whether run .* was stopped; .* may still"):
+    may_go_on = r"not known whether run .* was stopped; .* may still"
+    with monkeypatch.context() as patch, pytest.raises(BackendError, match=may_go_on):
+        patch.setattr(folder, "LOOK_S", 1.0)
         kill(remote.catalog, remote.settings, run.id)
     assert remote.catalog.get_run(run.id).status == "running"
     remote.host.thaw_docker()

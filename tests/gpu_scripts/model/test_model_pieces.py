@@ -138,7 +138,7 @@ def test_a_source_of_one_piece_is_the_models_own_file(tmp_path: Path) -> None:
 
 
 def test_progress_is_that_of_all_pieces(tmp_path: Path) -> None:
-    done = carry_out(order(tmp_path / "run", 20, 12, [["sleep 0.6"], ["sleep 0.6"]]))
+    done = carry_out(order(tmp_path / "run", 20, 12, [["sleep 1.5"], ["sleep 1.5"]]))
     told = [line for line in done.log.splitlines() if line.startswith("[")]
     head = f"[1/1] {run_id(0)} upscale:"
     assert told[0] == f"{head} loading (load 1)"

@@ -265,9 +265,10 @@ def test_being_stopped_leaves_no_half_written_file(
 ) -> None:
     scene = write_scene(tmp_path / "scene", frames=40, width=320, height=176)
     videos = {path.stem: measured(path) for path in scene.glob("*.mp4")}
-    order = place([job("a", videos, {}), job("b", videos, {})], tmp_path / "run")
+    order = place([job(name, videos, {}) for name in "abcdefgh"], tmp_path / "run")
     words, env = started_by(order, tmp_path / "run")
-    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True) as program:
+    short: dict[str, Any] = {"pipesize": 4096, "text": True}  # it waits in it for who reads
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, **short) as program:
         assert program.stdout is not None
         next(line for line in program.stdout if "frame" in line)
         program.send_signal(signal.SIGTERM)

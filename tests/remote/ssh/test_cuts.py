@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,17 +64,25 @@ def test_a_link_cut_for_good_in_a_stream_is_lost_in_time(
     assert within(100, started)
 
 
+def cut_while(host: Host, words: str) -> AbstractContextManager[None]:
+    """Cut the link as soon as a program with these words runs there."""
+    return after(0, lambda: until(lambda: host.processes(words), "the program"), host.cut)
+
+
 def test_a_link_cut_for_good_in_a_call_is_lost_in_time(impatient: Connection, gpu1: Host) -> None:
     started = time.monotonic()
-    with after(0.5, gpu1.cut), pytest.raises(LinkLost, match="was lost during `sleep 600`"):
-        impatient.run(["sleep", "600"], timeout_s=LONG_S)
+    with (
+        cut_while(gpu1, "sleep 602"),
+        pytest.raises(LinkLost, match="was lost during `sleep 602`"),
+    ):
+        impatient.run(["sleep", "602"], timeout_s=LONG_S)
     assert within(100, started)
 
 
 def test_a_link_cut_while_much_is_sent_is_lost_in_time(impatient: Connection, gpu1: Host) -> None:
     parts = (b"x" * 100_000 for _ in iter(int, 1))
     started = time.monotonic()
-    with after(0.5, gpu1.cut), pytest.raises(LinkLost):
+    with cut_while(gpu1, "cat > /dev/null"), pytest.raises(LinkLost):
         impatient.run(["sh", "-c", "cat > /dev/null"], timeout_s=LONG_S, input=parts)
     assert within(100, started)
 

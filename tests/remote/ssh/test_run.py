@@ -24,7 +24,7 @@ NASTY = [
 ]  # fmt: skip
 
 
-def sh(connection: Connection, script: str, timeout_s: float = 20) -> Completed:
+def sh(connection: Connection, script: str, timeout_s: float = LONG_S) -> Completed:
     return connection.run(["sh", "-c", script], timeout_s=timeout_s)
 
 
@@ -92,6 +92,7 @@ def test_a_failure_of_the_input_is_raised_here(connection: Connection) -> None:
 
 
 def test_what_takes_too_long_is_given_up_in_time(connection: Connection) -> None:
+    connection.open()
     with pytest.raises(LinkLost, match=r"`sleep 600` did not end within 0\.5 s") as caught:
         connection.run(["sleep", "600"], timeout_s=0.5)
     assert caught.value.kind == "unreachable"
@@ -100,6 +101,7 @@ def test_what_takes_too_long_is_given_up_in_time(connection: Connection) -> None
 
 def test_secrets_stay_out_of_messages(connection: Connection) -> None:
     words = ["sleep", "600", "--token=geheim"]
+    connection.open()
     with pytest.raises(LinkLost) as caught:
         connection.run(["sh", "-c", "sleep 600", *words], timeout_s=0.3, env={"KEY": "geheim"})
     assert "geheim" not in str(caught.value)
@@ -109,7 +111,7 @@ def test_many_threads_share_one_connection_within_the_session_limit(
     connection: Connection, gpu1: Host
 ) -> None:
     def one(n: int) -> bytes:
-        return sh(connection, f"sleep 0.05; echo {n}", 60).stdout
+        return sh(connection, f"sleep 0.05; echo {n}").stdout
 
     def logins() -> int:
         return (gpu1.root / "var/log/sshd.log").read_text().count("Accepted publickey")
@@ -123,7 +125,8 @@ def test_many_threads_share_one_connection_within_the_session_limit(
 def test_long_streams_leave_room_for_short_calls(connection: Connection) -> None:
     streams = [connection.stream(["sh", "-c", f"echo {n}; sleep 600"]) for n in range(12)]
     try:
-        assert [next(s) for s in streams] == [b"%d\n" % n for n in range(12)]
+        begun = [next(chunk for chunk in stream if chunk) for stream in streams]
+        assert begun == [b"%d\n" % n for n in range(12)]
         assert sh(connection, "echo yes").stdout == b"yes\n"
     finally:
         for stream in streams:
@@ -135,7 +138,7 @@ def test_a_server_that_allows_few_sessions_is_waited_for(at_gpu1: Target, gpu1: 
     gpu1.restart_sshd()
     try:
         with Connection(at_gpu1) as connection, ThreadPoolExecutor(8) as pool:
-            done = list(pool.map(lambda n: sh(connection, f"sleep 0.1; echo {n}", 60), range(8)))
+            done = list(pool.map(lambda n: sh(connection, f"sleep 0.1; echo {n}"), range(8)))
         assert [d.stdout for d in done] == [b"%d\n" % n for n in range(8)]
     finally:
         gpu1.console("sed", "-i", "/MaxSessions/d", "/opt/rig/sshd_config")
@@ -149,15 +152,17 @@ def test_a_stream_is_pushed_line_by_line(connection: Connection) -> None:
 
 
 def test_a_silent_stream_beats_and_ends_with_its_exit_code(connection: Connection) -> None:
-    chunks = []
+    script = "until [ -e beaten ]; do sleep 0.1; done; echo end; echo e >&2; exit 5"
+    ended = []
 
     def follow() -> Iterator[bytes]:
-        done = yield from connection.stream(["sh", "-c", "sleep 2.5; echo end; echo e >&2; exit 5"])
-        chunks.append(done)
+        ended.append((yield from connection.stream(["sh", "-c", script])))
 
-    got = list(follow())
-    assert got.count(b"") >= 2 and got[-1] == b"end\n"
-    assert chunks == [Completed(5, b"", b"e\n")]
+    stream = follow()
+    assert [next(stream), next(stream)] == [b"", b""]
+    sh(connection, "touch beaten")
+    assert b"".join(stream) == b"end\n"
+    assert ended == [Completed(5, b"", b"e\n")]
 
 
 def test_a_stream_of_any_bytes_is_whole(connection: Connection) -> None:
@@ -172,7 +177,7 @@ def test_a_stream_of_any_bytes_is_whole(connection: Connection) -> None:
 def test_closing_a_stream_ends_its_program_there(connection: Connection, gpu1: Host) -> None:
     stream = connection.stream(["sleep", "4711"])
     next(stream)
-    assert gpu1.processes("sleep 4711")
+    until(lambda: gpu1.processes("sleep 4711"), "the program")
     stream.close()
     until(lambda: not gpu1.processes("sleep 4711"), "the end of the program")
 

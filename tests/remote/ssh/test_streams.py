@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -112,7 +113,7 @@ def test_a_process_that_was_stopped_for_a_while_finds_its_links_as_they_were(
 def test_a_server_that_says_nothing_any_more_is_lost_for_that_reason(target: Target) -> None:
     with Connection(replace(target, lost_after_s=2)) as loop:
         stream = loop.stream(["sh", "-c", "echo $PPID; sleep 600"])
-        asker = psutil.Process(int(next(stream)))
+        asker = psutil.Process(int(next(chunk for chunk in stream if chunk)))
         server = next(x for x in (asker, *asker.parents()) if x.name().startswith("sshd"))
         server.suspend()
         try:
@@ -190,6 +191,27 @@ def test_processes_share_one_connection_and_need_not_end_it(target: Target, shor
         started.wait(LONG_S)
     second.close()
     assert not first.open
+
+
+ENDED_ONCE = """#!/bin/sh
+{ssh} "$@" || exit
+case "$*" in *" true") [ -e {there}/once ] && exit; touch {there}/once;; *) exit;; esac
+{ssh} -O exit "$@" 2>/dev/null
+while [ -e {socket} ]; do sleep 0.01; done
+"""
+
+
+def test_a_connection_that_another_process_ends_when_it_is_taken_is_made_anew(
+    target: Target, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = OpenSsh(target, short / "s")
+    program = short / "ssh"
+    program.write_text(ENDED_ONCE.format(ssh=shutil.which("ssh"), there=short, socket=way._socket))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(short), prepend=":")
+    assert way.usable(), way.problem
+    assert (short / "once").exists()
+    way.close()
 
 
 def test_a_host_key_that_is_not_known_is_not_taken(

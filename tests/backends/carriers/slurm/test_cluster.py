@@ -177,7 +177,7 @@ def test_a_run_whose_process_is_killed_is_adopted_and_started_once(
         run = enter(catalog, settings, plan_transfer(catalog, settings, prompt.id, {}))
         words = [sys.executable, "-m", "tests.support.orchestrator", str(settings.home), run.id]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
-            until(lambda: catalog.get_run(run.id).status == "running", "a run")
+            until(lambda: catalog.get_run(run.id).started_at, "its start")
             other.kill()
         with closing(host_backend(settings)) as backend:
             (done,) = execute_runs([run.id], catalog=catalog, settings=settings, backend=backend)

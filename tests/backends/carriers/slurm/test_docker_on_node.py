@@ -15,7 +15,7 @@ from cosmos_pipelines.remote.ssh.connection import Connection
 from cosmos_pipelines.settings import Docker
 from cosmos_pipelines.settings_hosts import Slurm
 from tests.rig.host import Host
-from tests.support.waiting import until
+from tests.support.waiting import LONG_S, until
 
 ROOT = Path(__file__).resolve().parents[4]
 FOLDER = "/data/cosmos"
@@ -32,9 +32,9 @@ class Node:
         script = (ROOT / "gpu_scripts/run.sh").read_text()
         made = f"{FOLDER}/slurm {FOLDER}/scripts/x {FOLDER}/runs/rs_1/inputs"
         text = f"mkdir -p {made} && cat >{FOLDER}/scripts/x/run.sh"
-        done = connection.run(["sh", "-c", text], timeout_s=10, input=script.encode())
+        done = connection.run(["sh", "-c", text], timeout_s=LONG_S, input=script.encode())
         assert done.exit_code == 0, done.stderr
-        self.user = connection.run(["sh", "-c", "echo $(id -u):$(id -g)"], timeout_s=10)
+        self.user = connection.run(["sh", "-c", "echo $(id -u):$(id -g)"], timeout_s=LONG_S)
 
     def start(self, program: str) -> None:
         """Start the job of an order whose program is this."""
@@ -50,7 +50,7 @@ class Node:
         )  # fmt: skip
         record = f"echo {NAME}.t1 >{FOLDER}/slurm/{NAME}"
         job = f"SLURM_JOB_GPUS=1 setsid sh -c {shlex.quote(text)} </dev/null >/dev/null 2>&1 &"
-        done = self.connection.run(["sh", "-c", f"{record}; {job}"], timeout_s=10)
+        done = self.connection.run(["sh", "-c", f"{record}; {job}"], timeout_s=LONG_S)
         assert done.exit_code == 0, done.stderr
 
     def containers(self) -> list[str]:
