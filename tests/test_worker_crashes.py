@@ -28,7 +28,6 @@ from tests.support.stand_in_engine import registered
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOW = "slow 0.3"
 
 
 @pytest.fixture
@@ -51,6 +50,14 @@ def project(tmp_path: Path, site: None) -> Iterator[Project]:
     project.scene("city")
     yield project
     project.catalog.close()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file for whose removal a run waits."""
+    file = tmp_path / "gate"
+    file.touch()
+    return file
 
 
 @contextmanager
@@ -79,7 +86,7 @@ def in_state(project: Project, run: Run, status: str) -> Run:
         now = project.catalog.get_run(run.id)
         return now if now.status == status else None
 
-    found = until(look, f"{run.id} {status}", within_s=40)
+    found = until(look, f"{run.id} {status}")
     assert found is not None
     return found
 
@@ -90,10 +97,11 @@ def process_of(run: Run) -> int:
     return int(run.leased_by.split(":")[1])
 
 
-def test_a_worker_goes_on_with_a_run_whose_process_was_killed(project: Project) -> None:
-    run = add_run(project, SLOW, queued=True)
+def test_a_worker_goes_on_with_a_run_whose_process_was_killed(project: Project, gate: Path) -> None:
+    run = add_run(project, f"wait {gate}", queued=True)
     with worker(project) as at_work:
         os.kill(process_of(in_state(project, run, "running")), signal.SIGKILL)
+        gate.unlink()
         said, _ = at_work.communicate()
     assert at_work.returncode == 0, said
     made = project.catalog.get_run(run.id)
@@ -103,7 +111,7 @@ def test_a_worker_goes_on_with_a_run_whose_process_was_killed(project: Project) 
 def test_a_run_that_another_worker_has_adopted_first_is_left_to_it_without_a_word(
     project: Project,
 ) -> None:
-    run = add_run(project, SLOW, queued=True)
+    run = add_run(project, queued=True)
     assert project.catalog.claim(run.id, owner_name())
     done = subprocess.run(
         [sys.executable, "-m", "cosmos_pipelines.worker"],
@@ -135,17 +143,17 @@ def test_after_ctrl_c_nothing_runs_and_what_was_only_prepared_waits_again(projec
 
 
 def test_what_runs_goes_on_while_the_database_is_away(
-    tmp_path: Path, site: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, site: None, gate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_server() as server:
         monkeypatch.setenv("COSMOS_DATABASE_URL", server)
         project = make_project(tmp_path / "home")
         project.scene("city")
-        runs = [add_run(project, SLOW, queued=True, seed=1)]
+        runs = [add_run(project, f"wait {gate}", queued=True, seed=1)]
         with worker(project) as at_work:
             in_state(project, runs[0], "running")
             with stopped(server):
-                pass
+                gate.unlink()
             said, _ = at_work.communicate()
         assert at_work.returncode == 0, said
         found = project.catalog.find_runs(run.id for run in runs)
