@@ -93,6 +93,7 @@ def test_a_rating_of_many_is_taken_back_after_a_reload(gallery: Gallery, wall: P
     wall.keyboard.press("1")
     for run_id in ids:
         shows(wall, run_id, rating="1")
+    wall.get_by_text("4 runs: rated 1.").wait_for()  # the step is kept
     wall.reload()
     shows(wall, ids[0], rating="1")
     wall.keyboard.press("z")
