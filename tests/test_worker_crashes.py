@@ -24,23 +24,7 @@ from cosmos_pipelines.worker import Worker
 from tests.support.dagster_project import add_run
 from tests.support.postgres import running_server, stopped
 from tests.support.project import Project, make_project
-from tests.support.stand_in_engine import registered
 from tests.support.waiting import until
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The stand-in is an engine, also of the processes that a worker starts."""
-    told = tmp_path / "site" / "stand_in-1.dist-info"
-    told.mkdir(parents=True)
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: stand_in\nVersion: 1\n")
-    named = "[cosmos_pipelines.engines]\nstand_in = tests.support.stand_in_engine:StandIn\n"
-    (told / "entry_points.txt").write_text(named)
-    monkeypatch.setenv("PYTHONPATH", f"{told.parent}{os.pathsep}{ROOT}")
-    with registered():
-        yield
 
 
 @pytest.fixture
@@ -50,14 +34,6 @@ def project(tmp_path: Path, site: None) -> Iterator[Project]:
     project.scene("city")
     yield project
     project.catalog.close()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """A file for whose removal a run waits."""
-    file = tmp_path / "gate"
-    file.touch()
-    return file
 
 
 @contextmanager
