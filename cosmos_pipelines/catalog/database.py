@@ -111,14 +111,30 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Tell a connection that breaks while it is given back as one that breaks in its use.
+
+        SQLAlchemy asks `handle_error` about neither that nor the levels that it sets back then.
+        """
+        broken = self.engine.dialect.loaded_dbapi.Error
+        try:
+            with interrupts_first(self.engine):
+                yield
+        except broken as e:
+            if self.sqlite:
+                raise
+            self.engine.dispose()  # its pool takes such a connection for one in use
+            raise _lost(self.where, e) from e
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a reading transaction, for several SELECTs that belong together."""
-        with interrupts_first(self.engine), self.engine.connect() as connection, connection.begin():
+        with self._used(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         """Return the rows of one SELECT, which is its own transaction without BEGIN and COMMIT."""
-        with interrupts_first(self.engine), self._single.connect() as connection:
+        with self._used(), self._single.connect() as connection:
             return connection.execute(statement).all()
 
     def rows_with(
@@ -135,7 +151,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """Open a writing transaction, one at a time; commit at the end, roll back on errors."""
-        with interrupts_first(self.engine), self.writer.begin() as connection:
+        with self._used(), self.writer.begin() as connection:
             yield Transaction.begin(connection)
 
     def insert(self, table: Table) -> Any:
@@ -230,8 +246,7 @@ def _translate(context: ExceptionContext, where: str) -> None:
         if context.execution_context is not None and context.execution_context.cursor is not None:
             context.execution_context.cursor.close()
         return
-    # only the first line: the lines below may quote a row with any content
-    message = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    message = _first_line(cause)
     if (ours := in_our_words(message, f"The catalog {where}")) is not None:
         raise ours from cause
     if context.connection is None:
@@ -239,7 +254,16 @@ def _translate(context: ExceptionContext, where: str) -> None:
             f"The catalog {where} cannot be reached: {message}", hint="Check the database URL."
         ) from cause
     if context.is_disconnect:
-        raise CosmosError(f"The connection to the catalog {where} was lost: {message}") from cause
+        raise _lost(where, cause) from cause
+
+
+def _first_line(error: Exception) -> str:
+    """Of a database's error; the lines below may quote a row with any content."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _lost(where: str, error: Exception) -> CosmosError:
+    return CosmosError(f"The connection to the catalog {where} was lost: {_first_line(error)}")
 
 
 def copy_into(database: Database, part: Path, path: Path) -> None:
