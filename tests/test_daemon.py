@@ -23,18 +23,17 @@ from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import environment_of
 from tests.support.processes import has_ended
 from tests.support.project import Project, make_project
-from tests.support.waiting import until
+from tests.support.waiting import LONG_S, until
 
 MOST_MODULES = 40
 """What a run's process may import itself, beyond what its parent has."""
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with a tiny scene, a long one, and a daemon."""
+def project(tmp_path: Path, site: None, gate: Path) -> Iterator[Project]:
+    """A project with a tiny scene and a daemon."""
     made = make_project(tmp_path / "home")
     made.scene()
-    made.scene("long", frames=90, width=320, height=240)
     with open_instance(made.settings):
         pass
     with (made.settings.dagster_dir / "daemon.log").open("wb") as log:
@@ -44,16 +43,23 @@ def project(tmp_path: Path) -> Iterator[Project]:
             env=environment_of(made.settings),
         )  # fmt: skip
     yield made
+    gate.unlink(missing_ok=True)
     assert daemon.stdin is not None
     daemon.stdin.close()
-    daemon.wait(60)
+    daemon.wait(LONG_S)
     made.catalog.close()
 
 
-def queued(project: Project, scene: str, seed: int) -> str:
-    prompt, _ = register_prompt(project.catalog, project.settings, "fog at dawn", scene)
-    planned = plan_transfer(project.catalog, project.settings, prompt.id, {"seed": seed})
+def queued(project: Project, seed: int, text: str = "fog at dawn", **engine: str) -> str:
+    prompt, _ = register_prompt(project.catalog, project.settings, text, "city")
+    planned = plan_transfer(project.catalog, project.settings, prompt.id, {"seed": seed}, **engine)
     return enter(project.catalog, project.settings, planned, queued=True).id
+
+
+def held(project: Project, gate: Path, seed: int = 1) -> str:
+    """A queued run that goes on while a file is there."""
+    gate.touch()
+    return queued(project, seed, f"wait {gate}", engine="stand_in")
 
 
 def process_of(project: Project, run_id: str) -> psutil.Process:
@@ -67,15 +73,18 @@ def running(project: Project, run_id: str) -> psutil.Process:
     return process_of(project, run_id)
 
 
-def test_the_processes_of_runs_are_forked_and_end_with_their_runs(project: Project) -> None:
-    first = running(project, queued(project, "long", 1))
+def test_the_processes_of_runs_are_forked_and_end_with_their_runs(
+    project: Project, gate: Path
+) -> None:
+    first = running(project, held(project, gate, 1))
     parent = first.parent()
     assert parent is not None
     assert "multiprocessing.forkserver" in " ".join(parent.cmdline())
     (run,) = project.catalog.list_runs()
+    gate.unlink()
     until(lambda: project.catalog.get_run(run.id).status == "completed", "its end")
     until(lambda: has_ended(first), "the process's end")
-    second = running(project, queued(project, "long", 2))
+    second = running(project, held(project, gate, 2))
     assert second.parent() == parent
     assert second.pid != first.pid
 
@@ -92,7 +101,7 @@ def test_a_daemon_is_alive_as_long_as_it_gives_signs(project: Project, tmp_path:
 
 
 def test_of_the_first_loads_of_a_new_project_one_runs_at_a_time(project: Project) -> None:
-    runs = [queued(project, "city", seed) for seed in range(20)]
+    runs = [queued(project, seed) for seed in range(20)]
     most = 0
 
     def ended() -> bool:
@@ -100,15 +109,15 @@ def test_of_the_first_loads_of_a_new_project_one_runs_at_a_time(project: Project
         most = max(most, len(project.backend.active()))
         return all(run.status == "completed" for run in project.catalog.get_runs(runs))
 
-    until(ended, "their end")
+    until(ended, "their end", 2 * LONG_S)
     made = project.catalog.get_runs(runs)
     assert most == 1
     assert {run.attempt for run in made} == {1}
     assert len({run.load_id for run in made}) >= 3
 
 
-def test_a_run_that_is_cancelled_on_the_page_is_stopped(project: Project) -> None:
-    run_id = queued(project, "long", 1)
+def test_a_run_that_is_cancelled_on_the_page_is_stopped(project: Project, gate: Path) -> None:
+    run_id = held(project, gate)
     running(project, run_id)
     with open_instance(project.settings) as instance:
         dagster_run = project.catalog.get_run(run_id).dagster_run_id
@@ -124,10 +133,13 @@ def test_a_run_that_is_cancelled_on_the_page_is_stopped(project: Project) -> Non
     assert project.backend.active() == []
 
 
-def test_a_run_whose_process_is_killed_is_brought_to_its_end_by_another(project: Project) -> None:
-    run_id = queued(project, "long", 1)
+def test_a_run_whose_process_is_killed_is_brought_to_its_end_by_another(
+    project: Project, gate: Path
+) -> None:
+    run_id = held(project, gate)
     first = running(project, run_id)
     first.kill()
+    gate.unlink()
     until(lambda: project.catalog.get_run(run_id).status == "completed", "its end")
     run = project.catalog.get_run(run_id)
     assert run.attempt == 1
@@ -136,7 +148,7 @@ def test_a_run_whose_process_is_killed_is_brought_to_its_end_by_another(project:
 def test_what_a_run_needs_is_imported_before_its_process_is_forked(tmp_path: Path) -> None:
     project = make_project(tmp_path / "home")
     project.scene()
-    run_id = queued(project, "city", 1)
+    run_id = queued(project, 1)
     program = (
         "import importlib, json, sys\n"
         f"for name in {PRELOAD!r}: importlib.import_module(name)\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -22,6 +21,7 @@ from cosmos_pipelines.runs.enter import enter
 from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import plan_transfer
 from tests.support import web
+from tests.support.ports import free_port
 from tests.support.project import Project, make_project
 from tests.support.waiting import LONG_S, until
 
@@ -131,9 +131,7 @@ def test_dagster_dev_shows_no_picture_and_no_link_that_it_does_not_serve(
     project, run_id = waiting
     (run,) = materialize_runs(project.catalog, project.settings, [run_id])
     assert run.status == "completed"
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DAGSTER", "COSMOS"))}
     page = subprocess.Popen(
         [str(BIN / "dagster"), "dev", "-w", str(WORKSPACE), "-p", str(port)],

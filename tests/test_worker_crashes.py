@@ -24,24 +24,7 @@ from cosmos_pipelines.worker import Worker
 from tests.support.dagster_project import add_run
 from tests.support.postgres import running_server, stopped
 from tests.support.project import Project, make_project
-from tests.support.stand_in_engine import registered
 from tests.support.waiting import until
-
-ROOT = Path(__file__).resolve().parents[1]
-SLOW = "slow 0.3"
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The stand-in is an engine, also of the processes that a worker starts."""
-    told = tmp_path / "site" / "stand_in-1.dist-info"
-    told.mkdir(parents=True)
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: stand_in\nVersion: 1\n")
-    named = "[cosmos_pipelines.engines]\nstand_in = tests.support.stand_in_engine:StandIn\n"
-    (told / "entry_points.txt").write_text(named)
-    monkeypatch.setenv("PYTHONPATH", f"{told.parent}{os.pathsep}{ROOT}")
-    with registered():
-        yield
 
 
 @pytest.fixture
@@ -90,10 +73,11 @@ def process_of(run: Run) -> int:
     return int(run.leased_by.split(":")[1])
 
 
-def test_a_worker_goes_on_with_a_run_whose_process_was_killed(project: Project) -> None:
-    run = add_run(project, SLOW, queued=True)
+def test_a_worker_goes_on_with_a_run_whose_process_was_killed(project: Project, gate: Path) -> None:
+    run = add_run(project, f"wait {gate}", queued=True)
     with worker(project) as at_work:
         os.kill(process_of(in_state(project, run, "running")), signal.SIGKILL)
+        gate.unlink()
         said, _ = at_work.communicate()
     assert at_work.returncode == 0, said
     made = project.catalog.get_run(run.id)
@@ -103,7 +87,7 @@ def test_a_worker_goes_on_with_a_run_whose_process_was_killed(project: Project) 
 def test_a_run_that_another_worker_has_adopted_first_is_left_to_it_without_a_word(
     project: Project,
 ) -> None:
-    run = add_run(project, SLOW, queued=True)
+    run = add_run(project, queued=True)
     assert project.catalog.claim(run.id, owner_name())
     done = subprocess.run(
         [sys.executable, "-m", "cosmos_pipelines.worker"],
@@ -135,17 +119,17 @@ def test_after_ctrl_c_nothing_runs_and_what_was_only_prepared_waits_again(projec
 
 
 def test_what_runs_goes_on_while_the_database_is_away(
-    tmp_path: Path, site: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, site: None, gate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_server() as server:
         monkeypatch.setenv("COSMOS_DATABASE_URL", server)
         project = make_project(tmp_path / "home")
         project.scene("city")
-        runs = [add_run(project, SLOW, queued=True, seed=1)]
+        runs = [add_run(project, f"wait {gate}", queued=True, seed=1)]
         with worker(project) as at_work:
             in_state(project, runs[0], "running")
             with stopped(server):
-                pass
+                gate.unlink()
             said, _ = at_work.communicate()
         assert at_work.returncode == 0, said
         found = project.catalog.find_runs(run.id for run in runs)

@@ -263,9 +263,11 @@ def test_a_reader_that_goes_away_does_not_stop_the_run(
 
 
 def test_a_killed_command_leaves_a_run_that_recover_finishes(
-    project: Project, cosmos: Cosmos, prompt: Prompt
+    project: Project, cosmos: Cosmos, prompt: Prompt, tmp_path: Path
 ) -> None:
-    ps = prompt("slow 0.3")
+    gate = tmp_path / "gate"
+    gate.touch()
+    ps = prompt(f"wait {gate}")
     with piped(project, "inference", ps) as command:
         assert command.stderr is not None
         while "stand-in: 1 sample(s)" not in command.stderr.readline():
@@ -273,6 +275,7 @@ def test_a_killed_command_leaves_a_run_that_recover_finishes(
         os.kill(command.pid, signal.SIGKILL)
     state = cosmos("status")
     assert "cosmos recover" in state.err
+    gate.unlink()
     said = cosmos("recover", "--json")
     assert said.code == 0, said.err
     assert [run["status"] for run in said.json] == ["completed"]

@@ -18,6 +18,7 @@ from cosmos_pipelines.settings import Settings
 from cosmos_pipelines.settings_tables import Ui
 from tests.page.conftest import Gallery
 from tests.support import web
+from tests.support.ports import free_port
 from tests.support.review_page import review_page
 from tests.support.waiting import LONG_S
 
@@ -27,9 +28,7 @@ class Alone:
 
     def __init__(self, home: Path) -> None:
         (home / "cosmos.toml").touch()
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         words = ["ui", "--without-dagster", "--host", "0.0.0.0", "--port", str(self.port)]
         self.process = subprocess.Popen(
             [sys.executable, "-X", "importtime", "-m", "cosmos_pipelines.cli", *words],

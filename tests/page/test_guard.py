@@ -6,7 +6,7 @@ import asyncio
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,7 +238,7 @@ def test_a_page_of_another_site_reaches_dagster_by_no_way(
     open_page: str, behind: Behind, tab: Page
 ) -> None:
     site = type("Evil", (Elsewhere,), {"page": ATTACK.replace("ADDRESS", open_page).encode()})
-    with HTTPServer(("127.0.0.1", 0), site) as other:
+    with ThreadingHTTPServer(("127.0.0.1", 0), site) as other:
         thread = threading.Thread(target=other.serve_forever)
         thread.start()
         try:

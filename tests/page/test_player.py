@@ -12,6 +12,7 @@ import pytest
 
 from cosmos_pipelines.api import CosmosAPI
 from cosmos_pipelines.page.site import version
+from tests.support.browser import window
 from tests.support.numbered import STEPS, numbered_video
 from tests.support.project import make_project
 from tests.support.review_page import review_page
@@ -168,16 +169,17 @@ def test_in_and_out_points_are_looped(url: str, tab: Page) -> None:
 
 
 def test_at_100_percent_a_pixel_is_one_of_a_high_density_screen(url: str, browser: Browser) -> None:
-    context = browser.new_context(device_scale_factor=2, viewport={"width": 900, "height": 700})
-    tab = context.new_page()
-    mount(tab, url, source("color"))
-    tab.keyboard.press("z")
-    placed = "document.querySelector('#it').player.view.placed"
-    until(lambda: tab.evaluate(placed)["width"] == 160, "100 %")
-    sizes = "(({width, clientWidth}) => [width, clientWidth])(document.querySelector('#it canvas'))"
-    width, shown_width = tab.evaluate(sizes)
-    assert width == 2 * shown_width
-    context.close()
+    shape = {"device_scale_factor": 2, "viewport": {"width": 900, "height": 700}}
+    with window(browser, **shape) as tab:
+        mount(tab, url, source("color"))
+        tab.keyboard.press("z")
+        placed = "document.querySelector('#it').player.view.placed"
+        until(lambda: tab.evaluate(placed)["width"] == 160, "100 %")
+        sizes = (
+            "(({width, clientWidth}) => [width, clientWidth])(document.querySelector('#it canvas'))"
+        )
+        width, shown_width = tab.evaluate(sizes)
+        assert width == 2 * shown_width
 
 
 @pytest.mark.parametrize("script", ["", NO_WEBCODECS])

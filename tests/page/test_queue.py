@@ -155,7 +155,7 @@ def test_on_a_narrow_screen_what_waits_and_the_loads_to_come_are_whole(
     assert link.is_visible()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 400
     waits = tab.locator(f'#queue-runs tr[data-run="{made[0]}"] td').nth(6)
-    until(lambda: re.fullmatch(r"\d+ s", waits.inner_text()), "how long it has waited")
+    until(lambda: re.fullmatch(r"\d+ (s|min)", waits.inner_text()), "how long it has waited")
     gallery.api.cancel_waiting(made)
 
 
@@ -176,7 +176,7 @@ def test_a_pause_says_by_whom_and_why_and_is_ended_there(gallery: Gallery, tab: 
     dialog.get_by_label("Why").fill("<b>the host is needed")
     dialog.get_by_role("button", name="Pause").click()
     tab.locator("#queue-runs").get_by_text("<b>the host is needed").wait_for()
-    tab.locator("#queue-runs").get_by_text(re.compile(r" \(\d+ s ago\): ")).wait_for()
+    tab.locator("#queue-runs").get_by_text(re.compile(r" \(\d+ (s|min) ago\): ")).wait_for()
     tab.locator("#strip").get_by_text("The queue is paused").wait_for()
     (pause,) = gallery.api.look_at_queue()["pauses"]
     assert (pause["scope"], "@" in pause["paused_by"]) == ("all", True)

@@ -30,6 +30,7 @@ from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
 from tests.support import web
+from tests.support.ports import free_port
 from tests.support.processes import has_ended
 from tests.support.project import Project, make_project
 from tests.support.waiting import LONG_S, until
@@ -127,9 +128,7 @@ class Served:
     """The page in a process of its own."""
 
     def __init__(self, home: Path) -> None:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
+        port = free_port()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.pages", str(home), str(port)],
             cwd=ROOT,

@@ -29,9 +29,11 @@ def test_nothing_is_requested_while_every_process_lives(
 
 
 def test_a_run_whose_process_was_killed_is_finished_by_the_next_dagster_run(
-    staged: Project, instance: dg.DagsterInstance
+    staged: Project, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    run = add_run(staged, "slow 0.2")
+    gate = tmp_path / "gate"
+    gate.touch()
+    run = add_run(staged, f"wait {gate}")
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.orchestrator", str(staged.settings.home), run.id],
         cwd=ROOT,
@@ -47,6 +49,7 @@ def test_a_run_whose_process_was_killed_is_finished_by_the_next_dagster_run(
     assert request.job_name == BATCH
     ids = request.run_config["ops"]["execute_batch"]["config"]["run_ids"]
     assert ids == [run.id]
+    gate.unlink()
     result = run_job(staged, instance, BATCH, "execute_batch", run_ids=ids)
     assert result.success, failure_of(result)
     assert staged.catalog.get_run(run.id).status == "completed"

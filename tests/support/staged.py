@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -14,6 +15,29 @@ from tests.support.templates import lay_dagster
 
 if TYPE_CHECKING:
     import dagster as dg
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The stand-in is an engine, also of the processes that are started."""
+    told = tmp_path / "site" / "stand_in-1.dist-info"
+    told.mkdir(parents=True)
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: stand_in\nVersion: 1\n")
+    named = "[cosmos_pipelines.engines]\nstand_in = tests.support.stand_in_engine:StandIn\n"
+    (told / "entry_points.txt").write_text(named)
+    monkeypatch.setenv("PYTHONPATH", f"{told.parent}{os.pathsep}{ROOT}")
+    with registered():
+        yield
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file for whose removal a run waits."""
+    file = tmp_path / "gate"
+    file.touch()
+    return file
 
 
 @pytest.fixture

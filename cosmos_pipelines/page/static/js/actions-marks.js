@@ -3,6 +3,7 @@ import { elementsOf, refresh, shown } from "./actions-state.js";
 import { done } from "./actions-undo.js";
 import { post } from "./post.js";
 import { say } from "./toast.js";
+import { inTurn } from "./turn.js";
 
 export const runs = (ids) => (ids.length === 1 ? nameOf(ids[0]) : `${ids.length} runs`);
 
@@ -40,14 +41,14 @@ export async function tag(ids, { add = [], remove = [] }) {
   await mark("tag", ids, { add, remove }, `${runs(ids)}: ${said.join(", ")}.`);
 }
 
-async function mark(what, ids, data, text) {
+const mark = inTurn(async (what, ids, data, text) => {
   const answer = await post(`/cosmos/runs/${what}`, { ids, ...data });
   if (!answer) return;
   refresh(ids);
   if (answer.failed.length) sayEach(answer.failed);
   if (answer.changed) done(text, { undo: answer.undo });
   else if (!answer.failed.length) say(`${text} Nothing changed.`);
-}
+});
 
 const MOST_LINES = 8;
 

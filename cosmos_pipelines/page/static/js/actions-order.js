@@ -5,6 +5,7 @@ import { inWords, runs, sayEach } from "./actions-marks.js";
 import { done } from "./actions-undo.js";
 import { post } from "./post.js";
 import { say } from "./toast.js";
+import { inTurn } from "./turn.js";
 
 const WHAT = {
   upscale: { title: "Order 4K", one: "4K ordered", thing: ["4K video", "4K videos"] },
@@ -44,7 +45,7 @@ function told(what, plan) {
   return content;
 }
 
-async function send(what, ids) {
+const send = inTurn(async (what, ids) => {
   const answer = await post("/cosmos/runs/order", { what, ids });
   if (!answer) return;
   const made = Object.values(answer.made);
@@ -52,4 +53,4 @@ async function send(what, ids) {
   if (!made.length) return;
   const text = ids.length === 1 ? `${runs(ids)}: ${WHAT[what].one}.` : `${count(made.length, WHAT[what].thing)} ordered.`;
   done(text, { orders: made }, [text, answer.starts].filter(Boolean).join(" "));
-}
+});

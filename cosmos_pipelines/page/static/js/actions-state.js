@@ -91,6 +91,14 @@ function put(id, state) {
   }
 }
 
+// A new element of a run has the marks of the one whose place it takes: keys may act on it at once.
+export function keepMarks(old, element) {
+  const { rating, verdict, tags, status } = old.dataset;
+  for (const [name, value] of Object.entries({ rating, verdict, tags, status })) {
+    if (value !== undefined) element.dataset[name] ??= value;
+  }
+}
+
 function gone(id) {
   for (const element of elementsOf(id)) element.dataset.gone = "";
 }

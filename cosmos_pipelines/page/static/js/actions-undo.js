@@ -2,6 +2,7 @@
 import { refresh } from "./actions-state.js";
 import { post } from "./post.js";
 import { say } from "./toast.js";
+import { inTurn } from "./turn.js";
 
 const KEY = "cosmos-undo";
 const MOST = 50;
@@ -28,7 +29,7 @@ export function done(text, back, said = text) {
   const step = { id: crypto.randomUUID?.() ?? `${Date.now()} ${Math.random()}`, text, ...back };
   steps.push(step);
   keep();
-  tell(said, { undo: () => takeBack(step) });
+  tell(said, { undo: inTurn(() => takeBack(step)) });
 }
 
 let told = null;
@@ -39,10 +40,10 @@ function tell(text, options) {
   told = say(text, options);
 }
 
-export async function undoLast() {
+export const undoLast = inTurn(async () => {
   const step = steps.at(-1);
   if (step) await takeBack(step); else say("There is nothing to undo.");
-}
+});
 
 async function takeBack(step) {
   const at = steps.findIndex((one) => one.id === step.id);

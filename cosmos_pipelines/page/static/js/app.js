@@ -1,6 +1,7 @@
 // What every screen has: news of the project, keys, messages, the theme, tokens on htmx's requests.
 import { listen } from "./feed.js";
 import { bind, help } from "./keys.js";
+import "./parts.js";
 import { token } from "./post.js";
 import { say } from "./toast.js";
 

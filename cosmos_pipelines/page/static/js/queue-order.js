@@ -54,9 +54,6 @@ list.addEventListener("drop", (event) => {
   event.preventDefault();
   if (row.dataset.run !== run) move(run, { before: row.dataset.run });
 });
-document.body.addEventListener("htmx:beforeSwap", (event) => {
-  if (dragged && event.detail.target === list) event.detail.shouldSwap = false; // it would end the drag
-});
 list.addEventListener("dragend", () => {
   dragged = null;
   for (const row of rows()) row.classList.remove("drop-before");

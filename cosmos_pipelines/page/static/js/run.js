@@ -1,6 +1,7 @@
 // The parts of a run's page that change are fetched anew on news of the project: the head while the
 // run works, the rest once its status is another, the story when something was made of it.
 import { say } from "./toast.js";
+import { free } from "./parts.js";
 import { read } from "./read.js";
 
 const BETWEEN_MS = 700;
@@ -23,6 +24,7 @@ async function fetched(part) {
 async function renew(part, place) {
   const text = await fetched(part);
   if (text === null) return;
+  await free(document.querySelector(place));
   // htmx tells the other scripts that there are new elements (`htmx:afterSettle`)
   window.htmx.swap(place, text, { swapStyle: "innerHTML", swapDelay: 0, settleDelay: 0 });
 }

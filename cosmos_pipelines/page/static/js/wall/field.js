@@ -1,5 +1,6 @@
 // The field of tiles: as high as all of them, with elements only for those near the window.
 // `ids` are in the order of the wall and come a page at a time; tiles come by their ids.
+import { keepMarks } from "../actions-state.js";
 import { get } from "../post.js";
 import { search, tilesOf } from "./server.js";
 
@@ -170,6 +171,7 @@ export class Field {
 
   #like(old, element) {
     element.tabIndex = old.tabIndex;
+    keepMarks(old, element);
     if (old.hasAttribute("aria-current")) element.setAttribute("aria-current", "true");
   }
 

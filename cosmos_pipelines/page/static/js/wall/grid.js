@@ -1,4 +1,5 @@
 // The grid of a sweep: keys move from cell to cell that has a run.
+import { keepMarks } from "../actions-state.js";
 import { select, selected, setCurrent } from "../selection.js";
 
 export class Grid {
@@ -53,6 +54,7 @@ export class Grid {
       if (!newer || newer.textContent === cell.textContent && newer.className === cell.className) continue;
       const focused = cell.contains(document.activeElement);
       newer.tabIndex = cell.tabIndex;
+      keepMarks(cell, newer);
       if (cell.hasAttribute("aria-current")) newer.setAttribute("aria-current", "true");
       cell.replaceWith(document.adoptNode(newer));
       if (focused) newer.focus({ preventScroll: true });

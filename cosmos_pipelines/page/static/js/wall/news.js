@@ -1,4 +1,5 @@
 // News of the project: tiles on the screen change in their places; new runs wait for a click.
+import { free } from "../parts.js";
 import { get } from "../post.js";
 import { goneTile } from "./field.js";
 import { search, tilesOf } from "./server.js";
@@ -49,6 +50,7 @@ export class News {
     const parents = unknown.length ? await this.#unknown(unknown) : [];
     const stale = [...new Set([...known, ...parents.filter((id) => this.field.element(id))])];
     const tiles = stale.length ? await tilesOf(stale) : null;
+    await free(this.field.root);
     if (tiles) for (const id of stale) this.field.replace(tiles.get(id) ?? goneTile(id));
   }
 

@@ -2,6 +2,7 @@
 // fetched and put in place of the old one; back and forward do the same.
 import { rememberList } from "../actions-walk.js";
 import { bind } from "../keys.js";
+import { free } from "../parts.js";
 import { show } from "../selection.js";
 import { say } from "../toast.js";
 import { Field } from "./field.js";
@@ -93,6 +94,7 @@ async function look() {
   if (!(screen instanceof Grid)) { go(location.href, { push: false }); return; }
   const grid = screen;
   const page = await pageOf(location.href).catch(() => null);
+  await free(grid.table);
   if (!page || screen !== grid) return;
   const fresh = grid.update(page).length;
   show();
