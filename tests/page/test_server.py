@@ -297,8 +297,8 @@ def test_ctrl_c_ends_the_page_and_its_daemon(served: Served) -> None:
     assert has_ended(daemon)
 
 
-def test_the_daemon_ends_with_a_page_that_is_killed(made: tuple[Project, Run]) -> None:
-    page = Served(made[0].settings.home)
+def test_the_daemon_ends_with_a_page_that_is_killed(tmp_path: Path) -> None:
+    page = Served(make_project(tmp_path / "home").settings.home)
     daemon = until(page.daemon, "the daemon")
     until(lambda: Path(f"/proc/{daemon.pid}/fd/0").exists(), "its stdin")
     page.process.kill()
