@@ -70,6 +70,19 @@ def test_a_recipe_is_renamed_deleted_and_brought_back_and_runs_keep_its_name(
     assert gallery.api.get_run(gallery.videos["noon", "soft"])["recipe"] == "soft"
 
 
+def test_a_way_back_stays_as_long_as_the_pointer_is_on_it(gallery: Gallery, tab: Page) -> None:
+    tab.clock.install()
+    tab.goto(f"{gallery.url}/cosmos/recipes")
+    tab.get_by_role("button", name="Delete soft").click()
+    toast = tab.locator(".toast", has_text="soft was deleted")
+    toast.hover()
+    tab.clock.run_for(60_000)
+    assert toast.is_visible()
+    tab.mouse.move(0, 0)
+    tab.clock.run_for(60_000)
+    toast.wait_for(state="detached")
+
+
 def test_compared_recipes_show_only_what_differs_and_their_names_are_text(
     gallery: Gallery, tab: Page
 ) -> None:
