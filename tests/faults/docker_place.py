@@ -277,4 +277,4 @@ class DockerPlace(Place):
         self.host.console("mv", "/data/away", "/data/cosmos")
 
     def remove_folder(self) -> None:
-        self.host.console("rm", "-rf", f"/data/cosmos/runs/{self.run.batch_id}")
+        self.host.remove(f"/data/cosmos/runs/{self.run.batch_id}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from cosmos_pipelines.runs.inputs import register_prompt
 from cosmos_pipelines.runs.plan import plan_transfer
 from cosmos_pipelines.settings import Settings
 from tests.faults.model import pad
+from tests.rig.machine import REMOVED
 from tests.support.gpu_host import ROOT
 from tests.support.project import PASSES, settings_in, write_video
 from tests.support.stand_in_engine import registered
@@ -262,7 +262,7 @@ class Place(ABC):
 
     def remove_folder(self) -> None:
         """Remove the run folder, as somebody who tidies up."""
-        shutil.rmtree(self.files() / "runs" / str(self.run.batch_id))
+        subprocess.run([*REMOVED, self.files() / "runs" / str(self.run.batch_id)], check=True)
 
 
 def stand_in_at(models: Path) -> Path:

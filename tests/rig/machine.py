@@ -18,6 +18,8 @@ __all__ = ["Machine", "run", "until"]
 SCRIPTS: Final = Path(__file__).parent / "host"
 SYSTEM_SIZE: Final = "24G"  # sparse: only written blocks take space
 DATA_SIZE: Final = "6G"
+REMOVED: Final = ("sh", "-c", 'until rm -rf "$1" 2>/dev/null; do :; done', "sh")
+"""A command that removes a directory, also one in which programs make files meanwhile."""
 
 
 def run(argv: Sequence[str | Path], *, input: bytes | None = None, timeout_s: float = 60) -> bytes:
@@ -120,6 +122,10 @@ class Machine:
         # The host has no namespace of cgroups. PATH needs /usr/sbin.
         path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return run([*enter, "env", "-i", path, *argv], input=input, timeout_s=timeout_s)
+
+    def remove(self, path: str) -> None:
+        """Remove a directory of the host."""
+        self.console(*REMOVED, path)
 
     def docker(self, *argv: str, input: bytes | None = None, timeout_s: float = 120) -> str:
         """Run `docker` on the host's console; return the output."""

@@ -653,7 +653,7 @@ def test_a_run_whose_folder_vanished_on_the_host_is_lost_and_can_be_run_again(
     run = remote.held()
     process = remote.in_another_process(run)
     wait_for_frame(process, 1)
-    remote.host.console("rm", "-rf", f"/data/cosmos/runs/{run.id}")
+    remote.host.remove(f"/data/cosmos/runs/{run.id}")
     if container_too:
         remote.host.docker("rm", "--force", f"cosmos-{run.id}")
     remote.go_on()
@@ -674,7 +674,7 @@ def test_a_container_without_its_folder_is_stopped_before_its_run_starts_again(
     wait_for_frame(process, 1)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    remote.host.console("rm", "-rf", f"/data/cosmos/runs/{run.id}")
+    remote.host.remove(f"/data/cosmos/runs/{run.id}")
     (lost,) = remote.execute(run)
     assert (lost.status, lost.error_kind) == ("failed", "lost")
     assert remote.containers() == [f"cosmos-{run.id}"]

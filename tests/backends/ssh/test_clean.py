@@ -74,7 +74,7 @@ def test_the_container_and_folder_of_a_run_that_completed_while_the_host_was_awa
 
 def test_an_ended_container_without_its_folder_goes_too(remote: RemoteProject) -> None:
     order = completed_while_away(remote)
-    remote.host.console("rm", "-rf", f"/data/cosmos/runs/{order}")
+    remote.host.remove(f"/data/cosmos/runs/{order}")
     assert there(cleaned(remote))["ended orders"] == {order}
     assert remote.containers() == []
 

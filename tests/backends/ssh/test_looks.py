@@ -155,7 +155,7 @@ def test_a_run_whose_folder_is_gone_says_that_its_container_still_runs(
     process = remote.in_another_process(run)
     assert process.stdout is not None
     next(line for line in process.stdout if "stand-in: 1 sample" in line)
-    remote.host.console("rm", "-rf", f"/data/cosmos/runs/{run.id}")
+    remote.host.remove(f"/data/cosmos/runs/{run.id}")
     remote.host.restart_sshd()
     process.communicate(timeout=LONG_S)
     lost = remote.catalog.get_run(run.id)

@@ -62,7 +62,7 @@ class Node:
 def node(gpu1: Host, connection: Connection) -> Iterator[Node]:
     """The node; its folders are removed by the healing of the host."""
     yield Node(gpu1, connection)
-    gpu1.console("rm", "-rf", FOLDER)
+    gpu1.remove(FOLDER)
 
 
 def test_a_container_has_the_gpus_of_the_job_and_is_removed_at_its_end(node: Node) -> None:
