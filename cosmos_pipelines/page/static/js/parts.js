@@ -32,7 +32,7 @@ addEventListener("pointermove", ({ buttons }) => { // it was let go outside of t
 }, true);
 
 let opened = [];
-const nameOf = (one) => one.closest("[id]").id;
+const nameOf = (one) => one.closest("[id]")?.id;
 const details = (part) => [...part.querySelectorAll("details")].filter((one) => nameOf(one) !== part.id);
 
 document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
@@ -46,6 +46,6 @@ document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
   opened = details(target).filter((one) => one.open).map(nameOf);
 });
 document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
-  if (detail.requestConfig?.elt !== detail.target) return;
+  if (!detail.target || detail.requestConfig?.elt !== detail.target) return; // `htmx.swap` tells neither
   for (const one of details(detail.target)) if (opened.includes(nameOf(one))) one.open = true;
 });
