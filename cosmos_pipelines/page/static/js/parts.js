@@ -27,8 +27,8 @@ addEventListener("pointerdown", (event) => { pressed = event.target; }, true);
 addEventListener("dragstart", () => { dragging = true; }, true);
 addEventListener("dragend", letGo, true);
 for (const type of ["pointerup", "pointercancel"]) addEventListener(type, () => { if (!dragging) letGo(); }, true);
-addEventListener("pointermove", ({ buttons }) => { // it was let go outside of the window
-  if (pressed && !buttons && !dragging) letGo();
+addEventListener("pointermove", ({ buttons }) => { // it was let go outside of the window; a drag has no such event
+  if (pressed && !buttons) letGo();
 }, true);
 
 let opened = [];
