@@ -73,6 +73,7 @@ def test_a_row_that_is_held_while_its_list_is_read_anew_can_be_dragged(
     row = tab.locator(f'{ROW}[data-run="{second}"] td').nth(3)
     video = gallery.videos["noon", "soft"]
     with pressed(tab, row, "**/cosmos/queue/runs*", lambda: gallery.api.rate(video, 3)):
+        tab.wait_for_timeout(300)  # see `drag` in test_queue.py
         tab.locator(f'{ROW}[data-run="{first}"] td').nth(3).hover()
     until(lambda: shown(tab) == [second, first], "the drag")
 
