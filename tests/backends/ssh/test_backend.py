@@ -345,8 +345,8 @@ def test_a_container_that_someone_removes_leaves_a_lost_run(remote: RemoteProjec
     assert remote.containers() == []
 
 
-@pytest.mark.parametrize("first", ["model", "run.sh"])
-def test_want_of_memory_is_told_whoever_is_killed_for_it(remote: RemoteProject, first: str) -> None:
+def ended_for_want_of_memory(remote: RemoteProject, first: str) -> int | None:
+    """The exit code that is told of an order of which this process was killed for its memory."""
     eats = (
         "import os, pathlib, time; print('up', flush=True)\n"
         f"if {first == 'run.sh'}: open('/proc/1/oom_score_adj', 'w').write('1000')\n"
@@ -360,7 +360,17 @@ def test_want_of_memory_is_told_whoever_is_killed_for_it(remote: RemoteProject, 
     remote.host.docker("update", *limits, f"cosmos-{handle.order_id}")
     (remote.host.root / handle.run_dir.lstrip("/") / "go").touch()
     list(stream)
-    assert remote.backend.outcome(handle).exit_code == 137
+    return remote.backend.outcome(handle).exit_code
+
+
+@pytest.mark.parametrize("first", ["model", "run.sh"])
+def test_want_of_memory_is_told_whoever_is_killed_for_it(remote: RemoteProject, first: str) -> None:
+    """With cgroups v2 Docker may read of the exit first, and then does not note it."""
+    codes = [ended_for_want_of_memory(remote, first)]
+    while codes[-1] is None and len(codes) < 5:
+        codes.append(ended_for_want_of_memory(remote, first))
+    assert codes[-1] == 137
+    assert first == "run.sh" or len(codes) == 1
 
 
 def test_a_power_cut_leaves_a_lost_run_that_can_be_run_again(remote: RemoteProject) -> None:
